@@ -1,0 +1,44 @@
+# Two commands for a newcomer: `make demo` and `make test`. Each target makes its own virtual environment.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench docs format clean
+
+help: ## Show the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Skerry needs Python 3.11 or newer: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $(STAMP)
+
+demo: $(STAMP) ## Train a model with functions, publish it, serve it; writes demo-output/report.html
+	$(BIN)/python examples/demo/run.py $(ARGS)
+
+test: $(STAMP) ## Run all tests
+	$(BIN)/pytest $(ARGS)
+
+check: $(STAMP) ## Lint, types, import layers, docs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python docs/build.py --check
+
+bench: $(STAMP) ## Run the benchmarks; results go to benchmarks/results
+	$(BIN)/python -m benchmarks.cold_start
+	$(BIN)/python -m benchmarks.search
+
+docs: $(STAMP) ## Write the reference pages from the code
+	$(BIN)/python docs/build.py
+
+format: $(STAMP) ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## Remove what the targets made
+	rm -rf $(VENV) demo-output .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

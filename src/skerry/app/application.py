@@ -1,0 +1,216 @@
+"""An app: a set of functions that are deployed together."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, ParamSpec, TypeVar, cast, overload
+
+from skerry.app.binding import Binding
+from skerry.app.decorator import AsyncHandlerObject, Decorator, HandlerObject
+from skerry.app.function import AsyncFunction, BaseFunction, Function, make_function
+from skerry.app.options import UNSET, Unset, given_options
+from skerry.app.running import RunningApp
+from skerry.app.target import Target
+from skerry.errors import AppImportError, NameTakenError, SpecError
+from skerry.platforms import Platform
+from skerry.spec import Scale
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+class App:
+    """A set of functions that are deployed together.
+
+    Args:
+        name: Lower-case letters, digits and -, a letter first, at most 63.
+        requirements: What must be installed where the app runs, as pip writes it, like ``"numpy>=2"``.
+        imports: Libraries that are imported once, before the workers that share them start.
+
+    Raises:
+        SpecError: an argument is not of that form.
+
+    Example:
+        ``app = skerry.App("news", imports=("numpy",))``
+    """
+
+    def __init__(self, name: str, *, requirements: Iterable[str] = (), imports: Iterable[str] = ()) -> None:
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise SpecError(
+                f"app {name!r}: use lower-case letters, digits and -, a letter first, at most 63", field="name"
+            )
+        self.name = name
+        self.requirements = _texts(requirements, key="requirements", app=name)
+        self.imports = _texts(imports, key="imports", app=name)
+        self._functions: dict[str, BaseFunction[Any, Any]] = {}
+        self._binding = Binding()
+        self._module: Mapping[str, Any] = sys._getframe(1).f_globals
+
+    def __repr__(self) -> str:
+        return f"<App {self.name}: {', '.join(self._functions) or 'no functions'}>"
+
+    @property
+    def functions(self) -> Mapping[str, BaseFunction[Any, Any]]:
+        """The functions by name."""
+        return MappingProxyType(self._functions)
+
+    # An async handler is also a plain one that returns a coroutine; of overlapping overloads the first is taken.
+    @overload
+    def function(  # type: ignore[overload-overlap]
+        self, handler: type[AsyncHandlerObject[P, R]], /
+    ) -> AsyncFunction[P, R]: ...
+    @overload
+    def function(self, handler: type[HandlerObject[P, R]], /) -> Function[P, R]: ...
+    @overload
+    def function(  # type: ignore[overload-overlap]
+        self, handler: Callable[P, Coroutine[Any, Any, R]], /
+    ) -> AsyncFunction[P, R]: ...
+    @overload
+    def function(self, handler: Callable[P, R], /) -> Function[P, R]: ...
+    @overload
+    def function(
+        self,
+        /,
+        *,
+        name: str = ...,
+        memory: str | None = ...,
+        cpu: float = ...,
+        timeout: str = ...,
+        start_timeout: str = ...,
+        drain: str = ...,
+        concurrency: int = ...,
+        queue: int = ...,
+        max_body: str = ...,
+        files: int = ...,
+        idempotent: bool = ...,
+        env: Mapping[str, str] = ...,
+        scale: Scale = ...,
+    ) -> Decorator: ...
+    def function(  # noqa: PLR0913  # one keyword per option, so that editors and type checkers know them
+        self,
+        handler: Any = None,
+        /,
+        *,
+        name: str | Unset = UNSET,
+        memory: str | Unset | None = UNSET,
+        cpu: float | Unset = UNSET,
+        timeout: str | Unset = UNSET,
+        start_timeout: str | Unset = UNSET,
+        drain: str | Unset = UNSET,
+        concurrency: int | Unset = UNSET,
+        queue: int | Unset = UNSET,
+        max_body: str | Unset = UNSET,
+        files: int | Unset = UNSET,
+        idempotent: bool | Unset = UNSET,
+        env: Mapping[str, str] | Unset = UNSET,
+        scale: Scale | Unset = UNSET,
+    ) -> Any:
+        """Make a function, an async function or a class with ``__call__`` a function of this app.
+
+        A class may have ``load`` and ``unload``; a worker calls them when it starts and stops.
+
+        Args:
+            handler: The decorated function or class, where the decorator is written without brackets.
+            name: Name in the address; the handler's own in lower case by default.
+            memory: Memory that a worker may hold, like ``"200MiB"``.
+            cpu: Processors' worth of threads that a worker may use.
+            timeout: Longest run of one request, like ``"5m"``.
+            start_timeout: Longest start of a worker, loading included.
+            drain: Time that a stopping worker has to finish its requests.
+            concurrency: Requests that one worker handles at a time (async handlers).
+            queue: Requests that may wait.
+            max_body: Largest request body, like ``"10MiB"``.
+            files: File descriptors that a worker may hold open.
+            idempotent: Whether a request may run twice, so that a lost one is sent again.
+            env: Environment variables.
+            scale: Bounds and behaviour of the autoscaler.
+
+        Raises:
+            SpecError: an option has a wrong type or is out of range.
+            NameTakenError: the app has a function of this name already.
+
+        Example:
+            ``@app.function(memory="200MiB", timeout="10m", scale=skerry.Scale(max=4))``
+        """
+        options = {
+            "memory": memory,
+            "cpu": cpu,
+            "timeout": timeout,
+            "start_timeout": start_timeout,
+            "drain": drain,
+            "concurrency": concurrency,
+            "queue": queue,
+            "max_body": max_body,
+            "files": files,
+            "idempotent": idempotent,
+            "env": env,
+            "scale": scale,
+        }
+
+        def declare(decorated: Callable[..., Any]) -> BaseFunction[Any, Any]:
+            return self._declare(decorated, name, options)
+
+        return cast(Decorator, declare) if handler is None else declare(handler)
+
+    def at(self, platform: Platform) -> App:
+        """Return a view of this app whose functions call ``platform``; the app itself stays as it is.
+
+        Example:
+            ``app.at(EnginePlatform("http://10.0.0.5:8080")).functions["train"].remote(rows)``; to keep the types, bind
+            the function: ``train.at(platform).remote(rows)``.
+        """
+        view = App(self.name, requirements=self.requirements, imports=self.imports)
+        view._module = self._module
+        view._binding = Binding(platform)
+        view._functions = {name: function.at(platform) for name, function in self._functions.items()}
+        return view
+
+    def run(self, *, home: str | Path | None = None, port: int = 0) -> RunningApp:
+        """Start an engine with this app, for the block of a ``with`` statement; the app's functions then call it.
+
+        Args:
+            home: Folder of the engine; a temporary one by default.
+            port: TCP port on which it listens; 0 picks a free one.
+
+        Example:
+            ``with app.run(): print(train.remote(rows))``
+        """
+        return RunningApp(self, self._binding, home=None if home is None else Path(home), port=port)
+
+    def target(self) -> Target:
+        """Return the source from which this app is deployed: the file that made it, and its name there.
+
+        Raises:
+            AppImportError: the app was not made in a file, or has no name at the top level of it.
+        """
+        file = self._module.get("__file__")
+        if file is None:
+            raise AppImportError(f"app {self.name!r} was not made in a file; write it into one to deploy it")
+        for attribute, value in self._module.items():
+            if value is self:
+                return Target(str(Path(file).resolve()), attribute, Path(file).resolve())
+        raise AppImportError(f"{file}: give app {self.name!r} a name at the top level of its module: app = App(...)")
+
+    def _declare(
+        self, handler: Callable[..., Any], name: str | Unset, options: Mapping[str, Any]
+    ) -> BaseFunction[Any, Any]:
+        chosen = getattr(handler, "__name__", "").lower() if name is UNSET else name
+        given = given_options(options, name=chosen)
+        if chosen in self._functions:
+            raise NameTakenError(f"app {self.name!r} has a function {chosen!r} already; give one of them name=...")
+        function = make_function(handler, name=chosen, options=given, binding=self._binding)
+        self._functions[chosen] = function
+        return function
+
+
+def _texts(values: Iterable[str], *, key: str, app: str) -> tuple[str, ...]:
+    found = () if isinstance(values, str) else tuple(values)
+    if isinstance(values, str) or not all(isinstance(value, str) for value in found):
+        raise SpecError(f"app {app!r}: {key} = {values!r}: write a list of strings", field=key)
+    return found

@@ -1,0 +1,54 @@
+"""A call that was spawned: it runs on its own, and is asked about later."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from skerry.platforms.base import JobRecord, JobStatus, Platform
+
+if TYPE_CHECKING:
+    from skerry.payload import Signature
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Job(Generic[R_co]):
+    """A spawned call of a function that returns ``R_co``.
+
+    Example:
+        ``job = train.spawn(rows); ...; model = job.result(timeout_s=60)``
+    """
+
+    def __init__(self, job_id: str, platform: Platform, signature: Signature) -> None:
+        self.id = job_id
+        self._platform = platform
+        self._signature = signature
+
+    def __repr__(self) -> str:
+        return f"<Job {self.id}>"
+
+    def record(self) -> JobRecord:
+        """Return all that is known about the job: its status, attempts, times and error."""
+        return self._platform.job(self.id)
+
+    def status(self) -> JobStatus:
+        """Return ``queued``, ``running``, ``succeeded``, ``failed`` or ``cancelled``."""
+        return self.record().status
+
+    def result(self, timeout_s: float | None = None) -> R_co:
+        """Wait for the job to end and return what the function returned.
+
+        Args:
+            timeout_s: Longest wait in seconds; none waits until the job has ended.
+
+        Raises:
+            JobNotReadyError: the time is over, or the job was cancelled.
+            SkerryError: the error that the call ended with.
+        """
+        answer = self._platform.result(self.id, timeout_s=timeout_s)
+        value: R_co = self._signature.decode_result(answer.body, answer.content_type, answer.headers)
+        return value
+
+    def cancel(self) -> JobStatus:
+        """Stop the job, running or not, and return its status: one that has ended already stays as it is."""
+        return self._platform.cancel(self.id).status

@@ -1,0 +1,73 @@
+"""What a command says: data to standard output, messages to standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from skerry.errors import SkerryError
+
+
+class Console:
+    """The output of one run of the command line.
+
+    Args:
+        as_json: Whether data and errors are written as JSON.
+    """
+
+    def __init__(self, *, as_json: bool = False) -> None:
+        self.as_json = as_json
+
+    def data(self, text: str) -> None:
+        """Write a line of data."""
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+
+    def json(self, value: Any) -> None:
+        """Write a value as one JSON document, indented where a person reads it."""
+        self.data(json.dumps(value, indent=2 if sys.stdout.isatty() else None))
+
+    def message(self, text: str) -> None:
+        """Write a message to the person."""
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Write rows under their columns: drawn on a terminal, plain aligned text elsewhere."""
+        if sys.stdout.isatty():
+            self._draw(columns, rows)
+            return
+        lines = [list(columns), *[list(row) for row in rows]]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
+        for line in lines:
+            self.data("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+    def error(self, error: SkerryError) -> None:
+        """Write an error: what was wrong, then what to do; the user's own traceback first, where there is one."""
+        if self.as_json:
+            self.message(json.dumps(error.to_problem(), default=str))
+            return
+        traceback = error.details.get("traceback")
+        if traceback:
+            self.message(str(traceback).rstrip())
+        self.problem(error.message, error.details.get("hint"))
+
+    def problem(self, text: str, hint: str | None = None) -> None:
+        """Write an error that is only text."""
+        self.message(f"error: {text}")
+        if hint:
+            self.message(f"hint: {hint}")
+
+    @staticmethod
+    def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        from rich.box import SIMPLE_HEAD
+        from rich.console import Console as Terminal
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))
+        Terminal().print(table)

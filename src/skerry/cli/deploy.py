@@ -1,0 +1,49 @@
+"""``skerry deploy``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from skerry.cli.console import Console
+from skerry.cli.options import Command, connect, home_option, json_option
+from skerry.cli.project import find_target
+from skerry.errors import EngineNotRunningError
+from skerry.spec import SET_VARIABLE
+
+
+@click.command(cls=Command, example="skerry deploy app.py\nskerry deploy app.py --set train.memory=1GiB")
+@click.argument("target", required=False)
+@click.option("--set", "settings", multiple=True, metavar="F.O=V", help="Set option O of function F to V; repeatable.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address of an engine that is started.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Its port; 0 for any.")
+@home_option
+@json_option
+@click.pass_obj
+def deploy(console: Console, target: str | None, settings: tuple[str, ...], host: str, port: int, home: Path) -> None:
+    """Deploy an app to the engine, or a new revision of it; starts an engine where none runs.
+
+    TARGET is FILE[:APP] or package.module[:APP]; without it, the one that skerry.toml names.
+    """
+    found = find_target(target)
+    _start_if_needed(console, home, host, port)
+    deployed = connect(home).deploy(str(found), flags=settings, environment=os.environ.get(SET_VARIABLE, ""))
+    if console.as_json:
+        console.json(deployed)
+        return
+    state = "deployed" if deployed["changed"] else "unchanged:"
+    console.message(f"{state} app {deployed['app']}")
+    rows = [[str(f["name"]), str(f["revision"]), str(f["address"])] for f in deployed["functions"]]
+    console.table(["NAME", "REVISION", "ADDRESS"], rows)
+
+
+def _start_if_needed(console: Console, home: Path, host: str, port: int) -> None:
+    try:
+        connect(home, patience_s=0).engine()
+    except EngineNotRunningError:
+        from skerry.cli.engine import start_background
+
+        started = start_background(home, host, port)
+        console.message(f"started an engine at {started.address} (process {started.pid}); skerry engine stop ends it")

@@ -1,0 +1,113 @@
+"""The ``skerry`` command: finds the command that was asked for, and turns its failure into a message and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import click
+
+import skerry
+from skerry.cli.console import Console
+from skerry.errors import ConfigError, SkerryError, exit_code
+
+# Exit code after Ctrl-C, as shells know it.
+INTERRUPTED = 130
+
+COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "create": "skerry.cli.create:create",
+        "run": "skerry.cli.run:run",
+        "deploy": "skerry.cli.deploy:deploy",
+        "invoke": "skerry.cli.invoke:invoke",
+        "list": "skerry.cli.listing:list_functions",
+        "describe": "skerry.cli.describe:describe",
+        "logs": "skerry.cli.logs:logs",
+        "delete": "skerry.cli.delete:delete",
+        "engine": "skerry.cli.engine:engine",
+        "doctor": "skerry.cli.doctor:doctor",
+        "completion": "skerry.cli.completion:completion",
+        "version": "skerry.cli.version:version",
+    }
+)
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command only when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order in which a person meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command by name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the example."""
+        with formatter.section("Example"):
+            for line in (
+                "skerry create hello && cd hello",
+                "skerry run app.py",
+                "skerry invoke greet --data '\"Ada\"'",
+            ):
+                formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+
+
+@click.group(cls=LazyGroup, context_settings={"auto_envvar_prefix": "SKERRY", "help_option_names": ["-h", "--help"]})
+@click.version_option(skerry.__version__, prog_name="skerry", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Typed Python functions as serverless functions, on this machine.
+
+    Every option can also be set by a variable: SKERRY_RUN_PORT for run --port. Exit codes: 0 done, 1 failed, 2 wrong
+    use or wrong configuration, 130 interrupted.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Args:
+        arguments: The words after ``skerry``; those of this process by default.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    console = Console(as_json="--json" in words)
+    try:
+        result = cli.main(words, prog_name="skerry", standalone_mode=False, obj=console)
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as stopped:
+        return stopped.exit_code
+    except click.UsageError as error:
+        _say_usage(console, error)
+        return 2
+    except click.ClickException as error:
+        console.problem(error.format_message())
+        return error.exit_code
+    except SkerryError as error:
+        console.error(error)
+        return exit_code(error)
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has left; writing at exit would only complain about it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        console.problem(f"{error.filename or 'the system'}: {error.strerror or error}")
+        return 1
+
+
+def _say_usage(console: Console, error: click.UsageError) -> None:
+    command = error.ctx.command_path if error.ctx is not None else "skerry"
+    hint = f"see {command} --help"
+    if console.as_json:
+        console.error(ConfigError(error.format_message(), hint=hint))
+        return
+    console.problem(error.format_message(), hint)

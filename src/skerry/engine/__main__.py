@@ -1,0 +1,53 @@
+"""``python -m skerry.engine``: run an embedded engine in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+import uvloop
+
+from skerry.engine.engine import Listen, run_engine
+from skerry.engine.home import Home
+from skerry.errors import SkerryError, exit_code
+
+
+def main() -> int:
+    """Run the engine; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m skerry.engine",
+        description="Run an embedded engine on this machine, in the foreground.",
+        epilog="example: python -m skerry.engine --home ~/.skerry --port 8080",
+    )
+    parser.add_argument("--home", type=Path, help="its folder (default: $SKERRY_HOME or ~/.skerry)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=8080, help="port to listen on, 0 for any")
+    parser.add_argument("--serve", metavar="TARGET", help="an app to deploy at once: FILE[:app] or module[:app]")
+    parser.add_argument("--verbose", action="store_true", help="log every event to stderr")
+    arguments = parser.parse_args()
+    logging.basicConfig(
+        level=logging.INFO if arguments.verbose else logging.WARNING,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    try:
+        home = Home.default() if arguments.home is None else Home(arguments.home)
+        listen = Listen(host=arguments.host, port=arguments.port)
+        uvloop.run(run_engine(home, listen, target=arguments.serve, on_ready=_say_ready))
+    except SkerryError as error:
+        sys.stderr.write(f"error: {error.message}\n{error.details.get('traceback', '')}")
+        return exit_code(error)
+    except OSError as error:
+        sys.stderr.write(f"error: cannot listen on {arguments.host}:{arguments.port}: {error}\n")
+        return 1
+    return 0
+
+
+def _say_ready(address: str) -> None:
+    sys.stdout.write(f"skerry engine: {address}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

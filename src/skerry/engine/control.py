@@ -1,0 +1,199 @@
+"""The control API: what the command line and other clients ask of an engine."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections.abc import Callable
+from typing import Any
+
+import skerry
+from skerry.engine.deployment import Deployer
+from skerry.engine.home import Home
+from skerry.engine.job_runner import JobRunner
+from skerry.engine.logs import Logs
+from skerry.engine.records import Records
+from skerry.engine.supervisor import Served, Supervisor
+from skerry.errors import MalformedBodyError, UnauthorizedError
+from skerry.runtime.confinement import resident_bytes
+from skerry.runtime.front import Front
+from skerry.runtime.message import Request, Response
+from skerry.spec import FunctionSpec, Scale, support_matrix
+
+OPEN_PREFIXES = ("/function/", "/health/", "/jobs/")
+MAX_TAIL = 100_000
+
+
+class Control:
+    """Answers the control API of one engine.
+
+    Args:
+        home: The engine's folder.
+        records: Its records.
+        supervisor: What serves.
+        deployer: What deploys.
+        address: Where functions answer, such as ``http://127.0.0.1:8080``.
+        flush: Writes events that wait to be recorded.
+        stop: Stops the engine.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        records: Records,
+        supervisor: Supervisor,
+        deployer: Deployer,
+        *,
+        flush: Callable[[], None],
+        stop: Callable[[], None],
+    ) -> None:
+        self.address = ""
+        self._home = home
+        self._records = records
+        self._supervisor = supervisor
+        self._deployer = deployer
+        self._flush = flush
+        self._stop = stop
+        self._started_at = time.time()
+        self._logs = Logs(home.logs)
+
+    def add_routes(self, front: Front, jobs: JobRunner) -> None:
+        """Serve the control API and the jobs' addresses on a front."""
+        front.route("GET", "/engine", self._engine)
+        front.route("POST", "/engine/stop", self._stop_engine)
+        front.route("GET", "/apps", self._apps)
+        front.route("POST", "/apps", self._deploy)
+        front.route("DELETE", "/apps/*", self._delete)
+        front.route("GET", "/functions", self._functions)
+        front.route("GET", "/functions/*", self._function)
+        front.route("GET", "/functions/*/logs", self._read_logs)
+        front.route("GET", "/events", self._events)
+        front.route("GET", "/jobs/*", jobs.status)
+        front.route("GET", "/jobs/*/result", jobs.result)
+        front.route("DELETE", "/jobs/*", jobs.cancel)
+
+    def _engine(self, _: Request) -> Response:
+        info = self._home.read_engine()
+        pid = info.pid if info is not None else 0
+        return Response.of_json(
+            {
+                "version": skerry.__version__,
+                "pid": pid,
+                "started_at": self._started_at,
+                "address": self.address,
+                "home": str(self._home.path),
+                "workers": sum(len(served.pool.workers) for served in self._supervisor.served.values()),
+                "memory_bytes": {"front": resident_bytes(pid), **self._supervisor.memory_bytes()},
+            }
+        )
+
+    def _stop_engine(self, _: Request) -> Response:
+        self._stop()
+        return Response.of_json({"stopping": True}, status=202)
+
+    def _apps(self, _: Request) -> Response:
+        apps = []
+        for app in self._records.apps.all():
+            functions = [revision.function for revision in self._records.apps.active(app.name)]
+            apps.append(
+                {"name": app.name, "target": app.target, "deployed_at": app.deployed_at, "functions": functions}
+            )
+        return Response.of_json(apps)
+
+    async def _deploy(self, request: Request) -> Response:
+        asked = request.json_object()
+        target, flags, settings = asked.get("target"), asked.get("flags", []), asked.get("environment", "")
+        if not isinstance(target, str) or not isinstance(settings, str) or not isinstance(flags, list):
+            raise MalformedBodyError('send {"target": "/folder/app.py:app", "flags": [...], "environment": "..."}')
+        deployment = await self._deployer.deploy(target, flags=[str(flag) for flag in flags], settings=settings)
+        functions = [
+            {"name": revision.function, "revision": revision.name, "address": self._address_of(revision.function)}
+            for revision in deployment.active
+        ]
+        return Response.of_json({"app": deployment.app.name, "functions": functions, "changed": deployment.changed})
+
+    def _delete(self, request: Request) -> Response:
+        name = _segment(request)
+        self._deployer.remove(name)
+        return Response.of_json({"removed": name})
+
+    def _functions(self, _: Request) -> Response:
+        return Response.of_json([self._summary(served) for _, served in sorted(self._supervisor.served.items())])
+
+    def _function(self, request: Request) -> Response:
+        served = self._supervisor.find(_segment(request))
+        scale = {f"scale.{name}": places for name, places in support_matrix(Scale).items()}
+        support = {**support_matrix(FunctionSpec), **scale}
+        error = served.pool.last_error
+        return Response.of_json(
+            {
+                **self._summary(served),
+                "schema": dict(served.revision.schema),
+                "support": {name: sorted(places) for name, places in support.items() if name != "scale"},
+                "last_error": None if error is None else error.message,
+            }
+        )
+
+    def _read_logs(self, request: Request) -> Response:
+        name = _segment(request)
+        self._supervisor.find(name)
+        offset = _number(request, "offset")
+        if offset is not None:
+            text, after = self._logs.read_from(name, offset)
+        else:
+            text, after = self._logs.tail(name, min(MAX_TAIL, _number(request, "tail") or 100))
+        return Response.of_json({"text": text, "offset": after})
+
+    def _events(self, request: Request) -> Response:
+        self._flush()
+        since = request.parameter("since")
+        try:
+            since_s = None if since is None else float(since)
+        except ValueError as error:
+            raise MalformedBodyError(f"since = {since!r}: must be Unix time in seconds") from error
+        events = self._records.events.list(request.parameter("function"), since_s=since_s, limit=10_000)
+        return Response.of_json([event.to_dict() for event in events])
+
+    def _summary(self, served: Served) -> dict[str, Any]:
+        dispatcher = served.pool.dispatcher
+        return {
+            "name": served.revision.function,
+            "app": served.revision.app,
+            "revision": served.revision.name,
+            "address": self._address_of(served.revision.function),
+            "workers": served.pool.counts(),
+            "queued": dispatcher.queued,
+            "in_flight": dispatcher.in_flight,
+            "spec": served.pool.spec.to_dict(),
+        }
+
+    def _address_of(self, function: str) -> str:
+        return f"{self.address}/function/{function}"
+
+
+def authorizer(home: Home, *, is_loopback: bool) -> Callable[[str, dict[str, str]], None]:
+    """Return the check of requests over TCP: on loopback functions are open and the rest wants the token."""
+
+    def authorize(path: str, headers: dict[str, str]) -> None:
+        if path.startswith("/health/") or (is_loopback and path.startswith(OPEN_PREFIXES)):
+            return
+        given = headers.get("authorization", "")
+        if not hmac.compare_digest(given.encode("latin-1", "replace"), f"Bearer {home.token()}".encode()):
+            raise UnauthorizedError(
+                f"{path} wants the engine's token: Authorization: Bearer TOKEN (see {home.token_file})"
+            )
+
+    return authorize
+
+
+def _segment(request: Request) -> str:
+    return request.path.strip("/").split("/")[1]
+
+
+def _number(request: Request, name: str) -> int | None:
+    text = request.parameter(name)
+    if text is None:
+        return None
+    if not text.isdigit():
+        raise MalformedBodyError(f"{name} = {text!r}: must be a whole number")
+    return int(text)

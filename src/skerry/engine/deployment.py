@@ -1,0 +1,160 @@
+"""Deploying an app: copy its source, make its environment, try it out, record it, and only then switch over."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import os
+import time
+from typing import Any
+
+from skerry.engine.environment import Environment, ensure
+from skerry.engine.home import Home
+from skerry.engine.journal import Journal
+from skerry.engine.records import AppRecord, Deployment, Records, RevisionDraft
+from skerry.engine.source import Source, take
+from skerry.engine.supervisor import Supervisor, source_target
+from skerry.errors import ConfigError
+from skerry.runtime.nursery import Nursery
+from skerry.runtime.serving import inspect_app
+from skerry.spec import SET_VARIABLE, read_project_file, resolve
+
+
+class Deployer:
+    """Deploys apps, one at a time; whatever fails leaves the old revisions serving.
+
+    Args:
+        home: The engine's folder.
+        records: Where apps and revisions are kept.
+        supervisor: What serves them.
+        journal: Takes events.
+    """
+
+    def __init__(self, home: Home, records: Records, supervisor: Supervisor, journal: Journal) -> None:
+        self._home = home
+        self._records = records
+        self._supervisor = supervisor
+        self._journal = journal
+        self._one_at_a_time = asyncio.Lock()
+
+    async def deploy(self, target: str, *, flags: list[str], settings: str) -> Deployment:
+        """Deploy an app.
+
+        Args:
+            target: ``FILE[:app]`` or ``package.module[:app]``; files are absolute.
+            flags: ``FUNCTION.OPTION=VALUE`` settings of the command line.
+            settings: The text of ``SKERRY_SET`` where the command was given.
+
+        Raises:
+            AppImportError: the app cannot be imported; its traceback is in the details.
+            ConfigError: an option is wrong, or another app owns a name.
+            EnvironmentBuildError: its requirements cannot be installed.
+            StartError: a worker cannot load its function.
+        """
+        async with self._one_at_a_time:
+            source = await asyncio.to_thread(take, target, self._home.sources)
+            project = {} if source.project_file is None else read_project_file(source.project_file)
+            requirements = _declared_requirements(project, source)
+            environment = await asyncio.to_thread(ensure, requirements, self._home)
+            nursery = self._supervisor.nursery(environment)
+            description = await self._inspect(source, nursery)
+            _check_requirements(requirements, description)
+            imports = (*project.get("app", {}).get("imports", ()), *description["imports"])
+            nursery.preload(imports)
+            declared = {name: entry["options"] for name, entry in description["functions"].items()}
+            specs = resolve(declared, file=project, environment={SET_VARIABLE: settings}, flags=flags)
+            base = source_target(source)
+            modules = await asyncio.gather(*(self._supervisor.try_out(spec, base, nursery) for spec in specs.values()))
+            app = AppRecord(
+                name=description["name"],
+                target=target,
+                source_digest=source.digest,
+                source=source.to_dict(),
+                environment_digest=environment.digest,
+                requirements=requirements,
+                imports=imports,
+            )
+            drafts = [
+                RevisionDraft(
+                    function=name,
+                    spec=spec.to_dict(),
+                    schema=description["functions"][name]["schema"],
+                    modules=needed,
+                )
+                for (name, spec), needed in zip(specs.items(), modules, strict=True)
+            ]
+            deployment = self._records.apps.deploy(app, drafts, now_s=time.time())
+            self._switch(deployment, environment)
+            return deployment
+
+    async def restore(self) -> None:
+        """Serve what was served when the engine ended."""
+        for app in self._records.apps.all():
+            environment = await asyncio.to_thread(ensure, app.requirements, self._home)
+            for revision in self._records.apps.active(app.name):
+                self._supervisor.serve(app, revision, environment, workers=0)
+
+    def remove(self, name: str) -> None:
+        """Remove an app and its functions.
+
+        Raises:
+            FunctionNotFoundError: there is no such app.
+        """
+        for revision in self._records.apps.remove(name):
+            self._supervisor.stop_serving(revision.function)
+            self._journal.add(revision.function, "removed", {"app": name})
+
+    async def _inspect(self, source: Source, nursery: Nursery) -> dict[str, Any]:
+        log_fd = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            return await inspect_app(nursery, source_target(source), log_fd=log_fd)
+        finally:
+            os.close(log_fd)
+
+    def _switch(self, deployment: Deployment, environment: Environment) -> None:
+        active = {revision.function for revision in deployment.active}
+        for revision in deployment.retired:
+            if revision.function not in active:
+                self._supervisor.stop_serving(revision.function)
+        for revision in deployment.created:
+            self._supervisor.serve(deployment.app, revision, environment)
+            self._journal.add(revision.function, "deployed", {"revision": revision.name, "app": deployment.app.name})
+
+
+def _declared_requirements(project: dict[str, Any], source: Source) -> tuple[str, ...]:
+    """Return what an app needs installed, read without running it: from skerry.toml, else from its ``App(...)``."""
+    from_file = project.get("app", {}).get("requirements")
+    if from_file is not None:
+        return tuple(from_file)
+    if source.root is None or source.file is None:
+        return ()
+    try:
+        tree = ast.parse((source.root / source.file).read_text(encoding="utf-8"))
+    except (SyntaxError, UnicodeDecodeError):
+        return ()  # importing it says what is wrong, and where
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("skerry.App", "App"):
+            for keyword in node.keywords:
+                if keyword.arg == "requirements":
+                    return _literal(keyword.value)
+    return ()
+
+
+def _literal(node: ast.expr) -> tuple[str, ...]:
+    try:
+        return tuple(str(item) for item in ast.literal_eval(node))
+    except (ValueError, TypeError) as error:
+        raise ConfigError(
+            "requirements must be a literal list of strings, since they are read before the app runs; "
+            "or write them to skerry.toml"
+        ) from error
+
+
+def _check_requirements(requirements: tuple[str, ...], description: dict[str, Any]) -> None:
+    wanted = tuple(description["requirements"])
+    if wanted and set(wanted) != set(requirements):
+        raise ConfigError(
+            f"the app wants {', '.join(wanted)}, but its environment was made for "
+            f"{', '.join(requirements) or 'nothing'}; "
+            "write requirements as a literal list in App(...), or in skerry.toml alone"
+        )

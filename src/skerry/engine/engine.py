@@ -1,0 +1,102 @@
+"""The embedded engine: one process with the front, the supervisor and the control API of one machine."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import skerry
+from skerry.engine.control import Control, authorizer
+from skerry.engine.deployment import Deployer
+from skerry.engine.home import EngineInfo, Home
+from skerry.engine.job_runner import JobRunner
+from skerry.engine.journal import Journal
+from skerry.engine.records import Records
+from skerry.engine.supervisor import Supervisor
+from skerry.runtime.confinement import become_subreaper
+from skerry.runtime.front import Front, add_health_routes
+from skerry.runtime.reaper import Reaper
+
+DRAIN_LIMIT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
+    """Where an engine answers.
+
+    Args:
+        host: Address; anything but loopback wants the token for every request.
+        port: Port, 0 to let the system choose.
+    """
+
+    host: str
+    port: int
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+async def run_engine(home: Home, listen: Listen, *, target: str | None, on_ready: Callable[[str], None]) -> None:
+    """Run an engine until SIGTERM, SIGINT or a client's stop.
+
+    Args:
+        home: Its folder.
+        listen: Where functions answer.
+        target: An app to deploy before it is ready.
+        on_ready: Called with the address once everything answers.
+
+    Raises:
+        EngineLockedError: another engine owns the folder.
+        SkerryError: the app cannot be deployed.
+        OSError: the address is in use.
+    """
+    loop = asyncio.get_running_loop()
+    with home.lock(), Records(home.records) as records:
+        become_subreaper()
+        stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        reaper = Reaper(loop)
+        journal = Journal(records.events)
+        front = Front(authorize=authorizer(home, is_loopback=listen.is_loopback))
+        supervisor = Supervisor(home, front=front, reaper=reaper, journal=journal)
+        deployer = Deployer(home, records, supervisor, journal)
+        jobs = JobRunner(records.jobs, supervisor)
+        front.respond_async = jobs.submit
+        control = Control(home, records, supervisor, deployer, flush=journal.flush, stop=stopping.set)
+        control.add_routes(front, jobs)
+        add_health_routes(front, is_ready=lambda: not stopping.is_set())
+        try:
+            port = await front.listen(listen.host, listen.port)
+            control.address = f"http://{_in_url(listen.host)}:{port}"
+            await deployer.restore()
+            jobs.recover()
+            await front.listen_unix(home.socket)
+            if target is not None:
+                await deployer.deploy(target, flags=[], settings=os.environ.get("SKERRY_SET", ""))
+            info = EngineInfo(pid=os.getpid(), address=control.address, version=skerry.__version__)
+            home.publish_engine(info)
+            on_ready(control.address)
+            await stopping.wait()
+        finally:
+            front.stop_listening()
+            jobs.stop()
+            await supervisor.stop(limit_s=DRAIN_LIMIT_S)
+            await front.finish(limit_s=1.0)
+            journal.flush()
+            reaper.close()
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,220 @@
+"""Python environments for apps that need libraries of their own.
+
+An environment is a ``venv`` under ``environments/DIGEST``, made once and shared by all apps that ask for the same. It
+is built in its final place, because the scripts of a venv name their folder, and counts only once the file
+``.complete`` stands in it; what a killed builder left without that file is removed and built again.
+
+A lock file keeps builders apart. Its descriptor is handed to pip, and ``flock`` lasts until the last holder is gone:
+when the engine is killed, a pip that goes on installing keeps the next builder from deleting the folder below it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import skerry.errors
+from skerry.engine.home import Home
+from skerry.errors import ConfigError, EnvironmentBuildError
+
+ENGINE_DIGEST = "engine"
+BUILD_TIMEOUT_S = 1800.0
+_COMPLETE = ".complete"
+_TAIL_LINES = 30
+_OWN_NAME = re.compile(r"\s*skerry\s*(?:\[(?P<extras>[^\]]*)\])?\s*(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
+_EXTRA_MARKER = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Environment:
+    """A Python that can import Skerry and an app's requirements.
+
+    Args:
+        python: The interpreter to start.
+        digest: What it was made of, or ``engine`` for the engine's own interpreter.
+    """
+
+    python: Path
+    digest: str
+
+
+def ensure(requirements: Iterable[str], home: Home, *, report: Callable[[str], None] | None = None) -> Environment:
+    """Return the environment for an app's requirements, building it when it does not exist yet.
+
+    Takes seconds to minutes for a new one: not for an event loop's thread. pip reads its configuration and its ``PIP_``
+    variables as always, so a host's index or proxy is honoured.
+
+    Args:
+        requirements: As pip reads them, such as ``numpy>=2``; ``skerry[EXTRA]`` means that extra's libraries.
+        home: The engine's folder.
+        report: Called with each line that says how the build is getting on.
+
+    Raises:
+        ConfigError: a requirement is empty, an option of pip, or another version of Skerry.
+        EnvironmentBuildError: the environment cannot be made; the end of pip's output is in the message.
+    """
+    wanted = sorted({requirement.strip() for requirement in requirements})
+    if not wanted:
+        return Environment(python=Path(sys.executable), digest=ENGINE_DIGEST)
+    installed = _to_install(wanted)
+    digest = _digest(installed)
+    folder = home.environments / digest
+    tell = report if report is not None else _ignore
+    if not _is_complete(folder):
+        home.environments.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _builder_lock(home.environments / f"{digest}.lock", tell) as lock:
+            if not _is_complete(folder):  # nobody else built it while this one waited
+                _build(folder, installed, lock, tell)
+    _link_skerry(folder)
+    return Environment(python=_python(folder), digest=digest)
+
+
+def _to_install(wanted: list[str]) -> list[str]:
+    """Return what pip is asked for: the app's requirements and the libraries that Skerry itself imports."""
+    others: list[str] = []
+    extras: set[str] = set()
+    for requirement in wanted:
+        if not requirement or requirement.startswith("-"):
+            raise ConfigError(
+                f"requirement {requirement!r} is not a library; options of pip belong to its own settings"
+            )
+        own = _OWN_NAME.fullmatch(requirement)
+        if own is None or re.match(r"[\w.-]", own["rest"]):
+            others.append(requirement)  # another library, perhaps one whose name begins like ours
+        elif own["rest"]:
+            raise ConfigError(f"requirement {requirement!r}: an app runs with its engine's Skerry; drop the version")
+        else:
+            extras.update(extra.strip().lower() for extra in (own["extras"] or "").split(",") if extra.strip())
+    return sorted({*others, *_own_requirements(extras)})
+
+
+def _own_requirements(extras: set[str]) -> Iterator[str]:
+    known = {extra.lower() for extra in importlib.metadata.metadata("skerry").get_all("Provides-Extra") or []}
+    if extras - known:
+        raise ConfigError(f"Skerry has no extra {min(extras - known)!r}; it has {', '.join(sorted(known))}")
+    for line in importlib.metadata.requires("skerry") or []:
+        requirement, _, marker = line.partition(";")
+        of_extra = _EXTRA_MARKER.search(marker)
+        if of_extra is None:
+            yield line
+        elif of_extra[1].lower() in extras:
+            yield requirement.strip()
+
+
+def _digest(installed: list[str]) -> str:
+    parts = [
+        installed,
+        importlib.metadata.version("skerry"),
+        sys.implementation.cache_tag,
+        platform.python_version(),
+        platform.machine(),
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _is_complete(folder: Path) -> bool:
+    # The interpreter is a link to the system's, which an upgrade may have taken away.
+    return (folder / _COMPLETE).exists() and _python(folder).exists()
+
+
+@contextmanager
+def _builder_lock(path: Path, tell: Callable[[str], None]) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            tell("another build of the same environment is running; waiting for it")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child forked meanwhile shares the lock: closing would not free it
+        os.close(descriptor)
+
+
+def _build(folder: Path, installed: list[str], lock: int, tell: Callable[[str], None]) -> None:
+    try:
+        if folder.exists():
+            tell("removing an unfinished environment")
+            shutil.rmtree(folder)
+        tell("making a Python environment")
+        # Isolated mode: neither PYTHONPATH nor the user's own libraries may leak into it.
+        _run([sys.executable, "-I", "-m", "venv", str(folder)], lock, tell)
+        tell(f"installing {', '.join(installed)}")
+        options = ["--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
+        _run([str(_python(folder)), "-I", "-m", "pip", "install", *options, *installed], lock, tell)
+        _link_skerry(folder)
+        (folder / _COMPLETE).touch()
+    except OSError as error:
+        raise EnvironmentBuildError(f"the environment {folder} cannot be made: {error}") from error
+    tell("the environment is ready")
+
+
+def _run(command: list[str], lock: int, tell: Callable[[str], None]) -> None:
+    tail: deque[str] = deque(maxlen=_TAIL_LINES)
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        pass_fds=(lock,),
+    ) as process:
+        timer = threading.Timer(BUILD_TIMEOUT_S, process.kill)
+        timer.daemon = True
+        timer.start()
+        try:
+            for line in process.stdout or ():
+                tail.append(line.rstrip())
+                tell(line.rstrip())
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            timer.cancel()
+    if process.returncode != 0:
+        output = "\n".join(tail)
+        raise EnvironmentBuildError(
+            f"the app's requirements cannot be installed ({' '.join(command[2:5])} ended with {process.returncode}); "
+            f"the end of its output:\n{output}",
+            output=output,
+        )
+
+
+def _python(folder: Path) -> Path:
+    return folder / "bin" / "python"
+
+
+def _link_skerry(folder: Path) -> None:
+    """Make this very Skerry importable in an environment, also when it is a checkout that no index knows.
+
+    A link of the one package rather than a ``.pth`` file with its parent folder: that folder may be the engine's whole
+    ``site-packages``, with versions of libraries that the app did not ask for.
+    """
+    package = Path(skerry.errors.__file__).resolve().parent
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    link = folder / "lib" / version / "site-packages" / "skerry"
+    if link.is_symlink() and os.readlink(link) == str(package):
+        return
+    temporary = link.with_name(f".skerry-{os.getpid()}-{threading.get_ident()}")
+    temporary.symlink_to(package)
+    os.replace(temporary, link)
+
+
+def _ignore(line: str) -> None:
+    """Report nothing."""

@@ -1,0 +1,204 @@
+"""Runs jobs: calls whose callers do not wait.
+
+A job is in the records before it is accepted, and its result before it is told, so that neither a worker's death nor
+the engine's loses one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from skerry.engine.records import JobRequest, JobResult, Jobs
+from skerry.engine.supervisor import Supervisor
+from skerry.errors import (
+    DeadlineExceededError,
+    FunctionNotFoundError,
+    JobNotReadyError,
+    QueueFullError,
+    SkerryError,
+    from_problem,
+)
+from skerry.runtime.dispatcher import Call
+from skerry.runtime.frames import CODEC_OF, CONTENT_TYPE_OF, Codec, Frame, Kind
+from skerry.runtime.front import result_response
+from skerry.runtime.message import Request, Response
+from skerry.runtime.pool import WorkerPool
+
+logger = logging.getLogger(__name__)
+MAX_WAIT_S = 60.0
+PURGE_PERIOD_S = 600.0
+
+
+class JobRunner:
+    """Accepts jobs, hands them to workers, records what becomes of them.
+
+    Args:
+        jobs: The records.
+        supervisor: What serves the functions.
+    """
+
+    def __init__(self, jobs: Jobs, supervisor: Supervisor) -> None:
+        self._jobs = jobs
+        self._supervisor = supervisor
+        self._run = uuid.uuid4().hex[:12]
+        self._calls: dict[str, tuple[WorkerPool, Call]] = {}
+        self._waiters: dict[str, list[asyncio.Future[None]]] = {}
+        self._stopping = False
+
+    # What callers ask for
+
+    def submit(self, pool: WorkerPool, request: Request, codec: int, meta: dict[str, Any]) -> Response:
+        """Accept a call as a job and answer 202 with its address.
+
+        Raises:
+            QueueFullError: as many calls wait as the function's `queue` allows.
+        """
+        if pool.dispatcher.queued >= max(1, pool.spec.queue):
+            raise QueueFullError(
+                f"function {pool.spec.name!r}: {pool.dispatcher.queued} requests wait already",
+                retry_after_s=pool.dispatcher.drain_s(),
+            )
+        job = uuid.uuid4().hex
+        content_type = meta.get("content_type") or CONTENT_TYPE_OF[Codec(codec)]
+        headers = {**meta.get("headers", {}), **({"accept": meta["accept"]} if "accept" in meta else {})}
+        asked = JobRequest(content_type=content_type, body=request.body, headers=headers)
+        record = self._jobs.submit(job, pool.spec.name, asked, now_s=time.time())
+        self._offer(job, pool, request.body, codec, meta)
+        return Response.of_json(record.to_dict(), status=202, headers={"location": f"/jobs/{job}"})
+
+    def status(self, request: Request) -> Response:
+        """Answer ``GET /jobs/ID``."""
+        return Response.of_json(self._jobs.get(_job_of(request)).to_dict())
+
+    async def result(self, request: Request) -> Response:
+        """Answer ``GET /jobs/ID/result``, after the job has ended or ``wait_s`` has passed."""
+        job = _job_of(request)
+        wait_s = _wait_of(request)
+        if wait_s > 0 and not self._jobs.get(job).status.ended:
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.setdefault(job, []).append(waiter)
+            await asyncio.wait([waiter], timeout=wait_s)
+        found = self._jobs.result(job)
+        return Response(found.body, content_type=found.content_type, headers=dict(found.headers))
+
+    def cancel(self, request: Request) -> Response:
+        """Answer ``DELETE /jobs/ID``: a waiting job never runs, and the worker of a running one is ended."""
+        job = _job_of(request)
+        if self._jobs.cancel(job, now_s=time.time()):
+            pool, call = self._calls.pop(job, (None, None))
+            if pool is not None and call is not None:
+                pool.dispatcher.cancel(call, JobNotReadyError(f"job {job!r} was cancelled"))
+                pool.wake()
+            self._ended(job)
+        return Response.of_json(self._jobs.get(job).to_dict())
+
+    # The engine's life
+
+    def recover(self) -> None:
+        """Take up the jobs of the engine that was here before."""
+
+        def idempotent(function: str) -> bool:
+            served = self._supervisor.served.get(function)
+            return served is not None and served.pool.spec.idempotent
+
+        recovery = self._jobs.recover(idempotent, now_s=time.time())
+        if recovery.requeued or recovery.failed:
+            logger.info("jobs: %d run again, %d were lost", len(recovery.requeued), len(recovery.failed))
+        for record in self._jobs.pending():
+            self._resume(record.id, record.function)
+        self._purge()
+
+    def stop(self) -> None:
+        """Record no failures from now on: what does not end in time is taken up by the next engine."""
+        self._stopping = True
+        for waiters in self._waiters.values():
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    # Inside
+
+    def _purge(self) -> None:
+        self._jobs.purge(now_s=time.time())
+        if not self._stopping:
+            asyncio.get_running_loop().call_later(PURGE_PERIOD_S, self._purge)
+
+    def _resume(self, job: str, function: str) -> None:
+        try:
+            pool = self._supervisor.find(function).pool
+        except FunctionNotFoundError as error:
+            self._jobs.fail(job, error, now_s=time.time())
+            self._ended(job)
+            return
+        asked = self._jobs.request(job)
+        codec = CODEC_OF.get(asked.content_type, Codec.OTHER)
+        headers = dict(asked.headers)
+        meta: dict[str, Any] = {}
+        if codec == Codec.OTHER:
+            meta["content_type"] = asked.content_type
+        if "accept" in headers:
+            meta["accept"] = headers.pop("accept")
+        if headers:
+            meta["headers"] = headers
+        self._offer(job, pool, asked.body, codec, meta)
+
+    def _offer(self, job: str, pool: WorkerPool, body: bytes, codec: int, meta: dict[str, Any]) -> None:
+        call = Call(body, codec, meta, self._answer_to(job), lambda attempt: self._started(job, attempt))
+        self._calls[job] = (pool, call)
+        try:
+            pool.dispatcher.offer(call)
+        except QueueFullError:
+            asyncio.get_running_loop().call_later(pool.dispatcher.drain_s(), self._resume_later, job, pool.spec.name)
+        except SkerryError as error:
+            self._answer_to(job)(error)
+        pool.wake()
+
+    def _resume_later(self, job: str, function: str) -> None:
+        if job in self._calls and not self._stopping:
+            self._resume(job, function)
+
+    def _started(self, job: str, attempt: int) -> None:
+        if attempt > 1:
+            self._jobs.requeue(job)
+        self._jobs.start(job, run=self._run, now_s=time.time())
+
+    def _answer_to(self, job: str) -> Callable[[Frame | SkerryError], None]:
+        return lambda answer: self._answered(job, answer)
+
+    def _answered(self, job: str, answer: Frame | SkerryError) -> None:
+        pool, _ = self._calls.pop(job, (None, None))
+        if isinstance(answer, Frame) and answer.kind == Kind.RESULT:
+            response = result_response(answer)
+            result = JobResult(content_type=response.content_type, body=response.body, headers=response.headers)
+            self._jobs.succeed(job, result, now_s=time.time())
+        elif isinstance(answer, DeadlineExceededError) and pool is not None:
+            self._resume(job, pool.spec.name)  # nobody waits for a job: it may stay in the queue as long as it takes
+            return
+        elif not self._stopping:
+            error = answer if isinstance(answer, SkerryError) else from_problem(orjson.loads(answer.body))
+            self._jobs.fail(job, error, now_s=time.time())
+        self._ended(job)
+
+    def _ended(self, job: str) -> None:
+        for waiter in self._waiters.pop(job, []):
+            if not waiter.done():
+                waiter.set_result(None)
+
+
+def _job_of(request: Request) -> str:
+    return request.path.strip("/").split("/")[1]
+
+
+def _wait_of(request: Request) -> float:
+    text = request.parameter("wait_s")
+    try:
+        return max(0.0, min(MAX_WAIT_S, float(text or 0)))
+    except ValueError:
+        return 0.0

@@ -1,0 +1,23 @@
+"""The engine's memory: apps and revisions, jobs, events, in one SQLite file that survives the engine's death."""
+
+from skerry.engine.records.apps import AppRecord, Apps, Deployment, RevisionDraft, RevisionRecord
+from skerry.engine.records.events import EventRecord, Events
+from skerry.engine.records.jobs import JobRecord, JobRequest, JobResult, Jobs, JobStatus, Recovery
+from skerry.engine.records.records import Records
+
+__all__ = [
+    "AppRecord",
+    "Apps",
+    "Deployment",
+    "EventRecord",
+    "Events",
+    "JobRecord",
+    "JobRequest",
+    "JobResult",
+    "JobStatus",
+    "Jobs",
+    "Records",
+    "Recovery",
+    "RevisionDraft",
+    "RevisionRecord",
+]

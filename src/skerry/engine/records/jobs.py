@@ -1,0 +1,295 @@
+"""Jobs: requests that are answered later. What was accepted is kept until it has ended and its result has aged.
+
+::
+
+    submit -> queued <-> running
+              queued or running -> succeeded | failed | cancelled
+
+The first end wins: a job that has ended never changes again, whatever arrives late.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from skerry.engine.records.schema import Database, to_json
+from skerry.errors import InternalError, JobNotFoundError, JobNotReadyError, SkerryError, WorkerLostError, from_problem
+
+RETENTION_S = 24 * 3600.0
+
+
+class JobStatus(StrEnum):
+    """Where a job is on its way."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job will never change again."""
+        return self not in (JobStatus.QUEUED, JobStatus.RUNNING)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobRecord:
+    """A job without its bodies; times are Unix seconds.
+
+    Args:
+        id: The job's id.
+        function: The function that it calls.
+        status: Where it is on its way.
+        attempts: How often it was started.
+        run: Id of the engine's run that started it last.
+        submitted_at: When it was accepted.
+        started_at: When it was started last.
+        ended_at: When it ended.
+        error: The problem of a failed job.
+    """
+
+    id: str
+    function: str
+    status: JobStatus
+    attempts: int
+    run: str | None
+    submitted_at: float
+    started_at: float | None
+    ended_at: float | None
+    error: Mapping[str, Any] | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the job as ``GET /jobs/ID`` sends it."""
+        return {
+            "id": self.id,
+            "function": self.function,
+            "status": self.status.value,
+            "attempts": self.attempts,
+            "submitted_at": self.submitted_at,
+            "started_at": self.started_at,
+            "ended_at": self.ended_at,
+            "error": None if self.error is None else dict(self.error),
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobRequest:
+    """What a job's worker receives; headers have lower-case names."""
+
+    content_type: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobResult:
+    """What a job's worker answered; headers are those beside the content type."""
+
+    content_type: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recovery:
+    """What became of the jobs that ran when the engine stopped, in the order of their submission."""
+
+    requeued: tuple[JobRecord, ...]
+    failed: tuple[JobRecord, ...]
+
+
+class Jobs:
+    """Jobs in the records."""
+
+    __slots__ = ("_database",)
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def submit(self, job: str, function: str, request: JobRequest, *, now_s: float) -> JobRecord:
+        """Accept a job. Once this returns, no death of the process loses it (see `schema` for power cuts).
+
+        Raises:
+            InternalError: the id is in use.
+            UnavailableError: the records cannot be written; the job was not accepted.
+        """
+        try:
+            with self._database.write() as connection:
+                row = connection.execute(
+                    """INSERT INTO jobs (id, function, status, attempts, submitted_at)
+                       VALUES (?, ?, 'queued', 0, ?) RETURNING *""",
+                    (job, function, now_s),
+                ).fetchone()
+                connection.execute(
+                    "INSERT INTO job_requests (job, content_type, headers, body) VALUES (?, ?, ?, ?)",
+                    (job, request.content_type, to_json(dict(request.headers)), request.body),
+                )
+        except sqlite3.IntegrityError as error:
+            raise InternalError(f"job id {job!r} is in use") from error
+        return _job(row)
+
+    def start(self, job: str, *, run: str, now_s: float) -> JobRecord | None:
+        """Take a queued job for running; None when there is nothing to run: it was cancelled, ended or taken.
+
+        Args:
+            job: The job's id.
+            run: Id of this run of the engine, for people who look for the reason of a failure.
+            now_s: Unix time, seconds.
+        """
+        with self._database.write() as connection:
+            row = connection.execute(
+                """UPDATE jobs SET status = 'running', attempts = attempts + 1, run = ?, started_at = ?
+                   WHERE id = ? AND status = 'queued' RETURNING *""",
+                (run, now_s, job),
+            ).fetchone()
+        return None if row is None else _job(row)
+
+    def requeue(self, job: str) -> bool:
+        """Put a running job back in its place of the queue, for one more attempt; False when it is not running."""
+        with self._database.write() as connection:
+            return (
+                connection.execute(
+                    "UPDATE jobs SET status = 'queued' WHERE id = ? AND status = 'running'", (job,)
+                ).rowcount
+                == 1
+            )
+
+    def succeed(self, job: str, result: JobResult, *, now_s: float) -> bool:
+        """Record a result for good; False when the job had ended already (or never was), and nothing was changed."""
+        with self._database.write() as connection:
+            if not _end(connection, job, JobStatus.SUCCEEDED, None, now_s):
+                return False
+            connection.execute(
+                "INSERT INTO job_results (job, content_type, headers, body) VALUES (?, ?, ?, ?)",
+                (job, result.content_type, to_json(dict(result.headers)), result.body),
+            )
+            return True
+
+    def fail(self, job: str, error: SkerryError, *, now_s: float) -> bool:
+        """Record a failure for good; False when the job had ended already (or never was)."""
+        with self._database.write() as connection:
+            return _end(connection, job, JobStatus.FAILED, error, now_s)
+
+    def cancel(self, job: str, *, now_s: float) -> bool:
+        """Cancel a job that has not ended; False when it had. Stopping the worker is the caller's part.
+
+        Raises:
+            JobNotFoundError: there is no such job.
+        """
+        with self._database.write() as connection:
+            if _end(connection, job, JobStatus.CANCELLED, None, now_s):
+                return True
+        self.get(job)
+        return False
+
+    def get(self, job: str) -> JobRecord:
+        """Return a job.
+
+        Raises:
+            JobNotFoundError: there is no such job.
+        """
+        row = self._database.row("SELECT * FROM jobs WHERE id = ?", (job,))
+        if row is None:
+            raise JobNotFoundError(f"there is no job {job!r}; results are kept for a limited time")
+        return _job(row)
+
+    def request(self, job: str) -> JobRequest:
+        """Return what a job that has not ended asks for; the bodies of ended jobs are not kept.
+
+        Raises:
+            JobNotFoundError: there is no such job, or it has ended.
+        """
+        row = self._database.row("SELECT * FROM job_requests WHERE job = ?", (job,))
+        if row is None:
+            raise JobNotFoundError(f"there is no unfinished job {job!r}")
+        return JobRequest(content_type=row["content_type"], body=bytes(row["body"]), headers=json.loads(row["headers"]))
+
+    def result(self, job: str) -> JobResult:
+        """Return a job's result.
+
+        Raises:
+            JobNotFoundError: there is no such job.
+            JobNotReadyError: the job has not ended, or was cancelled.
+            SkerryError: the job failed: its problem, as the class that its code names.
+        """
+        record = self.get(job)
+        if record.status is JobStatus.FAILED:
+            raise from_problem(record.error or {})
+        row = self._database.row("SELECT * FROM job_results WHERE job = ?", (job,))
+        if row is None:
+            hint = "it has no result" if record.status.ended else "ask again later, or wait with ?wait_s="
+            raise JobNotReadyError(f"job {job!r} is {record.status}: {hint}", job_status=record.status.value)
+        return JobResult(content_type=row["content_type"], body=bytes(row["body"]), headers=json.loads(row["headers"]))
+
+    def pending(self, function: str | None = None) -> tuple[JobRecord, ...]:
+        """Return the queued jobs in the order of their submission; of one function when it is named."""
+        rows = self._database.rows(
+            "SELECT * FROM jobs WHERE status = 'queued' AND (?1 IS NULL OR function = ?1) ORDER BY number", (function,)
+        )
+        return tuple(_job(row) for row in rows)
+
+    def recover(self, idempotent: Callable[[str], bool], *, now_s: float) -> Recovery:
+        """Decide about the jobs that ran when the engine stopped. To be called once, before any job is started.
+
+        Args:
+            idempotent: Whether the function of this name may run a request twice.
+            now_s: Unix time, seconds.
+
+        Returns:
+            Jobs of idempotent functions, queued again in their old place, and the others, failed as ``worker_lost``.
+        """
+        requeued: list[JobRecord] = []
+        failed: list[JobRecord] = []
+        lost = WorkerLostError(
+            "the engine stopped while this ran; not repeated because the function is not marked idempotent"
+        )
+        with self._database.write() as connection:
+            running = connection.execute("SELECT id, function FROM jobs WHERE status = 'running' ORDER BY number")
+            for job, function in running.fetchall():
+                if idempotent(function):
+                    connection.execute("UPDATE jobs SET status = 'queued' WHERE id = ?", (job,))
+                    requeued.append(_job_row(connection, job))
+                else:
+                    _end(connection, job, JobStatus.FAILED, lost, now_s)
+                    failed.append(_job_row(connection, job))
+        return Recovery(requeued=tuple(requeued), failed=tuple(failed))
+
+    def purge(self, *, now_s: float, retention_s: float = RETENTION_S) -> int:
+        """Forget the jobs that ended longer than the retention ago, with their results; return how many."""
+        with self._database.write() as connection:
+            return connection.execute("DELETE FROM jobs WHERE ended_at < ?", (now_s - retention_s,)).rowcount
+
+
+def _end(connection: sqlite3.Connection, job: str, status: JobStatus, error: SkerryError | None, now_s: float) -> bool:
+    # A detail that JSON does not know must not keep a failure from being recorded.
+    problem = None if error is None else json.dumps(error.to_problem(), default=str)
+    ended = connection.execute(
+        "UPDATE jobs SET status = ?, ended_at = ?, error = ? WHERE id = ? AND status IN ('queued', 'running')",
+        (status.value, now_s, problem, job),
+    )
+    connection.execute("DELETE FROM job_requests WHERE job = ?", (job,))
+    return ended.rowcount == 1
+
+
+def _job_row(connection: sqlite3.Connection, job: str) -> JobRecord:
+    return _job(connection.execute("SELECT * FROM jobs WHERE id = ?", (job,)).fetchone())
+
+
+def _job(row: sqlite3.Row) -> JobRecord:
+    return JobRecord(
+        id=row["id"],
+        function=row["function"],
+        status=JobStatus(row["status"]),
+        attempts=row["attempts"],
+        run=row["run"],
+        submitted_at=row["submitted_at"],
+        started_at=row["started_at"],
+        ended_at=row["ended_at"],
+        error=None if row["error"] is None else json.loads(row["error"]),
+    )

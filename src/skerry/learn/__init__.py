@@ -1,0 +1,1 @@
+"""Learning with functions: searches today; federated and split training build on the same public face."""

@@ -1,0 +1,17 @@
+"""What travels: JSON, MessagePack with arrays, CloudEvents, and the handler's annotations as their schema."""
+
+from skerry.payload.codec import decode, encode
+from skerry.payload.event import Event
+from skerry.payload.media import JSON, MSGPACK
+from skerry.payload.signature import Signature
+from skerry.payload.tensor import Tensor
+
+__all__ = [
+    "JSON",
+    "MSGPACK",
+    "Event",
+    "Signature",
+    "Tensor",
+    "decode",
+    "encode",
+]

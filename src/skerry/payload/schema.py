@@ -1,0 +1,154 @@
+"""A pydantic schema for a parameter, a set of parameters or a result, and what its refusals say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NotRequired, cast
+
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+from pydantic.errors import PydanticInvalidForJsonSchema
+from pydantic.json_schema import JsonSchemaMode
+from pydantic_core import SchemaError
+from typing_extensions import TypedDict  # pydantic refuses the one of typing before Python 3.12
+
+from skerry.errors import InvalidPayloadError, MalformedBodyError, SpecError, UserError
+from skerry.payload.codec import ENCODE_ERRORS, decode_msgpack, encode_msgpack, refuse_value
+from skerry.payload.hints import Parameter
+from skerry.payload.plain import refuse_non_finite
+
+MAX_REPORTED_ERRORS = 20
+
+# Text cannot hold every byte: in JSON, bytes travel as base64. A model's fields follow the model's own configuration.
+_CONFIG = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+
+
+class Schema:
+    """What may stand for an annotation, compiled once.
+
+    Args:
+        hint: The annotation.
+        label: How messages call the value: a parameter's name, or ``result``; empty when fields name themselves.
+        where: What the annotation belongs to, for the message.
+
+    Attributes:
+        validate_json: Bytes to value, in one pass.
+        validate: Decoded value to value.
+
+    Raises:
+        SpecError: pydantic knows no schema for the annotation.
+    """
+
+    def __init__(self, hint: Any, *, label: str, where: str) -> None:
+        self.label = label
+        self._adapter = _build_adapter(hint, where=where)
+        self._serializer = self._adapter.serializer
+        self.validate_json: Callable[[bytes], Any] = self._adapter.validator.validate_json
+        self.validate: Callable[[Any], Any] = self._adapter.validator.validate_python
+
+    def read_json(self, body: bytes) -> Any:
+        """Return the value of a JSON body."""
+        try:
+            return self.validate_json(body)
+        except ValidationError as error:
+            raise refusal(error, self.label) from error
+
+    def read_msgpack(self, body: bytes) -> Any:
+        """Return the value of a MessagePack body."""
+        value = decode_msgpack(body)
+        try:
+            return self.validate(value)
+        except ValidationError as error:
+            raise refusal(error, self.label) from error
+
+    def write_json(self, value: Any) -> bytes:
+        """Return a value as JSON.
+
+        Raises:
+            InvalidPayloadError: the value is not what the annotation says, or has no form in JSON.
+        """
+        return self._write(value, self._dump_json, "JSON")
+
+    def write_msgpack(self, value: Any) -> bytes:
+        """Return a value as MessagePack; raises as :meth:`write_json` does."""
+        return self._write(value, self._dump_msgpack, "MessagePack")
+
+    def json_schema(self, mode: JsonSchemaMode) -> dict[str, Any]:
+        """Return the JSON schema; an empty one, which allows anything, where JSON schema has no word for the type."""
+        try:
+            return self._adapter.json_schema(mode=mode)
+        except PydanticInvalidForJsonSchema:
+            return {}
+
+    def _write(self, value: Any, dump: Callable[[Any], bytes], form: str) -> bytes:
+        try:
+            # pydantic writes None for any annotation without a warning, so None is checked below.
+            if value is not None:
+                return dump(value)
+        except ENCODE_ERRORS:
+            pass
+        # A value close to what the annotation says is converted: np.int64 for int, a dict for a dataclass. Going
+        # through MessagePack turns it into plain values and arrays, whatever it is made of.
+        try:
+            fitting = self.validate(decode_msgpack(encode_msgpack(value)))
+            return dump(fitting)
+        except ValidationError as error:
+            raise refusal(error, self.label) from error
+        except (MalformedBodyError, *ENCODE_ERRORS) as error:
+            refuse_value(value, error, form)
+
+    def _dump_json(self, value: Any) -> bytes:
+        body = self._serializer.to_json(value, warnings="error")
+        if b"null" in body:
+            refuse_non_finite(self._serializer.to_python(value))
+        return body
+
+    def _dump_msgpack(self, value: Any) -> bytes:
+        return encode_msgpack(self._serializer.to_python(value, warnings="error"))
+
+
+def object_hint(parameters: Sequence[Parameter]) -> Any:
+    """Return the annotation of an object that fills several parameters by name, and nothing else."""
+    members = {p.name: p.hint if p.required else NotRequired[p.hint] for p in parameters}
+    hint = cast(Any, TypedDict)("Parameters", members)
+    hint.__pydantic_config__ = ConfigDict(extra="forbid", **_CONFIG)
+    return hint
+
+
+def refusal(error: ValidationError, label: str) -> UserError:
+    """Return what the caller is told of a value that does not fit.
+
+    Args:
+        error: What pydantic found.
+        label: Name to put before the path of each field; may be empty.
+    """
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    if found[0]["type"] == "json_invalid" and not found[0]["loc"]:
+        return MalformedBodyError(f"the body is not JSON: {found[0]['msg'].removeprefix('Invalid JSON: ')}")
+    errors = [
+        {"field": ".".join([label] * bool(label) + [str(part) for part in item["loc"]]), "message": item["msg"]}
+        for item in found[:MAX_REPORTED_ERRORS]
+    ]
+    first = errors[0]
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    message = f"{first['field'] or 'the body'}: {first['message']}{more}"
+    return InvalidPayloadError(message, errors=errors)
+
+
+def _build_adapter(hint: Any, *, where: str) -> TypeAdapter[Any]:
+    try:
+        try:
+            adapter: TypeAdapter[Any] = TypeAdapter(hint, config=_CONFIG)
+        except PydanticUserError as error:
+            if error.code != "type-adapter-config-unused":  # models, dataclasses and typed dictionaries bring their own
+                raise
+            adapter = TypeAdapter(hint)
+        if not adapter.pydantic_complete:
+            adapter.rebuild(raise_errors=True)
+        return adapter
+    except (PydanticUserError, SchemaError, NameError, TypeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise SpecError(
+            f"{where}: {hint!r:.120} cannot be checked: {reason} Use plain types, dataclasses or pydantic models; "
+            "for arrays Annotated[np.ndarray, Tensor(dtype, shape)]",
+            field=where,
+        ) from error

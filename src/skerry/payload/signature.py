@@ -1,0 +1,266 @@
+"""How a handler's arguments and result travel, compiled once per handler into closures."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from skerry.errors import HandlerError, InvalidPayloadError, MalformedBodyError, SkerryError
+from skerry.payload import event_http
+from skerry.payload.codec import decode_json, decode_msgpack, encode_json, encode_msgpack
+from skerry.payload.event import Event
+from skerry.payload.hints import Parameter, is_plain, read_handler, takes_event, without_event
+from skerry.payload.media import JSON, MSGPACK, require_codec
+from skerry.payload.schema import Schema, object_hint
+
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+
+_EVENT_SCHEMA = {
+    "title": "CloudEvent",
+    "type": "object",
+    "properties": {name: {"type": "string"} for name in ("specversion", "id", "source", "type")},
+    "required": ["specversion", "id", "source", "type"],
+}
+
+
+class Signature:
+    """The wire form of a handler: made by :meth:`of`.
+
+    A handler with one parameter gets the whole body as its value; one with several gets an object's members by name;
+    one with none ignores the body. A parameter with a default may be left out (for one parameter: an empty body). A
+    parameter annotated `Event` gets the CloudEvent; other handlers get a CloudEvent's data. Results are checked where
+    the annotation is a model, a dataclass or the like; those annotated with built-in types are written as they are.
+
+    Attributes:
+        parameters: Names of the parameters.
+        takes_event: Whether the one parameter is an `Event`.
+        returns_event: Whether the result may be an `Event` (annotated so, or not annotated); then only
+            :meth:`encode_result` gives it its headers.
+        decode_json: JSON body to arguments.
+        decode_msgpack: MessagePack body to arguments.
+        encode_json: Result to JSON body. An `Event` is written in structured mode.
+        encode_msgpack: Result to MessagePack body.
+
+    All four take one argument and look at nothing but it; they raise as :meth:`decode_call` and :meth:`encode_result`.
+    """
+
+    def __init__(self, parameters: tuple[Parameter, ...], result: Any, native: inspect.Signature, name: str) -> None:
+        self.parameters = tuple(p.name for p in parameters)
+        self.takes_event = len(parameters) == 1 and takes_event(parameters[0].hint)
+        self._native = native
+        self._input = _input_schema(parameters, name)
+        self.decode_json, self.decode_msgpack = self._decoders(parameters)
+        rest, self.returns_event = without_event(result)
+        self._result = None if rest is Any or rest is object else Schema(rest, label="result", where=f"{name}: result")
+        self.encode_json, self.encode_msgpack = self._encoders(plain=is_plain(rest))
+
+    @classmethod
+    def of(cls, handler: Any) -> Signature:
+        """Return the signature of a plain or async function, or of a class with ``__call__``.
+
+        Raises:
+            SpecError: an annotation has no wire form, or no body can fill a parameter; the message names it.
+        """
+        parameters, result, native = read_handler(handler)
+        name = getattr(handler, "__qualname__", None) or type(handler).__qualname__
+        return cls(parameters, result, native, name)
+
+    def decode_call(self, body: bytes, content_type: str, headers: Mapping[str, str] | None = None) -> Arguments:
+        """Return the arguments that a request's body stands for.
+
+        Args:
+            body: The whole body.
+            content_type: What it is; empty means JSON.
+            headers: With names in lower case; needed for CloudEvents in binary mode.
+
+        Raises:
+            MalformedBodyError: the body is not what its content type says.
+            InvalidPayloadError: it does not fit the annotations; ``details["errors"]`` lists the fields.
+            UnsupportedMediaTypeError: no codec reads this content type.
+        """
+        headers = {"content-type": content_type, **(headers or {})}
+        if event_http.is_event(headers):
+            if self.takes_event:
+                return self._place(Event.from_http(headers, body))
+            _, data_type, body = event_http.split(headers, body)
+            content_type = data_type or JSON
+        if not self.parameters:
+            return (), {}
+        return self.decode_json(body) if require_codec(content_type) == JSON else self.decode_msgpack(body)
+
+    def encode_result(self, value: Any, content_type: str = JSON) -> tuple[bytes, str, dict[str, str]]:
+        """Return the body, the content type and further headers of a result.
+
+        Args:
+            value: What the handler returned. An `Event` goes out in binary mode, in its own content type.
+            content_type: The content type that the caller wants.
+
+        Raises:
+            HandlerError: the value has no wire form, or is not what the annotation says.
+            UnsupportedMediaTypeError: no codec writes this content type.
+        """
+        if self.returns_event and isinstance(value, Event):
+            try:
+                headers, body = value.to_binary()
+            except SkerryError as error:
+                raise _bad_result(error) from error
+            return body, headers.pop("content-type", ""), headers
+        codec = require_codec(content_type)
+        return (self.encode_json(value) if codec == JSON else self.encode_msgpack(value)), codec, {}
+
+    def encode_call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], content_type: str = JSON) -> bytes:
+        """Return the body that stands for arguments: what a client sends.
+
+        An `Event` parameter is written in structured mode, which :meth:`decode_call` reads as ``application/json`` too.
+
+        Raises:
+            InvalidPayloadError: the arguments are not those of the handler.
+            UnsupportedMediaTypeError: no codec writes this content type.
+        """
+        json = require_codec(content_type) == JSON
+        try:
+            given = self._native.bind(*args, **kwargs).arguments
+        except TypeError as error:
+            raise InvalidPayloadError(f"wrong arguments: {error}; there are: ({', '.join(self.parameters)})") from error
+        if not given:
+            # No argument at all, or only defaults: for one parameter that is the empty body.
+            return b"" if len(self.parameters) < 2 else (b"{}" if json else b"\x80")
+        value = given[self.parameters[0]] if len(self.parameters) == 1 else given
+        if self.takes_event:
+            return _write_structured(value)
+        if self._input is None:
+            return encode_json(value) if json else encode_msgpack(value)
+        return self._input.write_json(value) if json else self._input.write_msgpack(value)
+
+    def decode_result(self, body: bytes, content_type: str, headers: Mapping[str, str] | None = None) -> Any:
+        """Return the value of a result's body, as the result's annotation types it.
+
+        Args:
+            body: The whole body.
+            content_type: What it is; empty means JSON.
+            headers: With names in lower case; needed for a result that is an `Event`.
+
+        Raises:
+            MalformedBodyError: the body is not what its content type says.
+            InvalidPayloadError: it does not fit the annotation.
+            UnsupportedMediaTypeError: no codec reads this content type.
+        """
+        headers = {"content-type": content_type, **(headers or {})}
+        if event_http.is_event(headers):
+            return Event.from_http(headers, body)
+        json = require_codec(content_type) == JSON
+        if self._result is None:
+            return decode_json(body) if json else decode_msgpack(body)
+        return self._result.read_json(body) if json else self._result.read_msgpack(body)
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON schemas of the body and of the result, as ``{"input": ..., "output": ...}``.
+
+        A side that may be anything, or that JSON schema has no word for, is the empty schema.
+        """
+        given = {} if self._input is None else self._input.json_schema("validation")
+        result = {} if self._result is None else self._result.json_schema("serialization")
+        if self.returns_event and self._result is not None:
+            result = {"anyOf": [_EVENT_SCHEMA, result]}
+        return {"input": dict(_EVENT_SCHEMA) if self.takes_event else given, "output": result}
+
+    def _decoders(
+        self, parameters: tuple[Parameter, ...]
+    ) -> tuple[Callable[[bytes], Arguments], Callable[[bytes], Arguments]]:
+        if not parameters:
+            return _ignore_body, _ignore_body
+        if len(parameters) > 1 and self._input is not None:
+            empty_allowed = not any(p.required for p in parameters)
+            return (
+                _by_name(self._input.read_json, empty_allowed=empty_allowed),
+                _by_name(self._input.read_msgpack, empty_allowed=empty_allowed),
+            )
+        only = parameters[0]
+        if self.takes_event:
+            return self._placed(_read_structured, only), self._placed(_refuse_msgpack_event, only)
+        if self._input is None:
+            return self._placed(decode_json, only), self._placed(decode_msgpack, only)
+        return self._placed(self._input.read_json, only), self._placed(self._input.read_msgpack, only)
+
+    def _placed(self, read: Callable[[bytes], Any], only: Parameter) -> Callable[[bytes], Arguments]:
+        name = only.name
+        if only.by_keyword:
+            return lambda body: ((), {name: read(body)} if body or only.required else {})
+        if only.required:
+            return lambda body: ((read(body),), {})
+        return lambda body: ((read(body),) if body else (), {})
+
+    def _place(self, value: Any) -> Arguments:
+        parameter = self._native.parameters[self.parameters[0]]
+        return ((), {parameter.name: value}) if parameter.kind is parameter.KEYWORD_ONLY else ((value,), {})
+
+    def _encoders(self, *, plain: bool) -> tuple[Callable[[Any], bytes], Callable[[Any], bytes]]:
+        if plain or self._result is None:
+            write_json, write_msgpack = encode_json, encode_msgpack
+        else:
+            write_json, write_msgpack = self._result.write_json, self._result.write_msgpack
+        if self.returns_event:
+            return _result_writer(_or_event(write_json)), _result_writer(_or_event(write_msgpack))
+        return _result_writer(write_json), _result_writer(write_msgpack)
+
+
+def _input_schema(parameters: tuple[Parameter, ...], name: str) -> Schema | None:
+    # Each parameter is compiled on its own first, so that an error names the parameter and not the set of them.
+    found = None
+    for parameter in parameters:
+        if parameter.hint is not Any and parameter.hint is not object and not takes_event(parameter.hint):
+            found = Schema(parameter.hint, label=parameter.name, where=f"{name}: parameter {parameter.name}")
+    if len(parameters) > 1:
+        return Schema(object_hint(parameters), label="", where=f"{name}: parameters")
+    return found
+
+
+def _ignore_body(body: bytes) -> Arguments:
+    return (), {}
+
+
+def _by_name(read: Callable[[bytes], dict[str, Any]], *, empty_allowed: bool) -> Callable[[bytes], Arguments]:
+    if empty_allowed:
+        return lambda body: ((), read(body) if body else {})
+    return lambda body: ((), read(body))
+
+
+def _result_writer(write: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    def write_result(value: Any) -> bytes:
+        try:
+            return write(value)
+        except SkerryError as error:
+            raise _bad_result(error) from error
+
+    return write_result
+
+
+def _or_event(write: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    def write_any(value: Any) -> bytes:
+        return _write_structured(value) if isinstance(value, Event) else write(value)
+
+    return write_any
+
+
+def _bad_result(error: SkerryError) -> HandlerError:
+    return HandlerError(f"the handler's result cannot be sent: {error.message}", **error.details)
+
+
+def _write_structured(value: Any) -> bytes:
+    if not isinstance(value, Event):
+        raise InvalidPayloadError(f"expected an Event, got {type(value).__name__}")
+    return value.to_structured()[1]
+
+
+def _read_structured(body: bytes) -> Event:
+    if not body:
+        raise MalformedBodyError(
+            "this function takes a CloudEvent: send the ce- headers (binary mode) or "
+            f"{event_http.STRUCTURED} (structured mode)"
+        )
+    return Event.from_http({"content-type": event_http.STRUCTURED}, body)
+
+
+def _refuse_msgpack_event(body: bytes) -> Event:
+    raise MalformedBodyError(f"a CloudEvent in structured mode is JSON: send {event_http.STRUCTURED}, not {MSGPACK}")

@@ -1,0 +1,153 @@
+"""What every place that runs functions can do for a caller."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final, Literal
+
+from skerry.errors import TransportError
+
+JobStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+ENDED: Final = frozenset({"succeeded", "failed", "cancelled"})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A successful answer of a function: its body and what the body is."""
+
+    body: bytes
+    content_type: str
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRecord:
+    """What a platform knows about one spawned call; times are Unix seconds."""
+
+    id: str
+    function: str
+    status: JobStatus
+    attempts: int = 0
+    submitted_at: float | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    error: Mapping[str, Any] | None = None
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> JobRecord:
+        """Return the record that a platform's JSON object describes; members that are not known here are left out."""
+        known = {f.name for f in fields(cls)}
+        return cls(**{key: value for key, value in values.items() if key in known})
+
+
+class Cancellation:
+    """A switch that ends calls from another thread: it closes their sockets and cuts their waiting short."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._event = threading.Event()
+        self._sockets: set[socket.socket] = set()
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the switch was thrown."""
+        return self._event.is_set()
+
+    def cancel(self) -> None:
+        """End every call that holds this switch, now and later."""
+        self._event.set()
+        with self._lock:
+            for sock in self._sockets:
+                # A shutdown wakes the thread that reads; a close alone would not.
+                try:
+                    sock.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    continue
+
+    def wait(self, delay_s: float) -> None:
+        """Sleep, unless the switch is thrown first.
+
+        Raises:
+            TransportError: the call was cancelled.
+        """
+        if self._event.wait(delay_s):
+            raise TransportError("the call was cancelled", sent=False)
+
+    def attach(self, sock: socket.socket) -> None:
+        """Close ``sock`` when the switch is thrown.
+
+        Raises:
+            TransportError: it was thrown already.
+        """
+        with self._lock:
+            self._sockets.add(sock)
+        if self.cancelled:
+            self.detach(sock)
+            raise TransportError("the call was cancelled", sent=False)
+
+    def detach(self, sock: socket.socket) -> None:
+        """Forget a socket whose call has ended."""
+        with self._lock:
+            self._sockets.discard(sock)
+
+
+class Platform(ABC):
+    """A place that runs functions.
+
+    Every method raises the errors of :mod:`skerry.errors`: those that the platform answered with, and `TransportError`
+    when no answer came. Methods may be called from several threads at once.
+    """
+
+    @abstractmethod
+    def invoke(
+        self,
+        function: str,
+        body: bytes,
+        *,
+        content_type: str,
+        accept: str | None = None,
+        idempotent: bool = False,
+        cancellation: Cancellation | None = None,
+        timeout_s: float | None = None,
+    ) -> Answer:
+        """Run a function and wait for its answer.
+
+        Args:
+            function: Its name.
+            body: The encoded arguments.
+            content_type: What the body is.
+            accept: What the answer should be, as a content type.
+            idempotent: Whether the request may run twice, so that it may be sent again when its answer was lost.
+            cancellation: Ends the call from another thread.
+            timeout_s: Longest wait for the answer, in seconds; none waits for as long as the platform does.
+        """
+
+    @abstractmethod
+    def submit(
+        self, function: str, body: bytes, *, content_type: str, accept: str | None = None, idempotent: bool = False
+    ) -> JobRecord:
+        """Accept a call now and run it later; the arguments are those of :meth:`invoke`."""
+
+    @abstractmethod
+    def job(self, job_id: str) -> JobRecord:
+        """Return what is known about a job."""
+
+    @abstractmethod
+    def result(self, job_id: str, *, timeout_s: float | None = None) -> Answer:
+        """Wait for a job to end and return its answer.
+
+        Args:
+            job_id: The job.
+            timeout_s: Longest wait in seconds; none waits until the job has ended.
+
+        Raises:
+            JobNotReadyError: the time is over, or the job was cancelled.
+        """
+
+    @abstractmethod
+    def cancel(self, job_id: str) -> JobRecord:
+        """Stop a job, running or not, and return what is known about it now."""

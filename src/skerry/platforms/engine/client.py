@@ -1,0 +1,292 @@
+"""The embedded engine, as its callers see it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from skerry.errors import (
+    EngineNotRunningError,
+    InternalError,
+    JobNotReadyError,
+    SkerryError,
+    TransportError,
+    from_problem,
+)
+from skerry.platforms.base import ENDED, Answer, Cancellation, JobRecord, Platform
+from skerry.platforms.engine.connection import Address, ConnectionPool, Response
+from skerry.platforms.engine.retry import retry_delay_s
+from skerry.platforms.home import not_running, socket_path
+
+CONTROL_TIMEOUT_S = 30.0
+# Deploying may install an app's requirements.
+DEPLOY_TIMEOUT_S = 1800.0
+# One long poll for a result; short enough that a lost engine is noticed.
+POLL_S = 20.0
+# Between polls that came back early, so that an answer without waiting does not become a busy loop.
+PAUSE_S = 0.05
+
+
+class EnginePlatform(Platform):
+    """A client of one engine.
+
+    Args:
+        address: ``http://HOST:PORT``, or the path of the engine's Unix socket.
+        token: Needed for control over TCP.
+        patience_s: Most seconds to wait, in total, before a request is not sent again: for room in a queue, or for an
+            engine that restarts.
+        expected: Whether the engine is known to exist; an engine that was never reached is otherwise reported as not
+            running at once.
+    """
+
+    def __init__(
+        self, address: str | Path, *, token: str | None = None, patience_s: float = 60.0, expected: bool = False
+    ) -> None:
+        self._address = Address.parse(address)
+        self._pool = ConnectionPool(self._address)
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._patience_s = patience_s
+        self._seen = expected
+
+    @classmethod
+    def of_home(cls, home: Path, *, patience_s: float = 60.0, expected: bool = False) -> EnginePlatform:
+        """Return the client of the engine that owns a folder."""
+        return cls(socket_path(home), patience_s=patience_s, expected=expected)
+
+    @property
+    def address(self) -> str:
+        """Where the engine is reached: a URL, or the path of a socket."""
+        return str(self._address)
+
+    def invoke(
+        self,
+        function: str,
+        body: bytes,
+        *,
+        content_type: str,
+        accept: str | None = None,
+        idempotent: bool = False,
+        cancellation: Cancellation | None = None,
+        timeout_s: float | None = None,
+    ) -> Answer:
+        """Run a function and wait for its answer; see `Platform.invoke`."""
+        headers = {"Content-Type": content_type}
+        if accept is not None:
+            headers["Accept"] = accept
+        return _answer(
+            self._call(
+                "POST",
+                f"/function/{quote(function, safe='')}",
+                body=body,
+                headers=headers,
+                idempotent=idempotent,
+                timeout_s=timeout_s,
+                cancellation=cancellation,
+            )
+        )
+
+    def submit(
+        self, function: str, body: bytes, *, content_type: str, accept: str | None = None, idempotent: bool = False
+    ) -> JobRecord:
+        """Accept a call now and run it later; see `Platform.submit`."""
+        headers = {"Content-Type": content_type, "Prefer": "respond-async"}
+        if accept is not None:
+            headers["Accept"] = accept
+        response = self._call(
+            "POST",
+            f"/function/{quote(function, safe='')}",
+            body=body,
+            headers=headers,
+            idempotent=idempotent,
+            timeout_s=CONTROL_TIMEOUT_S,
+        )
+        return JobRecord.from_json(_json(response))
+
+    def job(self, job_id: str) -> JobRecord:
+        """Return what is known about a job."""
+        return JobRecord.from_json(self._control("GET", _job_path(job_id)))
+
+    def result(self, job_id: str, *, timeout_s: float | None = None) -> Answer:
+        """Wait for a job to end and return its answer; see `Platform.result`."""
+        ends_at = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            left_s = POLL_S if ends_at is None else max(0.0, min(POLL_S, ends_at - time.monotonic()))
+            path = f"{_job_path(job_id)}/result?wait_s={left_s:.3f}"
+            try:
+                return _answer(self._call("GET", path, idempotent=True, timeout_s=left_s + CONTROL_TIMEOUT_S))
+            except JobNotReadyError as error:
+                record = self.job(job_id)
+                if record.status == "cancelled":
+                    raise JobNotReadyError(f"job {job_id} was cancelled", status="cancelled") from error
+                if record.status not in ENDED and ends_at is not None and time.monotonic() >= ends_at:
+                    raise JobNotReadyError(
+                        f"job {job_id} has not ended within {timeout_s:g} s; it is {record.status}",
+                        status=record.status,
+                    ) from error
+            time.sleep(PAUSE_S)
+
+    def cancel(self, job_id: str) -> JobRecord:
+        """Stop a job, running or not, and return what is known about it now."""
+        return JobRecord.from_json(self._control("DELETE", _job_path(job_id)))
+
+    def engine(self) -> dict[str, Any]:
+        """Return the engine's version, process, address, home, workers and memory."""
+        return dict(self._control("GET", "/engine"))
+
+    def ready(self) -> bool:
+        """Return whether the engine answers and accepts requests."""
+        try:
+            return self._pool.request("GET", "/health/readiness", timeout_s=CONTROL_TIMEOUT_S).status == 200
+        except TransportError:
+            return False
+
+    def deploy(self, target: str, *, flags: Sequence[str] = (), environment: str = "") -> dict[str, Any]:
+        """Deploy an app, or a new revision of it.
+
+        Args:
+            target: ``/abs/file.py:app`` or ``package.module:app``.
+            flags: ``FUNCTION.OPTION=VALUE`` settings.
+            environment: Text of ``SKERRY_SET``.
+
+        Returns:
+            ``app``, ``functions`` (``name``, ``revision``, ``address``) and ``changed``.
+        """
+        body = {"target": target, "flags": list(flags), "environment": environment}
+        return dict(self._control("POST", "/apps", body, timeout_s=DEPLOY_TIMEOUT_S))
+
+    def apps(self) -> list[dict[str, Any]]:
+        """Return the deployed apps."""
+        return list(self._control("GET", "/apps"))
+
+    def delete_app(self, name: str) -> dict[str, Any]:
+        """Remove an app with its functions."""
+        return dict(self._control("DELETE", f"/apps/{quote(name, safe='')}") or {})
+
+    def functions(self) -> list[dict[str, Any]]:
+        """Return what is known about every deployed function."""
+        return list(self._control("GET", "/functions"))
+
+    def function(self, name: str) -> dict[str, Any]:
+        """Return all that is known about one function: its schema, support matrix and last error too."""
+        return dict(self._control("GET", f"/functions/{quote(name, safe='')}"))
+
+    def logs(self, name: str, *, tail: int | None = None, offset: int | None = None) -> tuple[str, int]:
+        """Return log text of a function, and the offset in bytes from which to read on.
+
+        Args:
+            name: The function.
+            tail: Lines to return from the end.
+            offset: Bytes of the log to skip, from an earlier call.
+        """
+        query = {key: value for key, value in (("tail", tail), ("offset", offset)) if value is not None}
+        path = f"/functions/{quote(name, safe='')}/logs"
+        found = self._control("GET", f"{path}?{urlencode(query)}" if query else path)
+        return str(found["text"]), int(found["offset"])
+
+    def events(self, *, function: str | None = None, since_s: float | None = None) -> list[dict[str, Any]]:
+        """Return what happened, oldest first: deployments, workers that came and went, scaling.
+
+        Args:
+            function: Only what concerns this function.
+            since_s: Only what happened after this Unix time.
+        """
+        query = {key: value for key, value in (("function", function), ("since", since_s)) if value is not None}
+        return list(self._control("GET", f"/events?{urlencode(query)}" if query else "/events"))
+
+    def stop(self) -> None:
+        """Ask the engine to stop; it may still be running when this returns."""
+        self._control("POST", "/engine/stop")
+
+    def close(self) -> None:
+        """Close the idle connections; the next call opens new ones."""
+        self._pool.close()
+
+    def _control(self, method: str, path: str, body: Any = None, *, timeout_s: float = CONTROL_TIMEOUT_S) -> Any:
+        content = None if body is None else json.dumps(body).encode()
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        # Reading, deploying and deleting twice does what doing it once does; stopping is asked for once.
+        idempotent = path != "/engine/stop"
+        response = self._call(method, path, body=content, headers=headers, idempotent=idempotent, timeout_s=timeout_s)
+        return _json(response) if response.body else None
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        idempotent: bool,
+        timeout_s: float | None,
+        cancellation: Cancellation | None = None,
+    ) -> Response:
+        cancellation = cancellation or Cancellation()
+        waited_s = 0.0
+        for attempt in range(1, 1_000_000):
+            answer_headers: Mapping[str, str] = {}
+            try:
+                response = self._pool.request(
+                    method,
+                    path,
+                    body=body,
+                    headers={**self._headers, **(headers or {})},
+                    timeout_s=timeout_s,
+                    cancellation=cancellation,
+                )
+            except TransportError as error:
+                failure: SkerryError = self._explain(error)
+            else:
+                self._seen = True
+                if response.status < 400:
+                    return response
+                failure, answer_headers = _failure(response), response.headers
+            delay_s = retry_delay_s(
+                failure,
+                answer_headers,
+                idempotent=idempotent,
+                attempt=attempt,
+                waited_s=waited_s,
+                patience_s=self._patience_s,
+            )
+            if delay_s is None or cancellation.cancelled:
+                raise failure
+            cancellation.wait(delay_s)
+            waited_s += delay_s
+        raise InternalError("the loop of attempts ended")
+
+    def _explain(self, error: TransportError) -> TransportError | EngineNotRunningError:
+        if self._seen or error.details.get("sent", True) or not isinstance(error.__cause__, OSError):
+            return error
+        not_there = not_running(self._address)
+        not_there.__cause__ = error
+        return not_there
+
+
+def _job_path(job_id: str) -> str:
+    return f"/jobs/{quote(job_id, safe='')}"
+
+
+def _answer(response: Response) -> Answer:
+    return Answer(response.body, response.content_type, response.headers)
+
+
+def _json(response: Response) -> Any:
+    try:
+        return json.loads(response.body)
+    except ValueError as error:
+        raise InternalError(f"the engine answered {response.status} with a body that is not JSON") from error
+
+
+def _failure(response: Response) -> SkerryError:
+    try:
+        problem = json.loads(response.body)
+    except ValueError:
+        problem = None
+    if isinstance(problem, dict):
+        return from_problem(problem)
+    text = response.body[:200].decode("utf-8", "replace").strip()
+    return TransportError(f"answer {response.status} that is not Skerry's: {text or 'empty'}", sent=True)

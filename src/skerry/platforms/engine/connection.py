@@ -1,0 +1,190 @@
+"""Pooled keep-alive HTTP/1.1 connections over a Unix socket or TCP, safe to use from many threads and after a fork."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import select
+import socket
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from skerry.errors import ConfigError, TransportError
+from skerry.platforms.base import Cancellation
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A Unix socket, or a host and a TCP port."""
+
+    path: Path | None = None
+    host: str = ""
+    port: int = 0
+
+    @classmethod
+    def parse(cls, text: str | Path) -> Address:
+        """Return the address that ``http://host:port``, ``unix:/path`` or a path means.
+
+        Raises:
+            ConfigError: it is none of these.
+        """
+        if isinstance(text, Path):
+            return cls(path=text)
+        if text.startswith("http://"):
+            host, colon, port = text.removeprefix("http://").rstrip("/").rpartition(":")
+            if not colon or not port.isdigit():
+                raise ConfigError(f"address {text!r}: write it as http://HOST:PORT")
+            return cls(host=host.strip("[]"), port=int(port))
+        if "://" in text:
+            raise ConfigError(f"address {text!r}: write it as http://HOST:PORT or as unix:PATH")
+        return cls(path=Path(text.removeprefix("unix:")))
+
+    def __str__(self) -> str:
+        if self.path is not None:
+            return str(self.path)
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A whole HTTP response; header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def content_type(self) -> str:
+        """Return the content type, or the one that means unknown bytes."""
+        return self.headers.get("content-type", "application/octet-stream")
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, address: Address) -> None:
+        super().__init__(address.host or "localhost", address.port or 80)
+        self._address = address
+
+    def connect(self) -> None:
+        path = self._address.path
+        if path is None:
+            super().connect()
+            return
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.connect(str(path))
+        except BaseException:
+            sock.close()
+            raise
+        self.sock = sock
+
+
+class ConnectionPool:
+    """Idle connections to one address; as many are open as there are requests at a time.
+
+    Args:
+        address: Where to connect to.
+        max_idle: Idle connections to keep.
+    """
+
+    def __init__(self, address: Address, *, max_idle: int = 64) -> None:
+        self.address = address
+        self._max_idle = max_idle
+        self._lock = threading.Lock()
+        self._idle: list[_Connection] = []
+        self._pid = os.getpid()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+        cancellation: Cancellation | None = None,
+    ) -> Response:
+        """Send one request and read its whole response.
+
+        Raises:
+            TransportError: no response came; its detail ``sent`` says whether the server may have seen the request.
+        """
+        connection = self._take(timeout_s)
+        sock = connection.sock
+        keep = False
+        try:
+            sock.settimeout(timeout_s)
+            if cancellation is not None:
+                cancellation.attach(sock)
+            response, keep = self._exchange(connection, method, path, body, dict(headers or {}))
+        except (OSError, http.client.HTTPException) as error:
+            what = f"no answer within {timeout_s:g} s" if isinstance(error, TimeoutError) else _describe(error)
+            raise TransportError(f"the connection to {self.address} was lost: {what}", sent=True) from error
+        finally:
+            if cancellation is not None:
+                cancellation.detach(sock)
+                keep = keep and not cancellation.cancelled
+            self._give_back(connection, keep=keep)
+        return response
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    @staticmethod
+    def _exchange(
+        connection: _Connection, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> tuple[Response, bool]:
+        try:
+            connection.request(method, path, body=body, headers=headers)
+        except (BrokenPipeError, ConnectionResetError):
+            # The server may have refused the request before it had read the whole of it: its answer says why.
+            reply = connection.getresponse()
+        else:
+            reply = connection.getresponse()
+        content = reply.read()
+        lower = {name.lower(): value for name, value in reply.getheaders()}
+        return Response(reply.status, lower, content), not reply.will_close
+
+    def _take(self, timeout_s: float | None) -> _Connection:
+        with self._lock:
+            if self._pid != os.getpid():
+                # These sockets belong to the parent of this fork; two readers would mix up their answers.
+                self._idle, self._pid = [], os.getpid()
+            while self._idle:
+                connection = self._idle.pop()
+                if _is_quiet(connection.sock):
+                    return connection
+                connection.close()
+        connection = _Connection(self.address)
+        if timeout_s is not None:
+            connection.timeout = timeout_s
+        try:
+            connection.connect()
+        except OSError as error:
+            connection.close()
+            raise TransportError(f"cannot connect to {self.address}: {_describe(error)}", sent=False) from error
+        return connection
+
+    def _give_back(self, connection: _Connection, *, keep: bool) -> None:
+        with self._lock:
+            if keep and len(self._idle) < self._max_idle and self._pid == os.getpid():
+                self._idle.append(connection)
+                return
+        connection.close()
+
+
+def _is_quiet(sock: socket.socket) -> bool:
+    # An idle connection has nothing to read; one that has was closed by the server.
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return not poll.poll(0)
+
+
+def _describe(error: BaseException) -> str:
+    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()

@@ -1,0 +1,54 @@
+"""``python -m skerry.runtime module:app``: serve an app as a container would."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+
+import uvloop
+
+from skerry.errors import SkerryError, exit_code
+from skerry.runtime.serving import Contract, parse_target, serve
+
+
+def main() -> int:
+    """Run the bare runtime; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m skerry.runtime",
+        description="Serve an app on PORT under Knative's runtime contract.",
+        epilog="example: PORT=8080 python -m skerry.runtime app:app --function classify",
+    )
+    parser.add_argument("target", help="module:app, or FILE.py:app; the app's name may be left out")
+    parser.add_argument("--function", help="serve this function alone, at / as well")
+    parser.add_argument("--workers", type=int, default=1, help="workers for each function")
+    parser.add_argument("--host", help="address to listen on")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        contract = Contract.read(os.environ)
+    except ValueError:
+        sys.stderr.write(f"error: PORT = {os.environ['PORT']!r}: must be a port number\n")
+        return 2
+    if arguments.host:
+        contract = Contract(
+            host=arguments.host, port=contract.port, service=contract.service, revision=contract.revision
+        )
+    try:
+        uvloop.run(
+            serve(
+                parse_target(arguments.target), contract, function=arguments.function, workers=max(1, arguments.workers)
+            )
+        )
+    except SkerryError as error:
+        sys.stderr.write(f"error: {error.message}\n{error.details.get('traceback', '')}")
+        return exit_code(error)
+    except OSError as error:
+        sys.stderr.write(f"error: cannot listen on {contract.host}:{contract.port}: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,411 @@
+"""The queue of one function and the workers that serve it: a state machine without I/O.
+
+Calls wait in order. A call leaves the queue when a worker has room, is answered exactly once, and is never given to a
+second worker unless the first certainly did not begin it, or the function may run twice (`idempotent`).
+
+A worker that answers fast is given several calls at a time (`Dispatcher.depth`), so that the cost of a frame is shared;
+a slow one is given one at a time, so that nobody waits behind it while another worker is free.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from skerry.errors import (
+    DeadlineExceededError,
+    HandlerTimeoutError,
+    QueueFullError,
+    SkerryError,
+    UnavailableError,
+    WorkerLostError,
+)
+from skerry.runtime.frames import Frame, Kind, encode_frame
+from skerry.spec import FunctionSpec
+
+MAX_DEPTH = 64
+UNRESPONSIVE_S = 5.0
+BATCH_BUDGET_S = 0.002  # as much work as a worker is given ahead of time
+
+
+class Call:
+    """One request to a function, from its arrival to its answer."""
+
+    __slots__ = (
+        "attempts",
+        "body",
+        "codec",
+        "done",
+        "enqueued_s",
+        "meta",
+        "number",
+        "on_answer",
+        "on_start",
+        "slot",
+        "waiting",
+    )
+
+    def __init__(
+        self,
+        body: bytes,
+        codec: int,
+        meta: dict[str, Any],
+        on_answer: Callable[[Frame | SkerryError], None],
+        on_start: Callable[[int], None] | None = None,
+    ) -> None:
+        self.body = body
+        self.codec = codec
+        self.meta = meta
+        self.on_answer = on_answer  # called exactly once
+        self.on_start = on_start  # called with the attempt's number each time a worker is given the call
+        self.number = 0
+        self.attempts = 0
+        self.enqueued_s = 0.0
+        self.waiting = False
+        self.done = False
+        self.slot: Slot | None = None
+
+
+class Port(Protocol):
+    """What the dispatcher needs of a worker's connection."""
+
+    def send(self, data: bytes) -> None:
+        """Send frames to the worker."""
+
+    def kill(self) -> None:
+        """End the worker at once."""
+
+    def running(self) -> int:
+        """Return the number of the call that the worker began last, 0 for none."""
+
+
+class Slot:
+    """A worker as the dispatcher sees it."""
+
+    __slots__ = ("draining", "idle_since_s", "outstanding", "port", "reason", "since_s", "started_s", "taken")
+
+    def __init__(self, port: Port) -> None:
+        self.port = port
+        self.outstanding: dict[int, Call] = {}
+        self.draining = False
+        self.reason: SkerryError | None = None  # why it was killed, if we did it
+        self.since_s = 0.0  # when the call that runs now began, or when the last answer came
+        self.started_s = 0.0  # when the present batch was handed over
+        self.taken = 0  # calls in the present batch
+        self.idle_since_s = 0.0
+
+
+class Dispatcher:
+    """The queue and the workers of one revision of one function.
+
+    Args:
+        spec: The function's options: `queue`, `concurrency`, `timeout`, `idempotent`.
+        clock: Monotonic seconds.
+        on_demand: Called when a call waits and no worker is there at all.
+        on_drained: Called with a slot that was told to stop and has nothing left to do.
+        on_empty: Called when the last call in the system has been answered.
+    """
+
+    def __init__(
+        self,
+        spec: FunctionSpec,
+        *,
+        clock: Callable[[], float],
+        on_demand: Callable[[], None],
+        on_drained: Callable[[Slot], None],
+        on_empty: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.spec = spec
+        self.queue: deque[Call] = deque()
+        self.slots: list[Slot] = []
+        self.in_system = 0  # waiting and running
+        self.queued = 0  # waiting; the deque may hold abandoned ones besides
+        self.service_s: float | None = None  # smoothed seconds of a worker per call
+        self.refusal: SkerryError | None = None  # set while nothing can start or after close
+        self._clock = clock
+        self._on_demand = on_demand
+        self._on_drained = on_drained
+        self._on_empty = on_empty
+        self._number = 0
+        self._area_s = 0.0  # integral of in_system over time since the load was taken last
+        self._area_at_s = self._load_taken_s = clock()
+
+    # Calls come and go
+
+    def offer(self, call: Call) -> None:
+        """Put a call in the queue.
+
+        Raises:
+            QueueFullError: as many calls wait as the function's `queue` allows.
+            SkerryError: the refusal in force, when nothing can start or the server shuts down.
+        """
+        if self.refusal is not None:
+            raise self.refusal
+        if self.queued >= self.spec.queue and not (self.spec.queue == 0 and self._has_room()):
+            raise QueueFullError(
+                f"function {self.spec.name!r}: {self.queued} requests wait, and its queue holds {self.spec.queue}; "
+                "try again later, or raise queue or scale.max",
+                retry_after_s=self.drain_s(),
+            )
+        now = self._clock()
+        call.enqueued_s = now
+        call.waiting = True
+        self._load_changed(now, 1)
+        self.queued += 1
+        self.queue.append(call)
+        if not self.slots:
+            self._on_demand()
+
+    def abandon(self, call: Call) -> None:
+        """Forget a call whose caller has left; one that runs is told so, and its answer is dropped."""
+        if call.done:
+            return
+        self._finish(call)
+        if call.slot is not None:
+            call.slot.port.send(encode_frame(Kind.CANCEL, call.number))
+
+    def cancel(self, call: Call, error: SkerryError) -> None:
+        """Answer a call with ``error``; where it runs already, its worker is ended: nothing else stops plain code."""
+        if call.done:
+            return
+        slot = call.slot
+        if slot is not None:
+            slot.outstanding.pop(call.number, None)
+            call.slot = None
+            if self.spec.concurrency == 1:
+                self.kill(slot, WorkerLostError("the worker was ended, because a call before this one was cancelled"))
+            else:
+                slot.port.send(encode_frame(Kind.CANCEL, call.number))
+        self._answer(call, error)
+
+    def pump(self) -> None:
+        """Hand waiting calls to workers that have room, the most recently used first."""
+        while self.queued:
+            free = [s for s in self.slots if not s.draining and s.reason is None and self._room(s) > 0]
+            if not free:
+                return
+            share = max(1, -(-self.queued // len(free)))
+            for slot in reversed(free):
+                self._assign(slot, min(share, self._room(slot)))
+                if not self.queued:
+                    return
+
+    def answered(self, slot: Slot, frame: Frame) -> None:
+        """Take a worker's answer to a call."""
+        call = slot.outstanding.pop(frame.number, None)
+        now = self._clock()
+        slot.since_s = now
+        if not slot.outstanding:
+            self._batch_ended(slot, now)
+        if call is not None:
+            call.slot = None
+            if not call.done:
+                self._answer(call, frame)
+        if slot.draining and not slot.outstanding:
+            self._on_drained(slot)
+
+    # Workers come and go
+
+    def worker_ready(self, slot: Slot) -> None:
+        """Count a worker in: it has loaded the function."""
+        slot.idle_since_s = self._clock()
+        self.slots.append(slot)
+
+    def worker_lost(self, slot: Slot) -> None:
+        """Count a worker out and settle the calls that it held.
+
+        Calls that it had not begun go back to the head of the queue. The one that it ran is retried once elsewhere when
+        the function is idempotent and the worker was not ended for that very call; else it is answered with the reason.
+        """
+        if slot in self.slots:
+            self.slots.remove(slot)
+        running = slot.port.running()
+        again: list[Call] = []
+        for number, call in slot.outstanding.items():
+            call.slot = None
+            if call.done:
+                continue
+            begun = number == running or not _comes_after(number, running) or self.spec.concurrency > 1
+            if not begun:
+                call.attempts -= 1
+                again.append(call)
+            elif slot.reason is not None and number == running:
+                self._answer(call, slot.reason)
+            elif self.spec.idempotent and call.attempts < 2:
+                again.append(call)
+            else:
+                self._answer(call, _lost(self.spec, call))
+        slot.outstanding.clear()
+        for call in again:
+            call.waiting = True
+        if again:
+            self.queue.extendleft(reversed(again))
+            self.queued += len(again)
+            if not self.slots:
+                self._on_demand()
+
+    def drain(self, slot: Slot) -> None:
+        """Give a worker nothing more; `on_drained` is called when it has answered all that it holds."""
+        if slot.draining:
+            return
+        slot.draining = True
+        if not slot.outstanding:
+            self._on_drained(slot)
+
+    def kill(self, slot: Slot, reason: SkerryError) -> None:
+        """End a worker at once; the call that it runs is answered with ``reason``."""
+        if slot.reason is None:
+            slot.reason = reason
+            slot.port.kill()
+
+    # Time
+
+    def sweep(self) -> None:
+        """End what has taken too long: calls that run over `timeout`, and calls that have waited as long as that."""
+        now = self._clock()
+        timeout_s = self.spec.timeout_s
+        # A worker with async handlers ends a late call itself; it is ended whole only when it answers nothing any more.
+        silence_s = timeout_s if self.spec.concurrency == 1 else timeout_s + UNRESPONSIVE_S
+        for slot in self.slots:
+            if slot.outstanding and slot.reason is None and now - slot.since_s > silence_s:
+                self.kill(slot, _over_time(self.spec))
+        while self.queue and (self.queue[0].done or now - self.queue[0].enqueued_s > timeout_s):
+            call = self.queue.popleft()
+            if not call.done:
+                self._answer(call, _waited_too_long(self.spec))
+
+    def take_load(self) -> float:
+        """Return the average number of calls in the system since the last time it was taken."""
+        now = self._clock()
+        span_s = now - self._load_taken_s
+        self._load_changed(now, 0)
+        average = self._area_s / span_s if span_s > 0 else float(self.in_system)
+        self._area_s, self._load_taken_s = 0.0, now
+        return average
+
+    def drain_s(self) -> float:
+        """Return the seconds that the present queue will take, as far as known; at least 1."""
+        workers = max(1, len(self.slots))
+        return max(1.0, self.queued * (self.service_s or 0.01) / workers)
+
+    def refuse(self, error: SkerryError) -> None:
+        """Answer every waiting call with ``error``, and every further one until `accept`."""
+        self.refusal = error
+        waiting, self.queue = self.queue, deque()
+        for call in waiting:
+            if not call.done:
+                self._answer(call, error)
+
+    def accept(self) -> None:
+        """Take calls again."""
+        self.refusal = None
+
+    def close(self) -> None:
+        """Refuse further calls; those that wait are still served."""
+        self.refusal = UnavailableError(f"function {self.spec.name!r} is shutting down; try again", retry_after_s=1)
+
+    # Inside
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that workers hold."""
+        return self.in_system - self.queued
+
+    @property
+    def depth(self) -> int:
+        """Calls that one worker is given at a time."""
+        if self.spec.concurrency > 1:
+            return self.spec.concurrency
+        if self.service_s is None:
+            return 1
+        return max(1, min(MAX_DEPTH, int(BATCH_BUDGET_S / max(self.service_s, 1e-6))))
+
+    def _room(self, slot: Slot) -> int:
+        held = len(slot.outstanding)
+        if self.spec.concurrency > 1:
+            return self.spec.concurrency - held
+        return 0 if held else self.depth
+
+    def _has_room(self) -> bool:
+        return any(not s.draining and s.reason is None and self._room(s) > 0 for s in self.slots)
+
+    def _assign(self, slot: Slot, room: int) -> None:
+        now = self._clock()
+        out: list[bytes] = []
+        begun: list[Call] = []
+        outstanding = slot.outstanding
+        if not outstanding:
+            slot.since_s = slot.started_s = now
+            slot.taken = 0
+        while room and self.queue:
+            call = self.queue.popleft()
+            if call.done:
+                continue
+            self.queued -= 1
+            self._number = number = (self._number + 1) & 0xFFFFFFFF or 1
+            call.number = number
+            call.waiting = False
+            call.attempts += 1
+            call.slot = slot
+            outstanding[number] = call
+            out.append(encode_frame(Kind.CALL, number, call.body, codec=call.codec, meta=call.meta))
+            if call.on_start is not None:
+                begun.append(call)
+            room -= 1
+        slot.taken += len(out)
+        if out:
+            slot.port.send(b"".join(out))
+        for call in begun:
+            if call.on_start is not None:
+                call.on_start(call.attempts)
+
+    def _batch_ended(self, slot: Slot, now: float) -> None:
+        slot.idle_since_s = now
+        if not slot.taken:
+            return
+        took_s = (now - slot.started_s) / slot.taken
+        slot.taken = 0
+        self.service_s = took_s if self.service_s is None else 0.8 * self.service_s + 0.2 * took_s
+
+    def _answer(self, call: Call, answer: Frame | SkerryError) -> None:
+        self._finish(call)
+        call.on_answer(answer)
+
+    def _finish(self, call: Call) -> None:
+        call.done = True
+        if call.waiting:
+            call.waiting = False
+            self.queued -= 1
+        self._load_changed(self._clock(), -1)
+        if not self.in_system:
+            self._on_empty()
+
+    def _load_changed(self, now: float, by: int) -> None:
+        self._area_s += self.in_system * (now - self._area_at_s)
+        self._area_at_s = now
+        self.in_system += by
+
+
+def _comes_after(number: int, running: int) -> bool:
+    """Whether call ``number`` was handed over after call ``running``; numbers wrap around at 2**32."""
+    return running == 0 or 0 < ((number - running) & 0xFFFFFFFF) < 0x80000000
+
+
+def _lost(spec: FunctionSpec, call: Call) -> WorkerLostError:
+    tried = "twice" if call.attempts > 1 else "once"
+    hint = "" if spec.idempotent else "; it is not marked idempotent, so it was not run again"
+    return WorkerLostError(f"function {spec.name!r}: the worker died during the request (tried {tried}){hint}")
+
+
+def _over_time(spec: FunctionSpec) -> HandlerTimeoutError:
+    return HandlerTimeoutError(
+        f"function {spec.name!r} ran longer than its timeout of {spec.timeout}; the worker was replaced"
+    )
+
+
+def _waited_too_long(spec: FunctionSpec) -> DeadlineExceededError:
+    return DeadlineExceededError(
+        f"function {spec.name!r}: the request waited longer than {spec.timeout} for a worker and was not run",
+        retry_after_s=1,
+    )

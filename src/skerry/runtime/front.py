@@ -1,0 +1,285 @@
+"""The front: the HTTP server before the workers. It finds the function, queues the call and sends its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from skerry.errors import (
+    FunctionNotFoundError,
+    InternalError,
+    MethodNotAllowedError,
+    SkerryError,
+    UnauthorizedError,
+)
+from skerry.runtime.connection import Connection, Exchange
+from skerry.runtime.dispatcher import Call
+from skerry.runtime.frames import CODEC_OF, CONTENT_TYPE_OF, Codec, Frame, Kind
+from skerry.runtime.message import PROBLEM_TYPE, REASONS, Request, Response, Route
+from skerry.runtime.pool import WorkerPool
+
+logger = logging.getLogger(__name__)
+
+ROUTE_BODY_BYTES = 10 * 2**20
+BACKLOG = 4096
+JSON_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+# curl and HTML forms say this when nobody told them what they send
+UNTYPED = frozenset({b"", b"application/json", b"application/x-www-form-urlencoded"})
+NO_META: dict[str, Any] = {}
+
+AsyncRequested = Callable[[WorkerPool, Request, int, dict[str, Any]], Response]
+
+
+class Front:
+    """Serves functions and routes over HTTP/1.1.
+
+    Args:
+        authorize: Raises `UnauthorizedError` when a request over TCP may not do what it asks for.
+    """
+
+    def __init__(self, *, authorize: Callable[[str, dict[str, str]], None] | None = None) -> None:
+        self.connections: set[Connection] = set()
+        self.respond_async: AsyncRequested | None = None
+        self._authorize = authorize
+        self._functions: dict[bytes, WorkerPool] = {}
+        self._routes: list[tuple[str, list[str], Route]] = []
+        self._servers: list[asyncio.Server] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # What is served
+
+    def add_function(self, pool: WorkerPool, *, alone: bool = False) -> None:
+        """Serve a function at ``/function/NAME``, and at ``/`` when it is alone; replaces what was there."""
+        self._functions[f"/function/{pool.spec.name}".encode()] = pool
+        if alone:
+            self._functions[b"/"] = pool
+
+    def remove_function(self, name: str) -> None:
+        """Serve a function no more."""
+        self._functions.pop(f"/function/{name}".encode(), None)
+
+    def route(self, method: str, pattern: str, handler: Route) -> None:
+        """Serve ``pattern`` (its ``*`` segments match anything) with a plain or async handler of a `Request`."""
+        self._routes.append((method, pattern.strip("/").split("/"), handler))
+
+    # Sockets
+
+    async def listen(self, host: str, port: int) -> int:
+        """Listen on a TCP address; returns the port, which the system chooses when ``port`` is 0.
+
+        Raises:
+            OSError: the address is in use or not this machine's.
+        """
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(
+            lambda: Connection(self, trusted=False), host, port, backlog=BACKLOG, reuse_address=True
+        )
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
+    async def listen_unix(self, path: Path) -> None:
+        """Listen on a Unix socket that only its owner can open."""
+        listener = _private_listener(path)
+        loop = asyncio.get_running_loop()
+        server = await loop.create_unix_server(lambda: Connection(self, trusted=True), sock=listener, backlog=BACKLOG)
+        self._servers.append(server)
+
+    def stop_listening(self) -> None:
+        """Accept no further connections."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    async def finish(self, *, limit_s: float) -> None:
+        """Close the connections once the answers that are due have been sent."""
+        for connection in list(self.connections):
+            connection.finish()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*(c.closed.wait() for c in self.connections)), limit_s)
+
+    # The connection's side
+
+    def accept(self, exchange: Exchange) -> int:
+        """Find the function of a request by its head; return the most bytes its body may have.
+
+        Raises:
+            SkerryError: the request is refused.
+        """
+        path = exchange.target.partition(b"?")[0]
+        if not exchange.connection.trusted:
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in exchange.headers}
+            _refuse_foreign_origin(headers)
+            if self._authorize is not None:
+                self._authorize(path.decode("latin-1"), headers)
+        pool = self._functions.get(path)
+        if pool is not None:
+            if exchange.method != b"POST":
+                raise MethodNotAllowedError(
+                    f"call {path.decode('latin-1')} with POST, not {exchange.method.decode('latin-1')}"
+                )
+            exchange.entry = pool
+            return pool.spec.max_body_bytes
+        return ROUTE_BODY_BYTES
+
+    def handle(self, exchange: Exchange) -> None:
+        """Take a whole request."""
+        pool = exchange.entry
+        if pool is None:
+            self._handle_route(exchange)
+            return
+        try:
+            self._call(pool, exchange)
+        except SkerryError as error:
+            exchange.reply(Response.of_error(error))
+
+    # Inside
+
+    def _call(self, pool: WorkerPool, exchange: Exchange) -> None:
+        codec, meta, is_async = _read_head(exchange)
+        body = b"".join(exchange.body) if len(exchange.body) != 1 else exchange.body[0]
+        if is_async and self.respond_async is not None:
+            exchange.reply(self.respond_async(pool, _request_of(exchange), codec, meta))
+            return
+        call = Call(body, codec, meta, lambda answer: _send_answer(exchange, answer))
+        exchange.cancel = lambda: pool.dispatcher.abandon(call)
+        pool.dispatcher.offer(call)
+        pool.wake()
+
+    def _handle_route(self, exchange: Exchange) -> None:
+        request = _request_of(exchange)
+        try:
+            outcome = self._find_route(request)(request)
+        except SkerryError as error:
+            exchange.reply(Response.of_error(error))
+            return
+        except Exception:
+            exchange.reply(_internal_error(request))
+            return
+        if isinstance(outcome, Response):
+            exchange.reply(outcome)
+            return
+        task = asyncio.get_running_loop().create_task(self._await_route(exchange, request, outcome))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        exchange.cancel = task.cancel
+
+    async def _await_route(self, exchange: Exchange, request: Request, outcome: Any) -> None:
+        try:
+            exchange.reply(await outcome)
+        except SkerryError as error:
+            exchange.reply(Response.of_error(error))
+        except Exception:
+            exchange.reply(_internal_error(request))
+
+    def _find_route(self, request: Request) -> Route:
+        segments = request.path.strip("/").split("/")
+        methods = set()
+        for method, pattern, handler in self._routes:
+            if len(pattern) == len(segments) and all(p in ("*", s) for p, s in zip(pattern, segments, strict=True)):
+                if method == request.method or (method == "GET" and request.method == "HEAD"):
+                    return handler
+                methods.add(method)
+        if methods:
+            raise MethodNotAllowedError(f"{request.path}: use {' or '.join(sorted(methods))}, not {request.method}")
+        if request.path.startswith("/function/"):
+            names = sorted(path.decode().removeprefix("/function/") for path in self._functions if path != b"/")
+            raise FunctionNotFoundError(
+                f"no function {request.path.removeprefix('/function/')!r} here; there are: {', '.join(names) or 'none'}"
+            )
+        raise FunctionNotFoundError(f"nothing is served at {request.path}; functions answer at /function/NAME")
+
+
+def add_health_routes(front: Front, *, is_ready: Callable[[], bool]) -> None:
+    """Serve ``/health/liveness`` and ``/health/readiness``."""
+
+    def readiness(_: Request) -> Response:
+        ready = is_ready()
+        return Response.of_json({"status": "ready" if ready else "not ready"}, status=200 if ready else 503)
+
+    front.route("GET", "/health/liveness", lambda _: Response.of_json({"status": "alive"}))
+    front.route("GET", "/health/readiness", readiness)
+
+
+def _read_head(exchange: Exchange) -> tuple[int, dict[str, Any], bool]:
+    """Return codec, metadata and whether the caller does not want to wait; plain JSON has no metadata."""
+    meta: dict[str, Any] | None = None
+    codec: int = Codec.JSON
+    is_async = False
+    for name, value in exchange.headers:
+        if name == b"content-type":
+            kind = value.partition(b";")[0].strip().lower()
+            if kind not in UNTYPED:
+                text = kind.decode("latin-1")
+                codec = CODEC_OF.get(text, Codec.OTHER)
+                if codec == Codec.OTHER:
+                    meta = meta or {}
+                    meta["content_type"] = value.decode("latin-1")
+        elif name.startswith(b"ce-"):
+            meta = meta or {}
+            meta.setdefault("headers", {})[name.decode("latin-1")] = value.decode("latin-1")
+        elif name == b"accept" and CONTENT_TYPE_OF[Codec.MSGPACK].encode() in value:
+            meta = meta or {}
+            meta["accept"] = CONTENT_TYPE_OF[Codec.MSGPACK]
+        elif name == b"prefer" and b"respond-async" in value:
+            is_async = True
+    return codec, meta if meta is not None else NO_META, is_async
+
+
+def _request_of(exchange: Exchange) -> Request:
+    path, _, query = exchange.target.partition(b"?")
+    return Request(
+        exchange.method.decode("latin-1"),
+        unquote(path.decode("latin-1")),
+        query.decode("latin-1"),
+        {name.decode("latin-1"): value.decode("latin-1") for name, value in exchange.headers},
+        b"".join(exchange.body),
+        exchange.connection.trusted,
+    )
+
+
+def _send_answer(exchange: Exchange, answer: Frame | SkerryError) -> None:
+    if isinstance(answer, SkerryError):
+        exchange.reply(Response.of_error(answer))
+    elif answer.kind == Kind.ERROR:
+        status = answer.meta["status"]
+        exchange.reply(Response(answer.body, status=status if status in REASONS else 500, content_type=PROBLEM_TYPE))
+    elif answer.codec == Codec.JSON and not answer.meta and exchange.keep_alive:
+        exchange.reply_bytes(JSON_HEAD % len(answer.body) + answer.body)
+    else:
+        exchange.reply(result_response(answer))
+
+
+def result_response(answer: Frame) -> Response:
+    """Return a worker's result as a response."""
+    content_type = answer.meta.get("content_type") or CONTENT_TYPE_OF[Codec(answer.codec)]
+    return Response(answer.body, content_type=content_type, headers=answer.meta.get("headers"))
+
+
+def _private_listener(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        listener.bind(str(path))
+    finally:
+        os.umask(before)
+    return listener
+
+
+def _refuse_foreign_origin(headers: dict[str, str]) -> None:
+    """Refuse what a page of another site sends: a browser would let any page call a server on loopback."""
+    origin = headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+        raise UnauthorizedError(f"requests from pages of {origin} are not accepted")
+
+
+def _internal_error(request: Request) -> Response:
+    logger.exception("%s %s failed", request.method, request.path)
+    return Response.of_error(InternalError("a fault of Skerry's own; the server's log has the traceback"))

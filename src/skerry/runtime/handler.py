@@ -1,0 +1,138 @@
+"""A function's handler inside a worker: loaded once, called with decoded arguments, its errors made into answers."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import traceback
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+
+from skerry.errors import (
+    AppImportError,
+    HandlerError,
+    HandlerTimeoutError,
+    MemoryLimitError,
+    SkerryError,
+    StartError,
+    UserError,
+)
+from skerry.payload import JSON, Signature
+from skerry.runtime.frames import CODEC_OF, CONTENT_TYPE_OF, Codec, Frame, Kind, encode_frame
+from skerry.runtime.target import FunctionObject, Target, load_app
+
+
+class LoadedHandler:
+    """One function, ready to be called.
+
+    Args:
+        call: The plain function, or the loaded instance of the handler's class.
+        signature: How its arguments and its result travel.
+        unload: Called when the worker stops.
+        target: What was loaded.
+    """
+
+    def __init__(
+        self, call: Callable[..., Any], signature: Signature, unload: Callable[[], Any] | None, target: Target
+    ) -> None:
+        self.call = call
+        self.signature = signature
+        self.unload = unload
+        self.target = target
+        self.is_async = inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(
+            getattr(type(call), "__call__", None)  # noqa: B004  # the method itself is looked at, not called
+        )
+
+    def run(self, frame: Frame) -> bytes:
+        """Run a call with a plain handler and return the frame of its answer."""
+        try:
+            if frame.codec == Codec.JSON and not frame.meta:
+                args, kwargs = self.signature.decode_json(frame.body)
+                body = self.signature.encode_json(self.call(*args, **kwargs))
+                return encode_frame(Kind.RESULT, frame.number, body)
+            args, kwargs = self._decode(frame)
+            return self._encode(frame, self.call(*args, **kwargs))
+        except BaseException as error:
+            return self.answer_error(frame.number, error)
+
+    async def run_async(self, frame: Frame) -> bytes:
+        """Run a call with an async handler and return the frame of its answer."""
+        try:
+            args, kwargs = self._decode(frame)
+            answer: Awaitable[Any] = self.call(*args, **kwargs)
+            return self._encode(frame, await answer)
+        except Exception as error:
+            return self.answer_error(frame.number, error)
+
+    def answer_error(self, number: int, error: BaseException) -> bytes:
+        """Return the frame that tells the caller of ``error``; the traceback goes to the log only."""
+        name = self.target.function
+        if isinstance(error, UserError):
+            return _encode_problem(number, error)
+        error_id = uuid.uuid4().hex[:12]
+        answer: SkerryError
+        if isinstance(error, HandlerTimeoutError):
+            answer = error
+        elif isinstance(error, MemoryError):
+            limit = self.target.memory_bytes
+            allowed = f"its memory of {limit // 2**20} MiB" if limit else "the memory of the machine"
+            answer = MemoryLimitError(f"function {name!r} needed more than {allowed}; raise memory", error_id=error_id)
+        else:
+            answer = HandlerError(
+                f"function {name!r} failed; the log has the reason under error id {error_id} (skerry logs {name})",
+                error_id=error_id,
+            )
+        sys.stderr.write(f"error {error_id} in function {name!r}\n")
+        traceback.print_exception(error, file=sys.stderr)
+        sys.stderr.flush()
+        return _encode_problem(number, answer)
+
+    def _decode(self, frame: Frame) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        content_type = frame.meta.get("content_type") or CONTENT_TYPE_OF[Codec(frame.codec)]
+        return self.signature.decode_call(frame.body, content_type, frame.meta.get("headers"))
+
+    def _encode(self, frame: Frame, value: Any) -> bytes:
+        wanted = frame.meta.get("accept") or JSON
+        body, content_type, headers = self.signature.encode_result(value, wanted)
+        codec = CODEC_OF.get(content_type, Codec.OTHER)
+        meta: dict[str, Any] = {}
+        if codec == Codec.OTHER:
+            meta["content_type"] = content_type
+        if headers:
+            meta["headers"] = headers
+        return encode_frame(Kind.RESULT, frame.number, body, codec=codec, meta=meta)
+
+
+def find_function(target: Target) -> FunctionObject:
+    """Import the app and return the target's function.
+
+    Raises:
+        AppImportError: the import fails, or the app has no such function.
+    """
+    app = load_app(target)
+    function = app.functions.get(target.function or "")
+    if function is None:
+        there = ", ".join(sorted(app.functions)) or "none"
+        raise AppImportError(f"app {app.name!r} has no function {target.function!r}; it has: {there}")
+    return function
+
+
+def start_error(function: str, error: BaseException) -> tuple[StartError, str]:
+    """Return what a caller is told of a worker that cannot start, and what its log is told."""
+    if isinstance(error, AppImportError):
+        return StartError(f"function {function!r} cannot start: {error.message}"), error.details.get("traceback", "")
+    log = "".join(traceback.format_exception(error))
+    if isinstance(error, SkerryError):
+        return StartError(f"function {function!r} cannot start: {error.message}"), log
+    if isinstance(error, MemoryError):
+        return StartError(f"function {function!r} cannot start: loading it needs more than its memory; raise it"), log
+    reason = f"{type(error).__name__} while it loaded"
+    return StartError(f"function {function!r} cannot start: {reason}; see skerry logs {function}"), log
+
+
+def _encode_problem(number: int, error: SkerryError) -> bytes:
+    problem = orjson.dumps(error.to_problem(), default=str)
+    return encode_frame(Kind.ERROR, number, problem, meta={"status": error.http_status})

@@ -1,0 +1,53 @@
+"""What can be said of an app once it is imported: its functions, their options and schemas, the libraries it took."""
+
+from __future__ import annotations
+
+import sys
+import sysconfig
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from skerry.errors import AppImportError
+from skerry.runtime.target import AppObject
+
+
+def describe(app: AppObject) -> dict[str, Any]:
+    """Return an app's description as plain values: what `deploy` needs to know without importing the app itself.
+
+    Raises:
+        AppImportError: the app has no function.
+    """
+    if not app.functions:
+        raise AppImportError(f"app {app.name!r} has no function; decorate one with @app.function")
+    functions = {
+        name: {"options": _plain(dict(function.options)), "schema": function.signature.schema()}
+        for name, function in app.functions.items()
+    }
+    return {
+        "name": app.name,
+        "requirements": list(app.requirements),
+        "imports": list(app.imports),
+        "functions": functions,
+    }
+
+
+def installed_modules() -> list[str]:
+    """Return the names of the imported modules that come from the environment, in the order of their import.
+
+    The app's own modules are not among them: they change with each deploy and stay out of the zygote.
+    """
+    places = tuple({sysconfig.get_path(key) for key in ("stdlib", "platstdlib", "purelib", "platlib")})
+    found = []
+    for name, module in list(sys.modules.items()):
+        origin = getattr(module, "__file__", None)
+        if name != "__main__" and isinstance(origin, str) and origin.startswith(places):
+            found.append(name)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: getattr(value, f.name) for f in fields(value) if f.init}
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value

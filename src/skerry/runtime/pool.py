@@ -1,0 +1,355 @@
+"""The workers of one revision: started, counted, ended and started again, up to the number that is wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from skerry.errors import MemoryLimitError, SkerryError, StartError, WorkerLostError, from_problem
+from skerry.runtime.confinement import resident_bytes
+from skerry.runtime.dispatcher import Dispatcher, Slot
+from skerry.runtime.frames import Frame, Kind, encode_frame
+from skerry.runtime.link import WorkerLink
+from skerry.runtime.nursery import Nursery
+from skerry.runtime.reaper import Reaper
+from skerry.runtime.target import Target
+from skerry.spec import FunctionSpec
+
+logger = logging.getLogger(__name__)
+
+FIRST_BACKOFF_S = 0.1
+MAX_BACKOFF_S = 10.0
+FAILURES_TO_REFUSE = 3
+STOP_PATIENCE_S = 5.0
+SHORT_LIFE_S = 1.0  # a worker that dies sooner after its start counts as a failed start
+
+Notify = Callable[[str, dict[str, Any]], None]
+
+
+class Worker:
+    """One worker process, from the moment it is asked for."""
+
+    def __init__(self, pool: WorkerPool, progress: Any) -> None:
+        self.pid: int | None = None
+        self.exit_code: int | None = None
+        self.link = WorkerLink(progress, on_frame=self._on_frame, on_closed=self._on_closed)
+        self.slot = Slot(self)
+        self.state = "starting"
+        self.killed = False
+        self.ready_at_s = 0.0
+        self.timer: asyncio.TimerHandle | None = None
+        self._pool = pool
+
+    def send(self, data: bytes) -> None:
+        """Send frames."""
+        self.link.send(data)
+
+    def running(self) -> int:
+        """Return the number of the call that it began last."""
+        return self.link.running()
+
+    def kill(self) -> None:
+        """End it and what it has started, at once."""
+        self.killed = True
+        if self.pid is not None and self.exit_code is None:
+            for end in (os.killpg, os.kill):
+                try:
+                    end(self.pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+        self.link.close()
+
+    def _on_frame(self, frame: Frame) -> None:
+        if frame.kind in (Kind.RESULT, Kind.ERROR):
+            self._pool.dispatcher.answered(self.slot, frame)
+            self._pool.wake()
+        else:
+            self._pool.heard(self, frame)
+
+    def _on_closed(self) -> None:
+        self._pool.closed(self)
+
+
+class WorkerPool:
+    """Keeps the wanted number of workers of one function alive, with a growing pause between failed starts.
+
+    Args:
+        spec: The function's options.
+        target: What the workers run.
+        nursery: Where they come from.
+        reaper: Notices their end.
+        open_log: Returns a descriptor for a worker's output; the pool closes it.
+        notify: Called with the kind and the details of each event.
+    """
+
+    def __init__(
+        self,
+        spec: FunctionSpec,
+        target: Target,
+        *,
+        nursery: Nursery,
+        reaper: Reaper,
+        open_log: Callable[[], int],
+        notify: Notify,
+    ) -> None:
+        self.spec = spec
+        self.target = target
+        self.desired = 0
+        self.workers: set[Worker] = set()
+        self.on_demand: Callable[[], None] = lambda: None
+        self.on_modules: Callable[[list[str]], None] = lambda modules: None
+        self.last_error: SkerryError | None = None
+        self._loop = asyncio.get_running_loop()
+        self._idle = asyncio.Event()  # no call is left
+        self.dispatcher = Dispatcher(
+            spec,
+            clock=self._loop.time,
+            on_demand=lambda: self.on_demand(),
+            on_drained=self._stop_slot,
+            on_empty=lambda: self._idle.set(),
+        )
+        self._nursery = nursery
+        self._reaper = reaper
+        self._open_log = open_log
+        self.notify = notify
+        self._failures = 0
+        self._retry: asyncio.TimerHandle | None = None
+        self._pumping = False
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._gone = asyncio.Event()  # no worker is left
+        self._gone.set()
+
+    # What others ask for
+
+    def wake(self) -> None:
+        """Hand out waiting calls at the end of this turn of the loop, so that a turn's calls leave together."""
+        if not self._pumping:
+            self._pumping = True
+            self._loop.call_soon(self._pump)
+        if self._sweeper is None:
+            self._sweeper = self._loop.call_later(self._sweep_s, self._sweep)
+
+    def set_desired(self, desired: int) -> None:
+        """Start or drain workers until there are ``desired``."""
+        self.desired = desired
+        counted = [w for w in self.workers if w.state in ("starting", "ready")]
+        if len(counted) > desired:
+            self._shrink(counted, len(counted) - desired)
+        elif self._retry is None:
+            for _ in range(desired - len(counted)):
+                self._start()
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of workers by state."""
+        states = [worker.state for worker in self.workers]
+        return {state: states.count(state) for state in ("starting", "ready", "draining")}
+
+    def memory_bytes(self) -> int:
+        """Return the private resident memory of all workers."""
+        return sum(resident_bytes(w.pid) for w in self.workers if w.pid is not None)
+
+    async def drain(self, *, limit_s: float) -> None:
+        """Take nothing new, finish what waits and runs, and end all workers; those that take longer are ended."""
+        self.dispatcher.close()
+        until = self._loop.time() + limit_s
+        if self.dispatcher.queued and not self.desired:
+            self.set_desired(1)
+        if self.dispatcher.in_system:
+            self._idle.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), limit_s)
+        await self.stop(limit_s=max(0.0, until - self._loop.time()))
+
+    async def stop(self, *, limit_s: float) -> None:
+        """End all workers; whatever they still hold after ``limit_s`` is answered as lost."""
+        self.desired = 0
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        for worker in list(self.workers):
+            if worker.state == "starting":
+                worker.kill()
+            else:
+                self._drain_worker(worker)
+        try:
+            await asyncio.wait_for(self._gone.wait(), limit_s + 0.01)
+        except TimeoutError:
+            for worker in list(self.workers):
+                worker.kill()
+            await self._gone.wait()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+
+    # What workers say
+
+    def heard(self, worker: Worker, frame: Frame) -> None:
+        """Take a frame that is no answer."""
+        if frame.kind == Kind.HELLO:
+            worker.pid = frame.meta["pid"]
+            self._reaper.watch(frame.meta["pid"], lambda code: self._exited(worker, code))
+            if worker.killed:
+                worker.kill()
+        elif frame.kind == Kind.READY:
+            self._ready(worker, frame)
+        elif frame.kind == Kind.START_FAILED:
+            error = from_problem(orjson.loads(frame.body))
+            self._start_failed(worker, error)
+
+    def closed(self, worker: Worker) -> None:
+        """Settle what a worker held that has closed its end."""
+        if worker not in self.workers:
+            return
+        self.workers.discard(worker)
+        if worker.timer is not None:
+            worker.timer.cancel()
+        state, worker.state = worker.state, "gone"
+        self.dispatcher.worker_lost(worker.slot)
+        if not self.workers:
+            self._gone.set()
+        if state == "starting" and not worker.killed:
+            self._start_failed(worker, StartError(f"function {self.spec.name!r}: the worker died while it started"))
+        elif state == "draining":
+            self.notify("worker_stopped", {"pid": worker.pid})
+        elif state == "ready":
+            reason = worker.slot.reason
+            self.last_error = reason or WorkerLostError(f"worker {worker.pid} of {self.spec.name!r} died")
+            self.notify("worker_lost", {"pid": worker.pid, "reason": self.last_error.message})
+            if reason is None and self._loop.time() - worker.ready_at_s < SHORT_LIFE_S:
+                self._pause_starts()
+            else:
+                self._failures = 0
+            self.set_desired(self.desired)
+        self.wake()
+
+    # Inside
+
+    @property
+    def _sweep_s(self) -> float:
+        return min(0.1, max(0.005, self.spec.timeout_s / 10))
+
+    def _pump(self) -> None:
+        self._pumping = False
+        self.dispatcher.pump()
+
+    def _sweep(self) -> None:
+        """Look after what needs a clock: late calls, and memory that escaped the worker's own limit."""
+        self._sweeper = None
+        self.dispatcher.sweep()
+        limit = self.spec.memory_bytes
+        if limit is not None:
+            for worker in self.workers:
+                if worker.pid is not None and worker.slot.outstanding and resident_bytes(worker.pid) > limit:
+                    self.dispatcher.kill(worker.slot, _over_memory(self.spec))
+        if self.dispatcher.in_system:
+            self._sweeper = self._loop.call_later(self._sweep_s, self._sweep)
+
+    def _start(self) -> None:
+        log_fd = self._open_log()
+        try:
+            ours, progress = self._nursery.spawn(self.target, log_fd=log_fd)
+        except OSError as error:
+            self._start_failed(None, StartError(f"function {self.spec.name!r}: no zygote: {error}"))
+            return
+        finally:
+            os.close(log_fd)
+        worker = Worker(self, progress)
+        self.workers.add(worker)
+        self._gone.clear()
+        self.notify("worker_starting", {})
+        worker.timer = self._loop.call_later(self.spec.start_timeout_s, self._start_timed_out, worker)
+        connecting = self._loop.create_task(self._loop.connect_accepted_socket(lambda: worker.link, ours))
+        worker.slot.since_s = self._loop.time()
+        connecting.add_done_callback(lambda task: self._connected(worker, task))
+
+    def _connected(self, worker: Worker, task: asyncio.Task[Any]) -> None:
+        if task.cancelled() or task.exception() is not None:
+            self.closed(worker)
+
+    def _ready(self, worker: Worker, frame: Frame) -> None:
+        if worker.timer is not None:
+            worker.timer.cancel()
+        if self.dispatcher.refusal is not None and self.dispatcher.refusal is self.last_error:
+            self.dispatcher.accept()
+        self.last_error = None
+        worker.state = "ready"
+        worker.ready_at_s = self._loop.time()
+        self.notify("worker_ready", {"pid": worker.pid, "phases_ms": frame.meta["phases_ms"]})
+        if frame.body:
+            self.on_modules(orjson.loads(frame.body))
+        self.dispatcher.worker_ready(worker.slot)
+        if sum(w.state in ("starting", "ready") for w in self.workers) > self.desired:
+            self._drain_worker(worker)
+        self.wake()
+
+    def _start_timed_out(self, worker: Worker) -> None:
+        worker.kill()
+        late = StartError(
+            f"function {self.spec.name!r} did not start within its start_timeout of {self.spec.start_timeout}"
+        )
+        self._start_failed(worker, late)
+
+    def _start_failed(self, worker: Worker | None, error: SkerryError) -> None:
+        if worker is not None:
+            worker.killed = True
+        self.last_error = error
+        self.notify("worker_lost", {"pid": worker.pid if worker else None, "reason": error.message})
+        pause_s = self._pause_starts()
+        if self._failures >= FAILURES_TO_REFUSE:
+            error.details["retry_after_s"] = max(1, round(pause_s))
+            self.dispatcher.refuse(error)
+
+    def _pause_starts(self) -> float:
+        self._failures += 1
+        pause_s = min(MAX_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** (self._failures - 1))
+        if self._retry is None:
+            self._retry = self._loop.call_later(pause_s, self._try_again)
+        return pause_s
+
+    def _try_again(self) -> None:
+        """Let calls in again, and start what they need: should that fail as well, they are refused at once."""
+        self._retry = None
+        if self.dispatcher.refusal is not None and self.dispatcher.refusal is self.last_error:
+            self.dispatcher.accept()
+        self.set_desired(self.desired)
+
+    def _shrink(self, counted: list[Worker], by: int) -> None:
+        order = sorted(counted, key=lambda w: (w.state == "ready", len(w.slot.outstanding), -w.slot.idle_since_s))
+        for worker in order[:by]:
+            if worker.state == "starting":
+                worker.kill()
+            else:
+                self._drain_worker(worker)
+
+    def _drain_worker(self, worker: Worker) -> None:
+        if worker.state == "ready":
+            worker.state = "draining"
+            worker.timer = self._loop.call_later(self.spec.drain_s, worker.kill)
+            self.dispatcher.drain(worker.slot)
+
+    def _stop_slot(self, slot: Slot) -> None:
+        slot.port.send(encode_frame(Kind.STOP, 0))
+        for worker in self.workers:
+            if worker.slot is slot:
+                if worker.timer is not None:
+                    worker.timer.cancel()
+                worker.timer = self._loop.call_later(STOP_PATIENCE_S, worker.kill)
+
+    def _exited(self, worker: Worker, code: int) -> None:
+        worker.exit_code = code
+        try:
+            os.killpg(worker.pid or 0, signal.SIGKILL)  # what the handler started goes with it
+        except (ProcessLookupError, PermissionError):
+            return
+
+
+def _over_memory(spec: FunctionSpec) -> MemoryLimitError:
+    return MemoryLimitError(
+        f"function {spec.name!r} held more than its memory of {spec.memory}; the worker was replaced; raise memory"
+    )

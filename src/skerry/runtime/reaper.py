@@ -1,0 +1,57 @@
+"""Notices the end of child processes, those inherited as orphans included, and leaves no zombies."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+
+Ended = Callable[[int], None]
+ORPHAN_PERIOD_S = 5.0
+
+
+class Reaper:
+    """Waits for every child of this process; tells who asked for it.
+
+    Each watched process is followed through a pidfd, which the event loop polls like a socket. What handlers leave
+    behind falls to this process as orphans, which are waited for every few seconds.
+
+    Exit codes are the process's own, or minus the number of the signal that ended it.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._watched: dict[int, int] = {}  # process -> its pidfd
+        self._timer = loop.call_later(ORPHAN_PERIOD_S, self._reap_orphans)
+
+    def watch(self, pid: int, on_end: Ended) -> None:
+        """Call ``on_end(exit_code)`` once, when the child has ended and has been waited for."""
+        pidfd = os.pidfd_open(pid)  # a child that ended already is still there until it is waited for
+        self._watched[pid] = pidfd
+        self._loop.add_reader(pidfd, self._ended, pid, pidfd, on_end)
+
+    def close(self) -> None:
+        """Stop noticing."""
+        self._timer.cancel()
+        for pidfd in self._watched.values():
+            self._loop.remove_reader(pidfd)
+            os.close(pidfd)
+        self._watched.clear()
+
+    def _ended(self, pid: int, pidfd: int, on_end: Ended) -> None:
+        self._loop.remove_reader(pidfd)
+        os.close(pidfd)
+        self._watched.pop(pid, None)
+        _, status = os.waitpid(pid, 0)
+        on_end(os.waitstatus_to_exitcode(status))
+
+    def _reap_orphans(self) -> None:
+        self._timer = self._loop.call_later(ORPHAN_PERIOD_S, self._reap_orphans)
+        while True:
+            try:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if ended is None or ended.si_pid in self._watched:
+                return  # a watched one is dealt with by its pidfd; what stands behind it waits for the next time
+            os.waitpid(ended.si_pid, 0)

@@ -1,0 +1,206 @@
+"""The bare runtime: one front and a fixed set of workers, for a container that the platform scales."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from skerry.errors import AppImportError, FunctionNotFoundError, SkerryError, from_problem
+from skerry.runtime.confinement import become_subreaper
+from skerry.runtime.frames import FrameReader, Kind
+from skerry.runtime.front import Front, add_health_routes
+from skerry.runtime.nursery import Nursery
+from skerry.runtime.pool import WorkerPool
+from skerry.runtime.reaper import Reaper
+from skerry.runtime.target import DEFAULT_ATTRIBUTE, Target
+from skerry.spec import FunctionSpec, resolve
+
+logger = logging.getLogger(__name__)
+
+INSPECT_TIMEOUT_S = 120.0
+READ_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contract:
+    """What the platform says through Knative's runtime contract.
+
+    Args:
+        host: Address to listen on; every interface inside a platform's container, loopback elsewhere.
+        port: Port to listen on.
+        service: Name of the service, if the platform gives one.
+        revision: Name of the revision, if the platform gives one.
+    """
+
+    host: str
+    port: int
+    service: str | None
+    revision: str | None
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Contract:
+        """Return the contract that environment variables state.
+
+        Raises:
+            ValueError: ``PORT`` is no port.
+        """
+        service = environment.get("K_SERVICE")
+        return cls(
+            host="0.0.0.0" if service else "127.0.0.1",  # noqa: S104  # a container's only way in is its port
+            port=int(environment.get("PORT", "8080")),
+            service=service,
+            revision=environment.get("K_REVISION"),
+        )
+
+
+def identity(function: str, revision: str) -> dict[str, str]:
+    """Return the variables by which a worker knows who it is."""
+    return {"K_SERVICE": function, "K_CONFIGURATION": function, "K_REVISION": revision}
+
+
+def worker_target(
+    base: Target, spec: FunctionSpec, environment: Mapping[str, str], *, report_modules: bool = False
+) -> Target:
+    """Return the target of a function's workers."""
+    return Target(
+        root=base.root,
+        file=base.file,
+        module=base.module,
+        attribute=base.attribute,
+        function=spec.name,
+        environment={**environment, **spec.env},
+        memory_bytes=spec.memory_bytes,
+        cpu=spec.cpu,
+        files=spec.files,
+        concurrency=spec.concurrency,
+        timeout_s=spec.timeout_s,
+        report_modules=report_modules,
+    )
+
+
+async def inspect_app(nursery: Nursery, target: Target, *, log_fd: int) -> dict[str, Any]:
+    """Import an app in a worker of its own and return its description (see `inspection.describe`).
+
+    Raises:
+        AppImportError: its import fails, or takes longer than two minutes.
+    """
+    loop = asyncio.get_running_loop()
+    link, progress = nursery.spawn(target, log_fd=log_fd)
+    reader = FrameReader()
+    pid: int | None = None
+    try:
+        async with asyncio.timeout(INSPECT_TIMEOUT_S):
+            while data := await loop.sock_recv(link, READ_BYTES):
+                for frame in reader.feed(data):
+                    if frame.kind == Kind.HELLO:
+                        pid = frame.meta["pid"]
+                    elif frame.kind == Kind.RESULT:
+                        description: dict[str, Any] = orjson.loads(frame.body)
+                        return description
+                    elif frame.kind == Kind.START_FAILED:
+                        raise _import_error(from_problem(orjson.loads(frame.body)))
+    except TimeoutError as error:
+        if pid is not None:
+            os.kill(pid, signal.SIGKILL)
+        raise AppImportError(f"{target.module!r} was not imported within {INSPECT_TIMEOUT_S:g} s") from error
+    finally:
+        link.close()
+        progress.close()
+    raise AppImportError(f"the process that imported {target.module!r} died")
+
+
+def _import_error(error: SkerryError) -> AppImportError:
+    return AppImportError(error.message, **error.details)
+
+
+async def serve(target: Target, contract: Contract, *, function: str | None, workers: int) -> None:
+    """Serve an app until SIGTERM or SIGINT, then drain.
+
+    Args:
+        target: The app.
+        contract: Where to listen and who we are.
+        function: The one function to serve, none for all.
+        workers: Workers for each function.
+
+    Raises:
+        SkerryError: the app cannot be imported, or an option is wrong.
+        OSError: the address is in use.
+    """
+    loop = asyncio.get_running_loop()
+    become_subreaper()
+    reaper = Reaper(loop)
+    nursery = Nursery(Path(sys.executable), reaper=reaper)
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    pools: list[WorkerPool] = []
+    front = Front()
+    try:
+        pools = await _start(target, contract, nursery, reaper, function=function, workers=workers)
+        for pool in pools:
+            front.add_function(pool, alone=len(pools) == 1)
+        add_health_routes(
+            front, is_ready=lambda: not stopping.is_set() and all(pool.counts()["ready"] for pool in pools)
+        )
+        port = await front.listen(contract.host, contract.port)
+        sys.stdout.write(f"skerry runtime: http://{contract.host}:{port}\n")
+        sys.stdout.flush()
+        await stopping.wait()
+        front.stop_listening()
+    finally:
+        await asyncio.gather(*(pool.drain(limit_s=pool.spec.drain_s) for pool in pools))
+        await front.finish(limit_s=5.0)
+        nursery.stop()
+        reaper.close()
+
+
+async def _start(
+    target: Target, contract: Contract, nursery: Nursery, reaper: Reaper, *, function: str | None, workers: int
+) -> list[WorkerPool]:
+    log_fd = os.dup(2)
+    try:
+        description = await inspect_app(nursery, target, log_fd=log_fd)
+    finally:
+        os.close(log_fd)
+    nursery.preload(description["imports"])
+    declared = {name: entry["options"] for name, entry in description["functions"].items()}
+    if function is not None and function not in declared:
+        raise FunctionNotFoundError(f"no function {function!r} in this app; it has: {', '.join(sorted(declared))}")
+    pools = []
+    for name, spec in resolve(declared).items():
+        if function not in (None, name):
+            continue
+        environment = identity(contract.service or name, contract.revision or f"{name}-00001")
+        environment["PORT"] = str(contract.port)
+        pool = WorkerPool(
+            spec,
+            worker_target(target, spec, environment),
+            nursery=nursery,
+            reaper=reaper,
+            open_log=lambda: os.dup(2),
+            notify=lambda kind, detail: logger.info("%s %s", kind, detail),
+        )
+        pool.set_desired(workers)
+        pools.append(pool)
+    return pools
+
+
+def parse_target(text: str) -> Target:
+    """Return what ``module[:app]`` or ``FILE.py[:app]`` names, without importing it."""
+    place, _, attribute = text.partition(":")
+    named = attribute or DEFAULT_ATTRIBUTE
+    if place.endswith(".py"):
+        path = Path(place).resolve()
+        return Target(
+            root=str(path.parent), file=path.name, module=path.stem.replace("-", "_"), attribute=named, environment={}
+        )
+    return Target(root=None, file=None, module=place, attribute=named, environment={"PYTHONPATH": os.getcwd()})

@@ -1,0 +1,213 @@
+"""The worker: a process that runs one function's handler in a loop of decode, call, encode."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import mmap
+import os
+import random
+import signal
+import socket
+import sys
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+import orjson
+import uvloop
+
+from skerry.errors import AppImportError, HandlerTimeoutError
+from skerry.runtime.confinement import die_with, limit_files, limit_memory, limit_threads
+from skerry.runtime.frames import Frame, FrameReader, Kind, encode_frame
+from skerry.runtime.handler import LoadedHandler, find_function, start_error
+from skerry.runtime.inspection import describe, installed_modules
+from skerry.runtime.link import PROGRESS, PROGRESS_BYTES
+from skerry.runtime.target import Target, load_app
+
+READ_BYTES = 1 << 18
+HOLD_ANSWERS_S = 0.001  # an answer never waits longer than this, and the call after it, to share a write
+
+
+def work(link: socket.socket, progress_fd: int, target: Target, *, front_pid: int, asked_at_s: float) -> None:
+    """Be a worker until the front says stop or goes away; never returns.
+
+    Args:
+        link: The worker's end of the socket to the front.
+        progress_fd: Memory shared with the front; the number of the call that begins is written there.
+        target: What to run.
+        front_pid: The process that this one must not outlive.
+        asked_at_s: Monotonic clock reading when the front asked for the worker, seconds.
+    """
+    die_with(front_pid)
+    clock = _Phases(asked_at_s)
+    link.sendall(encode_frame(Kind.HELLO, 0, meta={"pid": os.getpid()}))
+    name = target.function or target.module
+    try:
+        _prepare(target)
+        if target.function is None:
+            _leave(link, encode_frame(Kind.RESULT, 0, orjson.dumps(describe(load_app(target)))), code=0)
+        clock.mark("confine")
+        function = find_function(target)
+        clock.mark("import")
+        handler, runner = _load(function, target)
+        clock.mark("load")
+    except BaseException as error:
+        problem, log = start_error(name, error)
+        sys.stderr.write(f"{problem.message}\n{log}\n")
+        told = error if target.function is None and isinstance(error, AppImportError) else problem
+        _leave(link, encode_frame(Kind.START_FAILED, 0, orjson.dumps(told.to_problem(), default=str)), code=1)
+    modules = orjson.dumps(installed_modules()) if target.report_modules else b""
+    link.sendall(encode_frame(Kind.READY, 0, modules, meta={"phases_ms": clock.phases_ms}))
+    progress = mmap.mmap(progress_fd, PROGRESS_BYTES)
+    os.close(progress_fd)
+    if runner is not None:
+        with runner:
+            runner.run(_serve_async(link, progress, handler))
+    else:
+        _serve(link, progress, handler)
+    _leave(link, b"", code=0)
+
+
+class _Phases:
+    """Splits the start of a worker into named parts."""
+
+    def __init__(self, asked_at_s: float) -> None:
+        self.phases_ms: dict[str, float] = {}
+        self._last_s = asked_at_s
+        self.mark("fork")
+
+    def mark(self, phase: str) -> None:
+        now = time.monotonic()
+        self.phases_ms[phase] = round((now - self._last_s) * 1000, 3)
+        self._last_s = now
+
+
+def _prepare(target: Target) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the front ends a worker through the link, or with SIGKILL
+    os.environ.update(target.environment)
+    limit_threads(target.cpu)
+    limit_files(target.files)
+    if target.memory_bytes is not None:
+        limit_memory(target.memory_bytes, function=target.function or "?")
+    random.seed()
+    if "numpy.random" in sys.modules:  # the zygote's state must not be everybody's
+        sys.modules["numpy.random"].seed()
+
+
+def _load(function: Any, target: Target) -> tuple[LoadedHandler, asyncio.Runner | None]:
+    signature = function.signature
+    call, unload, load = function.handler, None, None
+    if inspect.isclass(call):
+        call = call()
+        load, unload = getattr(call, "load", None), getattr(call, "unload", None)
+    handler = LoadedHandler(call, signature, unload, target)
+    runner = asyncio.Runner(loop_factory=uvloop.new_event_loop) if handler.is_async else None
+    if load is not None:
+        _run(load, runner)
+    return handler, runner
+
+
+def _run(function: Any, runner: asyncio.Runner | None) -> None:
+    outcome = function()
+    if isinstance(outcome, Coroutine):
+        if runner is not None:
+            runner.run(outcome)
+        else:
+            asyncio.run(outcome)
+
+
+def _serve(link: socket.socket, progress: mmap.mmap, handler: LoadedHandler) -> None:
+    """Answer calls one after the other; answers that are ready within a moment of each other leave together."""
+    reader = FrameReader()
+    run, begin, monotonic = handler.run, PROGRESS.pack_into, time.monotonic
+    while True:
+        data = link.recv(READ_BYTES)
+        if not data:
+            return
+        out: list[bytes] = []
+        held_since_s = 0.0
+        for frame in reader.feed(data):
+            if frame.kind == Kind.STOP:
+                if out:
+                    link.sendall(b"".join(out))
+                if handler.unload is not None:
+                    _run(handler.unload, None)
+                return
+            if frame.kind != Kind.CALL:
+                continue
+            if out and monotonic() - held_since_s > HOLD_ANSWERS_S:
+                link.sendall(b"".join(out))
+                out.clear()
+            begin(progress, 0, frame.number)
+            answer = run(frame)
+            if not out:
+                held_since_s = monotonic()
+            out.append(answer)
+        if out:
+            link.sendall(b"".join(out))
+
+
+async def _serve_async(link: socket.socket, progress: mmap.mmap, handler: LoadedHandler) -> None:
+    """Answer calls as tasks of one event loop, as many at a time as the front sends."""
+    loop = asyncio.get_running_loop()
+    link.setblocking(False)
+    tasks: dict[int, asyncio.Task[None]] = {}
+    stopped = asyncio.Event()
+    transport, _ = await loop.connect_accepted_socket(lambda: _AsyncLink(begin, tasks, stopped), link)
+
+    async def answer(frame: Frame) -> None:
+        try:
+            async with asyncio.timeout(handler.target.timeout_s):
+                out = await handler.run_async(frame)
+        except TimeoutError:
+            late = HandlerTimeoutError(
+                f"function {handler.target.function!r} ran longer than its timeout of {handler.target.timeout_s:g}s"
+            )
+            out = handler.answer_error(frame.number, late)
+        finally:
+            tasks.pop(frame.number, None)
+        transport.write(out)
+
+    def begin(frame: Frame) -> None:
+        PROGRESS.pack_into(progress, 0, frame.number)
+        tasks[frame.number] = loop.create_task(answer(frame))
+
+    await stopped.wait()
+    while tasks:
+        await asyncio.wait(list(tasks.values()))
+    if handler.unload is not None:
+        outcome = handler.unload()
+        if isinstance(outcome, Coroutine):
+            await outcome
+    transport.close()
+
+
+class _AsyncLink(asyncio.Protocol):
+    def __init__(self, begin: Any, tasks: dict[int, asyncio.Task[None]], stopped: asyncio.Event) -> None:
+        self._begin, self._tasks, self._stopped = begin, tasks, stopped
+        self._reader = FrameReader()
+
+    def data_received(self, data: bytes) -> None:
+        for frame in self._reader.feed(data):
+            if frame.kind == Kind.CALL:
+                self._begin(frame)
+            elif frame.kind == Kind.CANCEL:
+                task = self._tasks.get(frame.number)
+                if task is not None:
+                    task.cancel()
+            elif frame.kind == Kind.STOP:
+                self._stopped.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._stopped.is_set():
+            os._exit(0)  # the front is gone; nobody waits for an answer
+
+
+def _leave(link: socket.socket, last_words: bytes, *, code: int) -> None:
+    """End the process without the exit handlers that it inherited from the zygote."""
+    if last_words:
+        link.sendall(last_words)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

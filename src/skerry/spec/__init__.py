@@ -1,0 +1,31 @@
+"""Words: what a function is called, may use and how it scales; frozen, checked once, no I/O beyond reading its file."""
+
+from skerry.spec.function import FunctionSpec, function_spec
+from skerry.spec.layers import (
+    PROJECT_FILE,
+    SET_VARIABLE,
+    check_platform,
+    parse_settings,
+    read_project_file,
+    resolve,
+)
+from skerry.spec.option import ENGINE, RUNTIME, support_matrix
+from skerry.spec.quantity import parse_duration, parse_size
+from skerry.spec.scale import Scale
+
+__all__ = [
+    "ENGINE",
+    "PROJECT_FILE",
+    "RUNTIME",
+    "SET_VARIABLE",
+    "FunctionSpec",
+    "Scale",
+    "check_platform",
+    "function_spec",
+    "parse_duration",
+    "parse_settings",
+    "parse_size",
+    "read_project_file",
+    "resolve",
+    "support_matrix",
+]

@@ -1,0 +1,152 @@
+"""Where options come from, and which one wins: flag > environment > file > decorator."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from skerry.errors import SpecError
+from skerry.spec.function import FunctionSpec, function_spec
+from skerry.spec.option import support_matrix
+
+PROJECT_FILE = "skerry.toml"
+SET_VARIABLE = "SKERRY_SET"
+
+Overrides = dict[str, dict[str, Any]]
+
+
+def read_project_file(path: Path) -> dict[str, Any]:
+    """Return the checked content of a ``skerry.toml``.
+
+    Returns:
+        The tables ``app`` (``target``, ``requirements``, ``imports``) and ``function`` (options by function name).
+
+    Raises:
+        SpecError: the file is not TOML, or has a table or key that is not known.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path}: not a TOML file: {error}") from error
+    _refuse_unknown(content, {"app", "function"}, where=str(path))
+    app = content.get("app", {})
+    _refuse_unknown(app, {"target", "requirements", "imports"}, where=f"{path}: [app]")
+    for key in ("requirements", "imports"):
+        value = app.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise SpecError(f"{path}: [app] {key}: expected a list of strings, got {value!r}", field=key)
+    if not isinstance(content.get("function", {}), dict):
+        raise SpecError(f"{path}: write options as [function.NAME]", field="function")
+    return content
+
+
+def parse_settings(settings: Iterable[str], *, where: str) -> Overrides:
+    """Return the options that ``FUNCTION.OPTION=VALUE`` settings describe, by function.
+
+    Args:
+        settings: Such as ``"train.memory=300MiB"`` or ``"train.scale.max=2"``; the value is read as TOML, else as text.
+        where: Where the settings come from, for the message.
+
+    Raises:
+        SpecError: a setting is not of that form.
+    """
+    found: Overrides = {}
+    for setting in settings:
+        path, equals, text = setting.partition("=")
+        parts = path.strip().split(".")
+        if not equals or len(parts) not in (2, 3) or not all(parts):
+            raise SpecError(f"{where}: {setting!r}: write FUNCTION.OPTION=VALUE, like train.memory=300MiB")
+        target: dict[str, Any] = found.setdefault(parts[0], {})
+        for part in parts[1:-1]:
+            target = target.setdefault(part, {})
+        target[parts[-1]] = _read_value(text)
+    return found
+
+
+def resolve(
+    declared: Mapping[str, Mapping[str, Any]],
+    *,
+    file: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+    flags: Iterable[str] = (),
+) -> dict[str, FunctionSpec]:
+    """Return the spec of every function, with flag > environment > file > decorator.
+
+    Args:
+        declared: Options of each function as its decorator gave them, by function name.
+        file: Content of ``skerry.toml`` from :func:`read_project_file`.
+        environment: Variables to read ``SKERRY_SET`` from; settings in it are divided by white space.
+        flags: ``FUNCTION.OPTION=VALUE`` settings of the command line.
+
+    Raises:
+        SpecError: an option is unknown, of a wrong type or out of range, or names a function that the app does not have.
+    """
+    environment = os.environ if environment is None else environment
+    sources: list[tuple[str, Mapping[str, Any]]] = [
+        (PROJECT_FILE, (file or {}).get("function", {})),
+        (SET_VARIABLE, parse_settings(environment.get(SET_VARIABLE, "").split(), where=SET_VARIABLE)),
+        ("--set", parse_settings(flags, where="--set")),
+    ]
+    for where, functions in sources:
+        for name in functions:
+            if name not in declared:
+                raise SpecError(
+                    f"{where}: no function {name!r} in this app; it has: {', '.join(sorted(declared))}",
+                    field=name,
+                )
+    specs = {}
+    for name, options in declared.items():
+        values: dict[str, Any] = {"name": name, **options}
+        for where, functions in sources:
+            values = _merge(values, functions.get(name, {}), where=f"{where}: {name}")
+        specs[name] = function_spec(values, where=f"function {name!r}")
+    return specs
+
+
+def check_platform(spec: FunctionSpec, platform: str) -> list[str]:
+    """Return the names of the options that are set in ``spec`` and that ``platform`` does not honour."""
+    ignored = []
+    for prefix, part, default in (
+        ("", spec, FunctionSpec(name=spec.name)),
+        ("scale.", spec.scale, type(spec.scale)()),
+    ):
+        for name, platforms in support_matrix(type(part)).items():
+            if name != "scale" and platform not in platforms and getattr(part, name) != getattr(default, name):
+                ignored.append(prefix + name)
+    return ignored
+
+
+def _merge(base: dict[str, Any], update: Any, *, where: str) -> dict[str, Any]:
+    if not isinstance(update, Mapping):
+        raise SpecError(f"{where}: expected a table of options, got {update!r}")
+    merged = dict(base)
+    for key, value in update.items():
+        if isinstance(value, Mapping) and key in ("scale", "env"):
+            current = merged.get(key, {})
+            inner = dict(current) if isinstance(current, Mapping) else _options_of(current)
+            merged[key] = {**inner, **value}
+        else:
+            merged[key] = value
+    return merged
+
+
+def _options_of(part: Any) -> dict[str, Any]:
+    return {name: getattr(part, name) for name in support_matrix(type(part))}
+
+
+def _read_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _refuse_unknown(table: Any, known: set[str], *, where: str) -> None:
+    if not isinstance(table, dict):
+        raise SpecError(f"{where}: expected a table, got {table!r}")
+    for key in table:
+        if key not in known:
+            raise SpecError(f"{where}: unknown key {key!r}; there are: {', '.join(sorted(known))}", field=key)

@@ -1,0 +1,93 @@
+"""What every option of a spec has in common: a help text, the platforms that honour it, and one check."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from skerry.errors import SpecError
+
+ENGINE = "engine"
+RUNTIME = "runtime"
+EVERYWHERE = frozenset({ENGINE, RUNTIME})
+
+T = TypeVar("T")
+
+
+def option(help_text: str, *, platforms: frozenset[str] = EVERYWHERE, **field: Any) -> Any:
+    """Return a dataclass field that carries its help text and the platforms that honour it."""
+    return dataclasses.field(metadata={"help": help_text, "platforms": platforms}, **field)
+
+
+def build(cls: type[T], values: Mapping[str, Any], *, where: str) -> T:
+    """Return ``cls(**values)``, with unknown keys and wrong types refused by name.
+
+    Args:
+        cls: A spec dataclass whose fields come from :func:`option`.
+        values: Option name to value, as a decorator, a file or a flag gave them.
+        where: Where the values come from, for the message.
+
+    Raises:
+        SpecError: a key is unknown, or a value has a wrong type or is out of range.
+    """
+    known = {f.name for f in dataclasses.fields(cls) if f.init}  # type: ignore[arg-type]  # cls is a dataclass
+    for key in values:
+        if key not in known:
+            raise SpecError(f"{where}: unknown option {key!r}; there are: {', '.join(sorted(known))}", field=key)
+    try:
+        return cls(**values)
+    except SpecError as error:
+        raise SpecError(f"{where}: {error.message}", **error.details) from error
+    except TypeError as error:
+        raise SpecError(f"{where}: {error}") from error
+
+
+def check_types(spec: Any) -> None:
+    """Raise `SpecError` when a field of the spec holds a value that its annotation does not allow."""
+    hints = typing.get_type_hints(type(spec))
+    for field in dataclasses.fields(spec):
+        if not field.init:
+            continue
+        value = getattr(spec, field.name)
+        if not _fits(value, hints[field.name]):
+            raise SpecError(
+                f"{field.name} = {value!r}: expected {_describe(hints[field.name])}, got {type(value).__name__}",
+                field=field.name,
+            )
+
+
+def check_range(key: str, value: float, *, low: float, high: float | None = None) -> None:
+    """Raise `SpecError` unless ``low <= value`` and, where there is a ``high``, ``value <= high``."""
+    if value < low or (high is not None and value > high):
+        allowed = f"at least {low:g}" if high is None else f"from {low:g} to {high:g}"
+        raise SpecError(f"{key} = {value:g}: must be {allowed}", field=key)
+
+
+def support_matrix(cls: type[Any]) -> dict[str, frozenset[str]]:
+    """Return, for each option of a spec class, the platforms that honour it."""
+    return {f.name: f.metadata["platforms"] for f in dataclasses.fields(cls) if f.init}
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, part) for part in typing.get_args(hint))
+    if origin is typing.Literal:
+        return value in typing.get_args(hint)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(v, typing.get_args(hint)[0]) for v in value)
+    if origin is not None:
+        key, item = typing.get_args(hint)
+        return isinstance(value, Mapping) and all(_fits(k, key) and _fits(v, item) for k, v in value.items())
+    if hint in (int, float):
+        return isinstance(value, (int, hint)) and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
+def _describe(hint: Any) -> str:
+    if typing.get_origin(hint) is typing.Literal:
+        return "one of " + ", ".join(repr(v) for v in typing.get_args(hint))
+    return getattr(hint, "__name__", str(hint)) if typing.get_origin(hint) is None else str(hint)

@@ -1,0 +1,74 @@
+"""How the number of workers of a function follows its load, in Knative's words and with Knative's defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from skerry.errors import SpecError
+from skerry.spec.option import ENGINE, check_range, check_types, option
+from skerry.spec.quantity import parse_duration
+
+ON_ENGINE = frozenset({ENGINE})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scale:
+    """Bounds and behaviour of the reactive autoscaler.
+
+    Example:
+        ``Scale(min=0, max=4, target=1, window="60s", grace="30s")``
+
+    Source: Knative Serving, ``config-autoscaler``; the defaults are the same.
+    """
+
+    min: int = option("workers that are always kept", platforms=ON_ENGINE, default=0)
+    max: int = option("most workers; 0 means as many as the machine has room for", platforms=ON_ENGINE, default=0)
+    initial: int = option("workers started when a revision is deployed", platforms=ON_ENGINE, default=1)
+    target: float | None = option(
+        "requests in flight per worker to aim for; none means the function's concurrency",
+        platforms=ON_ENGINE,
+        default=None,
+    )
+    utilization: float = option("share of the target to fill, in (0, 1]", platforms=ON_ENGINE, default=0.7)
+    window: str = option("stable window", platforms=ON_ENGINE, default="60s")
+    panic_window: str | None = option(
+        "panic window; none means a tenth of the stable one", platforms=ON_ENGINE, default=None
+    )
+    panic_threshold: float = option(
+        "load over capacity at which panic begins, as a ratio", platforms=ON_ENGINE, default=2.0
+    )
+    up_rate: float = option("most growth per decision, as a ratio", platforms=ON_ENGINE, default=1000.0)
+    down_rate: float = option("most shrinking per decision, as a ratio", platforms=ON_ENGINE, default=2.0)
+    delay: str = option("how long the load must stay low before workers go", platforms=ON_ENGINE, default="0s")
+    grace: str = option("how long the last worker stays once it is not needed", platforms=ON_ENGINE, default="30s")
+
+    window_s: float = field(init=False)
+    panic_window_s: float = field(init=False)
+    delay_s: float = field(init=False)
+    grace_s: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        window_s = parse_duration(self.window, key="window")
+        check_range("window (seconds)", window_s, low=1.0, high=3600.0)
+        panic = self.panic_window
+        panic_window_s = window_s / 10 if panic is None else parse_duration(panic, key="panic_window")
+        check_range("panic_window (seconds)", panic_window_s, low=0.05, high=window_s)
+        object.__setattr__(self, "window_s", window_s)
+        object.__setattr__(self, "panic_window_s", panic_window_s)
+        object.__setattr__(self, "delay_s", parse_duration(self.delay, key="delay"))
+        object.__setattr__(self, "grace_s", parse_duration(self.grace, key="grace"))
+        check_range("delay (seconds)", self.delay_s, low=0.0, high=3600.0)
+        check_range("min", self.min, low=0)
+        check_range("max", self.max, low=0)
+        check_range("initial", self.initial, low=0)
+        if self.max and self.min > self.max:
+            raise SpecError(f"min = {self.min}: must not be above max = {self.max}", field="min")
+        if self.target is not None:
+            check_range("target", self.target, low=0.01)
+        if not 0 < self.utilization <= 1:
+            raise SpecError(f"utilization = {self.utilization:g}: must be above 0 and at most 1", field="utilization")
+        check_range("panic_threshold", self.panic_threshold, low=1.1, high=10.0)
+        for key in ("up_rate", "down_rate"):
+            if getattr(self, key) <= 1:
+                raise SpecError(f"{key} = {getattr(self, key):g}: must be above 1", field=key)

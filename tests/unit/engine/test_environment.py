@@ -1,0 +1,126 @@
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from skerry.engine.environment import ENGINE_DIGEST, Environment, ensure
+from skerry.engine.home import Home
+from skerry.errors import ConfigError, EnvironmentBuildError
+
+PROBE = "import packaging, skerry, skerry.errors, msgpack, pydantic; print(packaging.__version__, skerry.__file__)"
+
+
+BUILDER = """
+import sys
+from skerry.engine.environment import ensure
+from skerry.engine.home import Home
+ensure(("packaging==23.2",), Home(sys.argv[1]), report=lambda line: print(line, flush=True))
+"""
+
+
+@pytest.fixture
+def home(tmp_path):
+    home = Home(tmp_path / "home")
+    home.create()
+    return home
+
+
+@pytest.fixture(scope="session")
+def index(tmp_path_factory):
+    """Skips the test when pip reaches no index."""
+    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--retries", "0", "packaging==24.2"]
+    done = subprocess.run(
+        [*command, "-d", str(tmp_path_factory.mktemp("wheels"))], capture_output=True, text=True, timeout=100
+    )
+    if done.returncode != 0:
+        pytest.skip(f"pip reaches no package index: {done.stderr.strip()[-200:]}")
+
+
+def probe(environment):
+    done = subprocess.run([environment.python, "-I", "-c", PROBE], capture_output=True, text=True, timeout=60, cwd="/")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_without_requirements_the_engines_own_interpreter_serves(home):
+    assert ensure((), home) == Environment(python=Path(sys.executable), digest=ENGINE_DIGEST)
+    assert not list(home.environments.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("requirement", "message"),
+    [
+        ("", "is not a library"),
+        ("--index-url=http://example.invalid", "is not a library"),
+        ("-r other.txt", "is not a library"),
+        ("skerry==0.0.1", "drop the version"),
+        ("Skerry[learn] >= 1", "drop the version"),
+        ("skerry[nothing]", "no extra 'nothing'"),
+    ],
+)
+def test_what_is_no_plain_library_is_refused_before_anything_is_built(home, requirement, message):
+    with pytest.raises(ConfigError, match=message):
+        ensure((requirement,), home)
+    assert not list(home.environments.iterdir())
+
+
+@pytest.mark.slow
+def test_requirements_that_cannot_be_installed_fail_with_the_end_of_pips_output(home, monkeypatch, tmp_path):
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    lines = []
+    with pytest.raises(EnvironmentBuildError, match="No matching distribution found for") as caught:
+        ensure(("skerry-test-no-such-library==1",), home, report=lines.append)
+    assert "No matching distribution" in caught.value.details["output"]
+    assert "making a Python environment" in lines
+    (folder,) = (path for path in home.environments.iterdir() if path.is_dir())
+    assert not (folder / ".complete").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_two_environments_hold_conflicting_versions_and_both_import_skerry(home, index):
+    old = ensure(("packaging==23.2",), home)
+    lines = []
+    new = ensure(("packaging==24.2",), home, report=lines.append)
+    assert old.digest != new.digest
+    assert probe(old)[0] == "23.2"
+    assert probe(new)[0] == "24.2"
+    assert Path(probe(new)[1]).is_relative_to(home.environments / new.digest)
+    assert lines[-1] == "the environment is ready"
+    # A link to another place, as after an upgrade of the engine, is set right; nothing is built again.
+    lines.clear()
+    (link,) = (home.environments / new.digest / "lib").glob("python*/site-packages/skerry")
+    link.unlink()
+    link.symlink_to("/nowhere")
+    assert ensure((" packaging==24.2", "packaging==24.2"), home, report=lines.append) == new
+    assert lines == []
+    assert probe(new)[0] == "24.2"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_what_a_killed_builder_left_is_built_again_once_by_builders_that_wait_for_each_other(home, index):
+    with subprocess.Popen([sys.executable, "-c", BUILDER, str(home.path)], stdout=subprocess.PIPE, text=True) as killed:
+        while not killed.stdout.readline().startswith("installing"):
+            assert killed.poll() is None
+        killed.kill()  # its pip may go on; the builders below then wait for that, too
+    (left,) = (path for path in home.environments.iterdir() if path.is_dir())
+    lines, done = [], []
+    builders = [
+        threading.Thread(target=lambda: done.append(ensure(("packaging==23.2",), home, report=lines.append)))
+        for _ in range(2)
+    ]
+    for builder in builders:
+        builder.start()
+    for builder in builders:
+        builder.join()
+    assert [environment.digest for environment in done] == [left.name, left.name]
+    assert lines.count("removing an unfinished environment") == 1
+    assert lines.count("the environment is ready") == 1
+    assert any("waiting for it" in line for line in lines)
+    assert probe(done[0])[0] == "23.2"
