@@ -15,7 +15,7 @@ from skerry.errors import ConfigError
 @json_option
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Print the script that completes skerry's words in a shell."""
+    """Print the completion script of a shell."""
     console = ctx.ensure_object(Console)
     kind = get_completion_class(shell)
     if kind is None:

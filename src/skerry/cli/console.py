@@ -52,11 +52,8 @@ class Console:
         traceback = error.details.get("traceback")
         if traceback:
             self.message(str(traceback).rstrip())
-        self.problem(error.message, error.details.get("hint"))
-
-    def problem(self, text: str, hint: str | None = None) -> None:
-        """Write an error that is only text."""
-        self.message(f"error: {text}")
+        self.message(f"error: {error.message}")
+        hint = error.details.get("hint")
         if hint:
             self.message(f"hint: {hint}")
 

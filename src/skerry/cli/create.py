@@ -28,7 +28,10 @@ TEMPLATES = {
 @json_option
 @click.pass_obj
 def create(console: Console, folder: Path, name: str | None) -> None:
-    """Begin a project in FOLDER: an app, its settings, a test and a README."""
+    """Begin a project in a folder.
+
+    The files are an app, its settings, a test and a README; none is overwritten.
+    """
     name = name or app_name(folder.absolute().name)
     there = [file for file in TEMPLATES if (folder / file).exists()]
     if there:

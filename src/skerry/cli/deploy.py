@@ -23,7 +23,7 @@ from skerry.spec import SET_VARIABLE
 @json_option
 @click.pass_obj
 def deploy(console: Console, target: str | None, settings: tuple[str, ...], host: str, port: int, home: Path) -> None:
-    """Deploy an app to the engine, or a new revision of it; starts an engine where none runs.
+    """Deploy an app, starting an engine if none runs.
 
     TARGET is FILE[:APP] or package.module[:APP]; without it, the one that skerry.toml names.
     """

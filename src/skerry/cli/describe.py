@@ -22,7 +22,7 @@ EVENTS_SHOWN = 10
 @json_option
 @click.pass_obj
 def describe(console: Console, name: str, home: Path) -> None:
-    """Show all that is known about a function: options, schema, workers, recent events."""
+    """Show a function with its options and events."""
     engine = connect(home)
     function = engine.function(name)
     events = engine.events(function=name)[-EVENTS_SHOWN:]

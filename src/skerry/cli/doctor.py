@@ -18,7 +18,10 @@ from skerry.cli.options import Command, home_option, json_option
 @json_option
 @click.pass_context
 def doctor(ctx: click.Context, host: str, port: int, home: Path) -> None:
-    """Look at Python, the kernel, the packages, the engine's folder and its port; exit code 1 when something fails."""
+    """Look for what is missing on this machine.
+
+    Exit code 1 means that something fails; warnings name what will not work.
+    """
     console = ctx.ensure_object(Console)
     checks = examine(home, host, port)
     if console.as_json:

@@ -27,7 +27,7 @@ class EngineGroup(click.Group):
 
 @click.group(cls=EngineGroup)
 def engine() -> None:
-    """Start, stop and look at the engine in the background."""
+    """Start, stop or look at the background engine."""
 
 
 @engine.command(cls=Command, example="skerry engine start --port 8080")

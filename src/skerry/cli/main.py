@@ -1,4 +1,4 @@
-"""The ``skerry`` command: finds the command that was asked for, and turns its failure into a message and an exit code."""
+"""The ``skerry`` command: finds what was asked for, and turns failure into a message and an exit code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 
 import skerry
 from skerry.cli.console import Console
-from skerry.errors import ConfigError, SkerryError, exit_code
+from skerry.errors import ConfigError, PlatformError, SkerryError, exit_code
 
 # Exit code after Ctrl-C, as shells know it.
 INTERRUPTED = 130
@@ -81,33 +81,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(as_json="--json" in words)
     try:
         result = cli.main(words, prog_name="skerry", standalone_mode=False, obj=console)
-        return result if isinstance(result, int) else 0
-    except click.exceptions.Exit as stopped:
-        return stopped.exit_code
-    except click.UsageError as error:
-        _say_usage(console, error)
-        return 2
-    except click.ClickException as error:
-        console.problem(error.format_message())
-        return error.exit_code
-    except SkerryError as error:
-        console.error(error)
-        return exit_code(error)
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
-    except BrokenPipeError:
+    except click.exceptions.Exit as stopped:
+        return stopped.exit_code
+    except (click.ClickException, SkerryError, OSError) as error:
+        return _explain(console, error)
+    return result if isinstance(result, int) else 0
+
+
+def _explain(console: Console, error: click.ClickException | SkerryError | OSError) -> int:
+    if isinstance(error, SkerryError):
+        console.error(error)
+        return exit_code(error)
+    if isinstance(error, click.UsageError):
+        _say_usage(console, error)
+        return 2
+    if isinstance(error, click.ClickException):
+        console.error(ConfigError(error.format_message()))
+        return error.exit_code
+    if isinstance(error, BrokenPipeError):
         # The reader of our output has left; writing at exit would only complain about it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except OSError as error:
-        console.problem(f"{error.filename or 'the system'}: {error.strerror or error}")
-        return 1
+    console.error(PlatformError(f"{error.filename or 'the system'}: {error.strerror or error}"))
+    return 1
 
 
 def _say_usage(console: Console, error: click.UsageError) -> None:
     command = error.ctx.command_path if error.ctx is not None else "skerry"
-    hint = f"see {command} --help"
-    if console.as_json:
-        console.error(ConfigError(error.format_message(), hint=hint))
-        return
-    console.problem(error.format_message(), hint)
+    console.error(ConfigError(error.format_message(), hint=f"see {command} --help"))

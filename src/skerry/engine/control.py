@@ -15,12 +15,12 @@ from skerry.engine.logs import Logs
 from skerry.engine.records import Records
 from skerry.engine.supervisor import Served, Supervisor
 from skerry.errors import MalformedBodyError, UnauthorizedError
-from skerry.runtime.confinement import resident_bytes
-from skerry.runtime.front import Front
+from skerry.runtime.confinement import share_bytes
+from skerry.runtime.front import Authorize, Front, Headers, header
 from skerry.runtime.message import Request, Response
 from skerry.spec import FunctionSpec, Scale, support_matrix
 
-OPEN_PREFIXES = ("/function/", "/health/", "/jobs/")
+OPEN_PREFIXES = (b"/function/", b"/health/", b"/jobs/")
 MAX_TAIL = 100_000
 
 
@@ -83,7 +83,7 @@ class Control:
                 "address": self.address,
                 "home": str(self._home.path),
                 "workers": sum(len(served.pool.workers) for served in self._supervisor.served.values()),
-                "memory_bytes": {"front": resident_bytes(pid), **self._supervisor.memory_bytes()},
+                "memory_bytes": {"front": share_bytes(pid), **self._supervisor.memory_bytes()},
             }
         )
 
@@ -171,17 +171,16 @@ class Control:
         return f"{self.address}/function/{function}"
 
 
-def authorizer(home: Home, *, is_loopback: bool) -> Callable[[str, dict[str, str]], None]:
+def authorizer(home: Home, *, is_loopback: bool) -> Authorize:
     """Return the check of requests over TCP: on loopback functions are open and the rest wants the token."""
 
-    def authorize(path: str, headers: dict[str, str]) -> None:
-        if path.startswith("/health/") or (is_loopback and path.startswith(OPEN_PREFIXES)):
+    def authorize(path: bytes, headers: Headers) -> None:
+        if path.startswith(b"/health/") or (is_loopback and path.startswith(OPEN_PREFIXES)):
             return
-        given = headers.get("authorization", "")
+        given = header(headers, b"authorization") or ""
         if not hmac.compare_digest(given.encode("latin-1", "replace"), f"Bearer {home.token()}".encode()):
-            raise UnauthorizedError(
-                f"{path} wants the engine's token: Authorization: Bearer TOKEN (see {home.token_file})"
-            )
+            wanted = f"Authorization: Bearer TOKEN (see {home.token_file})"
+            raise UnauthorizedError(f"{path.decode('latin-1')} wants the engine's token: {wanted}")
 
     return authorize
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import logging
 import os
 import time
 from typing import Any
@@ -14,10 +15,12 @@ from skerry.engine.journal import Journal
 from skerry.engine.records import AppRecord, Deployment, Records, RevisionDraft
 from skerry.engine.source import Source, take
 from skerry.engine.supervisor import Supervisor, source_target
-from skerry.errors import ConfigError
+from skerry.errors import ConfigError, SkerryError
 from skerry.runtime.nursery import Nursery
 from skerry.runtime.serving import inspect_app
 from skerry.spec import SET_VARIABLE, read_project_file, resolve
+
+logger = logging.getLogger(__name__)
 
 
 class Deployer:
@@ -88,11 +91,14 @@ class Deployer:
             return deployment
 
     async def restore(self) -> None:
-        """Serve what was served when the engine ended."""
+        """Serve what was served when the engine ended; an app that cannot be is reported and left out."""
         for app in self._records.apps.all():
-            environment = await asyncio.to_thread(ensure, app.requirements, self._home)
-            for revision in self._records.apps.active(app.name):
-                self._supervisor.serve(app, revision, environment, workers=0)
+            try:
+                environment = await asyncio.to_thread(ensure, app.requirements, self._home)
+                for revision in self._records.apps.active(app.name):
+                    self._supervisor.serve(app, revision, environment, workers=0)
+            except SkerryError as error:
+                logger.error("app %r is not served: %s", app.name, error.message)
 
     def remove(self, name: str) -> None:
         """Remove an app and its functions.

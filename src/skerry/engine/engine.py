@@ -78,10 +78,11 @@ async def run_engine(home: Home, listen: Listen, *, target: str | None, on_ready
         control.add_routes(front, jobs)
         add_health_routes(front, is_ready=lambda: not stopping.is_set())
         try:
-            port = await front.listen(listen.host, listen.port)
-            control.address = f"http://{_in_url(listen.host)}:{port}"
+            # A client that comes back after a restart must never be told that its function is unknown.
             await deployer.restore()
             jobs.recover()
+            port = await front.listen(listen.host, listen.port)
+            control.address = f"http://{_in_url(listen.host)}:{port}"
             await front.listen_unix(home.socket)
             if target is not None:
                 await deployer.deploy(target, flags=[], settings=os.environ.get("SKERRY_SET", ""))

@@ -118,6 +118,9 @@ class JobRunner:
     def stop(self) -> None:
         """Record no failures from now on: what does not end in time is taken up by the next engine."""
         self._stopping = True
+        for pool, call in self._calls.values():
+            if call.waiting:
+                pool.dispatcher.abandon(call)
         for waiters in self._waiters.values():
             for waiter in waiters:
                 if not waiter.done():

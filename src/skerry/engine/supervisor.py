@@ -16,7 +16,7 @@ from skerry.engine.logs import Logs
 from skerry.engine.records import AppRecord, RevisionRecord
 from skerry.engine.source import Source
 from skerry.errors import FunctionNotFoundError, StartError
-from skerry.runtime.confinement import resident_bytes
+from skerry.runtime.confinement import share_bytes
 from skerry.runtime.front import Front
 from skerry.runtime.nursery import Nursery
 from skerry.runtime.pool import WorkerPool
@@ -149,10 +149,10 @@ class Supervisor:
         return self._logs.open_for_append(function)
 
     def memory_bytes(self) -> dict[str, int]:
-        """Return the private resident memory of zygotes and of workers."""
+        """Return the memory of zygotes and of workers, each page counted once."""
         zygotes = [nursery.pid for nursery in self._nurseries.values() if nursery.pid is not None]
         return {
-            "zygotes": sum(resident_bytes(pid) for pid in zygotes),
+            "zygotes": sum(share_bytes(pid) for pid in zygotes),
             "workers": sum(served.pool.memory_bytes() for served in self.served.values()),
         }
 

@@ -200,9 +200,8 @@ class Signature:
             write_json, write_msgpack = encode_json, encode_msgpack
         else:
             write_json, write_msgpack = self._result.write_json, self._result.write_msgpack
-        if self.returns_event:
-            return _result_writer(_or_event(write_json)), _result_writer(_or_event(write_msgpack))
-        return _result_writer(write_json), _result_writer(write_msgpack)
+        make = _result_or_event_writer if self.returns_event else _result_writer
+        return make(write_json), make(write_msgpack)
 
 
 def _input_schema(parameters: tuple[Parameter, ...], name: str) -> Schema | None:
@@ -236,11 +235,14 @@ def _result_writer(write: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
     return write_result
 
 
-def _or_event(write: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
-    def write_any(value: Any) -> bytes:
-        return _write_structured(value) if isinstance(value, Event) else write(value)
+def _result_or_event_writer(write: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    def write_result(value: Any) -> bytes:
+        try:
+            return write(value) if not isinstance(value, Event) else _write_structured(value)
+        except SkerryError as error:
+            raise _bad_result(error) from error
 
-    return write_any
+    return write_result
 
 
 def _bad_result(error: SkerryError) -> HandlerError:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from itertools import chain
 
 from skerry.errors import (
     DeadlineExceededError,
@@ -21,79 +21,14 @@ from skerry.errors import (
     UnavailableError,
     WorkerLostError,
 )
+from skerry.runtime.call import Call as Call
+from skerry.runtime.call import Slot
 from skerry.runtime.frames import Frame, Kind, encode_frame
 from skerry.spec import FunctionSpec
 
 MAX_DEPTH = 64
 UNRESPONSIVE_S = 5.0
 BATCH_BUDGET_S = 0.002  # as much work as a worker is given ahead of time
-
-
-class Call:
-    """One request to a function, from its arrival to its answer."""
-
-    __slots__ = (
-        "attempts",
-        "body",
-        "codec",
-        "done",
-        "enqueued_s",
-        "meta",
-        "number",
-        "on_answer",
-        "on_start",
-        "slot",
-        "waiting",
-    )
-
-    def __init__(
-        self,
-        body: bytes,
-        codec: int,
-        meta: dict[str, Any],
-        on_answer: Callable[[Frame | SkerryError], None],
-        on_start: Callable[[int], None] | None = None,
-    ) -> None:
-        self.body = body
-        self.codec = codec
-        self.meta = meta
-        self.on_answer = on_answer  # called exactly once
-        self.on_start = on_start  # called with the attempt's number each time a worker is given the call
-        self.number = 0
-        self.attempts = 0
-        self.enqueued_s = 0.0
-        self.waiting = False
-        self.done = False
-        self.slot: Slot | None = None
-
-
-class Port(Protocol):
-    """What the dispatcher needs of a worker's connection."""
-
-    def send(self, data: bytes) -> None:
-        """Send frames to the worker."""
-
-    def kill(self) -> None:
-        """End the worker at once."""
-
-    def running(self) -> int:
-        """Return the number of the call that the worker began last, 0 for none."""
-
-
-class Slot:
-    """A worker as the dispatcher sees it."""
-
-    __slots__ = ("draining", "idle_since_s", "outstanding", "port", "reason", "since_s", "started_s", "taken")
-
-    def __init__(self, port: Port) -> None:
-        self.port = port
-        self.outstanding: dict[int, Call] = {}
-        self.draining = False
-        self.reason: SkerryError | None = None  # why it was killed, if we did it
-        self.since_s = 0.0  # when the call that runs now began, or when the last answer came
-        self.started_s = 0.0  # when the present batch was handed over
-        self.taken = 0  # calls in the present batch
-        self.idle_since_s = 0.0
 
 
 class Dispatcher:
@@ -127,6 +62,8 @@ class Dispatcher:
         self._on_demand = on_demand
         self._on_drained = on_drained
         self._on_empty = on_empty
+        self._closing: SkerryError | None = None  # the refusal that lasts
+        self._arrivals = 0
         self._number = 0
         self._area_s = 0.0  # integral of in_system over time since the load was taken last
         self._area_at_s = self._load_taken_s = clock()
@@ -142,7 +79,9 @@ class Dispatcher:
         """
         if self.refusal is not None:
             raise self.refusal
-        if self.queued >= self.spec.queue and not (self.spec.queue == 0 and self._has_room()):
+        if self.queued >= self.spec.queue and self.queued >= self.spec.queue + self._free_room():
+            if not self.slots:
+                self._on_demand()
             raise QueueFullError(
                 f"function {self.spec.name!r}: {self.queued} requests wait, and its queue holds {self.spec.queue}; "
                 "try again later, or raise queue or scale.max",
@@ -151,6 +90,8 @@ class Dispatcher:
         now = self._clock()
         call.enqueued_s = now
         call.waiting = True
+        self._arrivals += 1
+        call.arrival = self._arrivals
         self._load_changed(now, 1)
         self.queued += 1
         self.queue.append(call)
@@ -164,20 +105,27 @@ class Dispatcher:
         self._finish(call)
         if call.slot is not None:
             call.slot.port.send(encode_frame(Kind.CANCEL, call.number))
+        else:
+            self._forget_done()
 
     def cancel(self, call: Call, error: SkerryError) -> None:
-        """Answer a call with ``error``; where it runs already, its worker is ended: nothing else stops plain code."""
+        """Answer a call with ``error``; where it runs already, its worker is ended: nothing else stops plain code.
+
+        A call that lies with a worker that has not begun it leaves that worker alone, for the sake of the call that
+        runs there; should it begin nevertheless, `sweep` ends the worker.
+        """
         if call.done:
             return
         slot = call.slot
-        if slot is not None:
-            slot.outstanding.pop(call.number, None)
-            call.slot = None
-            if self.spec.concurrency == 1:
-                self.kill(slot, WorkerLostError("the worker was ended, because a call before this one was cancelled"))
-            else:
-                slot.port.send(encode_frame(Kind.CANCEL, call.number))
         self._answer(call, error)
+        if slot is None:
+            self._forget_done()
+        elif self.spec.concurrency > 1:
+            slot.port.send(encode_frame(Kind.CANCEL, call.number))
+        else:
+            call.cancelled = True
+            slot.port.send(encode_frame(Kind.CANCEL, call.number))
+            self._end_cancelled(slot)
 
     def pump(self) -> None:
         """Hand waiting calls to workers that have room, the most recently used first."""
@@ -226,7 +174,7 @@ class Dispatcher:
             call.slot = None
             if call.done:
                 continue
-            begun = number == running or not _comes_after(number, running) or self.spec.concurrency > 1
+            begun = not _comes_after(number, running)
             if not begun:
                 call.attempts -= 1
                 again.append(call)
@@ -237,13 +185,8 @@ class Dispatcher:
             else:
                 self._answer(call, _lost(self.spec, call))
         slot.outstanding.clear()
-        for call in again:
-            call.waiting = True
         if again:
-            self.queue.extendleft(reversed(again))
-            self.queued += len(again)
-            if not self.slots:
-                self._on_demand()
+            self._put_back(again)
 
     def drain(self, slot: Slot) -> None:
         """Give a worker nothing more; `on_drained` is called when it has answered all that it holds."""
@@ -265,11 +208,11 @@ class Dispatcher:
         """End what has taken too long: calls that run over `timeout`, and calls that have waited as long as that."""
         now = self._clock()
         timeout_s = self.spec.timeout_s
-        # A worker with async handlers ends a late call itself; it is ended whole only when it answers nothing any more.
-        silence_s = timeout_s if self.spec.concurrency == 1 else timeout_s + UNRESPONSIVE_S
         for slot in self.slots:
-            if slot.outstanding and slot.reason is None and now - slot.since_s > silence_s:
-                self.kill(slot, _over_time(self.spec))
+            if slot.outstanding and slot.reason is None:
+                self._end_cancelled(slot)
+                if self._is_late(slot, now):
+                    self.kill(slot, _over_time(self.spec))
         while self.queue and (self.queue[0].done or now - self.queue[0].enqueued_s > timeout_s):
             call = self.queue.popleft()
             if not call.done:
@@ -298,12 +241,14 @@ class Dispatcher:
                 self._answer(call, error)
 
     def accept(self) -> None:
-        """Take calls again."""
-        self.refusal = None
+        """Take calls again, unless the dispatcher is closed."""
+        self.refusal = self._closing
 
-    def close(self) -> None:
-        """Refuse further calls; those that wait are still served."""
-        self.refusal = UnavailableError(f"function {self.spec.name!r} is shutting down; try again", retry_after_s=1)
+    def close(self) -> SkerryError:
+        """Refuse further calls, and return what they are told; those that wait are still served."""
+        self._closing = UnavailableError(f"function {self.spec.name!r} is shutting down; try again", retry_after_s=1)
+        self.refusal = self._closing
+        return self.refusal
 
     # Inside
 
@@ -311,6 +256,11 @@ class Dispatcher:
     def in_flight(self) -> int:
         """Calls that workers hold."""
         return self.in_system - self.queued
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a worker holds a call, be it one that nobody waits for any more."""
+        return any(slot.outstanding for slot in self.slots)
 
     @property
     def depth(self) -> int:
@@ -327,8 +277,37 @@ class Dispatcher:
             return self.spec.concurrency - held
         return 0 if held else self.depth
 
-    def _has_room(self) -> bool:
-        return any(not s.draining and s.reason is None and self._room(s) > 0 for s in self.slots)
+    def _free_room(self) -> int:
+        return sum(max(0, self._room(s)) for s in self.slots if not s.draining and s.reason is None)
+
+    def _is_late(self, slot: Slot, now: float) -> bool:
+        if self.spec.concurrency == 1:
+            return now - slot.since_s > self.spec.timeout_s
+        # A worker with async handlers ends a late call itself; it is ended whole only when it fails to.
+        oldest = next(iter(slot.outstanding.values()))
+        return now - oldest.started_s > self.spec.timeout_s + UNRESPONSIVE_S
+
+    def _end_cancelled(self, slot: Slot) -> None:
+        call = slot.outstanding.get(slot.port.running())
+        if call is not None and call.cancelled:
+            self.kill(slot, WorkerLostError(f"function {self.spec.name!r}: a cancelled call took the worker with it"))
+
+    def _put_back(self, calls: list[Call]) -> None:
+        for call in calls:
+            call.waiting = True
+        in_order = not self.queue or calls[-1].arrival < self.queue[0].arrival
+        if in_order:
+            self.queue.extendleft(reversed(calls))
+        else:
+            self.queue = deque(sorted(chain(calls, self.queue), key=lambda call: call.arrival))
+        self.queued += len(calls)
+        if not self.slots:
+            self._on_demand()
+
+    def _forget_done(self) -> None:
+        """Drop calls that nobody waits for from the deque before they outnumber the others, bodies and all."""
+        if len(self.queue) > 2 * self.queued + 16:
+            self.queue = deque(call for call in self.queue if not call.done)
 
     def _assign(self, slot: Slot, room: int) -> None:
         now = self._clock()
@@ -346,6 +325,7 @@ class Dispatcher:
             self._number = number = (self._number + 1) & 0xFFFFFFFF or 1
             call.number = number
             call.waiting = False
+            call.started_s = now
             call.attempts += 1
             call.slot = slot
             outstanding[number] = call

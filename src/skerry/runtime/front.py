@@ -19,8 +19,8 @@ from skerry.errors import (
     SkerryError,
     UnauthorizedError,
 )
+from skerry.runtime.call import Call
 from skerry.runtime.connection import Connection, Exchange
-from skerry.runtime.dispatcher import Call
 from skerry.runtime.frames import CODEC_OF, CONTENT_TYPE_OF, Codec, Frame, Kind
 from skerry.runtime.message import PROBLEM_TYPE, REASONS, Request, Response, Route
 from skerry.runtime.pool import WorkerPool
@@ -34,6 +34,8 @@ JSON_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-lengt
 UNTYPED = frozenset({b"", b"application/json", b"application/x-www-form-urlencoded"})
 NO_META: dict[str, Any] = {}
 
+Headers = list[tuple[bytes, bytes]]
+Authorize = Callable[[bytes, Headers], None]
 AsyncRequested = Callable[[WorkerPool, Request, int, dict[str, Any]], Response]
 
 
@@ -44,7 +46,7 @@ class Front:
         authorize: Raises `UnauthorizedError` when a request over TCP may not do what it asks for.
     """
 
-    def __init__(self, *, authorize: Callable[[str, dict[str, str]], None] | None = None) -> None:
+    def __init__(self, *, authorize: Authorize | None = None) -> None:
         self.connections: set[Connection] = set()
         self.respond_async: AsyncRequested | None = None
         self._authorize = authorize
@@ -114,10 +116,9 @@ class Front:
         """
         path = exchange.target.partition(b"?")[0]
         if not exchange.connection.trusted:
-            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in exchange.headers}
-            _refuse_foreign_origin(headers)
+            _refuse_foreign_origin(exchange.headers)
             if self._authorize is not None:
-                self._authorize(path.decode("latin-1"), headers)
+                self._authorize(path, exchange.headers)
         pool = self._functions.get(path)
         if pool is not None:
             if exchange.method != b"POST":
@@ -273,10 +274,19 @@ def _private_listener(path: Path) -> socket.socket:
     return listener
 
 
-def _refuse_foreign_origin(headers: dict[str, str]) -> None:
+def header(headers: Headers, name: bytes) -> str | None:
+    """Return the last header of a name (in lower case)."""
+    found = None
+    for key, value in headers:
+        if key == name:
+            found = value.decode("latin-1")
+    return found
+
+
+def _refuse_foreign_origin(headers: Headers) -> None:
     """Refuse what a page of another site sends: a browser would let any page call a server on loopback."""
-    origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+    origin = header(headers, b"origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != (header(headers, b"host") or "").lower():
         raise UnauthorizedError(f"requests from pages of {origin} are not accepted")
 
 

@@ -23,8 +23,8 @@ from skerry.runtime.target import Target
 
 logger = logging.getLogger(__name__)
 MAX_NAMES_BYTES = 50_000  # an import request travels as one packet
-# ONNX Runtime reports home from a thread that it starts when imported (1.29 and later). The thread would keep the zygote
-# from being forked, and no function should talk to anybody that its author did not name.
+# ONNX Runtime reports home from a thread that it starts when imported (1.29 and later). The thread would keep the
+# zygote from being forked, and no function should talk to anybody that its author did not name.
 QUIET = {"ORT_DISABLE_TELEMETRY": "1"}
 
 
@@ -78,7 +78,7 @@ class Nursery:
         try:
             os.ftruncate(progress_fd, PROGRESS_BYTES)
             progress = mmap.mmap(progress_fd, PROGRESS_BYTES)
-            request = {"spawn": target.to_message(), "front_pid": os.getpid(), "asked_at_s": time.monotonic()}
+            request = {"spawn": target.to_message(), "asked_at_s": time.monotonic()}
             packet = msgpack.packb(request)
             fds = [theirs.fileno(), progress_fd, log_fd]
             try:

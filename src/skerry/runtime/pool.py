@@ -13,8 +13,9 @@ from typing import Any
 import orjson
 
 from skerry.errors import MemoryLimitError, SkerryError, StartError, WorkerLostError, from_problem
-from skerry.runtime.confinement import resident_bytes
-from skerry.runtime.dispatcher import Dispatcher, Slot
+from skerry.runtime.call import Slot
+from skerry.runtime.confinement import resident_bytes, share_bytes
+from skerry.runtime.dispatcher import Dispatcher
 from skerry.runtime.frames import Frame, Kind, encode_frame
 from skerry.runtime.link import WorkerLink
 from skerry.runtime.nursery import Nursery
@@ -152,12 +153,12 @@ class WorkerPool:
         return {state: states.count(state) for state in ("starting", "ready", "draining")}
 
     def memory_bytes(self) -> int:
-        """Return the private resident memory of all workers."""
-        return sum(resident_bytes(w.pid) for w in self.workers if w.pid is not None)
+        """Return the workers' share of the machine's memory."""
+        return sum(share_bytes(w.pid) for w in self.workers if w.pid is not None)
 
     async def drain(self, *, limit_s: float) -> None:
         """Take nothing new, finish what waits and runs, and end all workers; those that take longer are ended."""
-        self.dispatcher.close()
+        refusal = self.dispatcher.close()
         until = self._loop.time() + limit_s
         if self.dispatcher.queued and not self.desired:
             self.set_desired(1)
@@ -165,6 +166,7 @@ class WorkerPool:
             self._idle.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), limit_s)
+        self.dispatcher.refuse(refusal)  # what still waits will not be run here
         await self.stop(limit_s=max(0.0, until - self._loop.time()))
 
     async def stop(self, *, limit_s: float) -> None:

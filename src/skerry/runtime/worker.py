@@ -18,28 +18,28 @@ import orjson
 import uvloop
 
 from skerry.errors import AppImportError, HandlerTimeoutError
-from skerry.runtime.confinement import die_with, limit_files, limit_memory, limit_threads
+from skerry.payload import Signature
+from skerry.runtime.confinement import limit_files, limit_memory, limit_threads
 from skerry.runtime.frames import Frame, FrameReader, Kind, encode_frame
 from skerry.runtime.handler import LoadedHandler, find_function, start_error
 from skerry.runtime.inspection import describe, installed_modules
 from skerry.runtime.link import PROGRESS, PROGRESS_BYTES
 from skerry.runtime.target import Target, load_app
+from skerry.spec import FunctionSpec, Scale
 
 READ_BYTES = 1 << 18
 HOLD_ANSWERS_S = 0.001  # an answer never waits longer than this, and the call after it, to share a write
 
 
-def work(link: socket.socket, progress_fd: int, target: Target, *, front_pid: int, asked_at_s: float) -> None:
+def work(link: socket.socket, progress_fd: int, target: Target, *, asked_at_s: float) -> None:
     """Be a worker until the front says stop or goes away; never returns.
 
     Args:
         link: The worker's end of the socket to the front.
         progress_fd: Memory shared with the front; the number of the call that begins is written there.
         target: What to run.
-        front_pid: The process that this one must not outlive.
         asked_at_s: Monotonic clock reading when the front asked for the worker, seconds.
     """
-    die_with(front_pid)
     clock = _Phases(asked_at_s)
     link.sendall(encode_frame(Kind.HELLO, 0, meta={"pid": os.getpid()}))
     name = target.function or target.module
@@ -67,6 +67,23 @@ def work(link: socket.socket, progress_fd: int, target: Target, *, front_pid: in
     else:
         _serve(link, progress, handler)
     _leave(link, b"", code=0)
+
+
+def rehearse() -> None:
+    """Go through the motions of a start and a call, so that their code and their memory pages are at hand.
+
+    A forked process shares its pages with its parent until it writes to them, and then copies them one by one: most of
+    a cold start was such copying. A spare does it while nobody waits.
+    """
+    parameters = {"value": "x"}
+    source = compile("def sample(value: list[float], name: str = 'x') -> dict[str, int]: ...", "rehearsal", "exec")
+    names: dict[str, Any] = {}
+    exec(source, names)  # noqa: S102  # a constant of this function
+    signature = Signature.of(names["sample"])
+    arguments = signature.decode_json(b'{"value": [1, 2.5], "name": "x"}')
+    answer = encode_frame(Kind.RESULT, 1, signature.encode_json({"x": len(arguments)}), meta=parameters)
+    FrameReader().feed(answer)
+    FunctionSpec(name="sample", scale=Scale())
 
 
 class _Phases:

@@ -3,9 +3,10 @@
 One zygote stands for one Python environment. It is asked over a socket, one MessagePack map per packet::
 
     {"import": ["numpy", ...]}                    answered {"imported": n, "failed": {...}, "threaded": [...]}
-    {"spawn": {...}, "front_pid": .., "asked_at_s": ..}   with the descriptors of link, progress page and log
+    {"spawn": {...}, "asked_at_s": ..}   with the descriptors of link, progress page and log
 
-A worker is forked twice, so that it becomes a child of the front (which is a subreaper) and outlives the zygote.
+A worker is forked twice, so that it becomes a child of the front (which is a subreaper) and outlives the zygote. One
+spare process is forked ahead and waits to be told what to be.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import select
 import signal
 import socket
 import sys
@@ -21,36 +23,45 @@ from typing import Any
 
 import msgpack
 
-from skerry.payload import Signature
 from skerry.runtime import worker
 from skerry.runtime.confinement import die_with
 from skerry.runtime.target import Target
 
 PACKET_BYTES = 1 << 20
 FDS_PER_SPAWN = 3  # link, progress page, log
+SPARE_DELAY_S = 0.02  # leave the processors to the worker that has just started
 
 
 def main() -> None:
     """Serve requests on the socket whose descriptor is the first argument, until the other end closes."""
     control = socket.socket(fileno=int(sys.argv[1]))
-    die_with(os.getppid())
+    front_pid = os.getppid()
+    die_with(front_pid)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the front's business
     os.chdir("/")
-    Signature.of(_sample)  # what pydantic and others import at their first use is there before the first fork
+    worker.rehearse()  # what pydantic and others import at their first use is there before the first fork
     gc.disable()
+    spare: socket.socket | None = None
     while True:
+        if spare is None and not select.select([control], [], [], SPARE_DELAY_S)[0]:
+            spare = _fork_spare(control, front_pid)
         packet, fds, _, _ = socket.recv_fds(control, PACKET_BYTES, FDS_PER_SPAWN)
         if not packet:
             return
         request = msgpack.unpackb(packet)
-        if "spawn" in request:
-            _spawn(control, request, fds)
-        else:
+        if "import" in request:
+            if spare is not None:
+                spare.close()  # it lacks what is imported now; it reads the end of its socket and exits
+                spare = None
             control.send(msgpack.packb(_import(request["import"])))
-
-
-def _sample(value: dict[str, float]) -> list[int]:
-    return [len(value)]
+            continue
+        if spare is None or not _hand_over(spare, packet, fds):
+            spare = _fork_spare(control, front_pid)
+            _hand_over(spare, packet, fds)
+        spare.close()
+        spare = None
+        for fd in fds:
+            os.close(fd)
 
 
 def _import(names: list[str]) -> dict[str, Any]:
@@ -68,31 +79,50 @@ def _import(names: list[str]) -> dict[str, Any]:
     return {"imported": len(names) - len(failed), "failed": failed, "threaded": []}
 
 
-def _spawn(control: socket.socket, request: dict[str, Any], fds: list[int]) -> None:
-    link_fd, progress_fd, log_fd = fds
+def _fork_spare(control: socket.socket, front_pid: int) -> socket.socket:
+    """Fork a process that waits to be told which worker to be; return the socket that tells it.
+
+    Forked in idle moments, it takes the fork and most page faults out of the next cold start.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, PACKET_BYTES)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PACKET_BYTES)
     middle = os.fork()
     if middle == 0:
         if os.fork() == 0:
             control.close()
-            _become_worker(request, link_fd, progress_fd, log_fd)
+            ours.close()
+            _become_worker(theirs, front_pid)
         os._exit(0)
-    for fd in fds:
-        os.close(fd)
+    theirs.close()
     os.waitpid(middle, 0)
+    return ours
 
 
-def _become_worker(request: dict[str, Any], link_fd: int, progress_fd: int, log_fd: int) -> None:
+def _hand_over(spare: socket.socket, packet: bytes, fds: list[int]) -> bool:
+    """Tell the spare what to be; False when it has died in the meantime."""
+    try:
+        socket.send_fds(spare, [packet], fds)
+    except OSError:
+        return False
+    return True
+
+
+def _become_worker(orders: socket.socket, front_pid: int) -> None:
     try:
         os.setsid()
-        _redirect_output(log_fd)
+        die_with(front_pid)
         gc.enable()
-        worker.work(
-            socket.socket(fileno=link_fd),
-            progress_fd,
-            Target(**request["spawn"]),
-            front_pid=request["front_pid"],
-            asked_at_s=request["asked_at_s"],
-        )
+        worker.rehearse()
+        packet, fds, _, _ = socket.recv_fds(orders, PACKET_BYTES, FDS_PER_SPAWN)
+        orders.close()
+        if not packet:
+            os._exit(0)
+        request = msgpack.unpackb(packet)
+        link_fd, progress_fd, log_fd = fds
+        _redirect_output(log_fd)
+        link = socket.socket(fileno=link_fd)
+        worker.work(link, progress_fd, Target(**request["spawn"]), asked_at_s=request["asked_at_s"])
     except BaseException:
         traceback.print_exc()
     finally:

@@ -85,12 +85,16 @@ class ReactivePolicy:
         concurrency: Requests that one worker handles at a time; the target where ``scale.target`` is none.
         capacity: Workers that the machine has room for, the bound where ``scale.max`` is 0. It may be set anew at any
             time; below 1 it counts as 1, so that a request never waits for a worker that is not even wanted.
+        initial: Workers wanted before the first decision, instead of ``scale.initial``: what an engine that starts
+            again remembers.
 
     Example:
         ``ReactivePolicy(spec.scale, concurrency=spec.concurrency, capacity=8)``
     """
 
-    def __init__(self, scale: Scale, *, concurrency: float = 1.0, capacity: int = 1) -> None:
+    def __init__(
+        self, scale: Scale, *, concurrency: float = 1.0, capacity: int = 1, initial: int | None = None
+    ) -> None:
         self.scale = scale
         self.capacity = capacity
         self._target = (scale.target if scale.target is not None else concurrency) * scale.utilization
@@ -103,7 +107,7 @@ class ReactivePolicy:
         self._busy_at_s = -math.inf
         self._panic_at_s: float | None = None
         self._panic_workers = 0
-        self._desired = scale.initial
+        self._desired = scale.initial if initial is None else initial
 
     def decide(self, observation: Observation, now_s: float) -> Decision:
         """Return how many workers there should be.
@@ -142,22 +146,21 @@ class ReactivePolicy:
             self._panic_workers = held
 
     def _record(self, observation: Observation, now_s: float, *, busy: bool) -> None:
-        windows = (self._stable, self._panic)
-        idle_s = now_s - self._busy_at_s
-        if idle_s >= self.scale.window_s and not busy:
-            # A bucket may smear the last load past its end; by now it is over.
-            for window in windows:
-                window.clear()
+        idle = now_s - self._busy_at_s >= self.scale.window_s and not busy
         from_zero = busy and observation.ready == 0 and self._desired == 0
         # One instant is no average that needs headroom: each request counts as its share of a worker, so that a single
         # one starts a single worker.
         at_once = max(observation.concurrency, observation.pending * self.scale.utilization)
-        for window in windows:
+        for window in (self._stable, self._panic):
             if self._seen_at_s is None or from_zero:
                 # History begins here, as in Knative, where nothing is measured while there are no pods: time spent at
                 # zero must not thin out the first requests.
                 window.clear()
                 window.record(now_s - window.bucket_s, now_s, at_once)
+            elif idle:
+                # A bucket may smear the last load past its end; by now it is over.
+                window.clear()
+                window.record(now_s - window.window_s, now_s, 0.0)
             else:
                 window.record(self._seen_at_s, now_s, observation.concurrency)
         self._seen_at_s = now_s

@@ -443,3 +443,33 @@ def test_types_of_an_enclosing_function_are_found_when_the_handler_uses_them():
         return Local(x=value.x)
 
     assert call(handler, b'{"x": 1}') == Local(x=1)
+
+
+@CODECS
+def test_models_are_written_as_their_class_says_and_subclasses_as_the_annotation_says(content_type):
+    class Base(BaseModel):
+        x: int
+
+    class More(Base):
+        y: int = 2
+
+    def handler() -> Base: ...
+
+    handler.__annotations__["return"] = Base
+    signature = Signature.of(handler)
+    for value in (Base(x=1), More(x=1), {"x": 1}):
+        body, *_ = signature.encode_result(value, content_type)
+        assert Signature.of(anything).decode_result(body, content_type) == {"x": 1}
+    with pytest.raises(HandlerError, match=r"result\.x"):
+        signature.encode_result({"x": "many"}, content_type)
+
+
+def test_a_model_with_a_number_that_json_cannot_say_is_the_handlers_error():
+    class Score(BaseModel):
+        value: float
+
+    def handler() -> Score: ...
+
+    handler.__annotations__["return"] = Score
+    with pytest.raises(HandlerError, match="JSON has no number for"):
+        Signature.of(handler).encode_json(Score(value=float("nan")))

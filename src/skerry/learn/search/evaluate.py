@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from skerry.learn.search import shortcut
 from skerry.learn.search.dataset import Dataset, open_dataset
 from skerry.learn.search.folds import split_rows
 from skerry.learn.search.grid import from_plain
@@ -52,7 +53,7 @@ def _evaluate(task: Task, data: Dataset, number: int, estimator: Any) -> Outcome
         try:
             fold = _open_fold(task, data, estimator)
             started = time.perf_counter()
-            fold.model.fit(_own(fold.train), fold.train_labels)
+            shortcut.fit(fold.model, _own(fold.train), fold.train_labels)
             fitted = time.perf_counter()
             score = score_model(fold.model, _own(fold.test), fold.test_labels, task.scoring)
         except Exception as error:
@@ -150,5 +151,5 @@ def score_model(model: Any, features: Any, labels: NDArray[Any], scoring: str | 
 
     if scoring is None and getattr(type(model), "score", None) is ClassifierMixin.score:
         # The accuracy that ``score`` would return, without its checks of labels that were checked before.
-        return float(np.average(model.predict(features) == labels))
+        return float(np.average(shortcut.predict(model, features) == labels))
     return float(check_scoring(model, scoring)(model, features, labels))

@@ -60,15 +60,26 @@ class Settings:
     trusted: tuple[str, ...] = TRUSTED
 
 
-def over(function: Any) -> Map:
+def over(function: Any, *, in_flight: int = 32) -> Map:
     """Return the executor that sends tasks to a deployed function.
+
+    A task whose worker was lost for good is sent once more, alone; the others are not disturbed.
 
     Args:
         function: A Skerry function from `Task` to `TaskResult`, such as ``skerry.learn.search.app.evaluate``.
+        in_flight: Most tasks at a time.
     """
 
     def run(_local: Callable[[Task], TaskResult], tasks: Iterable[Task]) -> Iterator[TaskResult]:
-        yield from function.map(tasks)
+        sent = list(tasks)
+        answers = function.map(sent, in_flight=in_flight, return_errors=True)
+        for task, answer in zip(sent, answers, strict=True):
+            if not isinstance(answer, SkerryError):
+                yield answer
+            elif answer.retryable:
+                yield function.remote(task)
+            else:
+                raise answer
 
     return run
 

@@ -136,6 +136,10 @@ class ConnectionPool:
         for connection in idle:
             connection.close()
 
+    def __del__(self) -> None:
+        # A client that is dropped without a close leaves no open socket behind.
+        self.close()
+
     @staticmethod
     def _exchange(
         connection: _Connection, method: str, path: str, body: bytes | None, headers: dict[str, str]
@@ -155,7 +159,9 @@ class ConnectionPool:
         with self._lock:
             if self._pid != os.getpid():
                 # These sockets belong to the parent of this fork; two readers would mix up their answers.
-                self._idle, self._pid = [], os.getpid()
+                inherited, self._idle, self._pid = self._idle, [], os.getpid()
+                for connection in inherited:
+                    connection.close()
             while self._idle:
                 connection = self._idle.pop()
                 if _is_quiet(connection.sock):

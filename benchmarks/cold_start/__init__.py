@@ -1,0 +1,1 @@
+"""From zero to an answer, against a fresh Python process."""

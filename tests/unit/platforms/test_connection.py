@@ -1,0 +1,136 @@
+import os
+import threading
+
+import pytest
+
+from skerry.errors import ConfigError, TransportError
+from skerry.platforms.base import Cancellation
+from skerry.platforms.engine.connection import Address, ConnectionPool
+
+
+@pytest.fixture
+def pool(stub):
+    made = ConnectionPool(Address.parse(stub.path))
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("http://127.0.0.1:8080/", "http://127.0.0.1:8080"),
+        ("http://[::1]:80", "http://[::1]:80"),
+        ("unix:/a/b.sock", "/a/b.sock"),
+        ("/a/b.sock", "/a/b.sock"),
+    ],
+)
+def test_an_address_is_a_url_or_a_path(text, shown):
+    assert str(Address.parse(text)) == shown
+
+
+@pytest.mark.parametrize("text", ["https://host:1", "http://host", "http://host:port", "tcp://a:1"])
+def test_other_addresses_are_refused(text):
+    with pytest.raises(ConfigError, match="write it as"):
+        Address.parse(text)
+
+
+def test_one_connection_serves_many_requests(stub, pool):
+    server = stub.serve(lambda method, path, body, headers: stub.Reply(body=body[::-1]))
+
+    answers = [pool.request("POST", "/x", body=b"%d!" % n).body for n in range(5)]
+
+    assert answers == [b"!%d" % n for n in range(5)]
+    assert server.connections == 1
+
+
+def test_as_many_connections_are_open_as_there_are_requests_at_a_time(stub, pool):
+    barrier = threading.Barrier(4)
+
+    def answer(*_):
+        barrier.wait(10)
+        return stub.Reply()
+
+    server = stub.serve(answer)
+    threads = [threading.Thread(target=pool.request, args=("GET", "/")) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+
+    assert server.connections == 4
+
+
+def test_a_connection_that_the_server_closed_is_not_used_again(stub, pool):
+    server = stub.serve(lambda *_: stub.Reply(headers={"Connection": "close"}))
+
+    assert [pool.request("GET", "/").status for _ in range(3)] == [200, 200, 200]
+    assert server.connections == 3
+
+
+def test_a_restarted_server_is_reached_by_a_new_connection(stub, pool):
+    for _ in range(2):
+        with stub.serving(lambda *_: stub.Reply(headers={"Connection": "close"})):
+            assert pool.request("GET", "/").status == 200
+
+
+def test_a_refused_connection_says_that_nothing_was_sent(pool):
+    with pytest.raises(TransportError, match="cannot connect") as caught:
+        pool.request("GET", "/")
+
+    assert caught.value.details == {"sent": False}
+
+
+def test_a_lost_answer_says_that_the_request_was_sent(stub, pool):
+    stub.serve(lambda *_: stub.Reply(drop=True))
+
+    with pytest.raises(TransportError, match="was lost") as caught:
+        pool.request("GET", "/")
+
+    assert caught.value.details == {"sent": True}
+
+
+def test_a_late_answer_is_an_error(stub, pool):
+    release = threading.Event()
+    stub.serve(lambda *_: release.wait(10) and stub.Reply())
+
+    with pytest.raises(TransportError, match=r"no answer within 0\.05 s"):
+        pool.request("GET", "/", timeout_s=0.05)
+    release.set()
+
+
+def test_cancelling_ends_a_request_that_waits(stub, pool):
+    arrived, release = threading.Event(), threading.Event()
+
+    def answer(*_):
+        arrived.set()
+        release.wait(10)
+        return stub.Reply()
+
+    stub.serve(answer)
+    cancellation = Cancellation()
+    errors = []
+
+    def call():
+        try:
+            pool.request("GET", "/", cancellation=cancellation)
+        except TransportError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    assert arrived.wait(10)
+    cancellation.cancel()
+    thread.join(10)
+    release.set()
+
+    assert len(errors) == 1
+
+
+def test_a_forked_child_opens_its_own_connection(stub, pool):
+    server = stub.serve(lambda *_: stub.Reply(body=b"fine"))
+    pool.request("GET", "/")
+    pool._pid = os.getpid() + 1  # what the pool of a parent looks like to its child
+
+    assert pool.request("GET", "/").body == b"fine"
+    assert server.connections == 2
