@@ -15,12 +15,11 @@ from skerry.errors import (
 )
 from skerry.platforms import Platform
 from skerry.spec import Scale
+from skerry.version import __version__
 
 if TYPE_CHECKING:
     from skerry.payload import Event, Tensor
     from skerry.platforms.engine import EnginePlatform
-
-__version__ = "0.1.0"
 
 __all__ = [
     "App",

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import skerry
 from skerry.engine.deployment import Deployer
 from skerry.engine.home import Home
 from skerry.engine.job_runner import JobRunner
@@ -19,6 +18,7 @@ from skerry.runtime.confinement import share_bytes
 from skerry.runtime.front import Authorize, Front, Headers, header
 from skerry.runtime.message import Request, Response
 from skerry.spec import FunctionSpec, Scale, support_matrix
+from skerry.version import __version__
 
 OPEN_PREFIXES = (b"/function/", b"/health/", b"/jobs/")
 MAX_TAIL = 100_000
@@ -77,7 +77,7 @@ class Control:
         pid = info.pid if info is not None else 0
         return Response.of_json(
             {
-                "version": skerry.__version__,
+                "version": __version__,
                 "pid": pid,
                 "started_at": self._started_at,
                 "address": self.address,

@@ -9,7 +9,6 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import skerry
 from skerry.engine.control import Control, authorizer
 from skerry.engine.deployment import Deployer
 from skerry.engine.home import EngineInfo, Home
@@ -20,6 +19,7 @@ from skerry.engine.supervisor import Supervisor
 from skerry.runtime.confinement import become_subreaper
 from skerry.runtime.front import Front, add_health_routes
 from skerry.runtime.reaper import Reaper
+from skerry.version import __version__
 
 DRAIN_LIMIT_S = 10.0
 
@@ -86,7 +86,7 @@ async def run_engine(home: Home, listen: Listen, *, target: str | None, on_ready
             await front.listen_unix(home.socket)
             if target is not None:
                 await deployer.deploy(target, flags=[], settings=os.environ.get("SKERRY_SET", ""))
-            info = EngineInfo(pid=os.getpid(), address=control.address, version=skerry.__version__)
+            info = EngineInfo(pid=os.getpid(), address=control.address, version=__version__)
             home.publish_engine(info)
             on_ready(control.address)
             await stopping.wait()

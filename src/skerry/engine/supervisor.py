@@ -90,14 +90,14 @@ class Supervisor:
         nursery = self.nursery(environment)
         nursery.preload([*app.imports, *revision.modules])
         pool = self._pool(spec, app_target(app, self._home.sources), revision.name, nursery)
-        policy = ReactivePolicy(
-            spec.scale, concurrency=spec.concurrency, capacity=max(1, int(self._capacity / spec.cpu))
-        )
+        begin = max(spec.scale.min, spec.scale.initial if workers is None else workers)
+        capacity = max(1, int(self._capacity / spec.cpu))
+        policy = ReactivePolicy(spec.scale, concurrency=spec.concurrency, capacity=capacity, initial=begin)
         autoscaler = Autoscaler(pool, policy, notify=self._journal.notifier(spec.name))
         before = self.served.get(spec.name)
         self.served[spec.name] = Served(revision, pool, autoscaler)
         self._front.add_function(pool)
-        autoscaler.start(max(spec.scale.min, spec.scale.initial if workers is None else workers))
+        autoscaler.start(begin)
         if before is not None:
             self._retire(before)
 

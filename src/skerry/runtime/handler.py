@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import sys
 import traceback
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -49,7 +50,7 @@ class LoadedHandler:
     def run(self, frame: Frame) -> bytes:
         """Run a call with a plain handler and return the frame of its answer."""
         try:
-            if frame.codec == Codec.JSON and not frame.meta:
+            if frame.codec == Codec.JSON and not frame.meta and not self.signature.returns_event:
                 args, kwargs = self.signature.decode_json(frame.body)
                 body = self.signature.encode_json(self.call(*args, **kwargs))
                 return encode_frame(Kind.RESULT, frame.number, body)
@@ -60,24 +61,51 @@ class LoadedHandler:
 
     async def run_async(self, frame: Frame) -> bytes:
         """Run a call with an async handler and return the frame of its answer."""
+        limit = asyncio.timeout(self.target.timeout_s)
         try:
             args, kwargs = self._decode(frame)
-            answer: Awaitable[Any] = self.call(*args, **kwargs)
-            return self._encode(frame, await answer)
-        except Exception as error:
+            async with limit:
+                value = await self.call(*args, **kwargs)
+            return self._encode(frame, value)
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                return self.answer_cancelled(frame.number)
             return self.answer_error(frame.number, error)
+        except BaseException as error:
+            return self.answer_error(frame.number, error, late=limit.expired())
 
-    def answer_error(self, number: int, error: BaseException) -> bytes:
-        """Return the frame that tells the caller of ``error``; the traceback goes to the log only."""
-        name = self.target.function
+    def answer_cancelled(self, number: int) -> bytes:
+        """Return the frame that ends a call which nobody waits for any more."""
+        return _encode_problem(number, HandlerError(f"function {self.target.function!r}: the request was cancelled"))
+
+    def answer_error(self, number: int, error: BaseException, *, late: bool = False) -> bytes:
+        """Return the frame that tells the caller of ``error``; the traceback goes to the log only.
+
+        Args:
+            number: The call's.
+            error: What the handler raised.
+            late: Whether it was ended because it ran longer than its `timeout`.
+        """
+        if isinstance(error, MemoryError):
+            traceback.clear_frames(error.__traceback__)  # they hold what filled the memory
+        try:
+            return self._tell_error(number, error, late=late)
+        except Exception:  # details that have no JSON form, or a log that the handler has closed
+            return _encode_problem(number, HandlerError(f"function {self.target.function!r} failed, and so did the log"))
+
+    def _tell_error(self, number: int, error: BaseException, *, late: bool) -> bytes:
+        name, target = self.target.function, self.target
         if isinstance(error, UserError):
             return _encode_problem(number, error)
         error_id = uuid.uuid4().hex[:12]
         answer: SkerryError
-        if isinstance(error, HandlerTimeoutError):
-            answer = error
+        if late:
+            answer = HandlerTimeoutError(
+                f"function {name!r} ran longer than its timeout of {target.timeout_s:g}s", error_id=error_id
+            )
         elif isinstance(error, MemoryError):
-            limit = self.target.memory_bytes
+            limit = target.memory_bytes
             allowed = f"its memory of {limit // 2**20} MiB" if limit else "the memory of the machine"
             answer = MemoryLimitError(f"function {name!r} needed more than {allowed}; raise memory", error_id=error_id)
         else:

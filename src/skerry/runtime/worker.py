@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 import uvloop
 
-from skerry.errors import AppImportError, HandlerTimeoutError
+from skerry.errors import AppImportError
 from skerry.payload import Signature
 from skerry.runtime.confinement import limit_files, limit_memory, limit_threads
 from skerry.runtime.frames import Frame, FrameReader, Kind, encode_frame
@@ -101,7 +101,8 @@ class _Phases:
 
 
 def _prepare(target: Target) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the front ends a worker through the link, or with SIGKILL
+    _disregard(signal.SIGTERM)  # the front ends a worker through the link, or with SIGKILL
+    _disregard(signal.SIGINT)
     os.environ.update(target.environment)
     limit_threads(target.cpu)
     limit_files(target.files)
@@ -110,6 +111,13 @@ def _prepare(target: Target) -> None:
     random.seed()
     if "numpy.random" in sys.modules:  # the zygote's state must not be everybody's
         sys.modules["numpy.random"].seed()
+
+
+def _disregard(number: signal.Signals) -> None:
+    # A handler that does nothing, and not SIG_IGN, which programs and forks that the handler starts would inherit.
+    signal.signal(number, lambda *_: None)
+    signal.siginterrupt(number, False)
+    os.register_at_fork(after_in_child=lambda: signal.signal(number, signal.SIG_DFL))
 
 
 def _load(function: Any, target: Target) -> tuple[LoadedHandler, asyncio.Runner | None]:
@@ -166,33 +174,13 @@ def _serve(link: socket.socket, progress: mmap.mmap, handler: LoadedHandler) -> 
 
 
 async def _serve_async(link: socket.socket, progress: mmap.mmap, handler: LoadedHandler) -> None:
-    """Answer calls as tasks of one event loop, as many at a time as the front sends."""
+    """Answer calls as tasks of one event loop, as many at a time as the function's `concurrency`."""
     loop = asyncio.get_running_loop()
     link.setblocking(False)
-    tasks: dict[int, asyncio.Task[None]] = {}
-    stopped = asyncio.Event()
-    transport, _ = await loop.connect_accepted_socket(lambda: _AsyncLink(begin, tasks, stopped), link)
-
-    async def answer(frame: Frame) -> None:
-        try:
-            async with asyncio.timeout(handler.target.timeout_s):
-                out = await handler.run_async(frame)
-        except TimeoutError:
-            late = HandlerTimeoutError(
-                f"function {handler.target.function!r} ran longer than its timeout of {handler.target.timeout_s:g}s"
-            )
-            out = handler.answer_error(frame.number, late)
-        finally:
-            tasks.pop(frame.number, None)
-        transport.write(out)
-
-    def begin(frame: Frame) -> None:
-        PROGRESS.pack_into(progress, 0, frame.number)
-        tasks[frame.number] = loop.create_task(answer(frame))
-
-    await stopped.wait()
-    while tasks:
-        await asyncio.wait(list(tasks.values()))
+    transport, calls = await loop.connect_accepted_socket(lambda: _AsyncCalls(progress, handler), link)
+    await calls.stopped.wait()
+    while calls.tasks:
+        await asyncio.wait(list(calls.tasks.values()))
     if handler.unload is not None:
         outcome = handler.unload()
         if isinstance(outcome, Coroutine):
@@ -200,25 +188,55 @@ async def _serve_async(link: socket.socket, progress: mmap.mmap, handler: Loaded
     transport.close()
 
 
-class _AsyncLink(asyncio.Protocol):
-    def __init__(self, begin: Any, tasks: dict[int, asyncio.Task[None]], stopped: asyncio.Event) -> None:
-        self._begin, self._tasks, self._stopped = begin, tasks, stopped
+class _AsyncCalls(asyncio.Protocol):
+    """The link of a worker with an async handler. Each call is answered once, cancelled ones too."""
+
+    def __init__(self, progress: mmap.mmap, handler: LoadedHandler) -> None:
+        self.stopped = asyncio.Event()
+        self.tasks: dict[int, asyncio.Task[bytes]] = {}
+        self._waiting: dict[int, Frame] = {}
+        self._progress = progress
+        self._handler = handler
         self._reader = FrameReader()
+        self._transport: Any = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
 
     def data_received(self, data: bytes) -> None:
         for frame in self._reader.feed(data):
             if frame.kind == Kind.CALL:
-                self._begin(frame)
+                self._waiting[frame.number] = frame
             elif frame.kind == Kind.CANCEL:
-                task = self._tasks.get(frame.number)
-                if task is not None:
-                    task.cancel()
+                self._cancel(frame.number)
             elif frame.kind == Kind.STOP:
-                self._stopped.set()
+                self.stopped.set()
+        self._begin()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if not self._stopped.is_set():
+        if not self.stopped.is_set():
             os._exit(0)  # the front is gone; nobody waits for an answer
+
+    def _begin(self) -> None:
+        while self._waiting and len(self.tasks) < self._handler.target.concurrency:
+            number = next(iter(self._waiting))
+            frame = self._waiting.pop(number)
+            PROGRESS.pack_into(self._progress, 0, number)
+            task = asyncio.get_running_loop().create_task(self._handler.run_async(frame))
+            self.tasks[number] = task
+            task.add_done_callback(lambda task, number=number: self._ended(number, task))
+
+    def _cancel(self, number: int) -> None:
+        if self._waiting.pop(number, None) is not None:
+            self._transport.write(self._handler.answer_cancelled(number))
+        elif number in self.tasks:
+            self.tasks[number].cancel()
+
+    def _ended(self, number: int, task: asyncio.Task[bytes]) -> None:
+        del self.tasks[number]
+        # A task that was cancelled before its first step never got to answer.
+        self._transport.write(self._handler.answer_cancelled(number) if task.cancelled() else task.result())
+        self._begin()
 
 
 def _leave(link: socket.socket, last_words: bytes, *, code: int) -> None:

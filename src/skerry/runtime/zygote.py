@@ -3,6 +3,7 @@
 One zygote stands for one Python environment. It is asked over a socket, one MessagePack map per packet::
 
     {"import": ["numpy", ...]}                    answered {"imported": n, "failed": {...}, "threaded": [...]}
+                                                  with a library in "threaded", it begins again without any library
     {"spawn": {...}, "asked_at_s": ..}   with the descriptors of link, progress page and log
 
 A worker is forked twice, so that it becomes a child of the front (which is a subreaper) and outlives the zygote. One
@@ -37,7 +38,8 @@ def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     front_pid = os.getppid()
     die_with(front_pid)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the front's business
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group, they are the front's business
+        signal.signal(number, signal.SIG_IGN)
     os.chdir("/")
     worker.rehearse()  # what pydantic and others import at their first use is there before the first fork
     gc.disable()
@@ -53,7 +55,10 @@ def main() -> None:
             if spare is not None:
                 spare.close()  # it lacks what is imported now; it reads the end of its socket and exits
                 spare = None
-            control.send(msgpack.packb(_import(request["import"])))
+            answer = _import(request["import"])
+            control.send(msgpack.packb(answer))
+            if answer["threaded"]:
+                _begin_again(control)
             continue
         if spare is None or not _hand_over(spare, packet, fds):
             spare = _fork_spare(control, front_pid)
@@ -77,6 +82,12 @@ def _import(names: list[str]) -> dict[str, Any]:
     gc.collect()
     gc.freeze()
     return {"imported": len(names) - len(failed), "failed": failed, "threaded": []}
+
+
+def _begin_again(control: socket.socket) -> None:
+    """Replace this process by a fresh zygote on the same socket, so that no request that waits there is lost."""
+    os.set_inheritable(control.fileno(), True)
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "skerry.runtime.zygote", str(control.fileno())])
 
 
 def _fork_spare(control: socket.socket, front_pid: int) -> socket.socket:
@@ -120,6 +131,8 @@ def _become_worker(orders: socket.socket, front_pid: int) -> None:
             os._exit(0)
         request = msgpack.unpackb(packet)
         link_fd, progress_fd, log_fd = fds
+        for fd in (link_fd, progress_fd):
+            os.set_inheritable(fd, False)  # what the handler starts must not hold the link open
         _redirect_output(log_fd)
         link = socket.socket(fileno=link_fd)
         worker.work(link, progress_fd, Target(**request["spawn"]), asked_at_s=request["asked_at_s"])

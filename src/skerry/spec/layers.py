@@ -82,7 +82,7 @@ def resolve(
         flags: ``FUNCTION.OPTION=VALUE`` settings of the command line.
 
     Raises:
-        SpecError: an option is unknown, of a wrong type or out of range, or names a function that the app does not have.
+        SpecError: an option is unknown, of a wrong type or out of range, or set for a function that is not there.
     """
     environment = os.environ if environment is None else environment
     sources: list[tuple[str, Mapping[str, Any]]] = [

@@ -1,0 +1,98 @@
+"""The page of the HTTP addresses: their descriptions stand here, and are checked against the engine's own routes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from skerry.engine.control import OPEN_PREFIXES, Control
+from skerry.engine.job_runner import JobRunner
+from skerry.runtime.front import add_health_routes
+from tools.markdown import table
+from tools.places import GENERATED
+
+FUNCTION = "POST /function/NAME"
+ADDRESSES = {
+    FUNCTION: "Call a function; the answer is its result. With `Prefer: respond-async`: 202, `Location: /jobs/ID` and "
+    "the job's record.",
+    "GET /jobs/ID": "A job's record: `id`, `function`, `status` (`queued`, `running`, `succeeded`, `failed`, "
+    "`cancelled`), `attempts`, `submitted_at`, `started_at`, `ended_at` (Unix seconds), `error`.",
+    "GET /jobs/ID/result": "The result of a job; with `?wait_s=30` after waiting for it, at most 60 s. 409 "
+    "`job_not_ready` when there is none yet; the job's own error when it failed.",
+    "DELETE /jobs/ID": "Cancel a job: a waiting one never runs, a running one is stopped. Answers the record.",
+    "GET /health/liveness": "200 while the process answers.",
+    "GET /health/readiness": "200 when requests are taken, else 503.",
+    "GET /engine": "`version`, `pid`, `started_at`, `address`, `home`, `workers`, and `memory_bytes` of `front`, "
+    "`zygotes` and `workers`.",
+    "POST /engine/stop": "Stop the engine; answers 202 at once.",
+    "GET /apps": "The deployed apps: `name`, `target`, `deployed_at`, `functions`.",
+    "POST /apps": 'Deploy: `{"target": "/folder/app.py:app", "flags": ["train.memory=1GiB"], "environment": "..."}`. '
+    "Answers `app`, `functions` (`name`, `revision`, `address`) and `changed`. When the import fails: 400 "
+    "`app_import_failed` with `traceback`.",
+    "DELETE /apps/NAME": "Remove an app with its functions; requests that run are finished.",
+    "GET /functions": "Every function: `name`, `app`, `revision`, `address`, `workers` (`starting`, `ready`, "
+    "`draining`), `queued`, `in_flight`, `spec`.",
+    "GET /functions/NAME": "The same for one function, with `schema` (JSON schemas of input and output), `support` "
+    "(platforms by option) and `last_error`.",
+    "GET /functions/NAME/logs": "What the function has printed: `text` and the `offset` from which to read on. "
+    "`?tail=100` for the last lines, `?offset=BYTES` for what came since.",
+    "GET /events": "What happened: `at`, `function`, `kind` and details, at most the newest 10,000. `?function=NAME`, "
+    "`?since=UNIX_SECONDS`.",
+}
+# A `*` in a route, by the segment before it.
+PLACEHOLDERS = {"jobs": "ID", "apps": "NAME", "functions": "NAME"}
+
+
+def render() -> str:
+    """Return the page."""
+    data = [[f"`{address}`", text] for address, text in ADDRESSES.items() if _is_open(address)]
+    control = [[f"`{address}`", text] for address, text in ADDRESSES.items() if not _is_open(address)]
+    return f"""{GENERATED}
+# HTTP addresses of the engine
+
+The engine listens on a TCP address and on the Unix socket `engine.sock` in its folder. Bodies and statuses are
+explained in [the contract](../concepts/contract.md), error codes in [errors](errors.md).
+
+## Data plane
+
+Open on loopback. When the engine listens on another address, every request but those for health needs the token.
+
+{table(["Address", "What it does"], data)}
+## Control plane
+
+Open on the Unix socket, which only its owner can use. Over TCP it always needs `Authorization: Bearer TOKEN`; the token
+is the content of the file `token` in the engine's folder.
+
+{table(["Address", "What it does"], control)}"""
+
+
+def check() -> list[str]:
+    """Return the addresses that the engine serves and the page lacks, and the other way round."""
+    served = {FUNCTION, *_served()}
+    lacking = [f"{address} is served, and not described in docs/tools/http.py" for address in served - ADDRESSES.keys()]
+    return lacking + [f"{address} is described, and not served" for address in ADDRESSES.keys() - served]
+
+
+def _served() -> set[str]:
+    recorder = _Recorder()
+    front: Any = recorder
+    # Only their bound methods are needed: nothing of an engine is started.
+    Control.add_routes(Control.__new__(Control), front, JobRunner.__new__(JobRunner))
+    add_health_routes(front, is_ready=bool)
+    return recorder.addresses
+
+
+class _Recorder:
+    """Takes routes as a front does."""
+
+    def __init__(self) -> None:
+        self.addresses: set[str] = set()
+
+    def route(self, method: str, pattern: str, _: object) -> None:
+        """Note one route."""
+        parts = pattern.split("/")
+        named = [PLACEHOLDERS[parts[i - 1]] if part == "*" else part for i, part in enumerate(parts)]
+        self.addresses.add(f"{method} {'/'.join(named)}")
+
+
+def _is_open(address: str) -> bool:
+    return address.partition(" ")[2].encode().startswith(OPEN_PREFIXES)
