@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
-import resource
 import statistics
 import sys
 import tempfile
@@ -15,10 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy
-import scipy
-import sklearn
-
+from benchmarks.measuring import cpu_s, facts, save
 from benchmarks.search.compare import differences
 from benchmarks.search.executors import EXECUTORS
 from benchmarks.search.reference import grid_search
@@ -39,14 +33,9 @@ def find_sample() -> Path | None:
 
 def measure(work: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
     """Return what the work returns, with its wall time and the processor time of this process and ended children."""
-    wall, cpu = time.perf_counter(), _cpu_s()
+    wall, cpu = time.perf_counter(), cpu_s()
     answer = work()
-    return answer, {"wall_s": time.perf_counter() - wall, "cpu_s": _cpu_s() - cpu}
-
-
-def _cpu_s() -> float:
-    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+    return answer, {"wall_s": time.perf_counter() - wall, "cpu_s": cpu_s() - cpu}
 
 
 def run_search(sample: Path, family: str, executor: str, workers: int) -> SearchResult:
@@ -114,20 +103,6 @@ def print_table(rows: list[dict[str, Any]]) -> None:
         print(f"{row['speedup_of_two']:>10.2f}" if row["speedup_of_two"] else f"{'-':>10}")
 
 
-def describe_machine() -> dict[str, Any]:
-    """Return what the figures depend on."""
-    return {
-        "python": platform.python_version(),
-        "scikit_learn": sklearn.__version__,
-        "numpy": numpy.__version__,
-        "scipy": scipy.__version__,
-        "machine": platform.platform(),
-        "cores": os.cpu_count(),
-        "load_average": os.getloadavg(),
-        "threads_per_fit": os.environ["OMP_NUM_THREADS"],
-    }
-
-
 def main() -> None:
     """Run the benchmark; exit 1 when an answer differs or the bar on processor time is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.search", description=__doc__)
@@ -136,7 +111,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help=f"runs of {' and '.join(REPEATED)}")
     parser.add_argument("--repeats-other", type=int, default=1, help="runs of the other families")
     parser.add_argument("--executor", choices=list(EXECUTORS), default="pool")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/search/results.json"))
+    parser.add_argument("--name", default="search", help="the results go to benchmarks/results/NAME.json")
     options = parser.parse_args()
     sample = find_sample()
     if sample is None:
@@ -146,10 +121,10 @@ def main() -> None:
     for family in options.families:
         rows.append(compare_family(sample, family, options))
         print(f"{family}: done", file=sys.stderr, flush=True)
-    report = {"executor": options.executor, "environment": describe_machine(), "families": rows}
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps(report, indent=2) + "\n")
+    machine = facts(["scikit-learn", "numpy", "scipy"])
+    path = save(options.name, {"machine": machine, "executor": options.executor, "families": rows})
     print_table(rows)
+    print(f"written to {path}")
     missed = [row["family"] for row in rows if row["family"] in REPEATED and row["cpu_ratio"] < CPU_BAR]
     wrong = [row["family"] for row in rows if not row["equal"]]
     for problem, families in (("answers differ", wrong), (f"less than {CPU_BAR:g} times less processor time", missed)):

@@ -38,23 +38,27 @@ def check() -> list[str]:
     """Return the commands that the page lacks, or that have no help."""
     page = REFERENCE / "cli.md"
     text = page.read_text(encoding="utf-8") if page.is_file() else ""
-    problems = [f"`{path}` is not in {page.name}" for path, _ in _helps() if f"## `{path}`" not in text]
-    return problems + [f"`{path}` has no help text" for path, command in _walk(cli, "skerry") if not command.help]
+    problems = []
+    for context in _walk(click.Context(cli, info_name="skerry")):
+        if f"## `{context.command_path}`" not in text:
+            problems.append(f"`{context.command_path}` is not in {page.name}")
+        if not context.command.help:
+            problems.append(f"`{context.command_path}` has no help text")
+    return problems
 
 
 def _helps() -> Iterator[tuple[str, str]]:
     environment = {key: value for key, value in os.environ.items() if key not in HIDDEN}
     with mock.patch.dict(os.environ, environment, clear=True):
-        for path, command in _walk(cli, "skerry"):
-            context = click.Context(command, info_name=path, terminal_width=WIDTH, **command.context_settings)
-            yield path, command.get_help(context).rstrip()
+        top = click.Context(cli, info_name="skerry", terminal_width=WIDTH, **cli.context_settings)
+        for context in _walk(top):
+            yield context.command_path, context.get_help().rstrip()
 
 
-def _walk(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
-    yield path, command
-    if isinstance(command, click.Group):
-        context = click.Context(command, info_name=path)
-        for name in command.list_commands(context):
-            found = command.get_command(context, name)
-            if found is not None:
-                yield from _walk(found, f"{path} {name}")
+def _walk(context: click.Context) -> Iterator[click.Context]:
+    yield context
+    if isinstance(context.command, click.Group):
+        for name in context.command.list_commands(context):
+            command = context.command.get_command(context, name)
+            if command is not None:
+                yield from _walk(click.Context(command, parent=context, info_name=name))

@@ -28,6 +28,8 @@ LIBRARIES = (
     "sklearn.preprocessing",
     "sklearn.svm",
     "sklearn.tree",
+    "skerry.learn.models",
+    "skerry.learn.search",
 )
 
 app = skerry.App("digits", imports=LIBRARIES)
@@ -35,7 +37,7 @@ app = skerry.App("digits", imports=LIBRARIES)
 
 @app.function(idempotent=True, timeout="5m", scale=skerry.Scale(initial=0, max=2))
 def evaluate(task: Task) -> TaskResult:
-    """Fit and score a few candidates on one fold; running it twice gives the same answer, so a lost call is repeated."""
+    """Fit and score candidates on one fold; it always gives the same answer, so a lost call is sent again."""
     return evaluate_task(task)
 
 

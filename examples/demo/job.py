@@ -13,17 +13,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
-import skerry
 from outcome import Arm, Outcome, Sample
 from publishing import ExportRefusedError, Held, publish
 from report import write_report
+from rich.console import Console
 from serving import Client, wait_until_ready, wait_until_zero
-from skerry.errors import PlatformError, SkerryError, exit_code
-from skerry.learn.models import ModelFolder
 from story import Story, describe_parameters, milliseconds
 from training import by_score, contenders, load_data, same_answers, search_all
+
+import skerry
+from skerry.errors import PlatformError, SkerryError, exit_code
+from skerry.learn.models import ModelFolder
 
 HERE = Path(__file__).resolve().parent
 # The path of a Unix socket in the engine's folder may take 107 bytes.
@@ -80,7 +80,8 @@ class _Job:
             self._story.say(f"engine at {running.address}, process {running.pid}")
             names = " and ".join(f"[bold]{name}[/]" for name in app.functions)
             self._story.say(
-                f"app [bold]{app.name}[/] deployed in {time.monotonic() - before_s:.1f} s: functions {names}, no worker yet"
+                f"app [bold]{app.name}[/] deployed in {time.monotonic() - before_s:.1f} s: functions {names}, "
+                "no worker yet"
             )
             self._search(outcome, app, running)
             held = self._publish(outcome, app)
@@ -90,14 +91,16 @@ class _Job:
         count = sum(each.candidates for each in outcome.competing)
         self._story.section("Search for the best model")
         self._story.say(
-            f"{outcome.source}: {outcome.data.rows} rows; {len(outcome.competing)} kinds of models, {count} candidates, "
-            "3 folds each"
+            f"{outcome.source}: {outcome.data.rows} rows; {len(outcome.competing)} kinds of models, "
+            f"{count} candidates, 3 folds each"
         )
         for workers in self._workers:
             self._deploy(app, running, workers)
             wait_until_ready(running.platform, "evaluate", workers)
             # A short search first: it opens the data in every worker, so that each arm is measured warm.
-            search_all(outcome.data, outcome.competing[-1:], app.functions["evaluate"], watch=lambda _title, _progress: None)
+            search_all(
+                outcome.data, outcome.competing[-1:], app.functions["evaluate"], watch=lambda _title, _progress: None
+            )
             title = f"{workers} worker{'s' if workers > 1 else ''}"
             with self._story.bar(title, total=3 * count) as bar:
                 before_s = time.perf_counter()
@@ -108,7 +111,7 @@ class _Job:
         outcome.arrays_compared = sum(same_answers(outcome.results, arm.results) for arm in outcome.arms[1:])
         if outcome.arms[1:]:
             self._story.say(
-                f"[green]{outcome.speed_up:.2f} times as fast, and the same answer:[/] "
+                f"{outcome.speed_up:.2f} times as fast, and [green]the same answer[/]: "
                 f"all {outcome.arrays_compared} arrays of scores and ranks are equal"
             )
         self._story.scores(outcome)
@@ -156,10 +159,13 @@ class _Job:
             raise RuntimeError(f"{outcome.surprises} served answers differ from the model that was published")
         self._story.say(
             f"[green]{outcome.test_score:.1%} of {len(outcome.samples)} held-out rows right[/]; "
-            f"{burst} requests of 16 clients at the same moment, from zero: all answered in {outcome.measured.burst_s:.2f} s"
+            f"{burst} requests of 16 clients at the same moment, from zero: all answered in "
+            f"{outcome.measured.burst_s:.2f} s"
         )
         median_ms = sorted(outcome.measured.took_ms("warm"))[warm // 2]
-        self._story.say(f"[dim]idle for a second, the function is back at zero workers (warm median {milliseconds(median_ms)})[/]")
+        self._story.say(
+            f"[dim]idle for a second, the function is back at zero workers (warm median {milliseconds(median_ms)})[/]"
+        )
 
     def _deploy(self, app: skerry.App, running: skerry.RunningApp, workers: int) -> None:
         """Deploy the app with a fixed number of training workers; 0 lets them go."""

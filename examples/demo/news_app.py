@@ -24,6 +24,8 @@ LIBRARIES = (
     "sklearn.naive_bayes",
     "sklearn.pipeline",
     "sklearn.preprocessing",
+    "skerry.learn.models",
+    "skerry.learn.search",
 )
 
 app = skerry.App("news", imports=LIBRARIES)
@@ -31,7 +33,7 @@ app = skerry.App("news", imports=LIBRARIES)
 
 @app.function(idempotent=True, timeout="5m", scale=skerry.Scale(initial=0, max=2))
 def evaluate(task: Task) -> TaskResult:
-    """Fit and score a few candidates on one fold; running it twice gives the same answer, so a lost call is repeated."""
+    """Fit and score candidates on one fold; it always gives the same answer, so a lost call is sent again."""
     return evaluate_task(task)
 
 
@@ -66,7 +68,8 @@ class Weights:
                     row[self._column[word]] = times
         rows *= self._weights
         lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-        return np.divide(rows, lengths, where=lengths > 0, out=rows).astype(np.float32)
+        np.divide(rows, lengths, where=lengths > 0, out=rows)
+        return rows.astype(np.float32)
 
 
 class Classifier:

@@ -10,11 +10,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import skerry
 from serving import Measurements
+from training import Contender
+
+import skerry
 from skerry.learn.models import ModelVersion
 from skerry.learn.search import Dataset, SearchResult
-from training import Contender
 
 LIBRARIES = ("numpy", "scikit-learn", "skl2onnx", "onnxruntime", "matplotlib")
 

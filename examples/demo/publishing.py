@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import sklearn
+from news_app import Weights
+from training import FOLDS, HOLDOUT
 
 from skerry.learn.models import ModelFolder, ModelVersion
 from skerry.learn.search import Dataset, SearchResult, fit_best, split_rows
-from news_app import Weights
-from training import FOLDS, HOLDOUT
 
 
 class ExportRefusedError(Exception):
@@ -50,7 +50,9 @@ def held_out(data: Dataset, fitted: Any) -> Held:
     return Held(rows=rows, truth=_texts(data.labels[held]), predicted=_texts(predicted))
 
 
-def publish(folder: ModelFolder, name: str, data: Dataset, title: str, result: SearchResult) -> tuple[ModelVersion, Held]:
+def publish(
+    folder: ModelFolder, name: str, data: Dataset, title: str, result: SearchResult
+) -> tuple[ModelVersion, Held]:
     """Fit the winner on all rows of the search, export it, check the export, and publish it.
 
     Args:
@@ -97,6 +99,7 @@ def publish(folder: ModelFolder, name: str, data: Dataset, title: str, result: S
 
 
 def _to_onnx(fitted: Any, width: int) -> bytes:
+    from onnx.utils import Extractor
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import FloatTensorType
 
@@ -107,7 +110,8 @@ def _to_onnx(fitted: Any, width: int) -> bytes:
         exported = to_onnx(
             fitted, initial_types=[("rows", FloatTensorType([None, width]))], options={id(fitted): {"zipmap": False}}
         )
-    content: bytes = exported.SerializeToString()
+    # Only the label is served; what computes the scores is most of some graphs, and of the time to load them.
+    content: bytes = Extractor(exported).extract_model(["rows"], ["label"]).SerializeToString()
     return content
 
 

@@ -1,4 +1,4 @@
-"""How fast the published model answers: from zero, warm, and when many ask at once; and what the engine did meanwhile."""
+"""How fast the published model answers: from zero, warm, and to many at once; and what the engine did meanwhile."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-import skerry
 from training import run_together
 
+import skerry
+
 FUNCTION = "classify"
+PAUSE_S = 0.3
 # What a server without warm workers would do for one request: start Python, import the app, load the model, answer.
 FRESH_PROCESS = """
 import json, sys
@@ -114,6 +116,8 @@ class Client:
         """Send single requests, each when no worker is left."""
         for trial in range(trials):
             wait_until_zero(self._platform)
+            # A moment at zero, which the timeline then shows.
+            time.sleep(PAUSE_S)
             self.call("cold", trial)
             done()
 
@@ -126,6 +130,7 @@ class Client:
     def call_burst(self, requests: int, clients: int) -> None:
         """Send requests from many clients at the same moment, when no worker is left."""
         wait_until_zero(self._platform)
+        time.sleep(PAUSE_S)
         errors: list[BaseException] = []
 
         def ask(client: int) -> None:
@@ -136,7 +141,7 @@ class Client:
                 errors.append(error)
 
         before_s = time.perf_counter()
-        run_together([lambda client=client: ask(client) for client in range(clients)])  # type: ignore[misc]
+        run_together([partial(ask, client) for client in range(clients)])
         self.measured.burst_s = time.perf_counter() - before_s
         if errors:
             raise errors[0]
@@ -149,7 +154,12 @@ class Client:
         for _ in range(trials):
             before_s = time.perf_counter()
             said = subprocess.run(
-                command, input=json.dumps(rows), capture_output=True, text=True, check=True, env={**os.environ, "MODELS": str(models)}
+                command,
+                input=json.dumps(rows),
+                capture_output=True,
+                text=True,
+                check=True,
+                env={**os.environ, "MODELS": str(models)},
             )
             self.measured.fresh_ms.append((time.perf_counter() - before_s) * 1000)
             if said.stdout.strip() != self._expected[0]:
@@ -159,6 +169,7 @@ class Client:
     def finish(self) -> Measurements:
         """Wait until no worker is left, read what the engine did, and return everything."""
         wait_until_zero(self._platform)
+        time.sleep(PAUSE_S)
         self.measured.ended_s = time.time()
         self.measured.events = self._platform.events(function=FUNCTION, since_s=self.measured.began_s)
         return self.measured
@@ -173,9 +184,7 @@ def wait_until_zero(platform: skerry.EnginePlatform, function: str = FUNCTION, *
     _wait(platform, function, lambda workers: not any(workers.values()), "scaled to zero", limit_s)
 
 
-def wait_until_ready(
-    platform: skerry.EnginePlatform, function: str, workers: int, *, limit_s: float = 60.0
-) -> None:
+def wait_until_ready(platform: skerry.EnginePlatform, function: str, workers: int, *, limit_s: float = 60.0) -> None:
     """Wait until a function has a number of ready workers, and no other.
 
     Raises:

@@ -6,14 +6,14 @@ import statistics
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from outcome import Outcome
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.rule import Rule
 from rich.table import Table
+from training import by_score
 
 import skerry.learn.search
-from outcome import Outcome
-from training import by_score
 
 
 class Bar:
@@ -89,8 +89,9 @@ class Story:
     def response_times(self, outcome: Outcome) -> None:
         """Print how long answers took."""
         table = Table(box=None, padding=(0, 2), header_style="dim")
-        for name, justify in (("response times", "left"), ("requests", "right"), ("median", "right"), ("worst", "right")):
-            table.add_column(name, justify="right" if justify == "right" else "left")
+        table.add_column("response times")
+        for name in ("requests", "median", "worst"):
+            table.add_column(name, justify="right")
         measured = outcome.measured
         for title, values in (
             ("warm worker", measured.took_ms("warm")),
@@ -104,7 +105,7 @@ class Story:
 
 def describe_parameters(parameters: dict[str, object]) -> str:
     """Return a candidate's parameters for people, without the step that they belong to."""
-    return ", ".join(f"{name.rpartition('__')[2]} {_plain(value)}" for name, value in parameters.items())
+    return ", ".join(f"{name.rpartition('__')[2]}={_plain(value)}" for name, value in parameters.items())
 
 
 def milliseconds(value: float) -> str:
@@ -114,5 +115,5 @@ def milliseconds(value: float) -> str:
 
 def _plain(value: object) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return "×".join(map(str, value))
+        return "-".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)

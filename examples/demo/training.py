@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -158,14 +159,14 @@ def search_all(
         except BaseException as error:
             errors.append(error)
 
-    run_together([lambda each=each: run(each) for each in competing])  # type: ignore[misc]  # mypy cannot type a default
+    run_together([partial(run, each) for each in competing])
     if errors:
         raise errors[0]
     return {each.title: results[each.title] for each in competing}
 
 
 def run_together(jobs: Sequence[Callable[[], None]]) -> None:
-    """Run jobs in threads of their own and wait for all; Ctrl-C ends the waiting, and the threads end with the process."""
+    """Run jobs in threads of their own and wait for all; after Ctrl-C they end with the process."""
     threads = [threading.Thread(target=job, daemon=True) for job in jobs]
     for thread in threads:
         thread.start()

@@ -109,6 +109,8 @@ class Engine:
         command = self.command("--host", self.host, "--port", str(self.port))
         command += ["--verbose"] if verbose else []
         command += ["--serve", str(target)] if target is not None else []
+        if self.process is not None:
+            self.process.stdout.close()
         with open(self._log, "ab") as log:
             self.process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=log, env=self.variables(), preexec_fn=before

@@ -1,4 +1,4 @@
-"""What type checkers must refuse: each line marked with the error that it gives; checked by tests/unit/test_types.py."""
+"""What type checkers must refuse: each line is marked with its error; checked by tests/unit/test_types.py."""
 
 import skerry
 
@@ -13,6 +13,11 @@ def count(text: str) -> int:
 @app.function
 async def fetch(address: str, tries: int = 1) -> bytes:
     return address.encode() * tries
+
+
+@app.function
+def pair(left: int, right: int) -> int:
+    return left + right
 
 
 class Classifier:
@@ -43,6 +48,9 @@ count.remote(1)  # error: arg-type
 count.remote("a", "b")  # error: call-arg
 count.remote(txt="a")  # error: call-arg
 count.spawn()  # error: call-arg
+count.map([1])  # error: list-item
+fetch.map([b"a"])  # error: list-item
+pair.map([1])  # error: arg-type, misc
 count.map(["a"], in_flight="4")  # error: call-overload
 text: str = count.remote("a")  # error: assignment
 number: int = fetch.remote("a")  # error: assignment

@@ -6,7 +6,7 @@ import copy
 import functools
 import inspect
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 
 from skerry.app.binding import Binding
 from skerry.app.mapping import map_calls
@@ -20,12 +20,21 @@ if TYPE_CHECKING:
     from skerry.payload import Signature
 
 P = ParamSpec("P")
-Q = ParamSpec("Q")
 R = TypeVar("R")
 A = TypeVar("A")
+S = TypeVar("S")
+A_contra = TypeVar("A_contra", contravariant=True)
+S_co = TypeVar("S_co", covariant=True)
 
 MSGPACK = "application/msgpack"
 CLOUD_EVENT = "application/cloudevents+json"
+
+
+class TakesItem(Protocol[A_contra, S_co]):
+    """A function that one argument is enough for: what can be mapped over items."""
+
+    def remote(self, item: A_contra, /) -> S_co:
+        """Run the function on the platform."""
 
 
 class BaseFunction(Generic[P, R]):
@@ -74,20 +83,20 @@ class BaseFunction(Generic[P, R]):
 
     @overload
     def map(
-        self: BaseFunction[Concatenate[A, Q], R],
+        self: TakesItem[A, S],
         items: Iterable[A],
         *,
         in_flight: int = ...,
         return_errors: Literal[False] = ...,
-    ) -> Iterator[R]: ...
+    ) -> Iterator[S]: ...
     @overload
     def map(
-        self: BaseFunction[Concatenate[A, Q], R],
+        self: TakesItem[A, S],
         items: Iterable[A],
         *,
         in_flight: int = ...,
         return_errors: Literal[True],
-    ) -> Iterator[R | SkerryError]: ...
+    ) -> Iterator[S | SkerryError]: ...
     def map(self, items: Iterable[Any], *, in_flight: int = 32, return_errors: bool = False) -> Iterator[Any]:
         """Run the function once per item, several at a time, and yield the results in the order of the items.
 

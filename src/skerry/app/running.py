@@ -85,7 +85,7 @@ class RunningApp:
         if self._home is None:
             self._temporary = Path(tempfile.mkdtemp(prefix="skerry-"))
         try:
-            self._engine = start_engine(self.home, port=self._port, leashed=True)
+            self._engine = start_engine(self.home, port=self._port, leashed=True, temporary=self._home is None)
             self._engine.platform.deploy(str(target), environment=os.environ.get(SET_VARIABLE, ""))
         except BaseException:
             self._stop()

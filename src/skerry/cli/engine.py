@@ -98,7 +98,9 @@ def start_background(home: Path, host: str, port: int) -> EngineProcess:
         running = connect(home, patience_s=0).engine()
     except SkerryError:
         require_free_port(host, port)
-        return start_engine(home, host=host, port=port)
+        started = start_engine(home, host=host, port=port)
+        started.release()
+        return started
     raise EngineLockedError(
         f"an engine runs on {home} already, at {running['address']} (process {running['pid']})",
         hint="use it, stop it with `skerry engine stop`, or choose another folder with --home",

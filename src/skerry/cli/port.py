@@ -9,7 +9,7 @@ from skerry.errors import PlatformError
 
 
 def require_free_port(host: str, port: int) -> None:
-    """Raise `PlatformError` when nothing can listen on ``host`` and ``port``; port 0 always passes."""
+    """Raise `PlatformError` when nothing can listen on ``host`` and ``port``; 0 stands for any free port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.socket(family, socket.SOCK_STREAM) as probe:

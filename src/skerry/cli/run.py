@@ -65,7 +65,7 @@ def run(
     signal.signal(signal.SIGTERM, _end)
     folder = home or Path(tempfile.mkdtemp(prefix="skerry-"))
     try:
-        engine = start_engine(folder, host=host, port=port, leashed=True)
+        engine = start_engine(folder, host=host, port=port, leashed=True, temporary=home is None)
         try:
             Session(console, engine, found, settings).serve(reload=reload)
         finally:

@@ -21,6 +21,7 @@ from skerry.spec import FunctionSpec, Scale, support_matrix
 from skerry.version import __version__
 
 OPEN_PREFIXES = (b"/function/", b"/health/", b"/jobs/")
+DEFAULT_TAIL = 100
 MAX_TAIL = 100_000
 
 
@@ -136,12 +137,13 @@ class Control:
 
     def _read_logs(self, request: Request) -> Response:
         name = _segment(request)
-        self._supervisor.find(name)
-        offset = _number(request, "offset")
+        if not self._logs.path(name).exists():  # a function whose first deployment failed has a log, and nothing else
+            self._supervisor.find(name)
+        offset, lines = _number(request, "offset"), _number(request, "tail")
         if offset is not None:
             text, after = self._logs.read_from(name, offset)
         else:
-            text, after = self._logs.tail(name, min(MAX_TAIL, _number(request, "tail") or 100))
+            text, after = self._logs.tail(name, DEFAULT_TAIL if lines is None else min(MAX_TAIL, lines))
         return Response.of_json({"text": text, "offset": after})
 
     def _events(self, request: Request) -> Response:
@@ -193,6 +195,6 @@ def _number(request: Request, name: str) -> int | None:
     text = request.parameter(name)
     if text is None:
         return None
-    if not text.isdigit():
+    if not text.isdecimal():
         raise MalformedBodyError(f"{name} = {text!r}: must be a whole number")
     return int(text)

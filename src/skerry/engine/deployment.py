@@ -139,7 +139,7 @@ def _declared_requirements(project: dict[str, Any], source: Source) -> tuple[str
     except (SyntaxError, UnicodeDecodeError):
         return ()  # importing it says what is wrong, and where
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("skerry.App", "App"):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "App":
             for keyword in node.keywords:
                 if keyword.arg == "requirements":
                     return _literal(keyword.value)
@@ -148,12 +148,19 @@ def _declared_requirements(project: dict[str, Any], source: Source) -> tuple[str
 
 def _literal(node: ast.expr) -> tuple[str, ...]:
     try:
-        return tuple(str(item) for item in ast.literal_eval(node))
+        value = ast.literal_eval(node)
     except (ValueError, TypeError) as error:
-        raise ConfigError(
-            "requirements must be a literal list of strings, since they are read before the app runs; "
-            "or write them to skerry.toml"
-        ) from error
+        raise _requirements_error() from error
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+        raise _requirements_error()
+    return tuple(value)
+
+
+def _requirements_error() -> ConfigError:
+    return ConfigError(
+        "requirements must be a literal list of strings, since they are read before the app runs; "
+        "or write them to skerry.toml"
+    )
 
 
 def _check_requirements(requirements: tuple[str, ...], description: dict[str, Any]) -> None:

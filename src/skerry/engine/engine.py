@@ -16,7 +16,7 @@ from skerry.engine.job_runner import JobRunner
 from skerry.engine.journal import Journal
 from skerry.engine.records import Records
 from skerry.engine.supervisor import Supervisor
-from skerry.runtime.confinement import become_subreaper
+from skerry.runtime.confinement import become_subreaper, raise_file_limit
 from skerry.runtime.front import Front, add_health_routes
 from skerry.runtime.reaper import Reaper
 from skerry.version import __version__
@@ -64,6 +64,7 @@ async def run_engine(home: Home, listen: Listen, *, target: str | None, on_ready
     loop = asyncio.get_running_loop()
     with home.lock(), Records(home.records) as records:
         become_subreaper()
+        raise_file_limit()
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)

@@ -23,6 +23,7 @@ from skerry.errors import (
     JobNotReadyError,
     QueueFullError,
     SkerryError,
+    UnavailableError,
     from_problem,
 )
 from skerry.runtime.dispatcher import Call
@@ -59,7 +60,10 @@ class JobRunner:
 
         Raises:
             QueueFullError: as many calls wait as the function's `queue` allows.
+            SkerryError: the function cannot start, or the engine is about to end.
         """
+        if pool.dispatcher.refusal is not None:
+            raise pool.dispatcher.refusal
         if pool.dispatcher.queued >= max(1, pool.spec.queue):
             raise QueueFullError(
                 f"function {pool.spec.name!r}: {pool.dispatcher.queued} requests wait already",
@@ -93,7 +97,7 @@ class JobRunner:
         job = _job_of(request)
         if self._jobs.cancel(job, now_s=time.time()):
             pool, call = self._calls.pop(job, (None, None))
-            if pool is not None and call is not None:
+            if pool is not None and call is not None and call.enqueued_s:  # else a full queue did not take it yet
                 pool.dispatcher.cancel(call, JobNotReadyError(f"job {job!r} was cancelled"))
                 pool.wake()
             self._ended(job)
@@ -116,7 +120,7 @@ class JobRunner:
         self._purge()
 
     def stop(self) -> None:
-        """Record no failures from now on: what does not end in time is taken up by the next engine."""
+        """Record no losses from now on: what does not end in time is taken up by the next engine."""
         self._stopping = True
         for pool, call in self._calls.values():
             if call.waiting:
@@ -181,13 +185,21 @@ class JobRunner:
             response = result_response(answer)
             result = JobResult(content_type=response.content_type, body=response.body, headers=response.headers)
             self._jobs.succeed(job, result, now_s=time.time())
-        elif isinstance(answer, DeadlineExceededError) and pool is not None:
-            self._resume(job, pool.spec.name)  # nobody waits for a job: it may stay in the queue as long as it takes
+        elif pool is not None and self._goes_on(pool, answer):
+            self._resume(job, pool.spec.name)
             return
-        elif not self._stopping:
+        elif isinstance(answer, Frame) or not self._stopping:
             error = answer if isinstance(answer, SkerryError) else from_problem(orjson.loads(answer.body))
             self._jobs.fail(job, error, now_s=time.time())
         self._ended(job)
+
+    def _goes_on(self, pool: WorkerPool, answer: Frame | SkerryError) -> bool:
+        """Whether a job goes back into a queue: nobody waits for it, so it may stay there as long as it takes."""
+        if isinstance(answer, DeadlineExceededError):
+            return True
+        served = self._supervisor.served.get(pool.spec.name)
+        # The time of an old revision to finish its calls is over, and another one serves.
+        return isinstance(answer, UnavailableError) and served is not None and served.pool is not pool
 
     def _ended(self, job: str) -> None:
         for waiter in self._waiters.pop(job, []):

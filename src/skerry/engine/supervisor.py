@@ -59,7 +59,7 @@ class Supervisor:
         self._journal = journal
         self._logs = Logs(home.logs)
         self._nurseries: dict[Path, Nursery] = {}
-        self._retiring: set[asyncio.Task[None]] = set()
+        self._retiring: dict[WorkerPool, asyncio.Task[None]] = {}
         self._capacity = os.cpu_count() or 1
 
     def nursery(self, environment: Environment) -> Nursery:
@@ -161,7 +161,10 @@ class Supervisor:
         for served in self.served.values():
             served.autoscaler.stop()
         pools = [served.pool for served in self.served.values()]
-        await asyncio.gather(*(pool.drain(limit_s=limit_s) for pool in pools), *self._retiring)
+        await asyncio.gather(
+            *(pool.drain(limit_s=limit_s) for pool in pools),
+            *(self._end_retiring(pool, task, limit_s) for pool, task in self._retiring.items()),
+        )
         for nursery in self._nurseries.values():
             nursery.stop()
 
@@ -181,9 +184,17 @@ class Supervisor:
 
     def _retire(self, served: Served) -> None:
         served.autoscaler.stop()
-        task = asyncio.get_running_loop().create_task(served.pool.drain(limit_s=served.pool.spec.drain_s))
-        self._retiring.add(task)
-        task.add_done_callback(self._retiring.discard)
+        pool = served.pool
+        task = asyncio.get_running_loop().create_task(pool.drain(limit_s=pool.spec.drain_s))
+        self._retiring[pool] = task
+        task.add_done_callback(lambda _: self._retiring.pop(pool, None))
+
+    async def _end_retiring(self, pool: WorkerPool, task: asyncio.Task[None], limit_s: float) -> None:
+        """Let a pool that drains already finish, but no longer than the engine waits for the others."""
+        await asyncio.wait([task], timeout=limit_s)
+        if not task.done():
+            task.cancel()
+            await pool.stop(limit_s=0.0)
 
 
 def app_target(app: AppRecord, sources: Path) -> Target:

@@ -26,6 +26,7 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 STACK_SLACK_BYTES = 64 * 2**20  # thread stacks are reserved whole, and hardly used
 PARENT_WAIT_S = 5.0
+MOST_FILES = 1 << 20  # what the kernel allows by default
 
 
 def become_subreaper() -> None:
@@ -59,6 +60,13 @@ def limit_files(files: int) -> None:
     most = files if hard == resource.RLIM_INFINITY else min(files, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def raise_file_limit() -> None:
+    """Let this process hold as many descriptors as it may: each connection takes one, and the usual limit is 1,024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(most, resource.getrlimit(resource.RLIMIT_NOFILE)[0]), hard))
 
 
 def limit_memory(memory_bytes: int, *, function: str) -> None:

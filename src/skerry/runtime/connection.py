@@ -17,8 +17,9 @@ from skerry.runtime.message import Response
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_PIPELINED = 128
-HEAD_TIMEOUT_S = 30.0  # for the rest of a request's head, once it has begun
+HEAD_TIMEOUT_S = 30.0  # for a request's head, once it has begun, and for each further piece of its body
 IDLE_TIMEOUT_S = 300.0
+LINGER_S = 2.0  # after a refusal: closing at once would reset the connection under a client that still sends
 
 
 class Exchange:
@@ -30,6 +31,7 @@ class Exchange:
         "cancel",
         "connection",
         "entry",
+        "expects",
         "handled",
         "headers",
         "keep_alive",
@@ -46,6 +48,7 @@ class Exchange:
         self.body: list[bytes] = []
         self.size = 0
         self.keep_alive = True
+        self.expects = False  # the client waits for "100 Continue" before it sends the body
         self.handled = False  # a request that was refused by its head is not handled again at its end
         self.entry: Any = None  # the function's, found once the head is there
         self.answer: bytes | None = None
@@ -93,8 +96,10 @@ class Connection(asyncio.Protocol):
         self._current: Exchange | None = None
         self._limit_bytes = 0
         self._head_bytes = 0
-        self._closing = False
-        self._paused = False
+        self._closing = False  # nothing more is read
+        self._crowded = False  # reading pauses: too many requests wait for their answers
+        self._clogged = False  # reading pauses: the client does not take its answers
+        self._upgrading: Exchange | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     # asyncio's side
@@ -122,97 +127,109 @@ class Connection(asyncio.Protocol):
         """Take bytes of the client."""
         if self._closing:
             return
+        begun = self._current
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._refuse(MalformedBodyError("protocol upgrades are not supported"))
+        except httptools.HttpParserUpgrade as upgrade:
+            self._decline_upgrade(data[upgrade.args[0] :])
+            return
         except httptools.HttpParserError as error:
             reason = error.__context__ if isinstance(error.__context__, SkerryError) else None
-            if not self._closing:
-                self._refuse(reason or MalformedBodyError(f"not an HTTP/1.1 request: {error}"))
-        if self._current is not None and not self._closing:
+            self._refuse(reason or MalformedBodyError(f"not an HTTP/1.1 request: {error}"))
+        if self._current is None or self._closing:
+            return
+        if self._current.method:
             self._arm(HEAD_TIMEOUT_S)
+        elif self._current is not begun:
+            self._head_bytes = 0
+            self._arm(HEAD_TIMEOUT_S)
+        else:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse(_long_head())
 
     def eof_received(self) -> bool:
-        """The client has sent all it wants to; answers that are due are still sent."""
-        if self._pending:
-            self._pending[-1].keep_alive = False
-            return True
+        """The client has left: what it asked for is not wanted any more, and the transport closes.
+
+        HTTP allows a client to close its half once it has asked; as with other servers, that counts as leaving, because
+        nothing else tells of a client that has gone.
+        """
         return False
 
     def pause_writing(self) -> None:
         """The client does not read: take no more from it."""
-        self._paused = True
-        self._transport.pause_reading()
+        self._clogged = True
+        self._read_or_pause()
 
     def resume_writing(self) -> None:
         """The client reads again."""
-        self._paused = False
-        self._transport.resume_reading()
+        self._clogged = False
+        self._read_or_pause()
 
     # httptools' side
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._current = Exchange(self)
-        self._head_bytes = 0
+        self._current = None if self._closing else Exchange(self)
 
     def on_url(self, url: bytes) -> None:
         """A part of the request's target."""
         if self._current is not None:
             self._current.target += url
-            self._count_head(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header."""
-        if self._current is not None:
+        """One header; what follows a body in pieces is not listened to."""
+        if self._current is not None and not self._current.method:
             self._current.headers.append((name.lower(), value))
-            self._count_head(len(name) + len(value))
 
     def on_headers_complete(self) -> None:
         """The head is whole: decide whether the body is wanted."""
         exchange = self._current
         if exchange is None:
             return
+        if self._parser.should_upgrade():
+            self._upgrading, self._current = exchange, None
+            return
+        if sum(len(name) + len(value) for name, value in exchange.headers) + len(exchange.target) > MAX_HEAD_BYTES:
+            raise _long_head()
         exchange.method = self._parser.get_method()
-        exchange.keep_alive = self._parser.should_keep_alive()
+        # A client of HTTP/1.0 would want to be told that the connection stays open: it does not.
+        exchange.keep_alive = self._parser.should_keep_alive() and self._parser.get_http_version() != "1.0"
         self._pending.append(exchange)
         try:
             self._limit_bytes = self._service.accept(exchange)
             self._check_length(exchange)
         except SkerryError as error:
-            exchange.handled = True
-            exchange.keep_alive = False  # the body is not read
-            exchange.reply(Response.of_error(error))
+            self._answer_early(exchange, error)
             return
-        if any(name == b"expect" and value.lower() == b"100-continue" for name, value in exchange.headers):
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        exchange.expects = any(n == b"expect" and v.lower() == b"100-continue" for n, v in exchange.headers)
+        self._encourage()
 
     def on_body(self, piece: bytes) -> None:
         """A piece of the body."""
         exchange = self._current
         if exchange is None or exchange.handled:
             return
+        exchange.expects = False
         exchange.size += len(piece)
         if exchange.size > self._limit_bytes:
-            exchange.handled = True
-            exchange.keep_alive = False
-            exchange.reply(Response.of_error(_too_large(self._limit_bytes)))
+            self._answer_early(exchange, _too_large(self._limit_bytes))
             return
         exchange.body.append(piece)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
         exchange, self._current = self._current, None
+        if exchange is None or exchange.handled or self._closing:
+            return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if exchange is None or exchange.handled or self._closing:
-            return
         exchange.handled = True
-        if len(self._pending) >= MAX_PIPELINED and not self._paused:
-            self._paused = True
-            self._transport.pause_reading()
+        exchange.expects = False
+        if len(self._pending) >= MAX_PIPELINED:
+            self._crowded = True
+            self._read_or_pause()
         self._service.handle(exchange)
 
     # Answers
@@ -226,15 +243,16 @@ class Connection(asyncio.Protocol):
                 continue
             self._transport.write(exchange.answer)
             if not exchange.keep_alive:
-                self._closing = True
-                self._transport.close()
+                self._close(linger=exchange is self._current or not exchange.method)
                 return
-        if not pending:
-            if self._paused:
-                self._paused = False
-                self._transport.resume_reading()
-            if self._current is None and not self._closing:
-                self._arm(IDLE_TIMEOUT_S)
+        if pending:
+            self._encourage()
+            return
+        if self._crowded:
+            self._crowded = False
+            self._read_or_pause()
+        if self._current is None and not self._closing:
+            self._arm(IDLE_TIMEOUT_S)
 
     def finish(self) -> None:
         """Close the connection once the answers that are due have been sent."""
@@ -249,17 +267,61 @@ class Connection(asyncio.Protocol):
             if name == b"content-length" and value.isdigit() and int(value) > self._limit_bytes:
                 raise _too_large(self._limit_bytes)
 
-    def _count_head(self, count: int) -> None:
-        self._head_bytes += count
-        if self._head_bytes > MAX_HEAD_BYTES:
-            raise MalformedBodyError(f"the request's head is larger than {MAX_HEAD_BYTES} bytes")
+    def _answer_early(self, exchange: Exchange, error: SkerryError) -> None:
+        """Refuse a request whose body has not been read, and will not be."""
+        exchange.handled = True
+        exchange.keep_alive = False
+        self._closing = True
+        exchange.reply(Response.of_error(error))
+
+    def _close(self, *, linger: bool) -> None:
+        self._closing = True
+        self._current = None
+        if linger and self._transport.can_write_eof():
+            self._transport.write_eof()
+            self._crowded = self._clogged = False
+            self._read_or_pause()
+            self._arm(LINGER_S)
+        else:
+            self._transport.close()
+
+    def _read_or_pause(self) -> None:
+        if self._transport.is_closing():
+            return
+        if self._crowded or self._clogged:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
+    def _encourage(self) -> None:
+        """Ask for the body of a client that waits to be asked, once all earlier answers have been sent."""
+        exchange = self._pending[0] if self._pending else None
+        if exchange is not None and exchange.expects:
+            exchange.expects = False
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """Read a request that offers another protocol as what it is besides: a request of HTTP/1.1."""
+        offered, self._upgrading = self._upgrading, None
+        method, version = self._parser.get_method(), self._parser.get_http_version()
+        self._parser = httptools.HttpRequestParser(self)
+        if offered is None or method == b"CONNECT":
+            self._refuse(MalformedBodyError("this is no proxy: CONNECT is not supported"))
+            return
+        lines = [b"%s %s HTTP/%s" % (method, offered.target, version.encode())]
+        lines += [b"%s: %s" % header for header in offered.headers if header[0] not in (b"upgrade", b"connection")]
+        self.data_received(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
 
     def _refuse(self, error: SkerryError) -> None:
+        """Answer what cannot be read on with ``error``, after the answers that are due, and close."""
+        if self._closing:
+            return
         exchange = Exchange(self)
         exchange.keep_alive = False
         if self._current is not None and self._current in self._pending:
             self._pending.remove(self._current)
         self._current = None
+        self._closing = True
         self._pending.append(exchange)
         exchange.reply(Response.of_error(error))
 
@@ -270,9 +332,15 @@ class Connection(asyncio.Protocol):
 
     def _timed_out(self) -> None:
         self._timer = None
-        if self._current is not None or not self._pending:
+        if self._current is not None and not self._closing:
+            self._refuse(MalformedBodyError(f"the request was not finished within {HEAD_TIMEOUT_S:g} s"))
+        elif not self._pending:
             self._closing = True
             self._transport.close()
+
+
+def _long_head() -> MalformedBodyError:
+    return MalformedBodyError(f"the request's head is larger than {MAX_HEAD_BYTES} bytes")
 
 
 def _too_large(limit_bytes: int) -> BodyTooLargeError:

@@ -80,8 +80,6 @@ class Dispatcher:
         if self.refusal is not None:
             raise self.refusal
         if self.queued >= self.spec.queue and self.queued >= self.spec.queue + self._free_room():
-            if not self.slots:
-                self._on_demand()
             raise QueueFullError(
                 f"function {self.spec.name!r}: {self.queued} requests wait, and its queue holds {self.spec.queue}; "
                 "try again later, or raise queue or scale.max",
@@ -278,6 +276,9 @@ class Dispatcher:
         return 0 if held else self.depth
 
     def _free_room(self) -> int:
+        if not self.slots:
+            # One call waits even where the queue holds none: nothing else would start the first worker.
+            return int(self.spec.queue == 0)
         return sum(max(0, self._room(s)) for s in self.slots if not s.draining and s.reason is None)
 
     def _is_late(self, slot: Slot, now: float) -> bool:

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 from skerry.errors import (
     FunctionNotFoundError,
     InternalError,
+    MalformedBodyError,
     MethodNotAllowedError,
     SkerryError,
     UnauthorizedError,
@@ -27,6 +28,7 @@ from skerry.runtime.pool import WorkerPool
 
 logger = logging.getLogger(__name__)
 
+MAX_EVENT_HEAD_BYTES = 16 * 1024  # they travel to the worker as a frame's metadata
 ROUTE_BODY_BYTES = 10 * 2**20
 BACKLOG = 4096
 JSON_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
@@ -132,6 +134,9 @@ class Front:
     def handle(self, exchange: Exchange) -> None:
         """Take a whole request."""
         pool = exchange.entry
+        if pool is not None and pool.dispatcher.refusal is not None:
+            # While the body arrived, another revision may have taken over.
+            pool = self._functions.get(exchange.target.partition(b"?")[0])
         if pool is None:
             self._handle_route(exchange)
             return
@@ -230,7 +235,12 @@ def _read_head(exchange: Exchange) -> tuple[int, dict[str, Any], bool]:
             meta["accept"] = CONTENT_TYPE_OF[Codec.MSGPACK]
         elif name == b"prefer" and b"respond-async" in value:
             is_async = True
-    return codec, meta if meta is not None else NO_META, is_async
+    if meta is None:
+        return codec, NO_META, is_async
+    size = len(meta.get("content_type", "")) + sum(len(n) + len(v) for n, v in meta.get("headers", {}).items())
+    if size > MAX_EVENT_HEAD_BYTES:
+        raise MalformedBodyError(f"CloudEvent: its attributes are larger than {MAX_EVENT_HEAD_BYTES} bytes")
+    return codec, meta, is_async
 
 
 def _request_of(exchange: Exchange) -> Request:
@@ -259,7 +269,8 @@ def _send_answer(exchange: Exchange, answer: Frame | SkerryError) -> None:
 
 def result_response(answer: Frame) -> Response:
     """Return a worker's result as a response."""
-    content_type = answer.meta.get("content_type") or CONTENT_TYPE_OF[Codec(answer.codec)]
+    # An event without data has no content type.
+    content_type = answer.meta.get("content_type") or CONTENT_TYPE_OF.get(Codec(answer.codec), "")
     return Response(answer.body, content_type=content_type, headers=answer.meta.get("headers"))
 
 
@@ -286,8 +297,15 @@ def header(headers: Headers, name: bytes) -> str | None:
 def _refuse_foreign_origin(headers: Headers) -> None:
     """Refuse what a page of another site sends: a browser would let any page call a server on loopback."""
     origin = header(headers, b"origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != (header(headers, b"host") or "").lower():
+    if origin is not None and _authority(origin) != (header(headers, b"host") or "").lower():
         raise UnauthorizedError(f"requests from pages of {origin} are not accepted")
+
+
+def _authority(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:  # not a URL, so nobody's own page
+        return ""
 
 
 def _internal_error(request: Request) -> Response:

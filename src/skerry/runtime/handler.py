@@ -92,7 +92,9 @@ class LoadedHandler:
         try:
             return self._tell_error(number, error, late=late)
         except Exception:  # details that have no JSON form, or a log that the handler has closed
-            return _encode_problem(number, HandlerError(f"function {self.target.function!r} failed, and so did the log"))
+            return _encode_problem(
+                number, HandlerError(f"function {self.target.function!r} failed, and so did its log")
+            )
 
     def _tell_error(self, number: int, error: BaseException, *, late: bool) -> bytes:
         name, target = self.target.function, self.target
@@ -108,6 +110,8 @@ class LoadedHandler:
             limit = target.memory_bytes
             allowed = f"its memory of {limit // 2**20} MiB" if limit else "the memory of the machine"
             answer = MemoryLimitError(f"function {name!r} needed more than {allowed}; raise memory", error_id=error_id)
+        elif isinstance(error, HandlerError):  # its result cannot be sent, and the message says why
+            answer = HandlerError(error.message, **{**error.details, "error_id": error_id})
         else:
             answer = HandlerError(
                 f"function {name!r} failed; the log has the reason under error id {error_id} (skerry logs {name})",

@@ -54,6 +54,10 @@ class WorkerLink(asyncio.Protocol):
         """Return the number of the call that the worker began last, 0 for none."""
         return int(PROGRESS.unpack_from(self._progress)[0])
 
+    def release(self) -> None:
+        """Give the shared page back, once the worker is settled."""
+        self._progress.close()
+
     def close(self) -> None:
         """Close the front's end; a worker reads the end of the stream and exits."""
         if self._transport is not None:

@@ -110,7 +110,8 @@ class Response:
         """Return the response as it goes over the wire."""
         lines = [f"HTTP/1.1 {self.status} {REASONS.get(self.status, 'Unknown')}"]
         if self.status != 204:
-            lines.append(f"content-type: {self.content_type}")
+            if self.content_type:
+                lines.append(f"content-type: {self.content_type}")
             lines.append(f"content-length: {len(self.body)}")
         lines.extend(f"{name}: {value}" for name, value in self.headers.items())
         if not keep_alive:

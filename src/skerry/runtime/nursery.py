@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import mmap
 import os
@@ -116,7 +117,7 @@ class Nursery:
         ours.settimeout(10)
         environment = {**QUIET, **self._environment, **thread_environment(1)}
         process = subprocess.Popen(
-            [str(self._python), "-m", "skerry.runtime.zygote", str(theirs.fileno())],
+            [str(self._python), "-P", "-m", "skerry.runtime.zygote", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             env=environment,
@@ -136,8 +137,9 @@ class Nursery:
         size = 0
         for name in [*names, ""]:
             if batch and (not name or size + len(name) > MAX_NAMES_BYTES):
-                if self._control is not None:
-                    self._control.send(msgpack.packb({"import": batch}))
+                with contextlib.suppress(OSError):  # it has just died; the next one is told when it starts
+                    if self._control is not None:
+                        self._control.send(msgpack.packb({"import": batch}))
                 batch, size = [], 0
             batch.append(name)
             size += len(name)
@@ -159,8 +161,7 @@ class Nursery:
             logger.warning("%s starts threads when it is imported: each worker imports it for itself", name)
             self._refused.add(_package(name))
             self._imports = {n: None for n in self._imports if _package(n) != _package(name)}
-            self.stop()
-            self.start()
+            self._send_imports(list(self._imports))  # the zygote has begun again, without any library
 
     def _ended(self, pid: int, code: int) -> None:
         if pid != self.pid:

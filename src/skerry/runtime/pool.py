@@ -29,6 +29,7 @@ FIRST_BACKOFF_S = 0.1
 MAX_BACKOFF_S = 10.0
 FAILURES_TO_REFUSE = 3
 STOP_PATIENCE_S = 5.0
+EXIT_PATIENCE_S = 0.5
 SHORT_LIFE_S = 1.0  # a worker that dies sooner after its start counts as a failed start
 
 Notify = Callable[[str, dict[str, Any]], None]
@@ -212,12 +213,19 @@ class WorkerPool:
         if worker.timer is not None:
             worker.timer.cancel()
         state, worker.state = worker.state, "gone"
+        was_killed = worker.killed
+        if state == "draining":
+            self._loop.call_later(EXIT_PATIENCE_S, worker.kill)  # it is on its way out
+        else:
+            worker.kill()  # it may have closed its end and live on
         self.dispatcher.worker_lost(worker.slot)
+        worker.link.release()
         if not self.workers:
             self._gone.set()
-        if state == "starting" and not worker.killed:
+        if state == "starting" and not was_killed:
             self._start_failed(worker, StartError(f"function {self.spec.name!r}: the worker died while it started"))
         elif state == "draining":
+            self._lived(worker)
             self.notify("worker_stopped", {"pid": worker.pid})
         elif state == "ready":
             reason = worker.slot.reason
@@ -225,8 +233,7 @@ class WorkerPool:
             self.notify("worker_lost", {"pid": worker.pid, "reason": self.last_error.message})
             if reason is None and self._loop.time() - worker.ready_at_s < SHORT_LIFE_S:
                 self._pause_starts()
-            else:
-                self._failures = 0
+            self._lived(worker)
             self.set_desired(self.desired)
         self.wake()
 
@@ -249,18 +256,19 @@ class WorkerPool:
             for worker in self.workers:
                 if worker.pid is not None and worker.slot.outstanding and resident_bytes(worker.pid) > limit:
                     self.dispatcher.kill(worker.slot, _over_memory(self.spec))
-        if self.dispatcher.in_system:
+        if self.dispatcher.in_system or self.dispatcher.is_busy:
             self._sweeper = self._loop.call_later(self._sweep_s, self._sweep)
 
     def _start(self) -> None:
-        log_fd = self._open_log()
         try:
-            ours, progress = self._nursery.spawn(self.target, log_fd=log_fd)
+            log_fd = self._open_log()
+            try:
+                ours, progress = self._nursery.spawn(self.target, log_fd=log_fd)
+            finally:
+                os.close(log_fd)
         except OSError as error:
-            self._start_failed(None, StartError(f"function {self.spec.name!r}: no zygote: {error}"))
+            self._start_failed(None, StartError(f"function {self.spec.name!r}: cannot start a worker: {error}"))
             return
-        finally:
-            os.close(log_fd)
         worker = Worker(self, progress)
         self.workers.add(worker)
         self._gone.clear()
@@ -277,8 +285,7 @@ class WorkerPool:
     def _ready(self, worker: Worker, frame: Frame) -> None:
         if worker.timer is not None:
             worker.timer.cancel()
-        if self.dispatcher.refusal is not None and self.dispatcher.refusal is self.last_error:
-            self.dispatcher.accept()
+        self.dispatcher.accept()
         self.last_error = None
         worker.state = "ready"
         worker.ready_at_s = self._loop.time()
@@ -303,9 +310,13 @@ class WorkerPool:
         self.last_error = error
         self.notify("worker_lost", {"pid": worker.pid if worker else None, "reason": error.message})
         pause_s = self._pause_starts()
-        if self._failures >= FAILURES_TO_REFUSE:
+        if self._failures >= FAILURES_TO_REFUSE and not self.counts()["ready"]:
             error.details["retry_after_s"] = max(1, round(pause_s))
             self.dispatcher.refuse(error)
+
+    def _lived(self, worker: Worker) -> None:
+        if self._loop.time() - worker.ready_at_s >= SHORT_LIFE_S:
+            self._failures = 0
 
     def _pause_starts(self) -> float:
         self._failures += 1
@@ -317,8 +328,7 @@ class WorkerPool:
     def _try_again(self) -> None:
         """Let calls in again, and start what they need: should that fail as well, they are refused at once."""
         self._retry = None
-        if self.dispatcher.refusal is not None and self.dispatcher.refusal is self.last_error:
-            self.dispatcher.accept()
+        self.dispatcher.accept()
         self.set_desired(self.desired)
 
     def _shrink(self, counted: list[Worker], by: int) -> None:
@@ -345,6 +355,9 @@ class WorkerPool:
 
     def _exited(self, worker: Worker, code: int) -> None:
         worker.exit_code = code
+        # Normally the link is closed by now. Not so when a process that the handler started holds it: what the worker
+        # had sent is read first.
+        self._loop.call_later(EXIT_PATIENCE_S, worker.link.close)
         try:
             os.killpg(worker.pid or 0, signal.SIGKILL)  # what the handler started goes with it
         except (ProcessLookupError, PermissionError):

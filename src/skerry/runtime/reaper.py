@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 Ended = Callable[[int], None]
 ORPHAN_PERIOD_S = 5.0
+UNKNOWN_CODE = -1
 
 
 class Reaper:
@@ -26,7 +27,11 @@ class Reaper:
 
     def watch(self, pid: int, on_end: Ended) -> None:
         """Call ``on_end(exit_code)`` once, when the child has ended and has been waited for."""
-        pidfd = os.pidfd_open(pid)  # a child that ended already is still there until it is waited for
+        try:
+            pidfd = os.pidfd_open(pid)  # a child that ended already is still there until it is waited for
+        except ProcessLookupError:  # it was, as an orphan
+            self._loop.call_soon(on_end, UNKNOWN_CODE)
+            return
         self._watched[pid] = pidfd
         self._loop.add_reader(pidfd, self._ended, pid, pidfd, on_end)
 
@@ -54,4 +59,6 @@ class Reaper:
                 return
             if ended is None or ended.si_pid in self._watched:
                 return  # a watched one is dealt with by its pidfd; what stands behind it waits for the next time
+            if os.getsid(ended.si_pid) == os.getsid(0):
+                return  # started by this process itself, somewhere: whoever did that waits for it
             os.waitpid(ended.si_pid, 0)

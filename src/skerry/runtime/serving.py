@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from skerry.errors import AppImportError, FunctionNotFoundError, SkerryError, from_problem
-from skerry.runtime.confinement import become_subreaper
+from skerry.runtime.confinement import become_subreaper, raise_file_limit
 from skerry.runtime.frames import FrameReader, Kind
 from skerry.runtime.front import Front, add_health_routes
 from skerry.runtime.nursery import Nursery
@@ -54,9 +54,12 @@ class Contract:
             ValueError: ``PORT`` is no port.
         """
         service = environment.get("K_SERVICE")
+        port = int(environment.get("PORT", "8080"))
+        if not 0 <= port <= 65535:
+            raise ValueError(f"{port} is no port")
         return cls(
             host="0.0.0.0" if service else "127.0.0.1",  # noqa: S104  # a container's only way in is its port
-            port=int(environment.get("PORT", "8080")),
+            port=port,
             service=service,
             revision=environment.get("K_REVISION"),
         )
@@ -137,6 +140,7 @@ async def serve(target: Target, contract: Contract, *, function: str | None, wor
     """
     loop = asyncio.get_running_loop()
     become_subreaper()
+    raise_file_limit()
     reaper = Reaper(loop)
     nursery = Nursery(Path(sys.executable), reaper=reaper)
     stopping = asyncio.Event()
@@ -203,4 +207,4 @@ def parse_target(text: str) -> Target:
         return Target(
             root=str(path.parent), file=path.name, module=path.stem.replace("-", "_"), attribute=named, environment={}
         )
-    return Target(root=None, file=None, module=place, attribute=named, environment={"PYTHONPATH": os.getcwd()})
+    return Target(root=os.getcwd(), file=None, module=place, attribute=named, environment={})

@@ -63,7 +63,7 @@ class Target:
     """What a zygote is asked to make a worker of.
 
     Args:
-        root: Folder that holds the app's source; none for an app inside an installed package.
+        root: Folder from which the app's source is imported; none for an app inside an installed package.
         file: The app's file below the root; none for an app inside an installed package.
         module: Name that the module is imported under.
         attribute: Name of the app in it; the only app there is when nothing has that name.
@@ -113,10 +113,10 @@ def load_app(target: Target) -> AppObject:
 
 
 def _import(target: Target) -> ModuleType:
+    if target.root is not None and target.root not in sys.path:
+        sys.path.insert(0, target.root)
     if target.root is None or target.file is None:
         return importlib.import_module(target.module)
-    if target.root not in sys.path:
-        sys.path.insert(0, target.root)
     # By its path: the file may have a name that no import statement can spell.
     spec = importlib.util.spec_from_file_location(target.module, Path(target.root, target.file))
     if spec is None or spec.loader is None:

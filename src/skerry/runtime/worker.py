@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 import orjson
@@ -224,7 +225,7 @@ class _AsyncCalls(asyncio.Protocol):
             PROGRESS.pack_into(self._progress, 0, number)
             task = asyncio.get_running_loop().create_task(self._handler.run_async(frame))
             self.tasks[number] = task
-            task.add_done_callback(lambda task, number=number: self._ended(number, task))
+            task.add_done_callback(partial(self._ended, number))
 
     def _cancel(self, number: int) -> None:
         if self._waiting.pop(number, None) is not None:

@@ -18,9 +18,7 @@ class InProcess(Platform):
         self.calls = []
         self.lock = threading.Lock()
 
-    def invoke(
-        self, function, body, *, content_type, accept=None, idempotent=False, cancellation=None, timeout_s=None
-    ):
+    def invoke(self, function, body, *, content_type, accept=None, idempotent=False, cancellation=None, timeout_s=None):
         if function not in self.app.functions:
             raise FunctionNotFoundError(function)
         found = self.app.functions[function]

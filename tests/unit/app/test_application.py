@@ -95,7 +95,7 @@ def test_only_given_options_are_kept(fresh):
 )
 def test_wrong_options_are_refused_where_they_are_written(fresh, options, message):
     with pytest.raises(SpecError, match=message):
-        fresh.function(**options)(lambda x: x)
+        fresh.function(**{"name": "f", **options})(lambda x: x)
 
 
 def test_unknown_options_are_type_errors(fresh):

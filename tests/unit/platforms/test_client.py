@@ -94,6 +94,15 @@ def test_an_engine_that_was_never_there_is_reported_at_once(engine):
     assert "skerry deploy FILE" in caught.value.details["hint"]
 
 
+def test_an_engine_that_went_away_is_reported_when_the_patience_is_over(stub):
+    engine = EnginePlatform(stub.path, patience_s=0.2)
+    with stub.serving(lambda *_: stub.Reply(body=[], headers={"Connection": "close"})):
+        engine.functions()
+
+    with pytest.raises(EngineNotRunningError):
+        engine.functions()
+
+
 def test_an_engine_that_restarts_only_delays_a_call(stub, engine):
     with stub.serving(lambda *_: stub.Reply(body=b"1", headers={"Connection": "close"})):
         engine.invoke("train", b"7", content_type=JSON)

@@ -1,6 +1,6 @@
-"""The search as an app: ``skerry run -m skerry.learn.search.app:app`` or any program that deploys ``app``.
+"""The search as an app, for any platform that runs apps.
 
-``evaluate`` does the tasks of a search that runs elsewhere; ``train`` is paper 001's public function, which scatters its
+``evaluate`` does the tasks of a search that runs elsewhere; ``train`` is paper 001's public function, and scatters its
 own search over ``evaluate`` when an engine runs it.
 """
 
@@ -13,6 +13,7 @@ from skerry.learn.search.evaluate import evaluate_task
 from skerry.learn.search.messages import Task, TaskResult
 from skerry.learn.search.scatter import over
 from skerry.learn.search.wire import TrainRequest, train_request
+from skerry.platforms.home import ENGINE_VARIABLE
 
 PRELOADED = (
     "numpy",
@@ -46,5 +47,5 @@ def evaluate(task: Task) -> TaskResult:
 def train(request: TrainRequest) -> dict[str, Any]:
     """Answer a request of paper 001's public function."""
     # Only an engine's worker has other workers to scatter over; a bare runtime searches where it is.
-    spread = over(evaluate) if "SKERRY_ENGINE" in os.environ else builtins.map
+    spread = over(evaluate) if ENGINE_VARIABLE in os.environ else builtins.map
     return train_request(request, map=spread)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from skerry.errors import DataError
 from skerry.learn.search.checks import check_features, check_labels, check_texts
+from skerry.platforms.home import default_home
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,8 +65,8 @@ class Dataset:
 
 
 def default_root() -> Path:
-    """Return the folder for shared data sets: ``search`` in ``$SKERRY_HOME``, which defaults to ``~/.skerry``."""
-    return Path(os.environ.get("SKERRY_HOME") or Path.home() / ".skerry").expanduser() / "search"
+    """Return the folder for shared data sets: ``search`` in the folder of the engine."""
+    return default_home() / "search"
 
 
 def share_texts(

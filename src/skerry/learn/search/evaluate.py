@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from skerry.errors import SkerryError
 from skerry.learn.search import shortcut
 from skerry.learn.search.dataset import Dataset, open_dataset
 from skerry.learn.search.folds import split_rows
@@ -44,7 +45,10 @@ def evaluate_task(task: Task, trusted: Sequence[str] = TRUSTED) -> TaskResult:
 
 
 def _evaluate(task: Task, data: Dataset, number: int, estimator: Any) -> Outcome:
-    """Fit and score one candidate, as ``GridSearchCV`` does: whatever fitting raises is the candidate's failure."""
+    """Fit and score one candidate, as ``GridSearchCV`` does: what fitting raises is the candidate's failure.
+
+    The times leave out the making of the fold's matrices, which candidates share.
+    """
     started = fitted = time.perf_counter()
     score, reason = None, None
     with warnings.catch_warnings():
@@ -53,9 +57,12 @@ def _evaluate(task: Task, data: Dataset, number: int, estimator: Any) -> Outcome
         try:
             fold = _open_fold(task, data, estimator)
             started = time.perf_counter()
-            shortcut.fit(fold.model, _own(fold.train), fold.train_labels)
+            shortcut.fit(fold.model, fold.train, fold.train_labels)
             fitted = time.perf_counter()
-            score = score_model(fold.model, _own(fold.test), fold.test_labels, task.scoring)
+            score = score_model(fold.model, fold.test, fold.test_labels, task.scoring)
+        except (SkerryError, OSError, MemoryError):
+            # The place is at fault, not the candidate: elsewhere the same task may succeed.
+            raise
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
     ended = time.perf_counter()
@@ -131,17 +138,12 @@ def _fold_texts(data: str, folds: Folds, holdout: Holdout | None, fold: int) -> 
     return [texts[row] for row in train], [texts[row] for row in test]
 
 
-def _own(features: Any) -> Any:
-    """Return a copy for one fit: some estimators sort or scale their input in place, and the cache is shared."""
-    return features.copy()
-
-
 def score_model(model: Any, features: Any, labels: NDArray[Any], scoring: str | None) -> float:
     """Return the score of a fitted model on validation rows.
 
     Args:
         model: The fitted estimator.
-        features: Validation rows.
+        features: Validation rows; they stay as they are.
         labels: Their labels, shape (rows,).
         scoring: Name of a scikit-learn scorer, or None for the estimator's own.
     """
@@ -152,4 +154,4 @@ def score_model(model: Any, features: Any, labels: NDArray[Any], scoring: str | 
     if scoring is None and getattr(type(model), "score", None) is ClassifierMixin.score:
         # The accuracy that ``score`` would return, without its checks of labels that were checked before.
         return float(np.average(shortcut.predict(model, features) == labels))
-    return float(check_scoring(model, scoring)(model, features, labels))
+    return float(check_scoring(model, scoring)(model, features.copy(), labels))

@@ -21,7 +21,7 @@ def fit(model: Any, features: Any, labels: NDArray[Any]) -> Any:
 
     Args:
         model: The unfitted estimator.
-        features: Training rows; finite numbers when they are a matrix.
+        features: Training rows; finite numbers when they are a matrix. They stay as they are.
         labels: Their labels, shape (rows,).
 
     Returns:
@@ -34,8 +34,10 @@ def fit(model: Any, features: Any, labels: NDArray[Any]) -> Any:
 
     classes = np.unique(labels) if type(model) is SGDClassifier and _is_plain_sparse(features) else ()
     if len(classes) != 2 or not _has_plain_options(model):
-        return model.fit(features, labels)
-    _validate_once(type(model), tuple(sorted(vars(model).items())))
+        # A copy, because some estimators sort or scale their input in place, and the fold's matrix is shared.
+        return model.fit(features.copy(), labels)
+    kind: Any = type(model)
+    _validate_once(kind, tuple(sorted(vars(model).items())))
     model._more_validate_params()
     model.classes_ = classes
     model.n_features_in_ = features.shape[1]
@@ -59,7 +61,7 @@ def predict(model: Any, features: Any) -> NDArray[Any]:
 
     Args:
         model: The fitted estimator.
-        features: Rows; finite numbers when they are a matrix.
+        features: Rows; finite numbers when they are a matrix. They stay as they are.
 
     Source: scikit-learn 1.9, ``LinearClassifierMixin.predict``.
     """
@@ -67,7 +69,7 @@ def predict(model: Any, features: Any) -> NDArray[Any]:
 
     linear = getattr(type(model), "predict", None) is LinearClassifierMixin.predict
     if not linear or not _is_plain_sparse(features) or model.coef_.shape != (1, features.shape[1]):
-        predicted: NDArray[Any] = model.predict(features)
+        predicted: NDArray[Any] = model.predict(features.copy())
         return predicted
     scores = (features @ model.coef_.T + model.intercept_).reshape(-1)
     chosen: NDArray[Any] = model.classes_.take((scores > 0).astype(int))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -54,7 +54,7 @@ def view_of(vectorizer: Any) -> View | None:
     Args:
         vectorizer: The first step of a pipeline, with the candidate's parameters set.
     """
-    cls = type(vectorizer)
+    cls: Any = type(vectorizer)
     public = f"sklearn.feature_extraction.text.{cls.__name__}"
     if public not in _PATHS or not cls.__module__.startswith("sklearn.feature_extraction."):
         return None
@@ -102,13 +102,15 @@ def _write_counts(data: Dataset, analysis: tuple[tuple[str, Any], ...], folder: 
     import numpy as np
 
     count = _make_counter(dict(analysis))
-    numbers: dict[str, int] = {}
+    # A word that is met for the first time gets the next number.
+    numbers: defaultdict[str, int] = defaultdict()
+    numbers.default_factory = numbers.__len__
     found: list[int] = []
     values: list[int] = []
     ends = [0]
     for text in data.read_texts():
         words = count(text)
-        found.extend([numbers.setdefault(word, len(numbers)) for word in words])
+        found.extend(map(numbers.__getitem__, words))
         values.extend(words.values())
         ends.append(len(found))
     words_sorted = sorted(numbers)
@@ -137,9 +139,11 @@ def _make_counter(analysis: dict[str, Any]) -> Callable[[str], dict[str, int]]:
     stop_words = vectorizer.get_stop_words() or frozenset()
 
     def count(text: str) -> dict[str, int]:
-        # Stop words are dropped after counting: once per different word instead of once per word.
         words = Counter(tokenize(prepare(text)))
-        return {word: times for word, times in words.items() if word not in stop_words}
+        # Stop words are dropped after counting: once per different word instead of once per word.
+        for word in stop_words & words.keys():
+            del words[word]
+        return words
 
     return count
 
@@ -178,7 +182,7 @@ def fold_matrices(counts: Any, train: NDArray[np.intp], test: NDArray[np.intp], 
     train_counts = counts[train]
     if train_counts.nnz == 0:
         raise ValueError("empty vocabulary; perhaps the documents only contain stop words")
-    fitted, columns = _keep_columns(_order_rows(train_counts), np.unique(train_counts.indices), dtype)
+    fitted, columns = _keep_columns(_order_rows(train_counts), np.flatnonzero(np.bincount(train_counts.indices)), dtype)
     kept = _cut(fitted, dict(view.cuts))
     if len(kept) < fitted.shape[1]:
         fitted = fitted[:, kept]

@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from skerry.errors import (
-    EngineNotRunningError,
     InternalError,
     JobNotReadyError,
     SkerryError,
@@ -238,7 +237,7 @@ class EnginePlatform(Platform):
                     cancellation=cancellation,
                 )
             except TransportError as error:
-                failure: SkerryError = self._explain(error)
+                failure: SkerryError = error if self._seen else self._explain(error)
             else:
                 self._seen = True
                 if response.status < 400:
@@ -253,13 +252,16 @@ class EnginePlatform(Platform):
                 patience_s=self._patience_s,
             )
             if delay_s is None or cancellation.cancelled:
-                raise failure
+                raise self._explain(failure)
             cancellation.wait(delay_s)
             waited_s += delay_s
         raise InternalError("the loop of attempts ended")
 
-    def _explain(self, error: TransportError) -> TransportError | EngineNotRunningError:
-        if self._seen or error.details.get("sent", True) or not isinstance(error.__cause__, OSError):
+    def _explain(self, error: SkerryError) -> SkerryError:
+        # A connection that could not be opened: nobody listens there.
+        if not isinstance(error, TransportError) or not isinstance(error.__cause__, OSError):
+            return error
+        if error.details.get("sent", True):
             return error
         not_there = not_running(self._address)
         not_there.__cause__ = error

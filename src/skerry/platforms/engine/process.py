@@ -45,6 +45,12 @@ class EngineProcess:
         """Exit code of the engine, or None while it runs."""
         return self._process.poll()
 
+    def release(self) -> None:
+        """Let the engine outlive this object: it is stopped by :func:`stop_engine` from now on."""
+        # A Popen that is dropped while its process runs warns of a leak; here that is what is wanted.
+        self._process.returncode = 0
+        self.platform.close()
+
     def stop(self, *, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """End the engine and wait until it is gone: politely first, by force when the time is over."""
         end_process(self._process, timeout_s=timeout_s)
@@ -52,7 +58,13 @@ class EngineProcess:
 
 
 def start_engine(
-    home: Path, *, host: str = "127.0.0.1", port: int = 8080, leashed: bool = False, timeout_s: float = START_TIMEOUT_S
+    home: Path,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    leashed: bool = False,
+    temporary: bool = False,
+    timeout_s: float = START_TIMEOUT_S,
 ) -> EngineProcess:
     """Start an engine and wait until it is ready; what it prints goes to ``engine.log`` in its folder.
 
@@ -61,6 +73,7 @@ def start_engine(
         host: Address to listen on.
         port: TCP port to listen on; 0 picks a free one.
         leashed: Whether it ends with this process; one that is not keeps running in the background.
+        temporary: Whether a leashed engine removes its folder when it ends.
         timeout_s: Longest wait for it to be ready, in seconds.
 
     Raises:
@@ -70,7 +83,9 @@ def start_engine(
     home = home.absolute()
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     log = home / LOG_FILE
-    starter = ["skerry.platforms.engine.leash", str(os.getpid())] if leashed else ["skerry.engine"]
+    starter = ["skerry.engine"]
+    if leashed:
+        starter = ["skerry.platforms.engine.leash", str(os.getpid()), str(home) if temporary else ""]
     command = [sys.executable, "-m", *starter, "--home", str(home), "--host", host, "--port", str(port)]
     with log.open("ab") as output:
         began_at_bytes = output.tell()

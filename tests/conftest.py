@@ -1,0 +1,31 @@
+import asyncio
+
+import pytest
+import uvloop
+from support.runtime_process import RuntimeProcess
+
+
+@pytest.fixture
+def start_runtime(tmp_path):
+    """Start bare runtimes with a given source; at the end nothing of them may be left."""
+    started = []
+
+    def start(source, **options):
+        server = RuntimeProcess(tmp_path / f"runtime-{len(started)}", source, **options)
+        started.append(server)
+        return server.start()
+
+    yield start
+    for server in started:
+        server.close()
+
+
+@pytest.fixture
+def run_loop():
+    """Run a coroutine on the event loop that the front uses."""
+
+    def run(coroutine):
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(asyncio.wait_for(coroutine, 30))
+
+    return run

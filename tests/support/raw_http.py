@@ -1,0 +1,100 @@
+"""A small HTTP/1.1 client over a plain socket: it sends exactly the bytes that it is given."""
+
+import json
+import socket
+
+
+class RawAnswer:
+    def __init__(self, status, headers, body):
+        self.status = status
+        self.headers = headers  # names in lower case
+        self.body = body
+
+    def __repr__(self):
+        return f"<RawAnswer {self.status} {self.headers} {self.body[:500]!r}>"
+
+    def json(self):
+        return json.loads(self.body)
+
+    @property
+    def code(self):
+        return self.json()["code"]
+
+
+class RawClient:
+    """One connection.
+
+    Args:
+        port: TCP port on 127.0.0.1.
+        timeout_s: Longest wait for bytes.
+    """
+
+    def __init__(self, port, *, timeout_s=30):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
+        self._buffer = b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def read_answer(self, *, head_only=False):
+        """Read one answer; the end of the stream in between is an EOFError."""
+        head = self._until(b"\r\n\r\n")
+        status_line, *lines = head.decode("latin-1").split("\r\n")
+        headers = {}
+        for line in lines:
+            name, _, value = line.partition(":")
+            headers[name.lower()] = value.strip()
+        status = int(status_line.split()[1])
+        length = 0 if head_only or status == 100 else int(headers.get("content-length", 0))
+        while len(self._buffer) < length:
+            self._more()
+        body, self._buffer = self._buffer[:length], self._buffer[length:]
+        return RawAnswer(status, headers, body)
+
+    def call(self, path, body=b"null", headers=()):
+        """Send a request and read its answer."""
+        self.send(request(path, body, headers))
+        return self.read_answer()
+
+    def is_closed(self):
+        """Wait until the server closes; False when it sends something instead."""
+        try:
+            return not self._buffer and self.socket.recv(1) == b""
+        except ConnectionResetError:
+            return True
+
+    def reset(self):
+        """Leave without a word: the server sees a reset rather than an orderly end."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+        self.socket.close()
+
+    def _until(self, mark):
+        while mark not in self._buffer:
+            self._more()
+        found, _, self._buffer = self._buffer.partition(mark)
+        return found
+
+    def _more(self):
+        data = self.socket.recv(1 << 16)
+        if not data:
+            raise EOFError(f"the server closed after {self._buffer!r}")
+        self._buffer += data
+
+
+def request(path, body=b"null", headers=(), *, method="POST"):
+    """Return the bytes of a request; values other than bytes travel as JSON."""
+    if not isinstance(body, bytes):
+        body = json.dumps(body).encode()
+    named = {name.lower() for name, _ in headers}
+    lines = [f"{method} {path} HTTP/1.1", "host: 127.0.0.1"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    if "content-type" not in named:
+        lines.append("content-type: application/json")
+    lines.append(f"content-length: {len(body)}")
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body

@@ -1,0 +1,125 @@
+"""The commands that start engines, against the real one."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from skerry.platforms.engine import EnginePlatform
+
+SOURCE = """
+import skerry
+
+app = skerry.App("greetings")
+
+
+@app.function
+def greet(name: str) -> str:
+    print("greeting", name, flush=True)
+    return "Hello, " + name
+"""
+COMMAND = [sys.executable, "-c", "import sys; from skerry.cli.main import main; sys.exit(main())"]
+
+
+@pytest.fixture
+def app_file(tmp_path):
+    file = tmp_path / "app.py"
+    file.write_text(SOURCE)
+    return file
+
+
+@pytest.fixture
+def run(app_file):
+    process = subprocess.Popen(
+        [*COMMAND, "run", str(app_file), "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    with process, process.stdout, process.stderr:
+        yield process
+        process.kill()
+
+
+def call(address, name):
+    platform = EnginePlatform(address)
+    try:
+        return json.loads(platform.invoke("greet", json.dumps(name).encode(), content_type="application/json").body)
+    finally:
+        platform.close()
+
+
+def read_until(stream, text):
+    for line in stream:
+        if text in line:
+            return line
+    raise AssertionError(f"{text!r} never came")
+
+
+def engine_of(process):
+    children = f"/proc/{process.pid}/task/{process.pid}/children"
+    with open(children) as file:
+        return [os.pidfd_open(int(pid)) for pid in file.read().split()]
+
+
+def test_run_serves_reloads_and_leaves_nothing_behind(run, app_file):
+    address = run.stdout.readline().strip()
+    assert run.stdout.readline().split() == ["greet", f"{address}/function/greet"]
+    assert call(address, "Ada") == "Hello, Ada"
+    assert read_until(run.stderr, "greet | greeting Ada")
+
+    app_file.write_text(SOURCE.replace("Hello", "Good morning"))
+    assert read_until(run.stderr, "reloaded: greet")
+    assert call(address, "Ada") == "Good morning, Ada"
+
+    app_file.write_text("import no_such_module_at_all")
+    assert read_until(run.stderr, "ModuleNotFoundError")
+    assert read_until(run.stderr, "the old revision keeps serving")
+    assert call(address, "Ada") == "Good morning, Ada"
+
+    engines = engine_of(run)
+    run.send_signal(signal.SIGINT)
+    assert run.wait(20) == 130
+    assert engines
+    for engine in engines:
+        assert select.select([engine], [], [], 20)[0]
+        os.close(engine)
+
+
+def test_an_app_that_cannot_be_imported_is_exit_code_2_with_its_traceback(app_file, skerry_command):
+    app_file.write_text("1 / 0")
+
+    code, out, err = skerry_command("run", app_file, "--port", "0")
+
+    assert (code, out) == (2, "")
+    assert "ZeroDivisionError" in err
+    assert err.strip().splitlines()[-1].startswith("error: cannot import 'app'")
+
+
+def test_an_unknown_option_is_exit_code_2_and_named(app_file, skerry_command):
+    code, _, err = skerry_command("run", app_file, "--port", "0", "--set", "greet.memroy=1GiB")
+
+    assert code == 2
+    assert "unknown option 'memroy'" in err
+
+
+def test_a_function_lives_from_deploy_to_delete(app_file, skerry_command, own_home):
+    code, out, err = skerry_command("deploy", app_file, "--port", "0")
+    try:
+        assert code == 0
+        assert "started an engine at http://127.0.0.1:" in err
+        assert "greet  greet-00001  http://127.0.0.1:" in out
+        assert skerry_command("deploy", app_file)[2] == "unchanged: app greetings\n"
+        assert skerry_command("invoke", "greet", "--data", '"Ada"') == (0, '"Hello, Ada"\n', "")
+        code, _, err = skerry_command("invoke", "greet", "--data", "7")
+        assert code == 2
+        assert err.startswith("error: ")
+        assert skerry_command("logs", "greet") == (0, "greeting Ada\n", "")
+        assert json.loads(skerry_command("describe", "greet", "--json")[1])["app"] == "greetings"
+        assert skerry_command("engine", "start", "--port", "0")[0] == 2
+        assert skerry_command("delete", "greetings")[0] == 0
+        assert json.loads(skerry_command("list", "--json")[1]) == []
+    finally:
+        assert skerry_command("engine", "stop")[0] == 0
+    assert skerry_command("engine", "status")[0] == 1

@@ -1,0 +1,394 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from skerry.errors import (
+    DeadlineExceededError,
+    HandlerTimeoutError,
+    QueueFullError,
+    StartError,
+    UnavailableError,
+    WorkerLostError,
+)
+from skerry.runtime.call import Call, Slot
+from skerry.runtime.dispatcher import UNRESPONSIVE_S, Dispatcher
+from skerry.runtime.frames import Codec, Frame, FrameReader, Kind
+from skerry.spec import FunctionSpec
+
+
+class Port:
+    def __init__(self):
+        self.frames = []
+        self.killed = False
+        self.begun = 0
+        self._reader = FrameReader()
+
+    def send(self, data):
+        self.frames += self._reader.feed(data)
+
+    def kill(self):
+        self.killed = True
+
+    def running(self):
+        return self.begun
+
+    @property
+    def bodies(self):
+        return [frame.body for frame in self.frames if frame.kind == Kind.CALL]
+
+
+class World:
+    def __init__(self, **options):
+        self.now = 0.0
+        self.demands = 0
+        self.drained = []
+        self.empty = 0
+        self.answers = {}
+        self.dispatcher = Dispatcher(
+            FunctionSpec(name="f", **options),
+            clock=lambda: self.now,
+            on_demand=lambda: setattr(self, "demands", self.demands + 1),
+            on_drained=self.drained.append,
+            on_empty=lambda: setattr(self, "empty", self.empty + 1),
+        )
+
+    def offer(self, *names):
+        calls = [Call(n.encode(), Codec.JSON, {}, lambda a, n=n: self.answers.setdefault(n, a)) for n in names]
+        for call in calls:
+            self.dispatcher.offer(call)
+        return calls[-1]
+
+    def worker(self):
+        slot = Slot(Port())
+        self.dispatcher.worker_ready(slot)
+        return slot
+
+    def answer(self, slot, number=None):
+        number = number or next(iter(slot.outstanding))
+        slot.port.begun = number
+        self.dispatcher.answered(slot, Frame(Kind.RESULT, number, Codec.JSON, {}, b"answer"))
+
+
+def test_calls_are_handed_out_in_the_order_of_their_arrival():
+    world = World()
+    world.offer("a", "b", "c")
+    slot = world.worker()
+    for _ in range(3):
+        world.dispatcher.pump()
+        world.answer(slot)
+    assert slot.port.bodies == [b"a", b"b", b"c"]
+
+
+def test_calls_that_two_lost_workers_had_not_begun_wait_in_the_order_of_their_arrival():
+    world = World()
+    world.offer("a", "b", "c")
+    first, second = world.worker(), world.worker()
+    world.dispatcher.pump()
+    holds_a, holds_b = (first, second) if first.port.bodies == [b"a"] else (second, first)
+    world.dispatcher.worker_lost(holds_a)
+    world.dispatcher.worker_lost(holds_b)
+    assert [call.body for call in world.dispatcher.queue] == [b"a", b"b", b"c"]
+
+
+def test_a_fast_function_is_given_several_calls_at_a_time_and_a_slow_one_one():
+    world = World()
+    slot = world.worker()
+    world.offer(*"abc")
+    world.dispatcher.pump()
+    assert len(slot.port.bodies) == 1
+    world.answer(slot)  # in no time at all
+    world.dispatcher.pump()
+    assert len(slot.port.bodies) == 3
+    world.now += 1.0
+    world.answer(slot)
+    world.answer(slot)
+    world.offer(*"de")
+    world.dispatcher.pump()
+    assert len(slot.port.bodies) == 4
+
+
+def test_waiting_calls_are_shared_among_free_workers():
+    world = World()
+    world.dispatcher.service_s = 0.0001
+    slots = [world.worker(), world.worker()]
+    world.offer(*"abcdef")
+    world.dispatcher.pump()
+    assert [len(slot.port.bodies) for slot in slots] == [3, 3]
+
+
+def test_the_queue_holds_as_many_calls_as_its_option_says_besides_those_that_workers_take():
+    world = World(queue=2)
+    world.worker()
+    world.offer("runs", "waits", "waits too")
+    with pytest.raises(QueueFullError) as caught:
+        world.offer("too many")
+    assert caught.value.details["retry_after_s"] >= 1
+
+
+def test_without_a_queue_a_call_is_taken_only_when_a_worker_is_free():
+    world = World(queue=0)
+    slot = world.worker()
+    world.offer("a")
+    with pytest.raises(QueueFullError):
+        world.offer("b")
+    world.dispatcher.pump()
+    with pytest.raises(QueueFullError):
+        world.offer("c")
+    world.answer(slot)
+    world.offer("d")
+
+
+def test_without_a_queue_one_call_may_wait_for_the_first_worker():
+    world = World(queue=0)
+    world.offer("a")
+    assert world.demands == 1
+    with pytest.raises(QueueFullError):
+        world.offer("b")
+
+
+def test_a_call_that_no_worker_is_there_for_asks_for_one():
+    world = World()
+    world.offer("a")
+    assert world.demands == 1
+    world.worker()
+    world.offer("b")
+    assert world.demands == 1
+
+
+def test_the_call_that_a_lost_worker_ran_is_answered_and_the_others_wait_again():
+    world = World()
+    world.dispatcher.service_s = 0.0001
+    slot = world.worker()
+    world.offer(*"abc")
+    world.dispatcher.pump()
+    slot.port.begun = next(iter(slot.outstanding))
+    world.dispatcher.worker_lost(slot)
+    assert list(world.answers) == ["a"]
+    assert isinstance(world.answers["a"], WorkerLostError)
+    assert [call.body for call in world.dispatcher.queue] == [b"b", b"c"]
+
+
+def test_an_idempotent_call_is_tried_twice_and_no_more():
+    world = World(idempotent=True)
+    for _ in range(2):
+        slot = world.worker()
+        if not world.dispatcher.in_system:
+            world.offer("a")
+        world.dispatcher.pump()
+        assert "a" not in world.answers
+        slot.port.begun = next(iter(slot.outstanding))
+        world.dispatcher.worker_lost(slot)
+    assert isinstance(world.answers["a"], WorkerLostError)
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_a_call_that_was_certainly_not_begun_is_never_counted_as_tried(concurrency):
+    world = World(concurrency=concurrency)
+    for _ in range(5):
+        slot = world.worker()
+        if not world.dispatcher.in_system:
+            world.offer("a")
+        world.dispatcher.pump()
+        assert slot.port.bodies == [b"a"]
+        world.dispatcher.worker_lost(slot)
+    assert not world.answers
+
+
+def test_a_call_that_runs_over_its_timeout_ends_its_worker():
+    world = World(timeout="2s", idempotent=True)
+    slot = world.worker()
+    world.offer("a")
+    world.dispatcher.pump()
+    slot.port.begun = next(iter(slot.outstanding))
+    world.now = 2.0
+    world.dispatcher.sweep()
+    assert not slot.port.killed
+    world.now = 2.1
+    world.dispatcher.sweep()
+    assert slot.port.killed
+    world.dispatcher.worker_lost(slot)
+    assert isinstance(world.answers["a"], HandlerTimeoutError)
+
+
+def test_calls_behind_a_late_one_are_not_blamed_for_it():
+    world = World(timeout="2s")
+    world.dispatcher.service_s = 0.0001
+    slot = world.worker()
+    world.offer(*"ab")
+    world.dispatcher.pump()
+    slot.port.begun = next(iter(slot.outstanding))
+    world.now = 2.1
+    world.dispatcher.sweep()
+    world.dispatcher.worker_lost(slot)
+    assert list(world.answers) == ["a"]
+    assert world.dispatcher.queued == 1
+
+
+def test_a_call_of_a_concurrent_worker_that_resists_its_timeout_ends_the_worker_though_others_are_answered():
+    world = World(timeout="2s", concurrency=2)
+    slot = world.worker()
+    world.offer("stuck")
+    world.dispatcher.pump()
+    while world.now < 2 + UNRESPONSIVE_S:
+        world.offer("quick")
+        world.dispatcher.pump()
+        world.answer(slot, max(slot.outstanding))
+        world.dispatcher.sweep()
+        assert not slot.port.killed
+        world.now += 1.0
+    world.now += 0.1
+    world.dispatcher.sweep()
+    assert slot.port.killed
+
+
+def test_a_call_that_waits_longer_than_the_timeout_is_answered():
+    world = World(timeout="2s")
+    world.offer("a")
+    world.now = 1.0
+    world.offer("b")
+    world.now = 2.5
+    world.dispatcher.sweep()
+    assert list(world.answers) == ["a"]
+    assert isinstance(world.answers["a"], DeadlineExceededError)
+
+
+def test_a_call_whose_caller_left_while_it_ran_keeps_its_worker_busy_until_it_is_answered():
+    world = World()
+    slot = world.worker()
+    call = world.offer("a")
+    world.dispatcher.pump()
+    world.dispatcher.abandon(call)
+    assert world.dispatcher.in_system == 0
+    assert world.dispatcher.is_busy
+    assert slot.port.frames[-1].kind == Kind.CANCEL
+    world.offer("b")
+    world.dispatcher.pump()
+    assert slot.port.bodies == [b"a"]
+    world.answer(slot)
+    world.dispatcher.pump()
+    assert slot.port.bodies == [b"a", b"b"]
+    assert not world.answers
+
+
+def test_bodies_of_callers_who_left_the_queue_are_not_kept():
+    world = World()
+    world.offer("first")
+    for _ in range(1000):
+        world.dispatcher.abandon(world.offer("leaves"))
+    assert world.dispatcher.queued == 1
+    assert len(world.dispatcher.queue) < 30
+
+
+def test_cancelling_the_call_that_runs_ends_its_worker():
+    world = World()
+    slot = world.worker()
+    call = world.offer("a")
+    world.dispatcher.pump()
+    slot.port.begun = call.number
+    world.dispatcher.cancel(call, UnavailableError("cancelled"))
+    assert isinstance(world.answers["a"], UnavailableError)
+    assert slot.port.killed
+
+
+def test_cancelling_a_call_that_lies_behind_another_leaves_the_worker_alone_until_it_begins():
+    world = World()
+    world.dispatcher.service_s = 0.0001
+    slot = world.worker()
+    call = world.offer("a", "b")
+    world.dispatcher.pump()
+    slot.port.begun = call.number - 1
+    world.dispatcher.cancel(call, UnavailableError("cancelled"))
+    assert not slot.port.killed
+    slot.port.begun = call.number
+    world.dispatcher.sweep()
+    assert slot.port.killed
+
+
+def test_cancelling_one_of_several_concurrent_calls_tells_the_worker():
+    world = World(concurrency=2)
+    slot = world.worker()
+    call = world.offer("a", "b")
+    world.dispatcher.pump()
+    slot.port.begun = call.number
+    world.dispatcher.cancel(call, UnavailableError("cancelled"))
+    assert not slot.port.killed
+    assert slot.port.frames[-1][:2] == (Kind.CANCEL, call.number)
+    world.answer(slot, call.number)  # every call is answered, also one that nobody waits for
+    assert list(world.answers) == ["b"]
+    assert isinstance(world.answers["b"], UnavailableError)
+
+
+def test_refusing_answers_those_who_wait_and_all_who_come_until_it_ends():
+    world = World()
+    world.offer("a")
+    error = StartError("broken")
+    world.dispatcher.refuse(error)
+    assert world.answers == {"a": error}
+    with pytest.raises(StartError):
+        world.offer("b")
+    world.dispatcher.accept()
+    world.offer("c")
+
+
+def test_a_closed_dispatcher_stays_closed_after_a_refusal_ends():
+    world = World()
+    world.offer("a")
+    world.dispatcher.close()
+    assert not world.answers
+    world.dispatcher.refuse(StartError("broken"))
+    world.dispatcher.accept()
+    with pytest.raises(UnavailableError):
+        world.offer("b")
+
+
+def test_a_draining_worker_is_told_to_stop_once_it_holds_nothing():
+    world = World()
+    slot = world.worker()
+    world.offer("a", "b")
+    world.dispatcher.pump()
+    world.dispatcher.drain(slot)
+    assert not world.drained
+    world.answer(slot)
+    world.dispatcher.pump()
+    assert world.drained == [slot]
+    assert slot.port.bodies == [b"a"]
+
+
+def test_the_last_answer_is_told():
+    world = World()
+    slot = world.worker()
+    world.offer("a", "b")
+    for expected in (0, 1):
+        world.dispatcher.pump()
+        world.answer(slot)
+        assert world.empty == expected
+
+
+def test_call_numbers_wrap_around():
+    world = World(idempotent=False)
+    world.dispatcher._number = 2**32 - 2
+    world.dispatcher.service_s = 0.0001
+    slot = world.worker()
+    world.offer(*"abc")
+    world.dispatcher.pump()
+    assert list(slot.outstanding) == [2**32 - 1, 1, 2]
+    slot.port.begun = 2**32 - 1
+    world.dispatcher.worker_lost(slot)
+    assert list(world.answers) == ["a"]
+    assert world.dispatcher.queued == 2
+
+
+@given(st.lists(st.tuples(st.floats(0, 10), st.sampled_from(["offer", "abandon", "take"])), max_size=40))
+def test_the_load_is_the_time_average_of_calls_in_the_system(steps):
+    world = World()
+    open_calls, area, since = [], 0.0, 0.0
+    for passed_s, what in steps:
+        area += len(open_calls) * passed_s
+        world.now += passed_s
+        if what == "offer":
+            open_calls.append(world.offer("x"))
+        elif what == "abandon" and open_calls:
+            world.dispatcher.abandon(open_calls.pop())
+        elif what == "take":
+            expected = area / (world.now - since) if world.now > since else len(open_calls)
+            assert world.dispatcher.take_load() == pytest.approx(expected, rel=1e-6, abs=1e-6)
+            area, since = 0.0, world.now
