@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 import uvloop
+
 from support.runtime_process import RuntimeProcess
 
 

@@ -9,14 +9,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measuring import cpu_s, facts, save
+from benchmarks.measuring import facts, save
 from benchmarks.search.compare import differences
-from benchmarks.search.executors import EXECUTORS
+from benchmarks.search.executors import EXECUTORS, tree_cpu_s
 from benchmarks.search.reference import grid_search
-from skerry.learn.search import FAMILIES, SearchResult, Settings, load_json, search
+from skerry.learn.search import FAMILIES, Map, SearchResult, Settings, load_json, search
 from skerry.learn.search.wire import FOLDS, HOLDOUT
 
 SAMPLE = Path("data/fake_news_seed/example_data.json.gz")
@@ -32,15 +33,15 @@ def find_sample() -> Path | None:
 
 
 def measure(work: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
-    """Return what the work returns, with its wall time and the processor time of this process and ended children."""
-    wall, cpu = time.perf_counter(), cpu_s()
+    """Return what the work returns, with its wall time and the processor time of this process and all below it."""
+    wall, cpu = time.perf_counter(), tree_cpu_s()
     answer = work()
-    return answer, {"wall_s": time.perf_counter() - wall, "cpu_s": cpu_s() - cpu}
+    return answer, {"wall_s": time.perf_counter() - wall, "cpu_s": tree_cpu_s() - cpu}
 
 
-def run_search(sample: Path, family: str, executor: str, workers: int) -> SearchResult:
+def run_search(sample: Path, family: str, spread: Map) -> SearchResult:
     """Run one search from the file to the result, in a folder of its own, so that nothing was counted before."""
-    with tempfile.TemporaryDirectory() as root, EXECUTORS[executor](workers) as spread:
+    with tempfile.TemporaryDirectory() as root:
         _model, data = load_json(sample, root=Path(root))
         return search(data, family, folds=FOLDS, map=spread, settings=Settings(holdout=HOLDOUT))
 
@@ -58,10 +59,11 @@ def compare_family(sample: Path, family: str, options: argparse.Namespace) -> di
     runs: dict[str, list[dict[str, float]]] = {}
     different: dict[str, list[str]] = {}
     for _ in range(options.repeats if family in REPEATED else options.repeats_other):
-        (reference, test), cost = measure(lambda: grid_search(family, texts, labels))
+        (reference, test), cost = measure(partial(grid_search, family, texts, labels))
         runs.setdefault("grid_search_cv", []).append(cost)
         for workers in options.workers:
-            result, cost = measure(lambda n=workers: run_search(sample, family, options.executor, n))
+            with EXECUTORS[options.executor](workers) as spread:
+                result, cost = measure(partial(run_search, sample, family, spread))
             name = f"workers_{workers}"
             runs.setdefault(name, []).append(cost)
             different.setdefault(name, []).extend(differences(result, reference, test))
@@ -110,7 +112,7 @@ def main() -> None:
     parser.add_argument("--workers", nargs="+", type=int, default=[1, 2, 4])
     parser.add_argument("--repeats", type=int, default=3, help=f"runs of {' and '.join(REPEATED)}")
     parser.add_argument("--repeats-other", type=int, default=1, help="runs of the other families")
-    parser.add_argument("--executor", choices=list(EXECUTORS), default="pool")
+    parser.add_argument("--executor", choices=list(EXECUTORS), default="engine")
     parser.add_argument("--name", default="search", help="the results go to benchmarks/results/NAME.json")
     options = parser.parse_args()
     sample = find_sample()

@@ -18,6 +18,7 @@ from tools.places import GENERATED
 
 MODULES = {
     "skerry": "What an app needs. `import skerry` is enough.",
+    "skerry.learn.models": "Published models as plain files.",
     "skerry.learn.search": "Hyper-parameter search; needs the extra `learn`. See [the guide](../guide/search.md).",
 }
 # Members that come from these are not ours to describe.
@@ -30,13 +31,20 @@ def render() -> str:
     for name, text in MODULES.items():
         module = importlib.import_module(name)
         parts.append(f"## `{name}`\n\n{text}\n")
-        if any(_is_error(getattr(module, member)) for member in module.__all__):
+        members = sorted(_members(module), key=str.lower)
+        if any(_is_error(getattr(module, member)) for member in members):
             parts.append("Its errors are described in [errors](errors.md).\n")
-        for member in sorted(module.__all__, key=str.lower):
+        for member in members:
             value = getattr(module, member)
             if not _is_error(value) and not member.startswith("__"):
                 parts.extend(_entry(module, member, value))
     return re.sub(r"\n{3,}", "\n\n", "\n".join(parts))
+
+
+def _members(module: ModuleType) -> list[str]:
+    """Return what a package exports, or what a module defines."""
+    defined = [name for name, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
+    return list(getattr(module, "__all__", [name for name in defined if not name.startswith("_")]))
 
 
 def _entry(module: ModuleType, name: str, value: Any) -> Iterator[str]:

@@ -57,7 +57,7 @@ class Classifier:
         """Open the model. A worker that starts before anything is published says so to its callers."""
         self.error: DataError | None = None
         try:
-            model = ModelFolder(Path(os.environ.get("MODELS", "models"))).open("digits")
+            model = ModelFolder(Path(os.environ.get("MODELS", "models"))).open(os.environ.get("MODEL", "digits"))
         except DataError as error:
             self.error = error
             return

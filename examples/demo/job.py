@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -18,7 +19,7 @@ from publishing import ExportRefusedError, Held, publish
 from report import write_report
 from rich.console import Console
 from serving import Client, wait_until_ready, wait_until_zero
-from story import Story, describe_parameters, milliseconds
+from story import Story, describe_parameters
 from training import by_score, contenders, load_data, same_answers, search_all
 
 import skerry
@@ -57,6 +58,7 @@ class _Job:
         self._quick = quick
         self._output = output
         self._models = output / "models"
+        self._name = "digits" if data is None else _model_name(data)
 
     def run(self) -> None:
         began_s = time.monotonic()
@@ -84,7 +86,7 @@ class _Job:
                 "no worker yet"
             )
             self._search(outcome, app, running)
-            held = self._publish(outcome, app)
+            held = self._publish(outcome)
             self._serve(outcome, module, running, held)
 
     def _search(self, outcome: Outcome, app: skerry.App, running: skerry.RunningApp) -> None:
@@ -118,12 +120,12 @@ class _Job:
         # From here on, nothing trains; its workers give their memory back.
         self._deploy(app, running, 0)
 
-    def _publish(self, outcome: Outcome, app: skerry.App) -> Held:
+    def _publish(self, outcome: Outcome) -> Held:
         self._story.section("Publish the best model")
         for title in by_score(outcome.results):
             result = outcome.results[title]
             try:
-                outcome.model, held = publish(ModelFolder(self._models), app.name, outcome.data, title, result)
+                outcome.model, held = publish(ModelFolder(self._models), self._name, outcome.data, title, result)
             except ExportRefusedError as error:
                 outcome.refused.append((title, str(error)))
                 self._story.say(f"[yellow]{title}: {error}; not published, the next best is tried[/]")
@@ -148,7 +150,8 @@ class _Job:
             served = module.classify.remote(held.rows).labels
             client.call_burst(burst, clients=16)
             outcome.memory_bytes = platform.engine()["memory_bytes"]
-            client.start_fresh(fresh, Path(module.__file__), self._models, bar.advance)
+            variables = {"MODELS": str(self._models), "MODEL": self._name}
+            client.start_fresh(fresh, Path(module.__file__), variables, bar.advance)
         outcome.measured = client.finish()
         outcome.samples = [
             Sample(row=row, truth=truth, served=label)
@@ -162,20 +165,24 @@ class _Job:
             f"{burst} requests of 16 clients at the same moment, from zero: all answered in "
             f"{outcome.measured.burst_s:.2f} s"
         )
-        median_ms = sorted(outcome.measured.took_ms("warm"))[warm // 2]
-        self._story.say(
-            f"[dim]idle for a second, the function is back at zero workers (warm median {milliseconds(median_ms)})[/]"
-        )
+        self._story.say("[dim]after a moment without requests, the function is back at zero workers[/]")
 
     def _deploy(self, app: skerry.App, running: skerry.RunningApp, workers: int) -> None:
         """Deploy the app with a fixed number of training workers; 0 lets them go."""
         flags = [
             f"classify.env.MODELS={json.dumps(str(self._models))}",
+            f"classify.env.MODEL={self._name}",
             f"evaluate.scale.min={workers}",
             f"evaluate.scale.initial={workers}",
             f"evaluate.scale.max={max(1, workers)}",
         ]
         running.platform.deploy(str(app.target()), flags=flags)
+
+
+def _model_name(file: Path) -> str:
+    """Return a name that a model can have, made of a file's."""
+    stem = re.sub(r"[^a-z0-9]+", "-", file.name.partition(".")[0].lower()).strip("-")
+    return f"m-{stem}"[:60].rstrip("-") if not stem or not stem[0].isalpha() else stem[:60].rstrip("-")
 
 
 @contextmanager

@@ -79,7 +79,7 @@ class Classifier:
         """Open the model: its words are JSON, what follows is ONNX. Before anything is published, callers are told."""
         self.error: DataError | None = None
         try:
-            model = ModelFolder(Path(os.environ.get("MODELS", "models"))).open("news")
+            model = ModelFolder(Path(os.environ.get("MODELS", "models"))).open(os.environ.get("MODEL", "news"))
         except DataError as error:
             self.error = error
             return

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -146,7 +146,7 @@ class Client:
         if errors:
             raise errors[0]
 
-    def start_fresh(self, trials: int, app: Path, models: Path, done: Callable[[], None]) -> None:
+    def start_fresh(self, trials: int, app: Path, variables: Mapping[str, str], done: Callable[[], None]) -> None:
         """Measure the same work in new Python processes, for comparison."""
         first = self._rows[:1]
         rows = first if isinstance(first, list) else np.asarray(first).tolist()
@@ -158,12 +158,13 @@ class Client:
                 input=json.dumps(rows),
                 capture_output=True,
                 text=True,
-                check=True,
-                env={**os.environ, "MODELS": str(models)},
+                check=False,
+                env={**os.environ, **variables},
             )
             self.measured.fresh_ms.append((time.perf_counter() - before_s) * 1000)
             if said.stdout.strip() != self._expected[0]:
-                raise RuntimeError(f"a fresh process answered {said.stdout.strip()!r}, not {self._expected[0]!r}")
+                why = said.stderr.strip().splitlines()[-1:] or [said.stdout.strip()]
+                raise RuntimeError(f"a new Python process did not answer {self._expected[0]!r}: {why[0]}")
             done()
 
     def finish(self) -> Measurements:

@@ -66,12 +66,12 @@ class Story:
 
     def scores(self, outcome: Outcome) -> None:
         """Print the best candidate of each kind of model."""
-        table = Table(box=None, padding=(0, 2), header_style="dim")
-        table.add_column("model")
+        table = Table(box=None, padding=(0, 1, 0, 2), header_style="dim")
+        table.add_column("model", no_wrap=True)
         table.add_column("tried", justify="right")
         table.add_column("validation", justify="right")
         table.add_column("test", justify="right")
-        table.add_column("best parameters")
+        table.add_column("best parameters", overflow="fold")
         tried = {each.title: each.candidates for each in outcome.competing}
         for place, title in enumerate(by_score(outcome.results)):
             result = outcome.results[title]
@@ -88,7 +88,7 @@ class Story:
 
     def response_times(self, outcome: Outcome) -> None:
         """Print how long answers took."""
-        table = Table(box=None, padding=(0, 2), header_style="dim")
+        table = Table(box=None, padding=(0, 1, 0, 2), header_style="dim")
         table.add_column("response times")
         for name in ("requests", "median", "worst"):
             table.add_column(name, justify="right")

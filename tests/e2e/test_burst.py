@@ -2,6 +2,7 @@ import asyncio
 import resource
 
 import pytest
+
 from support.engine_process import Engine, burst, write_app
 
 REQUESTS = 1000
@@ -31,7 +32,9 @@ def engine(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("function", "expected"), [("square", lambda x: x * x), ("slow", lambda x: x + 7)], ids=["plain", "load-half-a-second"]
+    ("function", "expected"),
+    [("square", lambda x: x * x), ("slow", lambda x: x + 7)],
+    ids=["plain", "load-half-a-second"],
 )
 def test_a_burst_at_a_function_at_zero_is_answered_in_full(engine, tmp_path, function, expected):
     engine.start(write_app(tmp_path / "app.py", APP), verbose=False)

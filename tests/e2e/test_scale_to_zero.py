@@ -3,6 +3,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from support.engine_process import Engine, private_bytes, wait_until, write_app
 
 MOST = 3
@@ -99,7 +100,11 @@ def test_workers_follow_the_load_from_zero_to_the_most_and_back_without_keeping_
     assert not set(engine.workers("hold")) & set(engine.processes())
 
     after_bytes = base_bytes(engine)
-    for name, value in {"before_bytes": before_bytes, "after_bytes": after_bytes, "to_zero_s": round(took_s, 2)}.items():
+    for name, value in {
+        "before_bytes": before_bytes,
+        "after_bytes": after_bytes,
+        "to_zero_s": round(took_s, 2),
+    }.items():
         record_property(name, value)
     print(
         f"\nfront and zygote: {before_bytes / 2**20:.1f} MiB before, {after_bytes / 2**20:.1f} MiB after 200 requests "
@@ -108,11 +113,24 @@ def test_workers_follow_the_load_from_zero_to_the_most_and_back_without_keeping_
     assert after_bytes <= before_bytes + TOLERANCE_BYTES
 
 
-def test_a_function_comes_back_from_zero_again_and_again(engine):
+def descriptors(pid):
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def test_a_function_comes_back_from_zero_again_and_again_and_leaves_no_descriptor_open(engine):
+    held = []
     for number in range(3):
         wait_until(lambda: is_at_zero(engine), what="zero workers")
+        held.append((descriptors(engine.pid), descriptors(engine.zygotes()[0])))
+        in_parallel(engine, requests=8, clients=4)
         assert engine.call("hold", number).json() == number + 50 * 2**20
 
     wait_until(lambda: is_at_zero(engine), what="zero workers")
-    assert len(engine.workers("hold")) == len(engine.events("hold", "worker_stopped")) >= 3
+    started = engine.workers("hold")
+    wait_until(lambda: len(engine.events("hold", "worker_stopped")) == len(started))
+    assert len(started) > 3
     assert engine.events("hold", "worker_lost") == []
+    wait_until(
+        lambda: descriptors(engine.pid) <= held[1][0] and descriptors(engine.zygotes()[0]) <= held[1][1],
+        what=f"as few open descriptors as after the first time ({held})",
+    )

@@ -64,7 +64,9 @@ class Console:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        for column in columns:
+            table.add_column(column, overflow="fold")  # a cut address cannot be copied
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
         Terminal().print(table)

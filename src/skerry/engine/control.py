@@ -113,9 +113,9 @@ class Control:
         ]
         return Response.of_json({"app": deployment.app.name, "functions": functions, "changed": deployment.changed})
 
-    def _delete(self, request: Request) -> Response:
+    async def _delete(self, request: Request) -> Response:
         name = _segment(request)
-        self._deployer.remove(name)
+        await self._deployer.remove(name)
         return Response.of_json({"removed": name})
 
     def _functions(self, _: Request) -> Response:
@@ -181,7 +181,7 @@ def authorizer(home: Home, *, is_loopback: bool) -> Authorize:
             return
         given = header(headers, b"authorization") or ""
         if not hmac.compare_digest(given.encode("latin-1", "replace"), f"Bearer {home.token()}".encode()):
-            wanted = f"Authorization: Bearer TOKEN (see {home.token_file})"
+            wanted = "send Authorization: Bearer TOKEN, with what the file `token` in the engine's folder holds"
             raise UnauthorizedError(f"{path.decode('latin-1')} wants the engine's token: {wanted}")
 
     return authorize

@@ -88,6 +88,7 @@ class Deployer:
             ]
             deployment = self._records.apps.deploy(app, drafts, now_s=time.time())
             self._switch(deployment, environment)
+            self._supervisor.end_unused_zygotes()
             return deployment
 
     async def restore(self) -> None:
@@ -100,15 +101,17 @@ class Deployer:
             except SkerryError as error:
                 logger.error("app %r is not served: %s", app.name, error.message)
 
-    def remove(self, name: str) -> None:
+    async def remove(self, name: str) -> None:
         """Remove an app and its functions.
 
         Raises:
             FunctionNotFoundError: there is no such app.
         """
-        for revision in self._records.apps.remove(name):
-            self._supervisor.stop_serving(revision.function)
-            self._journal.add(revision.function, "removed", {"app": name})
+        async with self._one_at_a_time:
+            for revision in self._records.apps.remove(name):
+                self._supervisor.stop_serving(revision.function)
+                self._journal.add(revision.function, "removed", {"app": name})
+            self._supervisor.end_unused_zygotes()
 
     async def _inspect(self, source: Source, nursery: Nursery) -> dict[str, Any]:
         log_fd = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)

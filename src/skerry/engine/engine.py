@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from skerry.engine.control import Control, authorizer
 from skerry.engine.deployment import Deployer
@@ -80,13 +82,16 @@ async def run_engine(home: Home, listen: Listen, *, target: str | None, on_ready
         add_health_routes(front, is_ready=lambda: not stopping.is_set())
         try:
             # A client that comes back after a restart must never be told that its function is unknown.
-            await deployer.restore()
+            if not await _finish(deployer.restore(), unless=stopping):
+                return
             jobs.recover()
             port = await front.listen(listen.host, listen.port)
             control.address = f"http://{_in_url(listen.host)}:{port}"
             await front.listen_unix(home.socket)
             if target is not None:
-                await deployer.deploy(target, flags=[], settings=os.environ.get("SKERRY_SET", ""))
+                first = deployer.deploy(target, flags=[], settings=os.environ.get("SKERRY_SET", ""))
+                if not await _finish(first, unless=stopping):
+                    return
             info = EngineInfo(pid=os.getpid(), address=control.address, version=__version__)
             home.publish_engine(info)
             on_ready(control.address)
@@ -98,6 +103,21 @@ async def run_engine(home: Home, listen: Listen, *, target: str | None, on_ready
             await front.finish(limit_s=1.0)
             journal.flush()
             reaper.close()
+
+
+async def _finish(work: Coroutine[Any, Any, Any], *, unless: asyncio.Event) -> bool:
+    """Do what may take minutes, such as installing libraries; False when the event came before it was done."""
+    task = asyncio.ensure_future(work)
+    event = asyncio.ensure_future(unless.wait())
+    await asyncio.wait([task, event], return_when=asyncio.FIRST_COMPLETED)
+    event.cancel()
+    if task.done():
+        await task  # raises what it raised
+        return True
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    return False
 
 
 def _in_url(host: str) -> str:

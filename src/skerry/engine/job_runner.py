@@ -11,7 +11,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard
 
 import orjson
 
@@ -23,7 +23,9 @@ from skerry.errors import (
     JobNotReadyError,
     QueueFullError,
     SkerryError,
+    StartError,
     UnavailableError,
+    WorkerLostError,
     from_problem,
 )
 from skerry.runtime.dispatcher import Call
@@ -35,6 +37,8 @@ from skerry.runtime.pool import WorkerPool
 logger = logging.getLogger(__name__)
 MAX_WAIT_S = 60.0
 PURGE_PERIOD_S = 600.0
+MOST_ATTEMPTS = 4  # of a job whose workers die, where it may run again
+START_PATIENCE_S = 60.0  # how long jobs wait for a function whose workers cannot start
 
 
 class JobRunner:
@@ -51,6 +55,7 @@ class JobRunner:
         self._run = uuid.uuid4().hex[:12]
         self._calls: dict[str, tuple[WorkerPool, Call]] = {}
         self._waiters: dict[str, list[asyncio.Future[None]]] = {}
+        self._refused_s: dict[str, float] = {}  # job -> since when its function does not start
         self._stopping = False
 
     # What callers ask for
@@ -162,16 +167,21 @@ class JobRunner:
         try:
             pool.dispatcher.offer(call)
         except QueueFullError:
-            asyncio.get_running_loop().call_later(pool.dispatcher.drain_s(), self._resume_later, job, pool.spec.name)
+            self._offer_later(job, pool.dispatcher.drain_s())
         except SkerryError as error:
             self._answer_to(job)(error)
         pool.wake()
 
-    def _resume_later(self, job: str, function: str) -> None:
-        if job in self._calls and not self._stopping:
-            self._resume(job, function)
+    def _offer_later(self, job: str, delay_s: float) -> None:
+        asyncio.get_running_loop().call_later(delay_s, self._offer_again, job)
+
+    def _offer_again(self, job: str) -> None:
+        if job in self._calls and not self._stopping:  # else it was cancelled meanwhile
+            pool, _ = self._calls[job]
+            self._resume(job, pool.spec.name)
 
     def _started(self, job: str, attempt: int) -> None:
+        self._refused_s.pop(job, None)
         if attempt > 1:
             self._jobs.requeue(job)
         self._jobs.start(job, run=self._run, now_s=time.time())
@@ -180,12 +190,17 @@ class JobRunner:
         return lambda answer: self._answered(job, answer)
 
     def _answered(self, job: str, answer: Frame | SkerryError) -> None:
-        pool, _ = self._calls.pop(job, (None, None))
+        pool, call = self._calls.pop(job, (None, None))
+        if pool is not None and call is not None and self._is_patient(answer, job):
+            self._calls[job] = (pool, call)
+            self._offer_later(job, float(answer.details.get("retry_after_s", 1)))
+            return
         if isinstance(answer, Frame) and answer.kind == Kind.RESULT:
             response = result_response(answer)
             result = JobResult(content_type=response.content_type, body=response.body, headers=response.headers)
             self._jobs.succeed(job, result, now_s=time.time())
-        elif pool is not None and self._goes_on(pool, answer):
+        elif pool is not None and self._goes_on(pool, job, answer):
+            self._jobs.requeue(job)
             self._resume(job, pool.spec.name)
             return
         elif isinstance(answer, Frame) or not self._stopping:
@@ -193,15 +208,25 @@ class JobRunner:
             self._jobs.fail(job, error, now_s=time.time())
         self._ended(job)
 
-    def _goes_on(self, pool: WorkerPool, answer: Frame | SkerryError) -> bool:
+    def _goes_on(self, pool: WorkerPool, job: str, answer: Frame | SkerryError) -> bool:
         """Whether a job goes back into a queue: nobody waits for it, so it may stay there as long as it takes."""
         if isinstance(answer, DeadlineExceededError):
             return True
+        if isinstance(answer, WorkerLostError) and not self._stopping:
+            return pool.spec.idempotent and self._jobs.get(job).attempts < MOST_ATTEMPTS
         served = self._supervisor.served.get(pool.spec.name)
         # The time of an old revision to finish its calls is over, and another one serves.
         return isinstance(answer, UnavailableError) and served is not None and served.pool is not pool
 
+    def _is_patient(self, answer: Frame | SkerryError, job: str) -> TypeGuard[StartError]:
+        """Whether a job waits for its function to start after all: what keeps it from that may pass."""
+        if not isinstance(answer, StartError) or self._stopping:
+            return False
+        now = asyncio.get_running_loop().time()
+        return now - self._refused_s.setdefault(job, now) < START_PATIENCE_S
+
     def _ended(self, job: str) -> None:
+        self._refused_s.pop(job, None)
         for waiter in self._waiters.pop(job, []):
             if not waiter.done():
                 waiter.set_result(None)

@@ -33,10 +33,11 @@ STOP_LIMIT_S = 10.0
 class Served:
     """One function that is being served."""
 
-    __slots__ = ("autoscaler", "pool", "revision")
+    __slots__ = ("autoscaler", "nursery", "pool", "revision")
 
-    def __init__(self, revision: RevisionRecord, pool: WorkerPool, autoscaler: Autoscaler) -> None:
+    def __init__(self, revision: RevisionRecord, pool: WorkerPool, autoscaler: Autoscaler, nursery: Nursery) -> None:
         self.revision = revision
+        self.nursery = nursery
         self.pool = pool
         self.autoscaler = autoscaler
 
@@ -95,7 +96,7 @@ class Supervisor:
         policy = ReactivePolicy(spec.scale, concurrency=spec.concurrency, capacity=capacity, initial=begin)
         autoscaler = Autoscaler(pool, policy, notify=self._journal.notifier(spec.name))
         before = self.served.get(spec.name)
-        self.served[spec.name] = Served(revision, pool, autoscaler)
+        self.served[spec.name] = Served(revision, pool, autoscaler, nursery)
         self._front.add_function(pool)
         autoscaler.start(begin)
         if before is not None:
@@ -107,6 +108,13 @@ class Supervisor:
         if served is not None:
             self._front.remove_function(function)
             self._retire(served)
+
+    def end_unused_zygotes(self) -> None:
+        """End the zygotes of environments that no function uses; one that is wanted after all starts again."""
+        used = {served.nursery for served in self.served.values()}
+        for nursery in self._nurseries.values():
+            if nursery not in used:
+                nursery.stop()
 
     def find(self, function: str) -> Served:
         """Return what serves a function.

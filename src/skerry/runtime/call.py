@@ -24,6 +24,7 @@ class Call:
         "number",
         "on_answer",
         "on_start",
+        "returned",
         "slot",
         "started_s",
         "waiting",
@@ -45,6 +46,7 @@ class Call:
         self.number = 0
         self.arrival = 0  # its place in the order of arrival
         self.attempts = 0
+        self.returned = 0  # how often a worker died that held it and had not begun it
         self.enqueued_s = 0.0
         self.started_s = 0.0  # when a worker was given it
         self.waiting = False

@@ -46,7 +46,7 @@ def die_with(parent_pid: int) -> None:
     """
     until = time.monotonic() + PARENT_WAIT_S
     while os.getppid() != parent_pid:
-        if time.monotonic() > until:
+        if time.monotonic() > until or not _exists(parent_pid):
             os._exit(1)
         time.sleep(0.00005)
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -124,6 +124,14 @@ def share_bytes(pid: int) -> int:
     except OSError:
         return 0
     return 0
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _memory_of_self() -> tuple[int, int]:

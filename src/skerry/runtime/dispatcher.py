@@ -27,6 +27,7 @@ from skerry.runtime.frames import Frame, Kind, encode_frame
 from skerry.spec import FunctionSpec
 
 MAX_DEPTH = 64
+MAX_RETURNS = 10  # workers that die before they begin a call, one after the other, will not stop doing so
 UNRESPONSIVE_S = 5.0
 BATCH_BUDGET_S = 0.002  # as much work as a worker is given ahead of time
 
@@ -80,6 +81,8 @@ class Dispatcher:
         if self.refusal is not None:
             raise self.refusal
         if self.queued >= self.spec.queue and self.queued >= self.spec.queue + self._free_room():
+            if not self.slots:
+                self._on_demand()  # with queue=0, the caller's next try is to find a worker
             raise QueueFullError(
                 f"function {self.spec.name!r}: {self.queued} requests wait, and its queue holds {self.spec.queue}; "
                 "try again later, or raise queue or scale.max",
@@ -173,8 +176,9 @@ class Dispatcher:
             if call.done:
                 continue
             begun = not _comes_after(number, running)
-            if not begun:
+            if not begun and call.returned < MAX_RETURNS:
                 call.attempts -= 1
+                call.returned += 1
                 again.append(call)
             elif slot.reason is not None and number == running:
                 self._answer(call, slot.reason)

@@ -30,7 +30,6 @@ MAX_BACKOFF_S = 10.0
 FAILURES_TO_REFUSE = 3
 STOP_PATIENCE_S = 5.0
 EXIT_PATIENCE_S = 0.5
-SHORT_LIFE_S = 1.0  # a worker that dies sooner after its start counts as a failed start
 
 Notify = Callable[[str, dict[str, Any]], None]
 
@@ -45,7 +44,7 @@ class Worker:
         self.slot = Slot(self)
         self.state = "starting"
         self.killed = False
-        self.ready_at_s = 0.0
+        self.answered = False
         self.timer: asyncio.TimerHandle | None = None
         self._pool = pool
 
@@ -70,6 +69,7 @@ class Worker:
 
     def _on_frame(self, frame: Frame) -> None:
         if frame.kind in (Kind.RESULT, Kind.ERROR):
+            self.answered = True
             self._pool.dispatcher.answered(self.slot, frame)
             self._pool.wake()
         else:
@@ -225,15 +225,17 @@ class WorkerPool:
         if state == "starting" and not was_killed:
             self._start_failed(worker, StartError(f"function {self.spec.name!r}: the worker died while it started"))
         elif state == "draining":
-            self._lived(worker)
+            self._failures = 0
             self.notify("worker_stopped", {"pid": worker.pid})
         elif state == "ready":
             reason = worker.slot.reason
             self.last_error = reason or WorkerLostError(f"worker {worker.pid} of {self.spec.name!r} died")
             self.notify("worker_lost", {"pid": worker.pid, "reason": self.last_error.message})
-            if reason is None and self._loop.time() - worker.ready_at_s < SHORT_LIFE_S:
-                self._pause_starts()
-            self._lived(worker)
+            if reason is None and not worker.answered:
+                early = f"function {self.spec.name!r}: workers die before their first answer"
+                self._count_failure(StartError(f"{early}; see skerry logs {self.spec.name}"))
+            else:
+                self._failures = 0
             self.set_desired(self.desired)
         self.wake()
 
@@ -288,7 +290,6 @@ class WorkerPool:
         self.dispatcher.accept()
         self.last_error = None
         worker.state = "ready"
-        worker.ready_at_s = self._loop.time()
         self.notify("worker_ready", {"pid": worker.pid, "phases_ms": frame.meta["phases_ms"]})
         if frame.body:
             self.on_modules(orjson.loads(frame.body))
@@ -309,21 +310,17 @@ class WorkerPool:
             worker.killed = True
         self.last_error = error
         self.notify("worker_lost", {"pid": worker.pid if worker else None, "reason": error.message})
-        pause_s = self._pause_starts()
-        if self._failures >= FAILURES_TO_REFUSE and not self.counts()["ready"]:
-            error.details["retry_after_s"] = max(1, round(pause_s))
-            self.dispatcher.refuse(error)
+        self._count_failure(error)
 
-    def _lived(self, worker: Worker) -> None:
-        if self._loop.time() - worker.ready_at_s >= SHORT_LIFE_S:
-            self._failures = 0
-
-    def _pause_starts(self) -> float:
+    def _count_failure(self, error: SkerryError) -> None:
+        """Wait longer after each failure in a row; from the third on, callers are told rather than kept waiting."""
         self._failures += 1
         pause_s = min(MAX_BACKOFF_S, FIRST_BACKOFF_S * 2.0 ** (self._failures - 1))
         if self._retry is None:
             self._retry = self._loop.call_later(pause_s, self._try_again)
-        return pause_s
+        if self._failures >= FAILURES_TO_REFUSE and not self.counts()["ready"]:
+            error.details["retry_after_s"] = max(1, round(pause_s))
+            self.dispatcher.refuse(error)
 
     def _try_again(self) -> None:
         """Let calls in again, and start what they need: should that fail as well, they are refused at once."""

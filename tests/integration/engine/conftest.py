@@ -1,4 +1,5 @@
 import pytest
+
 from support.engine_process import Engine
 
 

@@ -2,6 +2,7 @@ import os
 import stat
 
 import pytest
+
 from support.engine_process import exchange, wait_until, write_app
 
 APP = """
@@ -37,7 +38,9 @@ CONTROL = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path"), [*CONTROL, ("GET", "//engine"), ("GET", "/function/../engine"), ("GET", "/x")])
+@pytest.mark.parametrize(
+    ("method", "path"), [*CONTROL, ("GET", "//engine"), ("GET", "/function/../engine"), ("GET", "/x")]
+)
 @pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer wrong"}, {"authorization": "\xe9"}])
 def test_the_control_plane_over_tcp_is_closed_without_the_token(engine, method, path, headers):
     answer = engine.tcp(method, path, headers=headers)
@@ -102,7 +105,13 @@ def test_a_malformed_deployment_is_refused(engine, body):
 
 
 @pytest.mark.parametrize(
-    "path", ["/functions/say/logs?tail=x", "/functions/say/logs?offset=-1", "/functions/say/logs?tail=%C2%B2", "/events?since=x"]
+    "path",
+    [
+        "/functions/say/logs?tail=x",
+        "/functions/say/logs?offset=-1",
+        "/functions/say/logs?tail=%C2%B2",
+        "/events?since=x",
+    ],
 )
 def test_a_malformed_parameter_is_refused(engine, path):
     answer = engine.control("GET", path)
@@ -118,7 +127,12 @@ def test_what_is_not_there_is_not_found(engine, path):
 def test_an_address_that_others_can_reach_wants_the_token_for_functions_and_jobs_too(make_engine, tmp_path):
     engine = make_engine(host="0.0.0.0").start(write_app(tmp_path / "app.py", APP))
 
-    without = [engine.call("say", "x"), engine.submit("say", "x"), engine.tcp("GET", "/jobs/x"), engine.tcp("GET", "/engine")]
+    without = [
+        engine.call("say", "x"),
+        engine.submit("say", "x"),
+        engine.tcp("GET", "/jobs/x"),
+        engine.tcp("GET", "/engine"),
+    ]
     answer = engine.call("say", "x", headers=bearer(engine))
 
     assert [(answer.status, answer.code) for answer in without] == [(401, "unauthorized")] * 4
@@ -127,7 +141,9 @@ def test_an_address_that_others_can_reach_wants_the_token_for_functions_and_jobs
     assert engine.control("POST", "/function/say", "x").json() == "x"
 
 
-@pytest.mark.parametrize("origin", ["http://example.org", "https://127.0.0.1.example.org", "null", "http://127.0.0.1:1"])
+@pytest.mark.parametrize(
+    "origin", ["http://example.org", "https://127.0.0.1.example.org", "null", "http://127.0.0.1:1"]
+)
 def test_pages_of_other_sites_are_refused(engine, origin):
     answer = engine.call("say", "x", headers={"origin": origin})
 
@@ -227,5 +243,9 @@ def test_workers_are_told_who_they_are_and_where_the_engine_is(engine, tmp_path)
     variables = engine.call("variables").json()
 
     assert variables["SKERRY_ENGINE"] == str(engine.home / "engine.sock")
-    assert (variables["K_SERVICE"], variables["K_REVISION"], variables["MINE"]) == ("variables", "variables-00001", "yes")
+    assert (variables["K_SERVICE"], variables["K_REVISION"], variables["MINE"]) == (
+        "variables",
+        "variables-00001",
+        "yes",
+    )
     assert os.path.exists(variables["SKERRY_ENGINE"])

@@ -3,6 +3,7 @@ import socket
 import threading
 
 import pytest
+
 from support.engine_process import wait_until, write_app
 
 VERSION = """
@@ -26,7 +27,11 @@ def test_revisions_are_numbered_and_an_unchanged_deployment_makes_none(engine, t
     write_version(path, "b")
     second = engine.deploy(path)
 
-    function = {"name": "version", "revision": "version-00001", "address": f"http://127.0.0.1:{engine.port}/function/version"}
+    function = {
+        "name": "version",
+        "revision": "version-00001",
+        "address": f"http://127.0.0.1:{engine.port}/function/version",
+    }
     assert first == {"app": "versions", "functions": [function], "changed": True}
     assert again == {**first, "changed": False}
     assert second["functions"][0]["revision"] == "version-00002"
@@ -105,7 +110,9 @@ def test_a_request_whose_body_arrives_during_a_deployment_is_served(engine, tmp_
     path = write_version(tmp_path / "app.py", "a")
     engine.deploy(path)
     with socket.create_connection(("127.0.0.1", engine.port), timeout=30) as connection:
-        connection.sendall(b"POST /function/version HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\nconnection: close\r\n\r\nnu")
+        connection.sendall(
+            b"POST /function/version HTTP/1.1\r\nhost: x\r\ncontent-length: 4\r\nconnection: close\r\n\r\nnu"
+        )
         assert engine.call("version").json() == "a"  # by now the head has been read
 
         write_version(path, "b")
@@ -143,7 +150,11 @@ def test_whatever_keeps_an_app_from_being_imported_is_the_users_error(shared_eng
 
 @pytest.mark.parametrize(
     ("target", "code"),
-    [("/no/such/app.py", "app_import_failed"), ("no_such_module_here:app", "app_import_failed"), (":app", "bad_config")],
+    [
+        ("/no/such/app.py", "app_import_failed"),
+        ("no_such_module_here:app", "app_import_failed"),
+        (":app", "bad_config"),
+    ],
 )
 def test_a_target_that_names_nothing_is_refused(shared_engine, target, code):
     answer = shared_engine.try_deploy(target)
@@ -321,7 +332,9 @@ def test_a_deleted_app_is_gone_finishes_its_requests_and_frees_its_names(engine,
     ],
 )
 def test_requirements_that_cannot_be_read_ahead_are_refused(shared_engine, tmp_path, requirements, told):
-    path = write_app(tmp_path / "app.py", f"NAMES = ['packaging']\napp = skerry.App('reads', requirements={requirements})\n")
+    path = write_app(
+        tmp_path / "app.py", f"NAMES = ['packaging']\napp = skerry.App('reads', requirements={requirements})\n"
+    )
 
     answer = shared_engine.try_deploy(path)
 
@@ -387,3 +400,70 @@ def test_apps_with_conflicting_requirements_are_served_side_by_side(engine, tmp_
     assert len(engine.zygotes()) == 2 + 0  # one for each environment; none for the engine's own, which has no app
     assert engine.control("DELETE", "/apps/old").status == 200
     assert engine.call("new").json() == "24.2"
+
+
+def test_the_zygote_of_an_environment_that_nobody_uses_any_more_ends(engine, tmp_path):
+    plain = write_app(tmp_path / "plain.py", PACKAGING.format(name="plain", version="0").replace('["packaging==0"]', "()"))
+    engine.deploy(plain)
+    wait_until(lambda: len(engine.zygotes()) == 1)
+
+    engine.control("DELETE", "/apps/plain")
+    wait_until(lambda: not engine.zygotes(), what="the end of the zygote")
+    engine.deploy(plain)
+
+    assert engine.call("plain").status == 200
+    assert len(engine.zygotes()) == 1
+
+
+def test_apps_that_are_deployed_at_the_same_time_are_all_served(engine, tmp_path):
+    names = [f"app{number}" for number in range(4)]
+    source = """
+        app = skerry.App({name!r})
+
+        @app.function(name={name!r})
+        def report() -> str:
+            return {name!r}
+    """
+    paths = [write_app(tmp_path / f"{name}.py", source.format(name=name)) for name in names]
+    threads = [threading.Thread(target=engine.deploy, args=(path,)) for path in paths]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert [engine.call(name).json() for name in names] == names
+
+
+@pytest.mark.parametrize("place", ["import", "load"])
+def test_a_client_that_leaves_during_a_deployment_ends_it(engine, tmp_path, place):
+    endless = f"""
+        app = skerry.App("endless")
+
+        def wait():
+            with open({str(tmp_path / "writing")!r}, "w") as file:
+                file.write(str(os.getpid()))
+            os.rename({str(tmp_path / "writing")!r}, {str(tmp_path / "begun")!r})
+            time.sleep(600)
+
+        {"wait()" if place == "import" else ""}
+
+        @app.function
+        class Endless:
+            def load(self):
+                wait()
+
+            def __call__(self) -> str:
+                return ""
+    """
+    path = write_app(tmp_path / "endless.py", endless)
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(engine.home / "engine.sock"))
+        body = json.dumps({"target": str(path)}).encode()
+        client.sendall(b"POST /apps HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
+        wait_until((tmp_path / "begun").exists)
+
+    engine.deploy(write_version(tmp_path / "app.py", "a"))  # waits for its turn: one deployment runs at a time
+
+    assert engine.call("version").json() == "a"
+    tried = int((tmp_path / "begun").read_text())
+    wait_until(lambda: tried not in engine.processes(), what="the end of the worker that was tried out")

@@ -3,6 +3,7 @@ import time
 
 import msgpack
 import pytest
+
 from support.engine_process import wait_until, write_app
 
 APP = """
@@ -84,7 +85,12 @@ def test_an_accepted_job_has_an_address_a_record_and_a_result(engine):
     result = engine.job_result(job)
     assert (result.status, result.headers["content-type"], result.json()) == (200, "application/json", 42)
     record = engine.job(job)
-    assert (record["function"], record["status"], record["attempts"], record["error"]) == ("double", "succeeded", 1, None)
+    assert (record["function"], record["status"], record["attempts"], record["error"]) == (
+        "double",
+        "succeeded",
+        1,
+        None,
+    )
     assert record["submitted_at"] <= record["started_at"] <= record["ended_at"] <= time.time()
     assert engine.job_result(job).json() == 42  # a result can be read again
 
@@ -140,7 +146,13 @@ def test_a_job_keeps_the_media_type_of_its_request_and_its_result(engine):
 
 
 def test_a_job_takes_and_gives_cloud_events(engine):
-    headers = {"ce-id": "e1", "ce-source": "/test", "ce-type": "asked", "ce-specversion": "1.0", "prefer": "respond-async"}
+    headers = {
+        "ce-id": "e1",
+        "ce-source": "/test",
+        "ce-type": "asked",
+        "ce-specversion": "1.0",
+        "prefer": "respond-async",
+    }
     accepted = engine.tcp("POST", "/function/announce", {"x": 1}, headers)
 
     result = engine.job_result(accepted.json()["id"])

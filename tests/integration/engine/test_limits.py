@@ -2,6 +2,7 @@ import threading
 import time
 
 import pytest
+
 from support.engine_process import wait_until, write_app
 
 APP = """

@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+
 from support.engine_process import wait_until, write_app
 
 APP = """
@@ -239,3 +240,63 @@ def _ignoring(call):
         return call()
     except OSError:
         return None
+
+
+def test_an_engine_that_is_stopped_during_a_deployment_ends(engine, tmp_path):
+    begun = tmp_path / "begun"
+    slow = write_app(
+        tmp_path / "slow.py",
+        f"""
+        app = skerry.App("slow")
+
+        @app.function
+        class Slow:
+            def load(self):
+                open({str(begun)!r}, "w").close()
+                time.sleep(600)
+
+            def __call__(self) -> str:
+                return ""
+        """,
+    )
+    thread, _ = in_thread(lambda: _ignoring(lambda: engine.try_deploy(slow)))
+    wait_until(begun.exists)
+
+    assert engine.stop() == 0
+    thread.join()
+
+    wait_until(lambda: not engine.processes(), within_s=8)
+    engine.start()
+    assert engine.call("double", 1).json() == 2
+    assert engine.call("slow").status == 404
+
+
+def test_an_engine_that_is_stopped_while_it_starts_ends(make_engine, tmp_path):
+    engine = make_engine()
+    begun = tmp_path / "begun"
+    path = write_app(tmp_path / "app.py", f"open({str(begun)!r}, 'w').close()\ntime.sleep(600)\n")
+    process = subprocess.Popen(
+        engine.command("--port", "0", "--serve", str(path)), stderr=subprocess.DEVNULL, env=engine.variables()
+    )
+    try:
+        wait_until(begun.exists)
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+    finally:
+        process.kill()
+        process.wait()
+    wait_until(lambda: not engine.processes(), within_s=8)
+
+
+def test_more_jobs_than_the_queue_holds_are_taken_up_again(engine, tmp_path):
+    path = tmp_path / "runs"
+    running = engine.submit("again", str(path)).json()["id"]
+    wait_until(path.exists)
+    queued = [engine.submit("again", str(path)).json()["id"] for _ in range(5)]
+    engine.deploy(tmp_path / "app.py", flags=["again.queue=1"])
+
+    engine.kill()
+    (tmp_path / "runs.go").touch()
+    engine.start()
+
+    assert [engine.job_result(job).json() for job in (running, *queued)] == ["once more"] * 6

@@ -1,14 +1,13 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from skerry.runtime.frames import MAX_META_BYTES, Codec, FrameReader, Kind, encode_frame
 
 PLAIN = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text() | st.floats(allow_nan=False)
 META = st.dictionaries(st.text(max_size=8), PLAIN | st.dictionaries(st.text(max_size=8), st.text()), max_size=4)
 FRAMES = st.lists(
-    st.tuples(
-        st.sampled_from(Kind), st.integers(0, 2**32 - 1), st.sampled_from(Codec), META, st.binary(max_size=300)
-    ),
+    st.tuples(st.sampled_from(Kind), st.integers(0, 2**32 - 1), st.sampled_from(Codec), META, st.binary(max_size=300)),
     max_size=8,
 )
 

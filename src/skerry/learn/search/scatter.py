@@ -115,7 +115,7 @@ def search(
         >>> from skerry.learn.search import Folds, load_digits, search
         >>> result = search(load_digits(), "mnb", {"alpha": [0.1, 1.0]}, folds=Folds(splits=3))
         >>> result.best_parameters
-        {'alpha': 0.1}
+        {'alpha': 1.0}
     """
     started = time.perf_counter()
     folds, settings = folds or Folds(), settings or Settings()

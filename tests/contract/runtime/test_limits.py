@@ -1,0 +1,117 @@
+"""What functions may use, and what becomes of those that use more, on every platform."""
+
+import os
+import select
+import signal
+
+import pytest
+
+from support.engine_process import wait_until
+
+
+def test_the_environment_says_who_the_worker_is(platform):
+    found = platform.call("environment", ["K_SERVICE", "K_CONFIGURATION", "K_REVISION", "MY_OPTION"]).json()
+    assert found["K_SERVICE"] == found["K_CONFIGURATION"] == "environment"
+    assert found["K_REVISION"].startswith("environment-")
+    assert found["MY_OPTION"] == "mine"
+
+
+def test_health_is_told(platform):
+    assert platform.send("GET", "/health/liveness").status == 200
+    wait_until(lambda: platform.send("GET", "/health/readiness").status == 200)
+
+
+def test_thread_pools_are_as_large_as_the_cpu_option_says(platform):
+    found = platform.call("threads", b"").json()
+    assert {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "SKERRY_THREADS"} <= set(found)
+    assert set(found.values()) == {"2"}
+
+
+def test_file_descriptors_are_limited(platform):
+    assert platform.call("open_many", 20).json() == 20
+    answer = platform.call("open_many", 100)
+    assert (answer.status, answer.code) == (500, "handler_failed")
+    assert "Too many open files" in platform.log("open_many")
+    assert platform.call("open_many", 20).json() == 20
+
+
+@pytest.mark.parametrize("kind", ["list", "array"])
+def test_memory_is_limited_and_others_do_not_notice(platform, kind):
+    assert platform.call("greedy", {"mib": 20, "kind": kind}).json() == 20
+    answer = platform.call("greedy", {"mib": 1000, "kind": kind})
+    assert (answer.status, answer.code) == (500, "memory_exceeded"), answer
+    assert "200" in answer.json()["detail"]
+    assert platform.call("echo", 1).json() == 1
+    assert platform.call("greedy", {"mib": 20, "kind": kind}).json() == 20
+
+
+@pytest.mark.parametrize("function", ["late", "late_async"])
+def test_a_handler_over_its_timeout_is_504_and_the_next_request_is_fine(platform, function):
+    assert platform.call(function, 0.0).status == 200
+    answer = platform.call(function, 60.0)
+    assert (answer.status, answer.code) == (504, "handler_timeout"), answer
+    assert platform.call(function, 0.0).status == 200
+
+
+def test_the_worker_of_a_late_plain_handler_is_replaced(platform):
+    before = platform.call("late", 0.0).json()
+    assert platform.call("late", 60.0).status == 504
+    assert platform.call("late", 0.0).json() != before
+
+
+def test_a_handler_that_ends_its_process_is_502_and_the_next_request_is_served(platform):
+    for _ in range(2):
+        answer = platform.call("end")
+        assert (answer.status, answer.code) == (502, "worker_lost")
+        assert answer.json()["retryable"] is True
+    assert platform.call("echo", 1).status == 200
+
+
+def test_an_idempotent_request_is_run_again_once_when_its_worker_dies(platform):
+    answer = platform.call("end_once", "ended-once")
+    assert (answer.status, answer.json()) == (200, 2)
+    answer = platform.call("end_always", "ended-always")
+    assert (answer.status, answer.code) == (502, "worker_lost")
+    assert platform.notes("ended-always") == 2
+
+
+def test_random_numbers_differ_from_worker_to_worker(platform):
+    first = platform.call("draw", b"").json()
+    os.kill(first["pid"], signal.SIGKILL)
+    second = platform.call("draw", b"").json()
+    while second["pid"] == first["pid"]:
+        second = platform.call("draw", b"").json()
+    assert first["numpy"] != second["numpy"]
+    assert first["plain"] != second["plain"]
+
+
+def test_a_full_queue_is_429_and_says_when_to_come_again(platform):
+    running = platform.start_call("narrow", "gate")
+    wait_until(lambda: platform.notes("gate-runs"))
+    clients = [platform.start_call("narrow", "gate") for _ in range(2)]
+    # One of the two waits; whichever came second is turned away.
+    [refused], _, _ = select.select([client.socket for client in clients], [], [], 20)
+    answer = next(client for client in clients if client.socket is refused).read_answer()
+    assert (answer.status, answer.code) == (429, "queue_full")
+    assert int(answer.headers["retry-after"]) >= 1
+    platform.release("gate")
+    waited = next(client for client in clients if client.socket is not refused)
+    assert running.read_answer().json() == waited.read_answer().json() == "gate"
+    for client in (running, *clients):
+        client.socket.close()
+
+
+def test_what_a_caller_who_left_had_asked_for_is_not_run(platform):
+    running = platform.start_call("slow", "left-gate")
+    wait_until(lambda: platform.notes("left-gate-runs"))
+    leaving = platform.start_call("slow", "left-gate")
+    leaving.socket.close()
+    platform.release("left-gate")
+    assert running.read_answer().status == 200
+    running.socket.close()
+    assert platform.call("slow", "left-gate").status == 200
+    assert platform.notes("left-gate-runs") == 2
+
+
+def test_programs_that_a_handler_starts_can_be_ended(platform):
+    assert platform.call("spawn", b"").json() == -15

@@ -1,0 +1,181 @@
+import gzip
+import html.parser
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+RUN = Path(__file__).resolve().parents[2] / "examples" / "demo" / "run.py"
+REPORT_PARTS = (
+    "The search",
+    "One worker and more",
+    "The published model",
+    "Response times",
+    "Scaling",
+    "Sample predictions",
+)
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+
+MARK = "SKERRY_DEMO_TEST"  # every process that the demo starts inherits it, and is found by it
+
+
+def environment(output):
+    return {**os.environ, MARK: str(output)}
+
+
+def run_demo(*arguments, output, timeout_s=200):
+    command = [sys.executable, str(RUN), "--output", str(output), *map(str, arguments)]
+    return subprocess.run(
+        command, env=environment(output), capture_output=True, text=True, timeout=timeout_s, check=False
+    )
+
+
+def start_demo(output):
+    command = [sys.executable, "-u", str(RUN), "--quick", "--output", str(output)]
+    return subprocess.Popen(command, env=environment(output), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def processes_of(output):
+    mark = f"{MARK}={output}\0".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and mark in (entry / "environ").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def wait_for(condition, *, limit_s, what):
+    ends_at = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < ends_at, f"{what} within {limit_s} s"
+        time.sleep(0.02)
+
+
+class Links(html.parser.HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.places = []
+        self.ids = []
+
+    def handle_starttag(self, tag, attributes):
+        assert tag not in {"script", "link", "iframe"}
+        for name, value in attributes:
+            if name in {"src", "href", "xlink:href"}:
+                self.places.append(value)
+            if name == "id":
+                self.ids.append(value)
+
+
+def test_the_demo_trains_publishes_serves_and_reports_and_may_be_run_again(tmp_path):
+    output = tmp_path / "out"
+    first = run_demo("--quick", output=output)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert first.stderr == ""
+    assert "the same answer" in first.stdout
+    assert "\x1b" not in first.stdout
+
+    page = (output / "report.html").read_text()
+    for part in REPORT_PARTS:
+        assert f"</small>{part}</h2>" in page
+    links = Links()
+    links.feed(page)
+    assert all(place.startswith(("data:image/png;base64,", "#")) for place in links.places)
+    assert len(links.ids) == len(set(links.ids))
+    assert not re.search(r"url\((?!#)", page)
+
+    version = output / "models" / "digits" / "0001"
+    manifest = json.loads((version / "manifest.json").read_text())
+    assert manifest["about"]["test_score"] > 0.95
+    before = {path.name: path.read_bytes() for path in version.iterdir()}
+    assert sorted(before) == ["manifest.json", "model.onnx"]
+
+    # What a killed run leaves behind is no obstacle, and no version is ever overwritten.
+    (output / "engine-999999999").mkdir()
+    again = run_demo("--quick", "--workers", "1", output=output)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert {path.name: path.read_bytes() for path in version.iterdir()} == before
+    assert (output / "models" / "digits" / "0002" / "model.onnx").exists()
+    assert not list(output.glob("engine-*"))
+    assert processes_of(output) == []
+
+
+def test_own_texts_are_searched_published_without_pickle_and_served(tmp_path):
+    animals, cars = "cat purrs meows whiskers fur paws", "engine wheels brakes road petrol gear"
+    texts = {str(i): " ".join((animals if i % 2 else cars).split()[i % 3 :]) + f" number{i}" for i in range(60)}
+    labels = {str(i): "ANIMAL" if i % 2 else "CAR" for i in range(60)}
+    data = tmp_path / "texts.json.gz"
+    data.write_bytes(gzip.compress(json.dumps({"model": "mnb", "x_dict": texts, "y_dict": labels}).encode()))
+    done = run_demo("--quick", "--data", data, output=tmp_path / "out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    files = {path.name for path in (tmp_path / "out/models/texts/0001").iterdir()}
+    assert files == {"manifest.json", "model.onnx", "words.json"}
+    assert "100.0% of 12 held-out rows right" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read"),
+        ("a,b\n1,2\n", "no column 'label'"),
+        ("a,label\n1,x\nz,y\n", "'z' is no number"),
+        ("a,label\n" + "\n".join(f"{i},x" for i in range(40)), "a classifier needs two classes"),
+        ("a,label\n" + "\n".join(f"{i},{'x' if i < 18 else 'y'}" for i in range(20)), "fewer than the 3 folds"),
+    ],
+    ids=["no file", "no label", "no number", "one class", "a small class"],
+)
+def test_data_that_cannot_be_used_are_refused_with_a_clear_message(tmp_path, content, message):
+    data = tmp_path / "own.csv"
+    if content is not None:
+        data.write_text(content)
+    done = run_demo("--data", data, output=tmp_path / "out")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert processes_of(tmp_path / "out") == []
+
+
+def test_a_wrong_number_of_workers_is_refused(tmp_path):
+    done = run_demo("--workers", "0", output=tmp_path)
+    assert done.returncode == 2
+    assert "write numbers from 1 to 64" in done.stderr
+
+
+@pytest.mark.parametrize("moment", ["Skerry demo", "no worker yet", "1 worker:", "4. Serve"])
+def test_ctrl_c_ends_the_demo_and_leaves_no_process(tmp_path, moment):
+    output = tmp_path / "out"
+    with start_demo(output) as process:
+        read_until(process, moment)
+        if moment in {"1 worker:", "4. Serve"}:
+            assert len(processes_of(output)) >= 3  # the demo, the engine and its zygote
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert said == "\ninterrupted; nothing is left running\n"
+    wait_for(lambda: not processes_of(output), limit_s=20, what="all processes end")
+    assert not list(output.glob("engine-*"))
+
+
+def test_a_killed_demo_leaves_no_process(tmp_path):
+    output = tmp_path / "out"
+    with start_demo(output) as process:
+        read_until(process, "1 worker:")
+        process.kill()
+    wait_for(lambda: not processes_of(output), limit_s=30, what="all processes end")
+
+
+def read_until(process, text):
+    for line in process.stdout:
+        if text in line:
+            return
+    raise AssertionError(f"the demo ended before it said {text!r}: {process.stderr.read()}")

@@ -1,0 +1,35 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+SAID = {
+    "async_fan_out.py": "station-6 with 14.5 degrees\nall at once\n",
+    "class_handler.py": "['eins', 'zwei', 'drei']\nnot known\n",
+    "echo.py": "here: A PLAIN CALL STAYS A PLAIN CALL\nremote: HELLO\nmap: ['A', 'B', 'C']\njob: LATER\n",
+    "events.py": "org.example.alarm oven-1 {'celsius': 75}\norg.example.fine {'celsius': 20}\n",
+    "map_reduce.py": "34 words so far\n[('the', 7), ('is', 3), ('and', 2)]\n",
+    "search_news.py": "best parameters: {'alpha': 0.1, 'fit_prior': True}\n",
+}
+
+
+def test_every_example_is_run_here():
+    assert sorted(path.name for path in EXAMPLES.glob("*.py")) == sorted(SAID)
+
+
+@pytest.mark.parametrize("name", sorted(SAID))
+def test_the_example_runs_and_says_what_it_should(name, tmp_path):
+    command = [sys.executable, str(EXAMPLES / name)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert SAID[name] in done.stdout
+
+
+@pytest.mark.parametrize("name", sorted(SAID))
+def test_the_example_fits_on_a_page_and_says_how_to_run_it(name):
+    text = (EXAMPLES / name).read_text()
+    assert len(text.splitlines()) <= 120
+    assert f"Run: python examples/{name}" in text
