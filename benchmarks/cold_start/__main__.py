@@ -31,6 +31,7 @@ BAR_RATIO = 10.0
 
 
 def main() -> int:
+    """Run the benchmark; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=100, help="cold starts to measure")
     arguments = parser.parse_args()

@@ -18,7 +18,7 @@ class Classify:
 
     def load(self) -> None:
         """Read the model."""
-        import onnxruntime  # noqa: PLC0415  # part of what a cold start costs, unless the zygote has it
+        import onnxruntime  # part of what a cold start costs, unless the zygote has it
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1

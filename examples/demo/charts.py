@@ -76,10 +76,10 @@ def draw_arms(outcome: Outcome) -> str:
     figure, axes = _figure(9.2, 0.5 * len(arms) + 0.9)
     for row, arm in enumerate(arms):
         axes.barh(row, arm.wall_s, height=0.55, color=BLUE if row == 0 else GREEN)
-        note = f"  {arm.wall_s:.2f} s"
+        note = f"{arm.wall_s:.2f} s"
         if row:
             note += f", {arms[0].wall_s / arm.wall_s:.2f} times as fast"
-        axes.text(arm.wall_s, row, note, va="center")
+        axes.annotate(note, (arm.wall_s, row), (6, 0), textcoords="offset points", va="center")
     axes.set_yticks(range(len(arms)), [f"{arm.workers} worker{'s' if arm.workers > 1 else ''}" for arm in arms])
     axes.invert_yaxis()
     axes.set_xlim(0, max(arm.wall_s for arm in arms) * 1.35)

@@ -23,7 +23,7 @@ from story import Story, describe_parameters
 from training import by_score, contenders, load_data, same_answers, search_all
 
 import skerry
-from skerry.errors import PlatformError, SkerryError, exit_code
+from skerry.errors import SkerryError, UserError, exit_code
 from skerry.learn.models import ModelFolder
 
 HERE = Path(__file__).resolve().parent
@@ -64,7 +64,7 @@ class _Job:
         began_s = time.monotonic()
         self._story.console.print("[bold]Skerry demo[/]: train a model with functions, publish it, serve it")
         data = load_data(self._file, self._output / "data")
-        source = "scikit-learn's handwritten digits" if self._file is None else str(self._file)
+        source = "scikit-learn's handwritten digits" if self._file is None else self._file.name
         outcome = Outcome(source=source, data=data, competing=contenders(data, quick=self._quick))
         with _engine_home(self._output) as home:
             self._run_on_engine(outcome, home)
@@ -202,9 +202,12 @@ def _engine_home(output: Path) -> Iterator[Path | None]:
         return
     try:
         yield home
-    except PlatformError:
-        # The engine itself failed: what it wrote is the only trace of why.
-        print(f"the engine's log is in {home}", file=sys.stderr)
+    except (SkerryError, RuntimeError) as error:
+        if not isinstance(error, UserError):
+            # What the engine and the workers wrote is the only trace of what went wrong; the next run removes it.
+            print(f"the logs are in {home}", file=sys.stderr)
+            raise
+        shutil.rmtree(home, ignore_errors=True)
         raise
     except BaseException:
         shutil.rmtree(home, ignore_errors=True)

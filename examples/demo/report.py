@@ -14,7 +14,8 @@ from story import describe_parameters, milliseconds
 from training import by_score
 
 TEMPLATE = Path(__file__).with_name("report.template.html")
-SHOWN_SAMPLES = 22
+SHOWN_SAMPLES = 20
+SHOWN_ROWS = 12
 SHOWN_LETTERS = 160
 
 
@@ -44,7 +45,7 @@ def _summary(outcome: Outcome, took_s: float) -> str:
     return (
         "One engine on one machine ran two functions: one trained and scored candidate models, the other served the "
         "best "
-        f"of them. {_text(outcome.source)}, {outcome.data.rows} rows. Run on {when}, {took_s:.0f} s in all."
+        f"of them. Data: {_text(outcome.source)}, {outcome.data.rows} rows. Run on {when}, {took_s:.0f} s in all."
     )
 
 
@@ -176,7 +177,7 @@ def _scaling_part(outcome: Outcome) -> str:
         f"<h3>What a start is made of</h3>{charts.draw_phases(outcome)}"
         "<p class=read>fork: a copy of a process that has the libraries in memory already; confine: limits; import: "
         "the "
-        "app's own file; load: the handler's <code>load()</code>, here the ONNX session.</p>"
+        "app's own file; load: the handler's <code>load()</code>, here the model's files.</p>"
         f"<p>Private memory right after the burst: {memory_note}.</p>"
     )
 
@@ -184,14 +185,15 @@ def _scaling_part(outcome: Outcome) -> str:
 def _samples_part(outcome: Outcome) -> str:
     wrong = [sample for sample in outcome.samples if sample.truth != sample.served]
     right = [sample for sample in outcome.samples if sample.truth == sample.served]
-    shown = [*wrong[: SHOWN_SAMPLES // 2]]
-    shown += right[: SHOWN_SAMPLES - len(shown)]
-    told = "all of them right" if not wrong else f"{len(wrong)} of them wrong"
+    images = outcome.data.features is not None and charts.image_side(outcome.data.features.shape[1]) > 0
+    count = SHOWN_SAMPLES if images else SHOWN_ROWS
+    shown = wrong[: count // 2]
+    shown += right[: count - len(shown)]
     intro = (
         f"<p>The served model's answers for {len(outcome.samples)} held-out rows, {told}"
-        f"{' (the wrong ones first, in red)' if wrong else ''}.</p>"
+        f"{' (wrong ones first, in red)' if wrong else ''}.</p>"
     )
-    if outcome.data.features is not None and charts.image_side(outcome.data.features.shape[1]):
+    if images:
         return f"{intro}<div class=samples>{''.join(map(_image, shown))}</div>"
     rows = "".join(
         f"<tr{' class=wrong' if each.truth != each.served else ''}><td>{_text(_shorten(each.row))}</td>"

@@ -151,6 +151,32 @@ def test_a_wrong_number_of_workers_is_refused(tmp_path):
     assert "write numbers from 1 to 64" in done.stderr
 
 
+def test_a_model_that_cannot_be_exported_faithfully_is_not_published(tmp_path, monkeypatch):
+    from sklearn.neighbors import NearestCentroid
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import MinMaxScaler
+
+    from skerry.learn.models import ModelFolder
+    from skerry.learn.search import Settings, load_digits, search
+
+    monkeypatch.syspath_prepend(RUN.parent)
+    import publishing
+
+    data = load_digits(root=tmp_path)
+    pipeline = Pipeline([("scale", MinMaxScaler()), ("model", NearestCentroid())])
+    settings = Settings(holdout=publishing.HOLDOUT)
+    result = search(data, pipeline, {"model__shrink_threshold": [None]}, folds=publishing.FOLDS, settings=settings)
+    models = ModelFolder(tmp_path / "models")
+    with pytest.raises(publishing.ExportRefusedError, match="cannot be written as ONNX"):
+        publishing.publish(models, "digits", data, "centroids", result)
+
+    monkeypatch.setattr(publishing, "_differences", lambda *_: 1)
+    result = search(data, "mnb", {"alpha": [1.0]}, folds=publishing.FOLDS, settings=settings)
+    with pytest.raises(publishing.ExportRefusedError, match="1 of 360 held-out rows another label"):
+        publishing.publish(models, "digits", data, "naive Bayes", result)
+    assert models.versions("digits") == []
+
+
 @pytest.mark.parametrize("moment", ["Skerry demo", "no worker yet", "1 worker:", "4. Serve"])
 def test_ctrl_c_ends_the_demo_and_leaves_no_process(tmp_path, moment):
     output = tmp_path / "out"

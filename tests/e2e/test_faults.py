@@ -222,3 +222,28 @@ def test_an_engine_that_is_killed_again_and_again_loses_no_job(engine):
 
     assert {x: engine.job_result(job).json() for x, job in accepted.items()} == {x: expected(x) for x in accepted}
     assert {engine.job(job)["status"] for job in accepted.values()} == {"succeeded"}
+
+
+def test_a_dead_worker_is_replaced_without_a_request_and_what_it_started_ends_with_it(engine, tmp_path):
+    engine.deploy(
+        write_app(
+            tmp_path / "kept.py",
+            """
+            import subprocess
+            app = skerry.App("kept")
+
+            @app.function(scale=skerry.Scale(min=1, max=1))
+            def spawn() -> int:
+                return subprocess.Popen(["sleep", "600"]).pid
+            """,
+        )
+    )
+    child = engine.call("spawn").json()
+    (worker,) = engine.live_workers("spawn")
+    assert child in engine.processes()
+
+    os.kill(worker, signal.SIGKILL)
+
+    wait_until(lambda: set(engine.live_workers("spawn")) - {worker}, what="a new worker")
+    wait_until(lambda: child not in engine.processes(), what="the end of what the worker had started")
+    assert len(engine.live_workers("spawn")) == 1

@@ -156,6 +156,7 @@ class Engine:
             self.process.wait()
         self.process.stdout.close()
         wait_until(lambda: not self.processes(), within_s=10, what="the end of all of the engine's processes")
+        assert "Traceback" not in self.stderr(), self.stderr()[-8000:]  # an error that nobody was told
 
     # Requests
 

@@ -92,8 +92,12 @@ class JobRunner:
         wait_s = _wait_of(request)
         if wait_s > 0 and not self._jobs.get(job).status.ended:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiters.setdefault(job, []).append(waiter)
-            await asyncio.wait([waiter], timeout=wait_s)
+            waiters = self._waiters.setdefault(job, [])
+            waiters.append(waiter)
+            try:
+                await asyncio.wait([waiter], timeout=wait_s)
+            finally:
+                waiters.remove(waiter)
         found = self._jobs.result(job)
         return Response(found.body, content_type=found.content_type, headers=dict(found.headers))
 

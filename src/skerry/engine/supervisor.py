@@ -193,6 +193,7 @@ class Supervisor:
     def _retire(self, served: Served) -> None:
         served.autoscaler.stop()
         pool = served.pool
+        pool.dispatcher.close()  # now, and not when the task begins: what comes after a deployment is not the old one's
         task = asyncio.get_running_loop().create_task(pool.drain(limit_s=pool.spec.drain_s))
         self._retiring[pool] = task
         task.add_done_callback(lambda _: self._retiring.pop(pool, None))

@@ -143,14 +143,15 @@ class Dispatcher:
     def answered(self, slot: Slot, frame: Frame) -> None:
         """Take a worker's answer to a call."""
         call = slot.outstanding.pop(frame.number, None)
+        if call is None:
+            return  # it was taken from what the worker held back, before it came over the socket
         now = self._clock()
         slot.since_s = now
         if not slot.outstanding:
             self._batch_ended(slot, now)
-        if call is not None:
-            call.slot = None
-            if not call.done:
-                self._answer(call, frame)
+        call.slot = None
+        if not call.done:
+            self._answer(call, frame)
         if slot.draining and not slot.outstanding:
             self._on_drained(slot)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import os
 import socket
@@ -295,9 +296,16 @@ def header(headers: Headers, name: bytes) -> str | None:
 
 
 def _refuse_foreign_origin(headers: Headers) -> None:
-    """Refuse what a page of another site sends: a browser would let any page call a server on loopback."""
+    """Refuse what a page of another site sends: a browser would let any page call a server on loopback.
+
+    A page whose name its owner has pointed at this machine (DNS rebinding) says the same in both headers: a page is
+    trusted only at an address, or at localhost.
+    """
     origin = header(headers, b"origin")
-    if origin is not None and _authority(origin) != (header(headers, b"host") or "").lower():
+    if origin is None:
+        return
+    host = (header(headers, b"host") or "").lower()
+    if _authority(origin) != host or not _is_address(host):
         raise UnauthorizedError(f"requests from pages of {origin} are not accepted")
 
 
@@ -306,6 +314,17 @@ def _authority(origin: str) -> str:
         return urlsplit(origin).netloc.lower()
     except ValueError:  # not a URL, so nobody's own page
         return ""
+
+
+def _is_address(host: str) -> bool:
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+    if name == "localhost":
+        return True
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _internal_error(request: Request) -> Response:

@@ -44,7 +44,6 @@ class Worker:
         self.slot = Slot(self)
         self.state = "starting"
         self.killed = False
-        self.answered = False
         self.timer: asyncio.TimerHandle | None = None
         self._pool = pool
 
@@ -69,7 +68,6 @@ class Worker:
 
     def _on_frame(self, frame: Frame) -> None:
         if frame.kind in (Kind.RESULT, Kind.ERROR):
-            self.answered = True
             self._pool.dispatcher.answered(self.slot, frame)
             self._pool.wake()
         else:
@@ -218,6 +216,7 @@ class WorkerPool:
             self._loop.call_later(EXIT_PATIENCE_S, worker.kill)  # it is on its way out
         else:
             worker.kill()  # it may have closed its end and live on
+        idle = worker.running() == 0
         self.dispatcher.worker_lost(worker.slot)
         worker.link.release()
         if not self.workers:
@@ -231,8 +230,8 @@ class WorkerPool:
             reason = worker.slot.reason
             self.last_error = reason or WorkerLostError(f"worker {worker.pid} of {self.spec.name!r} died")
             self.notify("worker_lost", {"pid": worker.pid, "reason": self.last_error.message})
-            if reason is None and not worker.answered:
-                early = f"function {self.spec.name!r}: workers die before their first answer"
+            if reason is None and idle:  # what dies during a call is that call's fault
+                early = f"function {self.spec.name!r}: workers die before they begin their first call"
                 self._count_failure(StartError(f"{early}; see skerry logs {self.spec.name}"))
             else:
                 self._failures = 0
@@ -252,6 +251,9 @@ class WorkerPool:
     def _sweep(self) -> None:
         """Look after what needs a clock: late calls, and memory that escaped the worker's own limit."""
         self._sweeper = None
+        for worker in self.workers:
+            if worker.slot.outstanding:
+                worker.link.collect()
         self.dispatcher.sweep()
         limit = self.spec.memory_bytes
         if limit is not None:

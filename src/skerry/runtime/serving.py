@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -111,10 +112,14 @@ async def inspect_app(nursery: Nursery, target: Target, *, log_fd: int) -> dict[
                         return description
                     elif frame.kind == Kind.START_FAILED:
                         raise _import_error(from_problem(orjson.loads(frame.body)))
-    except TimeoutError as error:
-        if pid is not None:
-            os.kill(pid, signal.SIGKILL)
-        raise AppImportError(f"{target.module!r} was not imported within {INSPECT_TIMEOUT_S:g} s") from error
+    except BaseException as error:
+        if pid is not None and not isinstance(error, SkerryError):  # too late, or not wanted any more
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
+        if isinstance(error, TimeoutError):
+            late = f"{target.module!r} was not imported within {INSPECT_TIMEOUT_S:g} s"
+            raise AppImportError(late) from error
+        raise
     finally:
         link.close()
         progress.close()

@@ -24,12 +24,12 @@ from skerry.runtime.confinement import limit_files, limit_memory, limit_threads
 from skerry.runtime.frames import Frame, FrameReader, Kind, encode_frame
 from skerry.runtime.handler import LoadedHandler, find_function, start_error
 from skerry.runtime.inspection import describe, installed_modules
-from skerry.runtime.link import PROGRESS, PROGRESS_BYTES
+from skerry.runtime.link import ANSWERS_AT, HELD, HELD_AT, PROGRESS, PROGRESS_BYTES
 from skerry.runtime.target import Target, load_app
 from skerry.spec import FunctionSpec, Scale
 
 READ_BYTES = 1 << 18
-HOLD_ANSWERS_S = 0.001  # an answer never waits longer than this, and the call after it, to share a write
+HOLD_ANSWERS_S = 0.001  # answers that are ready within this time leave with one write
 
 
 def work(link: socket.socket, progress_fd: int, target: Target, *, asked_at_s: float) -> None:
@@ -105,6 +105,7 @@ def _prepare(target: Target) -> None:
     _disregard(signal.SIGTERM)  # the front ends a worker through the link, or with SIGKILL
     _disregard(signal.SIGINT)
     os.environ.update(target.environment)
+    os.chdir(target.root or "/")  # so that an app finds the files of its project by relative paths
     limit_threads(target.cpu)
     limit_files(target.files)
     if target.memory_bytes is not None:
@@ -145,33 +146,63 @@ def _run(function: Any, runner: asyncio.Runner | None) -> None:
 
 def _serve(link: socket.socket, progress: mmap.mmap, handler: LoadedHandler) -> None:
     """Answer calls one after the other; answers that are ready within a moment of each other leave together."""
-    reader = FrameReader()
+    reader, outbox = FrameReader(), _Outbox(link, progress)
     run, begin, monotonic = handler.run, PROGRESS.pack_into, time.monotonic
     while True:
         data = link.recv(READ_BYTES)
         if not data:
             return
-        out: list[bytes] = []
         held_since_s = 0.0
-        for frame in reader.feed(data):
+        frames = reader.feed(data)
+        for frame in frames:
             if frame.kind == Kind.STOP:
-                if out:
-                    link.sendall(b"".join(out))
+                if outbox.held:
+                    outbox.send()
                 if handler.unload is not None:
                     _run(handler.unload, None)
                 return
             if frame.kind != Kind.CALL:
                 continue
-            if out and monotonic() - held_since_s > HOLD_ANSWERS_S:
-                link.sendall(b"".join(out))
-                out.clear()
+            if outbox.held and monotonic() - held_since_s > HOLD_ANSWERS_S:
+                outbox.send()
             begin(progress, 0, frame.number)
             answer = run(frame)
-            if not out:
+            if frame is frames[-1]:
+                outbox.send(answer)
+                continue
+            if not outbox.held:
                 held_since_s = monotonic()
-            out.append(answer)
-        if out:
-            link.sendall(b"".join(out))
+            outbox.hold(answer)
+        if outbox.held:
+            outbox.send()
+
+
+class _Outbox:
+    """Answers on their way to the front, held where it finds them should the next call not let them go."""
+
+    def __init__(self, link: socket.socket, page: mmap.mmap) -> None:
+        self.held = 0
+        self._link = link
+        self._page = memoryview(page)
+        self._room = len(page) - ANSWERS_AT
+
+    def hold(self, answer: bytes) -> None:
+        held = self.held + len(answer)
+        if held > self._room:
+            self.send(answer)
+            return
+        self._page[ANSWERS_AT + self.held : ANSWERS_AT + held] = answer
+        self.held = held
+        HELD.pack_into(self._page, HELD_AT, held)  # last: from now on the front may read it
+
+    def send(self, answer: bytes = b"") -> None:
+        """Send what is held, and ``answer`` after it."""
+        if not self.held:
+            self._link.sendall(answer)
+            return
+        self._link.sendall(bytes(self._page[ANSWERS_AT : ANSWERS_AT + self.held]) + answer)
+        self.held = 0
+        HELD.pack_into(self._page, HELD_AT, 0)
 
 
 async def _serve_async(link: socket.socket, progress: mmap.mmap, handler: LoadedHandler) -> None:

@@ -56,7 +56,10 @@ def main() -> None:
                 spare.close()  # it lacks what is imported now; it reads the end of its socket and exits
                 spare = None
             answer = _import(request["import"])
-            control.send(msgpack.packb(answer))
+            try:
+                control.send(msgpack.packb(answer))
+            except ConnectionError:
+                return  # the front has died, perhaps before this process could ask to die with it
             if answer["threaded"]:
                 _begin_again(control)
             continue

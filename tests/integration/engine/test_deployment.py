@@ -397,13 +397,20 @@ def test_apps_with_conflicting_requirements_are_served_side_by_side(engine, tmp_
         assert answer.status == 200, answer
 
     assert {name: engine.call(name).json() for name in wanted} == wanted
-    assert len(engine.zygotes()) == 2 + 0  # one for each environment; none for the engine's own, which has no app
+    assert len(engine.zygotes()) == 2  # one for each environment; none for the engine's own, which has no app
     assert engine.control("DELETE", "/apps/old").status == 200
     assert engine.call("new").json() == "24.2"
 
 
 def test_the_zygote_of_an_environment_that_nobody_uses_any_more_ends(engine, tmp_path):
-    plain = write_app(tmp_path / "plain.py", PACKAGING.format(name="plain", version="0").replace('["packaging==0"]', "()"))
+    source = """
+        app = skerry.App("plain")
+
+        @app.function
+        def plain() -> str:
+            return "plain"
+    """
+    plain = write_app(tmp_path / "plain.py", source)
     engine.deploy(plain)
     wait_until(lambda: len(engine.zygotes()) == 1)
 

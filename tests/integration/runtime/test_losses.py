@@ -3,10 +3,12 @@
 import os
 import signal
 import threading
+import time
 
 import pytest
 
 from support.engine_process import wait_until
+from support.raw_http import request
 from support.runtime_process import children, is_alive
 
 APP = """
@@ -91,6 +93,34 @@ def test_a_killed_concurrent_worker_costs_only_the_requests_that_it_ran(start_ru
     assert not load.wrong
     assert set(load.statuses) <= {200, 502}
     assert load.statuses.count(502) <= 2 * 4
+
+
+BATCH = """
+app = skerry.App("batch")
+
+@app.function(timeout="20s")
+def work(what: str) -> str:
+    if what == "die":
+        os._exit(1)
+    if what == "sleep":
+        time.sleep(15)
+    return what
+"""
+
+
+def test_fast_calls_do_not_suffer_from_the_one_behind_them(start_runtime):
+    server = start_runtime(BATCH, function="work")
+    with server.connect() as client:
+        for last, status in (("die", 502), ("sleep", None)):
+            for _ in range(300):  # a function that answers fast is given several calls at a time
+                assert client.call("/function/work", "x" * 100).status == 200
+            names = ["a", "b", "c"]
+            client.send(b"".join(request("/function/work", name) for name in [*names, last]))
+            began = time.monotonic()
+            assert [client.read_answer().json() for _ in names] == names
+            assert time.monotonic() - began < 5
+            if status is not None:
+                assert client.read_answer().status == status
 
 
 def test_the_death_of_the_zygote_harms_no_request_and_workers_start_again(start_runtime):

@@ -1,6 +1,8 @@
 """Workers that cannot start."""
 
+import os
 import re
+import signal
 import time
 
 import pytest
@@ -87,14 +89,18 @@ def test_a_library_that_starts_threads_is_left_out_of_the_zygote(start_runtime, 
 app = skerry.App("threads", imports=["threaded_library", "colorsys"])
 
 @app.function
-def loaded() -> list[str]:
-    return [name for name in ("threaded_library", "colorsys") if name in sys.modules]
+def loaded() -> dict:
+    names = [name for name in ("threaded_library", "colorsys") if name in sys.modules]
+    return {"names": names, "pid": os.getpid()}
 """
     server = start_runtime(source, environment={"PYTHONPATH": str(package)})
-    assert server.call("loaded", b"").status == 200
     wait_until(lambda: "starts threads when it is imported" in server.log())
-    worker = next(pid for pid in server.workers())
-    assert worker
+
+    def next_worker():
+        os.kill(server.call("loaded", b"").json()["pid"], signal.SIGKILL)
+        return server.call("loaded", b"").json()["names"] == ["colorsys"]
+
+    wait_until(next_worker)
 
 
 def test_one_function_of_an_app_is_served_alone_at_the_root(start_runtime):
