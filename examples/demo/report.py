@@ -44,8 +44,7 @@ def _summary(outcome: Outcome, took_s: float) -> str:
     when = time.strftime("%d %B %Y, %H:%M", time.localtime(outcome.measured.ended_s))
     return (
         "One engine on one machine ran two functions: one trained and scored candidate models, the other served the "
-        "best "
-        f"of them. Data: {_text(outcome.source)}, {outcome.data.rows} rows. Run on {when}, {took_s:.0f} s in all."
+        f"best of them. Data: {_text(outcome.source)}, {outcome.data.rows} rows. Run on {when}, {took_s:.0f} s in all."
     )
 
 
@@ -94,16 +93,15 @@ def _search_part(outcome: Outcome) -> str:
     note = f"<p>{failed} candidates could not be fitted; they rank last.</p>" if failed else ""
     return (
         f"<p>{len(outcome.competing)} kinds of models with {sum(tried.values())} candidates between them, each "
-        "fitted on 3 "
-        f"stratified folds of 80 % of the rows: {outcome.fits} fits, sent as small messages to the function "
+        f"fitted on 3 stratified folds of 80 % of the rows: {outcome.fits} fits, sent as small messages to the "
+        "function "
         "<code>evaluate"
         "</code>. The other 20 % were held out and play no part in the choice.</p>"
         f"{charts.draw_scores(outcome)}"
         '<p class="read">each dot is one candidate, the line through it the spread of its folds; orange is the best '
-        "of its "
-        "kind, the largest is the model that was published. Further right is better; the scale is stretched towards "
-        "100 %, "
-        "where the good ones are.</p>"
+        "of its kind, the largest is the model that was published. Further right is better; the scale is "
+        "stretched towards "
+        "100 %, where the good ones are.</p>"
         "<div class=scroll><table><tr><th>model</th><th class=number>tried</th><th class=number>validation</th>"
         f"<th class=number>test</th><th>best parameters</th></tr>{''.join(rows)}</table></div>{note}"
     )
@@ -112,14 +110,13 @@ def _search_part(outcome: Outcome) -> str:
 def _arms_part(outcome: Outcome) -> str:
     return (
         "<p>The same search, once for each number of workers; every worker is one process with one thread. Workers "
-        "had started "
-        f"and had opened the data before the clock did. All {outcome.arrays_compared} arrays of scores and ranks were "
+        f"had started and had opened the data before the clock did. All {outcome.arrays_compared} arrays of scores "
+        "and ranks were "
         "compared between the runs and are <b class=right>equal</b>, number by number.</p>"
         f"{charts.draw_arms(outcome)}"
-        '<p class="read">a shorter bar is a faster search. Twice as fast is the most that two workers can give, and '
-        "only "
-        "where two processors are free: on a machine that is busy with other things, there is little or nothing to "
-        "gain.</p>"
+        '<p class="read">a shorter bar is a faster search. Two workers can halve the time at best, and only where two '
+        "processors are free. Each search was timed once: a figure beyond that says that the machine was busier during "
+        "the first one, little or no gain that it was busy during the second.</p>"
     )
 
 
@@ -136,11 +133,10 @@ def _model_part(outcome: Outcome) -> str:
     return (
         f"<p><b>{_text(str(model))}</b>: {_text(outcome.winner)} with "
         f"{_text(describe_parameters(outcome.results[outcome.winner].best_parameters))}, fitted again on all rows of "
-        "the "
-        f"search and written to <code>{_text(str(model.folder))}</code>. Plain data files, no pickle. Before it was "
+        f"the search and written to <code>{_text(str(model.folder))}</code>. Plain data files, no pickle. Before "
+        "it was "
         f"published, the exported model was asked for the label of all {len(outcome.samples)} held-out rows and gave "
-        "the "
-        "original's label for each.</p>"
+        "the original's label for each.</p>"
         f"<div class=scroll><table><tr><th>file</th><th "
         f"class=number>size</th><th>SHA-256</th></tr>{files}</table></div>{refused}"
     )
@@ -151,15 +147,12 @@ def _times_part(outcome: Outcome) -> str:
     cold, fresh = statistics.median(measured.took_ms("cold")), statistics.median(measured.fresh_ms)
     return (
         f"<p>From zero workers, the median answer took {milliseconds(cold)}: fork a worker, load the model, answer. "
-        "A new "
-        f"Python process for the same work took {milliseconds(fresh)}, {fresh / cold:.0f} times as long. All "
+        f"A new Python process for the same work took {milliseconds(fresh)}, {fresh / cold:.0f} times as long. All "
         f"{len(measured.took_ms('burst'))} requests of the burst, from 16 clients at the same moment and with no "
-        "worker "
-        f"there, were answered within {measured.burst_s:.2f} s.</p>"
+        f"worker there, were answered within {measured.burst_s:.2f} s.</p>"
         f"{charts.draw_response_times(outcome)}"
         '<p class="read">each dot is one request, the upright line the median. The scale is logarithmic: from one '
-        "grid line "
-        "to the next, times grow tenfold.</p>"
+        "grid line to the next, times grow tenfold.</p>"
     )
 
 
@@ -168,16 +161,13 @@ def _scaling_part(outcome: Outcome) -> str:
     memory_note = ", ".join(f"{_text(name)} {_text(size)}" for name, size in memory.items())
     return (
         "<p>The function keeps no worker while nobody asks. Its stable window is 1 s and its grace 1 s, so that the "
-        "demo does "
-        "not take long; the defaults are Knative's, 60 s and 30 s.</p>"
+        "demo does not take long; the defaults are Knative's, 60 s and 30 s.</p>"
         f"{charts.draw_timeline(outcome)}"
         '<p class="read">the line is the number of workers that were ready; each mark below zero is a request, sent '
-        "at that "
-        "moment.</p>"
+        "at that moment.</p>"
         f"<h3>What a start is made of</h3>{charts.draw_phases(outcome)}"
         "<p class=read>fork: a copy of a process that has the libraries in memory already; confine: limits; import: "
-        "the "
-        "app's own file; load: the handler's <code>load()</code>, here the model's files.</p>"
+        "the app's own file; load: the handler's <code>load()</code>, here the model's files.</p>"
         f"<p>Private memory right after the burst: {memory_note}.</p>"
     )
 
@@ -189,6 +179,7 @@ def _samples_part(outcome: Outcome) -> str:
     count = SHOWN_SAMPLES if images else SHOWN_ROWS
     shown = wrong[: count // 2]
     shown += right[: count - len(shown)]
+    told = "all of them right" if not wrong else f"{len(wrong)} of them wrong"
     intro = (
         f"<p>The served model's answers for {len(outcome.samples)} held-out rows, {told}"
         f"{' (wrong ones first, in red)' if wrong else ''}.</p>"

@@ -17,6 +17,7 @@ from skerry.engine.home import EngineInfo, Home
 from skerry.engine.job_runner import JobRunner
 from skerry.engine.journal import Journal
 from skerry.engine.records import Records
+from skerry.engine.strays import end_strays
 from skerry.engine.supervisor import Supervisor
 from skerry.runtime.confinement import become_subreaper, raise_file_limit
 from skerry.runtime.front import Front, add_health_routes
@@ -67,6 +68,7 @@ async def run_engine(home: Home, listen: Listen, *, target: str | None, on_ready
     with home.lock(), Records(home.records) as records:
         become_subreaper()
         raise_file_limit()
+        end_strays(home)
         stopping = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)

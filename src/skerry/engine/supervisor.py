@@ -15,6 +15,7 @@ from skerry.engine.journal import Journal
 from skerry.engine.logs import Logs
 from skerry.engine.records import AppRecord, RevisionRecord
 from skerry.engine.source import Source
+from skerry.engine.strays import MARK
 from skerry.errors import FunctionNotFoundError, StartError
 from skerry.runtime.confinement import share_bytes
 from skerry.runtime.front import Front
@@ -67,7 +68,7 @@ class Supervisor:
         """Return the zygote of an environment; there is one for each interpreter."""
         nursery = self._nurseries.get(environment.python)
         if nursery is None:
-            variables = {**os.environ, "SKERRY_ENGINE": str(self._home.socket)}
+            variables = {**os.environ, "SKERRY_ENGINE": str(self._home.socket), MARK: str(self._home.socket)}
             variables.pop("PYTHONSTARTUP", None)
             nursery = Nursery(environment.python, reaper=self._reaper, environment=variables)
             self._nurseries[environment.python] = nursery

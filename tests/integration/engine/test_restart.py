@@ -3,6 +3,7 @@ import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,17 @@ def hold(path: str) -> str:
     while os.path.exists(path):
         time.sleep(0.01)
     return "held"
+
+@app.function(scale=skerry.Scale(max=1))
+def leave(path: str) -> int:
+    import subprocess
+    program = subprocess.Popen(["sleep", "1000"])
+    forked = os.fork()
+    if forked == 0:
+        time.sleep(1000)
+    open(path, "w").write(f"{program.pid} {forked}")
+    time.sleep(1000)
+    return 0
 
 @app.function(idempotent=True, scale=skerry.Scale(max=1))
 def again(path: str) -> str:
@@ -300,3 +312,14 @@ def test_more_jobs_than_the_queue_holds_are_taken_up_again(engine, tmp_path):
     engine.start()
 
     assert [engine.job_result(job).json() for job in (running, *queued)] == ["once more"] * 6
+
+
+def test_what_handlers_of_a_killed_engine_had_started_is_ended_by_the_next_one(engine, tmp_path):
+    path = tmp_path / "pids"
+    engine.submit("leave", str(path))
+    wait_until(lambda: path.exists() and len(path.read_text().split()) == 2)
+    pids = [int(pid) for pid in path.read_text().split()]
+    engine.kill()
+    assert any(Path(f"/proc/{pid}").exists() for pid in pids)
+    engine.start()
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))

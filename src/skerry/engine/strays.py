@@ -1,0 +1,45 @@
+"""Ends what a killed engine left behind: programs that its handlers had started.
+
+The kernel ends zygotes and workers together with their engine, but not what those have started in turn. Whatever
+descends from a zygote carries its mark, and nothing with this folder's mark can be right before the engine has begun.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from pathlib import Path
+
+from skerry.engine.home import Home
+
+logger = logging.getLogger(__name__)
+MARK = "SKERRY_SUPERVISED"  # the variable that zygotes are given; its value is the engine's socket
+
+
+def end_strays(home: Home) -> int:
+    """End the programs that handlers of this folder's engines have started and left; return how many.
+
+    To be called with the folder locked, before any worker is started.
+    """
+    ended = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        pid = int(folder.name)
+        if pid == os.getpid() or not _is_stray(folder, home):
+            continue
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            continue
+        ended += 1
+    if ended:
+        logger.warning("ended %d processes that an engine before this one left behind", ended)
+    return ended
+
+
+def _is_stray(folder: Path, home: Home) -> bool:
+    try:
+        variables = (folder / "environ").read_bytes().split(b"\0")
+    except OSError:  # it has ended, or belongs to somebody else
+        return False
+    return f"{MARK}=".encode() + os.fsencode(home.socket) in variables
