@@ -40,7 +40,8 @@ def installed_modules() -> list[str]:
     found = []
     for name, module in list(sys.modules.items()):
         origin = getattr(module, "__file__", None)
-        if name != "__main__" and isinstance(origin, str) and origin.startswith(places):
+        ours = name.partition(".")[0] == "skerry"  # an editable checkout lies elsewhere
+        if name != "__main__" and isinstance(origin, str) and (ours or origin.startswith(places)):
             found.append(name)
     return found
 

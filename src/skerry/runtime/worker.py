@@ -85,6 +85,9 @@ def rehearse() -> None:
     answer = encode_frame(Kind.RESULT, 1, signature.encode_json({"x": len(arguments)}), meta=parameters)
     FrameReader().feed(answer)
     FunctionSpec(name="sample", scale=Scale())
+    random.seed()
+    if "numpy.random" in sys.modules:  # the zygote's state must not be everybody's
+        sys.modules["numpy.random"].seed()
 
 
 class _Phases:
@@ -110,9 +113,6 @@ def _prepare(target: Target) -> None:
     limit_files(target.files)
     if target.memory_bytes is not None:
         limit_memory(target.memory_bytes, function=target.function or "?")
-    random.seed()
-    if "numpy.random" in sys.modules:  # the zygote's state must not be everybody's
-        sys.modules["numpy.random"].seed()
 
 
 def _disregard(number: signal.Signals) -> None:

@@ -30,7 +30,7 @@ from skerry.runtime.target import Target
 
 PACKET_BYTES = 1 << 20
 FDS_PER_SPAWN = 3  # link, progress page, log
-SPARE_DELAY_S = 0.02  # leave the processors to the worker that has just started
+SPARE_DELAY_S = 0.05  # leave the processors to the worker that has just started
 
 
 def main() -> None:
