@@ -315,4 +315,6 @@ def exit_code(error: SkerryError) -> int:
 
 
 def _rebuild(cls: type[SkerryError], message: str, details: dict[str, Any]) -> SkerryError:
-    return cls(message, **details)
+    error = cls(message)
+    error.details = details  # whatever its members are called: another server may have written the problem
+    return error

@@ -131,6 +131,8 @@ class ReactivePolicy:
         delayed = int(self._delayed.record(now_s, wanted))
         if delayed != wanted:
             wanted, reason = delayed, Reason.DELAY
+            if self._panic_at_s is not None:  # what the delay has kept is not given up in panic either
+                self._panic_workers = max(self._panic_workers, delayed)
         wanted, reason = self._keep_last(wanted, reason, observation.ready, now_s, busy=busy)
         wanted, reason = self._bound(wanted, reason)
         self._desired = wanted

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -52,6 +53,8 @@ def check_types(spec: Any) -> None:
         if not field.init:
             continue
         value = getattr(spec, field.name)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise SpecError(f"{field.name} = {value}: must be a finite number", field=field.name)
         if not _fits(value, hints[field.name]):
             raise SpecError(
                 f"{field.name} = {value!r}: expected {_describe(hints[field.name])}, got {type(value).__name__}",

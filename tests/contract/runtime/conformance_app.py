@@ -101,7 +101,7 @@ async def alone(value: int) -> int:
 inside = most_inside = 0
 
 
-@app.function
+@app.function(scale=skerry.Scale(max=1))  # a worker that still starts at the end is ended, not unloaded
 class Model:
     def load(self):
         self.loads = note("loaded")

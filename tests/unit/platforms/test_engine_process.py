@@ -11,6 +11,7 @@ from skerry.platforms.engine import EnginePlatform, start_engine, stop_engine
 
 PROGRAM = """
 import signal, sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from skerry.platforms.engine import start_engine
 engine = start_engine(Path(sys.argv[1]), port=0, leashed=True, temporary=True)
@@ -84,3 +85,15 @@ def test_a_leashed_engine_ends_with_the_process_that_started_it(home):
 
     wait_until_gone(pidfd)
     assert not home.exists()
+
+
+def test_a_leashed_engine_outlives_the_thread_that_started_it(home):
+    with ThreadPoolExecutor(1) as threads:
+        engine = threads.submit(start_engine, home, port=0, leashed=True).result()
+    try:
+        pidfd = os.pidfd_open(engine.pid)
+        assert select.select([pidfd], [], [], 0.5)[0] == []
+        os.close(pidfd)
+        assert engine.platform.ready()
+    finally:
+        engine.stop()

@@ -189,3 +189,10 @@ def test_options_that_a_platform_ignores_are_named_where_they_are_set():
     assert check_platform(spec, ENGINE) == []
     assert check_platform(spec, RUNTIME) == ["scale.max", "scale.grace"]
     assert check_platform(FunctionSpec(name="f"), RUNTIME) == []
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+@pytest.mark.parametrize("option", ["up_rate", "down_rate", "panic_threshold", "target", "utilization"])
+def test_numbers_that_are_none_are_refused(option, value):
+    with pytest.raises(SpecError, match=option):
+        Scale(**{option: value})

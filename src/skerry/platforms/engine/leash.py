@@ -6,29 +6,38 @@ has ended, unless it is empty text; the arguments are the engine's.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import runpy
+import select
 import shutil
 import signal
 import sys
-
-PR_SET_PDEATHSIG = 1
+import threading
 
 
 def main() -> None:
-    """Ask the kernel for a SIGTERM at the parent's death, then become the engine."""
+    """Have the parent's death answered with a SIGTERM, then become the engine."""
     parent, folder = int(sys.argv[1]), sys.argv[2]
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    try:
+        watched = os.pidfd_open(parent)
+    except ProcessLookupError:
+        sys.exit(1)
     if os.getppid() != parent:
         # It ended before it could be watched.
         sys.exit(1)
+    # Not the kernel's signal at a parent's death: that comes when the *thread* ends that has started this process.
+    threading.Thread(target=_end_with, args=(watched,), daemon=True).start()
     sys.argv[1:] = sys.argv[3:]
     try:
         runpy.run_module("skerry.engine", run_name="__main__", alter_sys=True)
     finally:
         if folder:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_with(parent: int) -> None:
+    select.select([parent], [], [])
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":
