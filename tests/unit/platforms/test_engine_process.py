@@ -3,6 +3,7 @@ import select
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -11,7 +12,6 @@ from skerry.platforms.engine import EnginePlatform, start_engine, stop_engine
 
 PROGRAM = """
 import signal, sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from skerry.platforms.engine import start_engine
 engine = start_engine(Path(sys.argv[1]), port=0, leashed=True, temporary=True)
