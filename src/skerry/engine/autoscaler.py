@@ -31,6 +31,7 @@ class Autoscaler:
         self._notify = notify
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._due_s = 0.0  # when the timer goes off
         self._tick_s = max(MIN_TICK_S, min(MAX_TICK_S, pool.spec.scale.panic_window_s / 6))
         pool.on_demand = self.poke
 
@@ -62,8 +63,13 @@ class Autoscaler:
             self._arm(self._tick_s)  # at zero, the next call wakes it
 
     def _arm(self, delay_s: float) -> None:
+        """Decide after ``delay_s`` at the latest: calls that keep coming must not put it off."""
+        due_s = self._loop.time() + delay_s
         if self._timer is not None:
+            if self._due_s <= due_s:
+                return
             self._timer.cancel()
+        self._due_s = due_s
         self._timer = self._loop.call_later(delay_s, self._tick)
 
     def _decide(self, concurrency: float) -> None:

@@ -7,20 +7,23 @@ import asyncio
 import logging
 import os
 import time
-from typing import Any
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
 
-from skerry.engine.environment import Environment, ensure
+from skerry.engine.environment import Builds, Environment, ensure
 from skerry.engine.home import Home
 from skerry.engine.journal import Journal
 from skerry.engine.records import AppRecord, Deployment, Records, RevisionDraft
 from skerry.engine.source import Source, take
 from skerry.engine.supervisor import Supervisor, source_target
 from skerry.errors import ConfigError, SkerryError
+from skerry.runtime.concurrency import check_concurrency
 from skerry.runtime.nursery import Nursery
 from skerry.runtime.serving import inspect_app
 from skerry.spec import SET_VARIABLE, read_project_file, resolve
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 class Deployer:
@@ -38,6 +41,7 @@ class Deployer:
         self._records = records
         self._supervisor = supervisor
         self._journal = journal
+        self._builds = Builds()
         self._one_at_a_time = asyncio.Lock()
 
     async def deploy(self, target: str, *, flags: list[str], settings: str) -> Deployment:
@@ -58,16 +62,18 @@ class Deployer:
             source = await asyncio.to_thread(take, target, self._home.sources)
             project = {} if source.project_file is None else read_project_file(source.project_file)
             requirements = _declared_requirements(project, source)
-            environment = await asyncio.to_thread(ensure, requirements, self._home)
-            nursery = self._supervisor.nursery(environment)
-            description = await self._inspect(source, nursery)
-            _check_requirements(requirements, description)
-            imports = (*project.get("app", {}).get("imports", ()), *description["imports"])
-            nursery.preload(imports)
-            declared = {name: entry["options"] for name, entry in description["functions"].items()}
-            specs = resolve(declared, file=project, environment={SET_VARIABLE: settings}, flags=flags)
-            base = source_target(source)
-            modules = await asyncio.gather(*(self._supervisor.try_out(spec, base, nursery) for spec in specs.values()))
+            environment = await asyncio.to_thread(ensure, requirements, self._home, builds=self._builds)
+            with self._supervisor.throwaway_nursery(environment) as nursery:
+                description = await self._inspect(source, nursery)
+                _check_requirements(requirements, description)
+                imports = (*project.get("app", {}).get("imports", ()), *description["imports"])
+                nursery.preload(imports)
+                declared = {name: entry["options"] for name, entry in description["functions"].items()}
+                specs = resolve(declared, file=project, environment={SET_VARIABLE: settings}, flags=flags)
+                for name, spec in specs.items():
+                    check_concurrency(name, spec.concurrency, is_async=description["functions"][name]["is_async"])
+                base = source_target(source)
+                modules = await _all_or_none(self._supervisor.try_out(spec, base, nursery) for spec in specs.values())
             app = AppRecord(
                 name=description["name"],
                 target=target,
@@ -95,11 +101,17 @@ class Deployer:
         """Serve what was served when the engine ended; an app that cannot be is reported and left out."""
         for app in self._records.apps.all():
             try:
-                environment = await asyncio.to_thread(ensure, app.requirements, self._home)
+                environment = await asyncio.to_thread(ensure, app.requirements, self._home, builds=self._builds)
                 for revision in self._records.apps.active(app.name):
                     self._supervisor.serve(app, revision, environment, workers=0)
             except SkerryError as error:
                 logger.error("app %r is not served: %s", app.name, error.message)
+            except Exception as error:  # whatever it is, it is this app's; the others have nothing to do with it
+                logger.error("app %r is not served: %s: %s", app.name, type(error).__name__, error)
+
+    def stop(self) -> None:
+        """End builds of environments that are under way, and begin none any more."""
+        self._builds.stop()
 
     async def remove(self, name: str) -> None:
         """Remove an app and its functions.
@@ -125,9 +137,26 @@ class Deployer:
         for revision in deployment.retired:
             if revision.function not in active:
                 self._supervisor.stop_serving(revision.function)
-        for revision in deployment.created:
+        for revision in deployment.active:
+            served = self._supervisor.served.get(revision.function)
+            if served is not None and served.revision.name == revision.name:
+                continue
+            # It is new, or one that this engine could not restore when it started.
             self._supervisor.serve(deployment.app, revision, environment)
             self._journal.add(revision.function, "deployed", {"revision": revision.name, "app": deployment.app.name})
+        # It imports the libraries meanwhile, also when no worker is wanted yet: the first call finds them there.
+        self._supervisor.nursery(environment).start()
+
+
+async def _all_or_none(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Do several things at once; when one fails, the others are ended before its error is raised."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _declared_requirements(project: dict[str, Any], source: Source) -> tuple[str, ...]:

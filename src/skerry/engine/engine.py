@@ -77,7 +77,7 @@ async def run_engine(home: Home, listen: Listen, *, target: str | None, on_ready
         front = Front(authorize=authorizer(home, is_loopback=listen.is_loopback))
         supervisor = Supervisor(home, front=front, reaper=reaper, journal=journal)
         deployer = Deployer(home, records, supervisor, journal)
-        jobs = JobRunner(records.jobs, supervisor)
+        jobs = JobRunner(records, supervisor)
         front.respond_async = jobs.submit
         control = Control(home, records, supervisor, deployer, flush=journal.flush, stop=stopping.set)
         control.add_routes(front, jobs)
@@ -99,12 +99,16 @@ async def run_engine(home: Home, listen: Listen, *, target: str | None, on_ready
             on_ready(control.address)
             await stopping.wait()
         finally:
-            front.stop_listening()
-            jobs.stop()
-            await supervisor.stop(limit_s=DRAIN_LIMIT_S)
-            await front.finish(limit_s=1.0)
-            journal.flush()
-            reaper.close()
+            try:
+                front.stop_listening()
+                deployer.stop()
+                jobs.stop()
+                await supervisor.stop(limit_s=DRAIN_LIMIT_S)
+                await front.finish(limit_s=1.0)
+                jobs.finish()
+                journal.flush()
+            finally:
+                reaper.close()
 
 
 async def _finish(work: Coroutine[Any, Any, Any], *, unless: asyncio.Event) -> bool:

@@ -18,12 +18,14 @@ import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +35,7 @@ from skerry.errors import ConfigError, EnvironmentBuildError
 
 ENGINE_DIGEST = "engine"
 BUILD_TIMEOUT_S = 1800.0
+LOCK_PERIOD_S = 0.2
 _COMPLETE = ".complete"
 _TAIL_LINES = 30
 _OWN_NAME = re.compile(r"\s*skerry\s*(?:\[(?P<extras>[^\]]*)\])?\s*(?P<rest>.*)", re.IGNORECASE | re.DOTALL)
@@ -52,7 +55,47 @@ class Environment:
     digest: str
 
 
-def ensure(requirements: Iterable[str], home: Home, *, report: Callable[[str], None] | None = None) -> Environment:
+class Builds:
+    """The builds of one engine, so that it need not wait for them when it ends."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running: set[subprocess.Popen[str]] = set()
+        self._stopped = False
+
+    def stop(self) -> None:
+        """End the builds that are under way with an `EnvironmentBuildError`, and every later one."""
+        with self._lock:
+            self._stopped = True
+            for process in self._running:
+                _kill(process)
+
+    def check(self) -> None:
+        """Raise EnvironmentBuildError when builds are not wanted any more."""
+        if self._stopped:
+            raise EnvironmentBuildError("the engine stops; the environment was not finished")
+
+    @contextmanager
+    def running(self, process: subprocess.Popen[str]) -> Iterator[None]:
+        """Let `stop` end a process as long as the body runs."""
+        with self._lock:
+            self._running.add(process)
+            if self._stopped:
+                _kill(process)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running.discard(process)
+
+
+def ensure(
+    requirements: Iterable[str],
+    home: Home,
+    *,
+    report: Callable[[str], None] | None = None,
+    builds: Builds | None = None,
+) -> Environment:
     """Return the environment for an app's requirements, building it when it does not exist yet.
 
     Takes seconds to minutes for a new one: not for an event loop's thread. pip reads its configuration and its ``PIP_``
@@ -62,6 +105,7 @@ def ensure(requirements: Iterable[str], home: Home, *, report: Callable[[str], N
         requirements: As pip reads them, such as ``numpy>=2``; ``skerry[EXTRA]`` means that extra's libraries.
         home: The engine's folder.
         report: Called with each line that says how the build is getting on.
+        builds: What ends a build from outside.
 
     Raises:
         ConfigError: a requirement is empty, an option of pip, or another version of Skerry.
@@ -76,9 +120,10 @@ def ensure(requirements: Iterable[str], home: Home, *, report: Callable[[str], N
     tell = report if report is not None else _ignore
     if not _is_complete(folder):
         home.environments.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _builder_lock(home.environments / f"{digest}.lock", tell) as lock:
+        builder = _Builder(builds if builds is not None else Builds(), tell)
+        with builder.lock(home.environments / f"{digest}.lock") as lock:
             if not _is_complete(folder):  # nobody else built it while this one waited
-                _build(folder, installed, lock, tell)
+                builder.build(folder, installed, lock)
     _link_skerry(folder)
     return Environment(python=_python(folder), digest=digest)
 
@@ -131,69 +176,99 @@ def _is_complete(folder: Path) -> bool:
     return (folder / _COMPLETE).exists() and _python(folder).exists()
 
 
-@contextmanager
-def _builder_lock(path: Path, tell: Callable[[str], None]) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
+class _Builder:
+    """Makes one environment.
+
+    Args:
+        builds: Says when to give up.
+        tell: Called with each line that says how it is getting on.
+    """
+
+    def __init__(self, builds: Builds, tell: Callable[[str], None]) -> None:
+        self._builds = builds
+        self._tell = tell
+
+    @contextmanager
+    def lock(self, path: Path) -> Iterator[int]:
+        """Keep other builders of the same environment away; gives the descriptor that holds the lock."""
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            tell("another build of the same environment is running; waiting for it")
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield descriptor
-    finally:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child forked meanwhile shares the lock: closing would not free it
-        os.close(descriptor)
-
-
-def _build(folder: Path, installed: list[str], lock: int, tell: Callable[[str], None]) -> None:
-    try:
-        if folder.exists():
-            tell("removing an unfinished environment")
-            shutil.rmtree(folder)
-        tell("making a Python environment")
-        # Isolated mode: neither PYTHONPATH nor the user's own libraries may leak into it.
-        _run([sys.executable, "-I", "-m", "venv", str(folder)], lock, tell)
-        tell(f"installing {', '.join(installed)}")
-        options = ["--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
-        _run([str(_python(folder)), "-I", "-m", "pip", "install", *options, *installed], lock, tell)
-        _link_skerry(folder)
-        (folder / _COMPLETE).touch()
-    except OSError as error:
-        raise EnvironmentBuildError(f"the environment {folder} cannot be made: {error}") from error
-    tell("the environment is ready")
-
-
-def _run(command: list[str], lock: int, tell: Callable[[str], None]) -> None:
-    tail: deque[str] = deque(maxlen=_TAIL_LINES)
-    with subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        pass_fds=(lock,),
-    ) as process:
-        timer = threading.Timer(BUILD_TIMEOUT_S, process.kill)
-        timer.daemon = True
-        timer.start()
-        try:
-            for line in process.stdout or ():
-                tail.append(line.rstrip())
-                tell(line.rstrip())
-        except BaseException:
-            process.kill()
-            raise
+            if not _try_lock(descriptor):
+                self._tell("another build of the same environment is running; waiting for it")
+                while not _try_lock(descriptor):  # in short steps, since nothing ends a wait in the kernel
+                    self._builds.check()
+                    time.sleep(LOCK_PERIOD_S)
+            yield descriptor
         finally:
-            timer.cancel()
-    if process.returncode != 0:
-        output = "\n".join(tail)
-        raise EnvironmentBuildError(
-            f"the app's requirements cannot be installed ({' '.join(command[2:5])} ended with {process.returncode}); "
-            f"the end of its output:\n{output}",
-            output=output,
-        )
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # a child forked meanwhile shares the lock: closing won't free it
+            os.close(descriptor)
+
+    def build(self, folder: Path, installed: list[str], lock: int) -> None:
+        """Make the environment."""
+        try:
+            if folder.exists():
+                self._tell("removing an unfinished environment")
+                shutil.rmtree(folder)
+            self._tell("making a Python environment")
+            # Isolated mode: neither PYTHONPATH nor the user's own libraries may leak into it.
+            self._run([sys.executable, "-I", "-m", "venv", str(folder)], lock)
+            self._tell(f"installing {', '.join(installed)}")
+            options = ["--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
+            self._run([str(_python(folder)), "-I", "-m", "pip", "install", *options, *installed], lock)
+            _link_skerry(folder)
+            (folder / _COMPLETE).touch()
+        except OSError as error:
+            raise EnvironmentBuildError(f"the environment {folder} cannot be made: {error}") from error
+        self._tell("the environment is ready")
+
+    def _run(self, command: list[str], lock: int) -> None:
+        tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self._builds.check()
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            pass_fds=(lock,),
+            process_group=0,  # what pip starts to build a library is ended with it
+        ) as process:
+            timer = threading.Timer(BUILD_TIMEOUT_S, _kill, [process])
+            timer.daemon = True
+            timer.start()
+            try:
+                with self._builds.running(process):
+                    for line in process.stdout or ():
+                        tail.append(line.rstrip())
+                        self._tell(line.rstrip())
+            except BaseException:
+                _kill(process)
+                raise
+            finally:
+                timer.cancel()
+        self._builds.check()
+        if process.returncode != 0:
+            output = "\n".join(tail)
+            raise EnvironmentBuildError(
+                f"the app's requirements cannot be installed ({' '.join(command[2:5])} ended with "
+                f"{process.returncode}); the end of its output:\n{output}",
+                output=output,
+            )
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError):
+        if process.returncode is None:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _python(folder: Path) -> Path:

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import time
 import uuid
 from collections.abc import Callable
+from copy import copy
 from typing import Any, TypeGuard
 
 import orjson
 
-from skerry.engine.records import JobRequest, JobResult, Jobs
+from skerry.engine.records import JobRequest, JobResult, Records
 from skerry.engine.supervisor import Supervisor
 from skerry.errors import (
     DeadlineExceededError,
     FunctionNotFoundError,
+    JobNotFoundError,
     JobNotReadyError,
     QueueFullError,
     SkerryError,
@@ -39,21 +42,25 @@ MAX_WAIT_S = 60.0
 PURGE_PERIOD_S = 600.0
 MOST_ATTEMPTS = 4  # of a job whose workers die, where it may run again
 START_PATIENCE_S = 60.0  # how long jobs wait for a function whose workers cannot start
+RECORD_PERIOD_S = 1.0  # until what could not be recorded is tried again
+RecordsError = (SkerryError, sqlite3.Error)
 
 
 class JobRunner:
     """Accepts jobs, hands them to workers, records what becomes of them.
 
     Args:
-        jobs: The records.
+        records: The records.
         supervisor: What serves the functions.
     """
 
-    def __init__(self, jobs: Jobs, supervisor: Supervisor) -> None:
-        self._jobs = jobs
+    def __init__(self, records: Records, supervisor: Supervisor) -> None:
+        self._apps = records.apps
+        self._jobs = records.jobs
         self._supervisor = supervisor
         self._run = uuid.uuid4().hex[:12]
         self._calls: dict[str, tuple[WorkerPool, Call]] = {}
+        self._unrecorded: dict[str, Callable[[], None]] = {}  # job -> records its end, which has not been possible yet
         self._waiters: dict[str, list[asyncio.Future[None]]] = {}
         self._refused_s: dict[str, float] = {}  # job -> since when its function does not start
         self._stopping = False
@@ -68,7 +75,7 @@ class JobRunner:
             SkerryError: the function cannot start, or the engine is about to end.
         """
         if pool.dispatcher.refusal is not None:
-            raise pool.dispatcher.refusal
+            raise copy(pool.dispatcher.refusal)  # its traceback would hold the request
         if pool.dispatcher.queued >= max(1, pool.spec.queue):
             raise QueueFullError(
                 f"function {pool.spec.name!r}: {pool.dispatcher.queued} requests wait already",
@@ -116,16 +123,17 @@ class JobRunner:
 
     def recover(self) -> None:
         """Take up the jobs of the engine that was here before."""
+        active = {revision.function: revision for revision in self._apps.active()}
 
         def idempotent(function: str) -> bool:
-            served = self._supervisor.served.get(function)
-            return served is not None and served.pool.spec.idempotent
+            return function in active and bool(active[function].spec.get("idempotent"))
 
         recovery = self._jobs.recover(idempotent, now_s=time.time())
         if recovery.requeued or recovery.failed:
             logger.info("jobs: %d run again, %d were lost", len(recovery.requeued), len(recovery.failed))
         for record in self._jobs.pending():
             self._resume(record.id, record.function)
+        self._supervisor.on_change = self._changed
         self._purge()
 
     def stop(self) -> None:
@@ -139,17 +147,43 @@ class JobRunner:
                 if not waiter.done():
                     waiter.set_result(None)
 
+    def finish(self) -> None:
+        """Record what could not be recorded so far, at the last opportunity."""
+        for job, record in list(self._unrecorded.items()):
+            try:
+                record()
+            except JobNotFoundError:
+                continue  # it was cancelled meanwhile
+            except RecordsError as error:
+                logger.error("the end of job %s is lost: %s", job, error)
+
     # Inside
 
     def _purge(self) -> None:
-        self._jobs.purge(now_s=time.time())
+        try:
+            self._jobs.purge(now_s=time.time())
+        except RecordsError as error:
+            logger.warning("old jobs are not removed: %s", error)
         if not self._stopping:
             asyncio.get_running_loop().call_later(PURGE_PERIOD_S, self._purge)
+
+    def _changed(self, function: str) -> None:
+        """Take up the jobs that waited for a function to be served, or tell that it never will be."""
+        try:
+            for record in self._jobs.pending(function):
+                if record.id not in self._calls and record.id not in self._unrecorded:
+                    self._resume(record.id, function)
+        except RecordsError as error:
+            logger.warning("the jobs of %s cannot be looked up: %s", function, error)
+            asyncio.get_running_loop().call_later(RECORD_PERIOD_S, self._changed, function)
 
     def _resume(self, job: str, function: str) -> None:
         try:
             pool = self._supervisor.find(function).pool
         except FunctionNotFoundError as error:
+            if any(revision.function == function for revision in self._apps.active()):
+                logger.warning("job %s waits: function %s is deployed but not served", job, function)
+                return
             self._jobs.fail(job, error, now_s=time.time())
             self._ended(job)
             return
@@ -182,13 +216,24 @@ class JobRunner:
     def _offer_again(self, job: str) -> None:
         if job in self._calls and not self._stopping:  # else it was cancelled meanwhile
             pool, _ = self._calls[job]
-            self._resume(job, pool.spec.name)
+            self._when_possible(job, lambda: self._resume(job, pool.spec.name))
 
     def _started(self, job: str, attempt: int) -> None:
         self._refused_s.pop(job, None)
-        if attempt > 1:
-            self._jobs.requeue(job)
-        self._jobs.start(job, run=self._run, now_s=time.time())
+        now_s = time.time()
+        try:
+            if attempt > 1:
+                self._jobs.requeue(job)
+            self._jobs.start(job, run=self._run, now_s=now_s)
+        except RecordsError as error:
+            # It runs for all that; unless this is recorded, an engine that takes its place would run it once more.
+            logger.warning("the start of job %s is not recorded, and tried again: %s", job, error)
+            asyncio.get_running_loop().call_later(RECORD_PERIOD_S, self._still_started, job, attempt)
+
+    def _still_started(self, job: str, attempt: int) -> None:
+        _, call = self._calls.get(job, (None, None))
+        if call is not None and not call.waiting:
+            self._started(job, attempt)
 
     def _answer_to(self, job: str) -> Callable[[Frame | SkerryError], None]:
         return lambda answer: self._answered(job, answer)
@@ -199,6 +244,26 @@ class JobRunner:
             self._calls[job] = (pool, call)
             self._offer_later(job, float(answer.details.get("retry_after_s", 1)))
             return
+        self._when_possible(job, lambda: self._settle(job, pool, answer))
+
+    def _when_possible(self, job: str, record: Callable[[], None]) -> None:
+        """Record something about a job, now or as soon as the records can be written; nothing here may lose it."""
+        self._unrecorded.pop(job, None)
+        try:
+            record()
+        except JobNotFoundError:  # it was cancelled meanwhile
+            self._calls.pop(job, None)
+            self._ended(job)
+        except RecordsError as error:
+            logger.warning("job %s is not recorded, and tried again: %s", job, error)
+            self._unrecorded[job] = record
+            asyncio.get_running_loop().call_later(RECORD_PERIOD_S, self._try_again, job, record)
+
+    def _try_again(self, job: str, record: Callable[[], None]) -> None:
+        if self._unrecorded.get(job) is record:
+            self._when_possible(job, record)
+
+    def _settle(self, job: str, pool: WorkerPool | None, answer: Frame | SkerryError) -> None:
         if isinstance(answer, Frame) and answer.kind == Kind.RESULT:
             response = result_response(answer)
             result = JobResult(content_type=response.content_type, body=response.body, headers=response.headers)

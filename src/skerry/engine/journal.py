@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import time
 from collections.abc import Callable
 from typing import Any
 
 from skerry.engine.records import EventRecord, Events
+from skerry.errors import SkerryError
 
 logger = logging.getLogger(__name__)
 DELAY_S = 0.2
+RETRY_S = 1.0
+MOST_WAITING = 10_000  # events that are kept while the records cannot be written
 
 
 class Journal:
@@ -38,10 +42,16 @@ class Journal:
         return lambda kind, detail: self.add(function, kind, detail)
 
     def flush(self) -> None:
-        """Record what waits."""
+        """Record what waits; what cannot be recorded now is tried again later."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         waiting, self._waiting = self._waiting, []
-        for event in waiting:
-            self._events.add(event)
+        for number, event in enumerate(waiting):
+            try:
+                self._events.add(event)
+            except (SkerryError, sqlite3.Error) as error:
+                self._waiting = waiting[number:][-MOST_WAITING:]
+                logger.warning("%d events are not recorded yet: %s", len(self._waiting), error)
+                self._timer = asyncio.get_running_loop().call_later(RETRY_S, self.flush)
+                return

@@ -3,6 +3,9 @@
 Rotation copies the file to ``.1`` and empties it in place instead of renaming it. Workers that are running hold the
 file open for appending; after a rename they would go on writing into the old file, where no reader looks and where
 nothing bounds it. In exchange, a line printed in the moment between the last copy and the emptying is lost.
+
+One long run can print far more than the limit. Only the end of that is copied, to the offset where it was: the rest of
+``.1`` is a hole that takes no room on the disk, and readers' offsets keep their meaning.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from skerry.spec.function import NAME
 
 LIMIT_BYTES = 10 * 2**20
 READ_LIMIT_BYTES = 2**20
+TAIL_LIMIT_BYTES = 4 * 2**20
 _BLOCK_BYTES = 2**16
 
 
@@ -63,6 +67,8 @@ class Logs:
     def tail(self, function: str, lines: int) -> tuple[str, int]:
         """Return the last lines of a function's output and the offset from which `read_from` continues.
 
+        Not more than the last 4 MiB of a file are looked at, whatever that makes of a line without an end.
+
         Args:
             function: The function's name.
             lines: How many lines at most; the rotated file is read too when the current one holds fewer.
@@ -86,7 +92,8 @@ class Logs:
         offset = max(offset, 0)
         rest = b""
         if offset > _size(path):
-            rest = _read(_rotated(path), offset)
+            rotated = _rotated(path)
+            rest = _read(rotated, max(offset, _size(rotated) - LIMIT_BYTES))
             offset = 0
         data = _read(path, offset)
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -102,6 +109,9 @@ def _rotate(path: Path, descriptor: int) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     with open(path, "rb") as source, open(temporary, "wb") as copy:
         os.chmod(temporary, 0o600)
+        start = max(0, source.seek(0, os.SEEK_END) - LIMIT_BYTES)
+        source.seek(start)
+        copy.seek(start)
         shutil.copyfileobj(source, copy)
         copy.flush()
         os.replace(temporary, _rotated(path))
@@ -133,12 +143,15 @@ def _last_lines(path: Path, lines: int) -> tuple[list[bytes], int]:
         return [], 0
     with file:
         end = position = file.seek(0, os.SEEK_END)
-        data = b""
-        while lines > 0 and position > 0 and data.count(b"\n") <= lines:
+        blocks: list[bytes] = []
+        missing = lines + 1  # ends of lines: the one of the line before tells where the first one begins
+        while lines > 0 and position > 0 and missing > 0 and end - position < TAIL_LIMIT_BYTES:
             start = max(position - _BLOCK_BYTES, 0)
             file.seek(start)
-            data = file.read(position - start) + data
+            blocks.append(file.read(position - start))
+            missing -= blocks[-1].count(b"\n")
             position = start
+        data = b"".join(reversed(blocks))
     # Not splitlines: the carriage returns of a progress bar end no line here.
     found = [line + b"\n" for line in data.split(b"\n")]
     found[-1] = found[-1][:-1]

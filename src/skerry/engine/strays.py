@@ -23,9 +23,10 @@ def end_strays(home: Home) -> int:
     To be called with the folder locked, before any worker is started.
     """
     ended = 0
+    spared = _own_line()
     for folder in Path("/proc").glob("[0-9]*"):
         pid = int(folder.name)
-        if pid == os.getpid() or not _is_stray(folder, home):
+        if pid in spared or not _is_stray(folder, home):
             continue
         try:
             os.kill(pid, signal.SIGKILL)
@@ -35,6 +36,19 @@ def end_strays(home: Home) -> int:
     if ended:
         logger.warning("ended %d processes that an engine before this one left behind", ended)
     return ended
+
+
+def _own_line() -> set[int]:
+    """Return this process and its ancestors: a handler may be what starts the next engine."""
+    line: set[int] = set()
+    pid = os.getpid()
+    while pid > 0 and pid not in line:
+        line.add(pid)
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+        except OSError:  # it has just ended, and its children have another parent
+            break
+    return line
 
 
 def _is_stray(folder: Path, home: Home) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,7 @@ class Supervisor:
 
     def __init__(self, home: Home, *, front: Front, reaper: Reaper, journal: Journal) -> None:
         self.served: dict[str, Served] = {}
+        self.on_change: Callable[[str], None] = lambda function: None  # another revision serves it from now on, or none
         self._home = home
         self._front = front
         self._reaper = reaper
@@ -68,11 +71,17 @@ class Supervisor:
         """Return the zygote of an environment; there is one for each interpreter."""
         nursery = self._nurseries.get(environment.python)
         if nursery is None:
-            variables = {**os.environ, "SKERRY_ENGINE": str(self._home.socket), MARK: str(self._home.socket)}
-            variables.pop("PYTHONSTARTUP", None)
-            nursery = Nursery(environment.python, reaper=self._reaper, environment=variables)
-            self._nurseries[environment.python] = nursery
+            nursery = self._nurseries[environment.python] = self._new_nursery(environment)
         return nursery
+
+    @contextmanager
+    def throwaway_nursery(self, environment: Environment) -> Iterator[Nursery]:
+        """Give a zygote of its own to an app that is not proven yet: what its imports do, they do to nobody else."""
+        nursery = self._new_nursery(environment)
+        try:
+            yield nursery
+        finally:
+            nursery.stop()
 
     def serve(
         self, app: AppRecord, revision: RevisionRecord, environment: Environment, *, workers: int | None = None
@@ -102,6 +111,7 @@ class Supervisor:
         autoscaler.start(begin)
         if before is not None:
             self._retire(before)
+        self.on_change(spec.name)
 
     def stop_serving(self, function: str) -> None:
         """Serve a function no more; requests that it has are finished."""
@@ -109,6 +119,7 @@ class Supervisor:
         if served is not None:
             self._front.remove_function(function)
             self._retire(served)
+        self.on_change(function)
 
     def end_unused_zygotes(self) -> None:
         """End the zygotes of environments that no function uses; one that is wanted after all starts again."""
@@ -176,6 +187,11 @@ class Supervisor:
         )
         for nursery in self._nurseries.values():
             nursery.stop()
+
+    def _new_nursery(self, environment: Environment) -> Nursery:
+        variables = {**os.environ, "SKERRY_ENGINE": str(self._home.socket), MARK: str(self._home.socket)}
+        variables.pop("PYTHONSTARTUP", None)
+        return Nursery(environment.python, reaper=self._reaper, environment=variables)
 
     def _pool(
         self, spec: FunctionSpec, base: Target, revision: str, nursery: Nursery, *, report_modules: bool = False

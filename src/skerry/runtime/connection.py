@@ -8,73 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any, Protocol
+from typing import Any
 
 import httptools
 
 from skerry.errors import BodyTooLargeError, MalformedBodyError, SkerryError
+from skerry.runtime.exchange import Exchange, Service
 from skerry.runtime.message import Response
 
-MAX_HEAD_BYTES = 64 * 1024
+MAX_HEAD_BYTES = 64 * 1024  # of a head, and of what follows one without being its body, besides the read it ends in
 MAX_PIPELINED = 128
 HEAD_TIMEOUT_S = 30.0  # for a request's head, once it has begun, and for each further piece of its body
 IDLE_TIMEOUT_S = 300.0
 LINGER_S = 2.0  # after a refusal: closing at once would reset the connection under a client that still sends
-
-
-class Exchange:
-    """One request on a connection and, later, its answer."""
-
-    __slots__ = (
-        "answer",
-        "body",
-        "cancel",
-        "connection",
-        "entry",
-        "expects",
-        "handled",
-        "headers",
-        "keep_alive",
-        "method",
-        "size",
-        "target",
-    )
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self.target = b""
-        self.method = b""
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.body: list[bytes] = []
-        self.size = 0
-        self.keep_alive = True
-        self.expects = False  # the client waits for "100 Continue" before it sends the body
-        self.handled = False  # a request that was refused by its head is not handled again at its end
-        self.entry: Any = None  # the function's, found once the head is there
-        self.answer: bytes | None = None
-        self.cancel: Any = None  # called without arguments when the client leaves before the answer
-
-    def reply(self, response: Response) -> None:
-        """Answer the request."""
-        self.reply_bytes(response.encode(keep_alive=self.keep_alive, with_body=self.method != b"HEAD"))
-
-    def reply_bytes(self, answer: bytes) -> None:
-        """Answer the request with an encoded response."""
-        self.cancel = None
-        self.answer = answer
-        self.connection.flush()
-
-
-class Service(Protocol):
-    """What a connection hands its requests to."""
-
-    def accept(self, exchange: Exchange) -> int:
-        """Look at a request's head; return the most bytes its body may have. May raise `SkerryError` to refuse."""
-
-    def handle(self, exchange: Exchange) -> None:
-        """Take a whole request; `Exchange.reply` is called for it sooner or later."""
-
-    connections: set[Connection]
 
 
 class Connection(asyncio.Protocol):
@@ -95,7 +41,8 @@ class Connection(asyncio.Protocol):
         self._pending: deque[Exchange] = deque()
         self._current: Exchange | None = None
         self._limit_bytes = 0
-        self._head_bytes = 0
+        self._head_bytes = 0  # read since the request began, or since the last piece of its body
+        self._unsent_bytes = 0  # what the client had not taken yet when the timer last went off
         self._closing = False  # nothing more is read
         self._crowded = False  # reading pauses: too many requests wait for their answers
         self._clogged = False  # reading pauses: the client does not take its answers
@@ -128,25 +75,26 @@ class Connection(asyncio.Protocol):
         if self._closing:
             return
         begun = self._current
+        size = 0 if begun is None else begun.size
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._decline_upgrade(data[upgrade.args[0] :])
-            return
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                self._decline_upgrades(memoryview(data)[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             reason = error.__context__ if isinstance(error.__context__, SkerryError) else None
             self._refuse(reason or MalformedBodyError(f"not an HTTP/1.1 request: {error}"))
-        if self._current is None or self._closing:
+        current = self._current
+        if current is None or self._closing:
             return
-        if self._current.method:
+        if current.method or current is not begun:
             self._arm(HEAD_TIMEOUT_S)
-        elif self._current is not begun:
+        if current is not begun or current.size != size:
             self._head_bytes = 0
-            self._arm(HEAD_TIMEOUT_S)
-        else:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEAD_BYTES:
-                self._refuse(_long_head())
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._refuse(_long_tail() if current.method else _long_head())
 
     def eof_received(self) -> bool:
         """The client has left: what it asked for is not wanted any more, and the transport closes.
@@ -193,6 +141,8 @@ class Connection(asyncio.Protocol):
         if sum(len(name) + len(value) for name, value in exchange.headers) + len(exchange.target) > MAX_HEAD_BYTES:
             raise _long_head()
         exchange.method = self._parser.get_method()
+        if exchange.target[:7].lower() == b"http://" or exchange.target[:8].lower() == b"https://":
+            exchange.use_origin_form()
         # A client of HTTP/1.0 would want to be told that the connection stays open: it does not.
         exchange.keep_alive = self._parser.should_keep_alive() and self._parser.get_http_version() != "1.0"
         self._pending.append(exchange)
@@ -215,7 +165,12 @@ class Connection(asyncio.Protocol):
         if exchange.size > self._limit_bytes:
             self._answer_early(exchange, _too_large(self._limit_bytes))
             return
-        exchange.body.append(piece)
+        if not exchange.body:
+            exchange.body = piece
+        elif isinstance(exchange.body, bytearray):
+            exchange.body += piece
+        else:
+            exchange.body = bytearray(exchange.body) + piece
 
     def on_message_complete(self) -> None:
         """The request is whole."""
@@ -227,6 +182,8 @@ class Connection(asyncio.Protocol):
             self._timer = None
         exchange.handled = True
         exchange.expects = False
+        if isinstance(exchange.body, bytearray):
+            exchange.body = bytes(exchange.body)
         if len(self._pending) >= MAX_PIPELINED:
             self._crowded = True
             self._read_or_pause()
@@ -259,8 +216,7 @@ class Connection(asyncio.Protocol):
         if self._pending:
             self._pending[-1].keep_alive = False
         elif self._transport is not None:
-            self._closing = True
-            self._transport.close()
+            self._end()
 
     def _check_length(self, exchange: Exchange) -> None:
         for name, value in exchange.headers:
@@ -283,7 +239,14 @@ class Connection(asyncio.Protocol):
             self._read_or_pause()
             self._arm(LINGER_S)
         else:
-            self._transport.close()
+            self._end()
+
+    def _end(self) -> None:
+        """Close once what has been written is sent; a client that does not take it is dropped when the timer says."""
+        self._closing = True
+        self._transport.close()
+        if not self.closed.is_set():
+            self._arm(IDLE_TIMEOUT_S)
 
     def _read_or_pause(self) -> None:
         if self._transport.is_closing():
@@ -292,6 +255,8 @@ class Connection(asyncio.Protocol):
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()
+            if self._current is not None:
+                self._arm(HEAD_TIMEOUT_S)
 
     def _encourage(self) -> None:
         """Ask for the body of a client that waits to be asked, once all earlier answers have been sent."""
@@ -299,18 +264,27 @@ class Connection(asyncio.Protocol):
         if exchange is not None and exchange.expects:
             exchange.expects = False
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._arm(HEAD_TIMEOUT_S)
 
-    def _decline_upgrade(self, rest: bytes) -> None:
-        """Read a request that offers another protocol as what it is besides: a request of HTTP/1.1."""
-        offered, self._upgrading = self._upgrading, None
-        method, version = self._parser.get_method(), self._parser.get_http_version()
-        self._parser = httptools.HttpRequestParser(self)
-        if offered is None or method == b"CONNECT":
-            self._refuse(MalformedBodyError("this is no proxy: CONNECT is not supported"))
-            return
-        lines = [b"%s %s HTTP/%s" % (method, offered.target, version.encode())]
-        lines += [b"%s: %s" % header for header in offered.headers if header[0] not in (b"upgrade", b"connection")]
-        self.data_received(b"\r\n".join(lines) + b"\r\n\r\n" + rest)
+    def _decline_upgrades(self, rest: memoryview) -> None:
+        """Read requests that offer another protocol as what they are besides: requests of HTTP/1.1."""
+        while True:
+            offered, self._upgrading = self._upgrading, None
+            method, version = self._parser.get_method(), self._parser.get_http_version()
+            self._parser = httptools.HttpRequestParser(self)
+            if offered is None or method == b"CONNECT":
+                self._refuse(MalformedBodyError("this is no proxy: CONNECT is not supported"))
+                return
+            lines = [b"%s %s HTTP/%s" % (method, offered.target, version.encode())]
+            lines += [b"%s: %s" % header for header in offered.headers if header[0] not in (b"upgrade", b"connection")]
+            self._parser.feed_data(b"\r\n".join(lines) + b"\r\n\r\n")
+            if self._closing or not rest:
+                return
+            try:
+                self._parser.feed_data(rest)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                rest = rest[upgrade.args[0] :]
 
     def _refuse(self, error: SkerryError) -> None:
         """Answer what cannot be read on with ``error``, after the answers that are due, and close."""
@@ -328,19 +302,33 @@ class Connection(asyncio.Protocol):
     def _arm(self, seconds: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._unsent_bytes = 0
         self._timer = self._loop.call_later(seconds, self._timed_out)
 
     def _timed_out(self) -> None:
         self._timer = None
-        if self._current is not None and not self._closing:
-            self._refuse(MalformedBodyError(f"the request was not finished within {HEAD_TIMEOUT_S:g} s"))
-        elif not self._pending:
+        unsent = self._transport.get_write_buffer_size()
+        if unsent and unsent == self._unsent_bytes:
             self._closing = True
-            self._transport.close()
+            self._transport.abort()  # to close would be to wait until the client reads
+        elif unsent:
+            self._arm(IDLE_TIMEOUT_S)
+            self._unsent_bytes = unsent
+        elif self._current is not None and not self._closing:
+            if self._current.expects or self._crowded or self._clogged:
+                self._arm(HEAD_TIMEOUT_S)  # it is the server that keeps the client from finishing
+            else:
+                self._refuse(MalformedBodyError(f"the request was not finished within {HEAD_TIMEOUT_S:g} s"))
+        elif not self._pending:
+            self._end()
 
 
 def _long_head() -> MalformedBodyError:
     return MalformedBodyError(f"the request's head is larger than {MAX_HEAD_BYTES} bytes")
+
+
+def _long_tail() -> MalformedBodyError:
+    return MalformedBodyError(f"more than {MAX_HEAD_BYTES} bytes came after the head without any of the body")
 
 
 def _too_large(limit_bytes: int) -> BodyTooLargeError:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from copy import copy
 from itertools import chain
 
 from skerry.errors import (
@@ -79,7 +80,7 @@ class Dispatcher:
             SkerryError: the refusal in force, when nothing can start or the server shuts down.
         """
         if self.refusal is not None:
-            raise self.refusal
+            raise copy(self.refusal)  # each traceback holds its request, and one error would gather them all
         if self.queued >= self.spec.queue and self.queued >= self.spec.queue + self._free_room():
             if not self.slots:
                 self._on_demand()  # with queue=0, the caller's next try is to find a worker

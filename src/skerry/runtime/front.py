@@ -22,7 +22,8 @@ from skerry.errors import (
     UnauthorizedError,
 )
 from skerry.runtime.call import Call
-from skerry.runtime.connection import Connection, Exchange
+from skerry.runtime.connection import Connection
+from skerry.runtime.exchange import Exchange
 from skerry.runtime.frames import CODEC_OF, CONTENT_TYPE_OF, Codec, Frame, Kind
 from skerry.runtime.message import PROBLEM_TYPE, REASONS, Request, Response, Route
 from skerry.runtime.pool import WorkerPool
@@ -145,16 +146,17 @@ class Front:
             self._call(pool, exchange)
         except SkerryError as error:
             exchange.reply(Response.of_error(error))
+        except Exception:  # say so, or the connection would wait for an answer for ever
+            exchange.reply(_internal_error(_request_of(exchange)))
 
     # Inside
 
     def _call(self, pool: WorkerPool, exchange: Exchange) -> None:
         codec, meta, is_async = _read_head(exchange)
-        body = b"".join(exchange.body) if len(exchange.body) != 1 else exchange.body[0]
         if is_async and self.respond_async is not None:
             exchange.reply(self.respond_async(pool, _request_of(exchange), codec, meta))
             return
-        call = Call(body, codec, meta, lambda answer: _send_answer(exchange, answer))
+        call = Call(bytes(exchange.body), codec, meta, lambda answer: _send_answer(exchange, answer))
         exchange.cancel = lambda: pool.dispatcher.abandon(call)
         pool.dispatcher.offer(call)
         pool.wake()
@@ -251,7 +253,7 @@ def _request_of(exchange: Exchange) -> Request:
         unquote(path.decode("latin-1")),
         query.decode("latin-1"),
         {name.decode("latin-1"): value.decode("latin-1") for name, value in exchange.headers},
-        b"".join(exchange.body),
+        bytes(exchange.body),
         exchange.connection.trusted,
     )
 

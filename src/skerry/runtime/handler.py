@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import sys
 import traceback
 import uuid
@@ -22,6 +21,7 @@ from skerry.errors import (
     UserError,
 )
 from skerry.payload import JSON, Signature
+from skerry.runtime.concurrency import check_concurrency, is_async
 from skerry.runtime.frames import CODEC_OF, CONTENT_TYPE_OF, Codec, Frame, Kind, encode_frame
 from skerry.runtime.target import FunctionObject, Target, load_app
 
@@ -43,9 +43,8 @@ class LoadedHandler:
         self.signature = signature
         self.unload = unload
         self.target = target
-        self.is_async = inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(
-            getattr(type(call), "__call__", None)  # noqa: B004  # the method itself is looked at, not called
-        )
+        self.is_async = is_async(call)
+        check_concurrency(target.function or target.module, target.concurrency, is_async=self.is_async)
 
     def run(self, frame: Frame) -> bytes:
         """Run a call with a plain handler and return the frame of its answer."""

@@ -8,6 +8,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from skerry.errors import AppImportError
+from skerry.runtime.concurrency import check_concurrency, is_async
 from skerry.runtime.target import AppObject
 
 
@@ -16,11 +17,20 @@ def describe(app: AppObject) -> dict[str, Any]:
 
     Raises:
         AppImportError: the app has no function.
+        SpecError: a plain handler declares a `concurrency` above 1.
     """
     if not app.functions:
         raise AppImportError(f"app {app.name!r} has no function; decorate one with @app.function")
+    for name, function in app.functions.items():
+        declared = function.options.get("concurrency", 1)
+        if isinstance(declared, int):  # another type is refused with the other options
+            check_concurrency(name, declared, is_async=is_async(function.handler))
     functions = {
-        name: {"options": _plain(dict(function.options)), "schema": function.signature.schema()}
+        name: {
+            "options": _plain(dict(function.options)),
+            "schema": function.signature.schema(),
+            "is_async": is_async(function.handler),
+        }
         for name, function in app.functions.items()
     }
     return {

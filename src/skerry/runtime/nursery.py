@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from skerry.runtime.target import Target
 
 logger = logging.getLogger(__name__)
 MAX_NAMES_BYTES = 50_000  # an import request travels as one packet
+SEND_LIMIT_S = 10.0
+IMPORT_LIMIT_S = 60.0  # how long a zygote may import one request's libraries before it is taken for stuck
 # ONNX Runtime reports home from a thread that it starts when imported (1.29 and later). The thread would keep the
 # zygote from being forked, and no function should talk to anybody that its author did not name.
 QUIET = {"ORT_DISABLE_TELEMETRY": "1"}
@@ -32,11 +35,16 @@ QUIET = {"ORT_DISABLE_TELEMETRY": "1"}
 class Nursery:
     """One zygote, started when first needed and again when it has died.
 
+    A library whose import ends the zygote, or never ends, must not do so to every zygote that follows. Which one it
+    was is not known of a request for many; the next zygote is therefore asked for one package at a time, and the
+    package that it does not survive is left to the workers.
+
     Args:
         python: The interpreter of the environment.
         reaper: Notices its end.
         imports: Libraries to import ahead.
         environment: Variables of the zygote and, unless a worker sets its own, of all its workers.
+        import_limit_s: How long the import of one request's libraries may take, seconds.
     """
 
     def __init__(
@@ -46,12 +54,17 @@ class Nursery:
         reaper: Reaper,
         imports: Iterable[str] = (),
         environment: Mapping[str, str] | None = None,
+        import_limit_s: float = IMPORT_LIMIT_S,
     ) -> None:
         self._python = python
         self._reaper = reaper
         self._environment = dict(os.environ if environment is None else environment)
         self._imports: dict[str, None] = dict.fromkeys(imports)
-        self._refused: set[str] = set()  # packages that start threads when imported
+        self._import_limit_s = import_limit_s
+        self._refused: set[str] = set()  # packages that start threads when imported, or end the zygote
+        self._asked: deque[list[str]] = deque()  # requests that the zygote has not answered, the first one first
+        self._one_by_one = False
+        self._watchdog: asyncio.TimerHandle | None = None
         self._control: socket.socket | None = None
         self.pid: int | None = None
         self.starts = 0
@@ -85,7 +98,7 @@ class Nursery:
             try:
                 socket.send_fds(control, [packet], fds)
             except OSError:  # it has just died, and its end was not noticed yet
-                self.stop()
+                self._lose("died")
                 socket.send_fds(self._running(), [packet], fds)
         finally:
             theirs.close()
@@ -98,10 +111,7 @@ class Nursery:
 
     def stop(self) -> None:
         """End the zygote; its workers go on."""
-        control, self._control = self._control, None
-        if control is not None:
-            asyncio.get_running_loop().remove_reader(control.fileno())
-            control.close()
+        self._disconnect()
         pid, self.pid = self.pid, None
         if pid is not None:
             try:
@@ -114,7 +124,7 @@ class Nursery:
             return self._control
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 22)
-        ours.settimeout(10)
+        ours.settimeout(SEND_LIMIT_S)
         environment = {**QUIET, **self._environment, **thread_environment(1)}
         process = subprocess.Popen(
             [str(self._python), "-P", "-m", "skerry.runtime.zygote", str(theirs.fileno())],
@@ -135,39 +145,96 @@ class Nursery:
     def _send_imports(self, names: list[str]) -> None:
         batch: list[str] = []
         size = 0
-        for name in [*names, ""]:
-            if batch and (not name or size + len(name) > MAX_NAMES_BYTES):
-                with contextlib.suppress(OSError):  # it has just died; the next one is told when it starts
-                    if self._control is not None:
-                        self._control.send(msgpack.packb({"import": batch}))
+        for name in _grouped(names) if self._one_by_one else names:
+            other = self._one_by_one and batch and _package(batch[0]) != _package(name)
+            if batch and (other or size + len(name) > MAX_NAMES_BYTES):
+                self._send_import(batch)
                 batch, size = [], 0
             batch.append(name)
             size += len(name)
+        if batch:
+            self._send_import(batch)
 
-    def _read(self, control: socket.socket) -> None:
-        try:
-            packet = control.recv(1 << 16, socket.MSG_DONTWAIT)
-        except BlockingIOError:
+    def _send_import(self, batch: list[str]) -> None:
+        if self._control is None:
             return
-        except OSError:
-            packet = b""
+        with contextlib.suppress(OSError):  # it has just died; the next one is told when it starts
+            self._control.send(msgpack.packb({"import": batch}))
+            self._asked.append(batch)
+            if self._watchdog is None:
+                self._watch()
+
+    def _watch(self) -> None:
+        """Give the request that the zygote works on its time from now on."""
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+            self._watchdog = None
+        if self._asked:
+            self._watchdog = asyncio.get_running_loop().call_later(self._import_limit_s, self._stuck)
+
+    def _read(self, control: socket.socket) -> bool:
+        """Take one answer; False when there is none."""
+        control.setblocking(False)
+        try:
+            packet = control.recv(1 << 16)
+        except BlockingIOError:
+            return False
+        except ConnectionResetError:
+            return True  # it died with requests unread; the answers that it had sent come with the next call
+        finally:
+            control.settimeout(SEND_LIMIT_S)
         if not packet:
             asyncio.get_running_loop().remove_reader(control.fileno())
-            return
-        answer: dict[str, Any] = msgpack.unpackb(packet)
+            return False
+        self._take(msgpack.unpackb(packet))
+        return True
+
+    def _take(self, answer: dict[str, Any]) -> None:
+        if self._asked:
+            self._asked.popleft()
         for name, reason in answer["failed"].items():
             logger.info("the zygote cannot import %s ahead: %s", name, reason)
         for name in answer["threaded"]:
             logger.warning("%s starts threads when it is imported: each worker imports it for itself", name)
-            self._refused.add(_package(name))
-            self._imports = {n: None for n in self._imports if _package(n) != _package(name)}
+            self._refuse(_package(name))
             self._send_imports(list(self._imports))  # the zygote has begun again, without any library
+        if not self._asked:
+            self._one_by_one = False
+        self._watch()
+
+    def _refuse(self, package: str) -> None:
+        self._refused.add(package)
+        self._imports = {name: None for name in self._imports if _package(name) != package}
 
     def _ended(self, pid: int, code: int) -> None:
-        if pid != self.pid:
-            return
-        logger.warning("the zygote of %s ended (%s); another is started when it is needed", self._python, code)
-        self.pid = None
+        if pid == self.pid:
+            self.pid = None  # by now this may be the number of another process
+            self._lose(f"ended ({code})")
+
+    def _stuck(self) -> None:
+        self._watchdog = None
+        if self._control is not None and self._read(self._control):
+            return  # it was this process that is late
+        self._lose(f"imported for longer than {self._import_limit_s:g} s")
+
+    def _lose(self, how: str) -> None:
+        """Give a zygote up that has died or hangs, and see to it that the next one does not end like it."""
+        control = self._control
+        while control is not None and self._read(control):  # it may have answered before it died
+            continue
+        suspect = self._asked[0] if self._asked else []
+        self.stop()
+        advice = "another is started when it is needed"
+        if suspect and self._one_by_one:
+            package = _package(suspect[0])
+            self._refuse(package)
+            advice = f"{package} was being imported, and is left to the workers from now on"
+        self._one_by_one = self._one_by_one or bool(suspect)
+        logger.warning("the zygote of %s %s; %s", self._python, how, advice)
+
+    def _disconnect(self) -> None:
+        self._asked.clear()
+        self._watch()
         control, self._control = self._control, None
         if control is not None:
             asyncio.get_running_loop().remove_reader(control.fileno())
@@ -176,3 +243,11 @@ class Nursery:
 
 def _package(module: str) -> str:
     return module.partition(".")[0]
+
+
+def _grouped(names: list[str]) -> list[str]:
+    """Return names with those of one package beside each other, packages in the order of their first name."""
+    packages: dict[str, list[str]] = {}
+    for name in names:
+        packages.setdefault(_package(name), []).append(name)
+    return [name for group in packages.values() for name in group]

@@ -125,6 +125,8 @@ class WorkerPool:
         self._sweeper: asyncio.TimerHandle | None = None
         self._gone = asyncio.Event()  # no worker is left
         self._gone.set()
+        self._leaving: set[Worker] = set()  # they have closed their links, and their processes have not ended yet
+        self._left = asyncio.Event()  # set when one of them has
 
     # What others ask for
 
@@ -169,7 +171,7 @@ class WorkerPool:
         await self.stop(limit_s=max(0.0, until - self._loop.time()))
 
     async def stop(self, *, limit_s: float) -> None:
-        """End all workers; whatever they still hold after ``limit_s`` is answered as lost."""
+        """End all workers and what they have started; what they still hold after ``limit_s`` is answered as lost."""
         self.desired = 0
         if self._retry is not None:
             self._retry.cancel()
@@ -185,8 +187,11 @@ class WorkerPool:
             for worker in list(self.workers):
                 worker.kill()
             await self._gone.wait()
+        await self._see_off()
         if self._sweeper is not None:
             self._sweeper.cancel()
+            self._sweeper = None
+        self.dispatcher.refuse(self.dispatcher.close())  # what lost workers gave back will not be run here
 
     # What workers say
 
@@ -210,6 +215,8 @@ class WorkerPool:
         self.workers.discard(worker)
         if worker.timer is not None:
             worker.timer.cancel()
+        if worker.pid is not None and worker.exit_code is None:
+            self._leaving.add(worker)
         state, worker.state = worker.state, "gone"
         was_killed = worker.killed
         if state == "draining":
@@ -352,8 +359,20 @@ class WorkerPool:
                     worker.timer.cancel()
                 worker.timer = self._loop.call_later(STOP_PATIENCE_S, worker.kill)
 
+    async def _see_off(self) -> None:
+        """Wait a moment for workers that are on their way out, so that nothing of theirs outlives the event loop."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(EXIT_PATIENCE_S):
+                while self._leaving:
+                    self._left.clear()
+                    await self._left.wait()
+        for worker in self._leaving:
+            worker.kill()
+
     def _exited(self, worker: Worker, code: int) -> None:
         worker.exit_code = code
+        self._leaving.discard(worker)
+        self._left.set()
         # Normally the link is closed by now. Not so when a process that the handler started holds it: what the worker
         # had sent is read first.
         self._loop.call_later(EXIT_PATIENCE_S, worker.link.close)

@@ -23,6 +23,7 @@ class Reaper:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._watched: dict[int, int] = {}  # process -> its pidfd
+        self._unclaimed: set[int] = set()  # ended children of our own session that the last look found
         self._timer = loop.call_later(ORPHAN_PERIOD_S, self._reap_orphans)
 
     def watch(self, pid: int, on_end: Ended) -> None:
@@ -52,13 +53,33 @@ class Reaper:
 
     def _reap_orphans(self) -> None:
         self._timer = self._loop.call_later(ORPHAN_PERIOD_S, self._reap_orphans)
-        while True:
-            try:
-                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            except ChildProcessError:
-                return
-            if ended is None or ended.si_pid in self._watched:
-                return  # a watched one is dealt with by its pidfd; what stands behind it waits for the next time
-            if os.getsid(ended.si_pid) == os.getsid(0):
-                return  # started by this process itself, somewhere: whoever did that waits for it
-            os.waitpid(ended.si_pid, 0)
+        unclaimed = set()
+        for pid in _children():
+            if pid in self._watched or not _has_ended(pid):
+                continue
+            # One of our own session was started by this process, somewhere: whoever did that waits for it. An orphan of
+            # the zygote looks the same; what nobody has waited for in a whole period is nobody's.
+            if os.getsid(pid) == os.getsid(0) and pid not in self._unclaimed:
+                unclaimed.add(pid)
+            else:
+                os.waitpid(pid, 0)
+        self._unclaimed = unclaimed
+
+
+def _children() -> list[int]:
+    """Return the children of this process; they are listed by the thread that they belong to."""
+    found: list[int] = []
+    for thread in os.listdir("/proc/self/task"):
+        try:
+            with open(f"/proc/self/task/{thread}/children", encoding="ascii") as file:
+                found.extend(int(pid) for pid in file.read().split())
+        except OSError:  # the thread has just ended, and its children belong to another
+            continue
+    return found
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:  # somebody has just waited for it
+        return False

@@ -15,7 +15,8 @@ from typing import Any
 
 import orjson
 
-from skerry.errors import AppImportError, FunctionNotFoundError, SkerryError, from_problem
+from skerry.errors import AppImportError, FunctionNotFoundError, SkerryError, SpecError, from_problem
+from skerry.runtime.concurrency import check_concurrency
 from skerry.runtime.confinement import become_subreaper, raise_file_limit
 from skerry.runtime.frames import FrameReader, Kind
 from skerry.runtime.front import Front, add_health_routes
@@ -96,6 +97,7 @@ async def inspect_app(nursery: Nursery, target: Target, *, log_fd: int) -> dict[
 
     Raises:
         AppImportError: its import fails, or takes longer than two minutes.
+        SpecError: its functions declare what does not go together.
     """
     loop = asyncio.get_running_loop()
     link, progress = nursery.spawn(target, log_fd=log_fd)
@@ -111,7 +113,7 @@ async def inspect_app(nursery: Nursery, target: Target, *, log_fd: int) -> dict[
                         description: dict[str, Any] = orjson.loads(frame.body)
                         return description
                     elif frame.kind == Kind.START_FAILED:
-                        raise _import_error(from_problem(orjson.loads(frame.body)))
+                        raise _inspection_error(from_problem(orjson.loads(frame.body)))
     except BaseException as error:
         if pid is not None and not isinstance(error, SkerryError):  # too late, or not wanted any more
             with contextlib.suppress(ProcessLookupError):
@@ -126,7 +128,9 @@ async def inspect_app(nursery: Nursery, target: Target, *, log_fd: int) -> dict[
     raise AppImportError(f"the process that imported {target.module!r} died")
 
 
-def _import_error(error: SkerryError) -> AppImportError:
+def _inspection_error(error: SkerryError) -> SkerryError:
+    if isinstance(error, SpecError):
+        return error
     return AppImportError(error.message, **error.details)
 
 
@@ -188,6 +192,7 @@ async def _start(
     for name, spec in resolve(declared).items():
         if function not in (None, name):
             continue
+        check_concurrency(name, spec.concurrency, is_async=description["functions"][name]["is_async"])
         environment = identity(contract.service or name, contract.revision or f"{name}-00001")
         environment["PORT"] = str(contract.port)
         pool = WorkerPool(

@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 import uvloop
 
-from skerry.errors import AppImportError
+from skerry.errors import ConfigError
 from skerry.payload import Signature
 from skerry.runtime.confinement import limit_files, limit_memory, limit_threads
 from skerry.runtime.frames import Frame, FrameReader, Kind, encode_frame
@@ -56,7 +56,7 @@ def work(link: socket.socket, progress_fd: int, target: Target, *, asked_at_s: f
     except BaseException as error:
         problem, log = start_error(name, error)
         sys.stderr.write(f"{problem.message}\n{log}\n")
-        told = error if target.function is None and isinstance(error, AppImportError) else problem
+        told = error if target.function is None and isinstance(error, ConfigError) else problem
         _leave(link, encode_frame(Kind.START_FAILED, 0, orjson.dumps(told.to_problem(), default=str)), code=1)
     modules = orjson.dumps(installed_modules()) if target.report_modules else b""
     link.sendall(encode_frame(Kind.READY, 0, modules, meta={"phases_ms": clock.phases_ms}))

@@ -30,7 +30,7 @@ class FunctionSpec:
     timeout: str = option("longest run of one request", default="300s")
     start_timeout: str = option("longest start of a worker, loading included", default="60s")
     drain: str = option("time that a stopping worker has to finish its requests", default="300s")
-    concurrency: int = option("requests that one worker handles at a time (async handlers)", default=1)
+    concurrency: int = option("requests that one worker handles at a time; above 1 for async handlers only", default=1)
     queue: int = option("requests that may wait; one more is answered 429", default=10_000)
     max_body: str = option("largest request body", default="10MiB")
     files: int = option("file descriptors that a worker may hold open", default=1024)

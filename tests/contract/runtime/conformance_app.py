@@ -242,3 +242,11 @@ def spawn() -> int:
     with subprocess.Popen(["sleep", "60"]) as process:
         process.terminate()
         return process.wait(5)
+
+
+@app.function
+def leave_program() -> int:
+    """Start a program, and leave it running."""
+    import subprocess
+
+    return subprocess.Popen(["sleep", "600"]).pid

@@ -474,3 +474,82 @@ def test_a_client_that_leaves_during_a_deployment_ends_it(engine, tmp_path, plac
     assert engine.call("version").json() == "a"
     tried = int((tmp_path / "begun").read_text())
     wait_until(lambda: tried not in engine.processes(), what="the end of the worker that was tried out")
+
+
+DOUBTFUL = """
+app = skerry.App("doubtful", imports=["doubtful_library"])
+
+@app.function(start_timeout="2s")
+def doubtful() -> str:
+    return ""
+"""
+
+
+@pytest.mark.parametrize(
+    "library", ["import os\nos._exit(3)\n", "import time\ntime.sleep(1000)\n"], ids=["ends", "hangs"]
+)
+def test_a_library_that_ends_or_stops_its_process_harms_no_other_function(make_engine, tmp_path, library):
+    (tmp_path / "libraries").mkdir()
+    (tmp_path / "libraries" / "doubtful_library.py").write_text(library)
+    engine = make_engine(environment={"PYTHONPATH": str(tmp_path / "libraries")}).start()
+    engine.deploy(write_version(tmp_path / "app.py", "a"))
+    zygotes = engine.zygotes()
+
+    answer = engine.try_deploy(write_app(tmp_path / "doubtful.py", DOUBTFUL))
+
+    assert answer.code == "start_failed"
+    assert engine.call("version", timeout=5).json() == "a"  # from zero
+    assert engine.zygotes() == zygotes
+
+
+def test_a_failed_deployment_leaves_nothing_of_its_imports_to_other_functions(make_engine, tmp_path):
+    (tmp_path / "libraries").mkdir()
+    (tmp_path / "libraries" / "doubtful_library.py").write_text("")
+    engine = make_engine(environment={"PYTHONPATH": str(tmp_path / "libraries")}).start()
+    source = """
+        app = skerry.App("sees")
+
+        @app.function(scale=skerry.Scale(initial=0))
+        def sees() -> bool:
+            return "doubtful_library" in sys.modules
+    """
+    engine.deploy(write_app(tmp_path / "sees.py", source))
+    failing = DOUBTFUL.replace(
+        "def doubtful() -> str:", "class Doubtful:\n  def load(self):\n    raise OSError\n  def __call__(self) -> str:"
+    )
+    assert engine.try_deploy(write_app(tmp_path / "doubtful.py", failing)).code == "start_failed"
+    assert engine.call("sees").json() is False
+
+    engine.deploy(write_app(tmp_path / "doubtful.py", DOUBTFUL))
+    engine.deploy(write_app(tmp_path / "sees.py", source), flags=["sees.timeout=9s"])
+
+    assert engine.call("sees").json() is True
+
+
+def test_a_deployment_that_fails_ends_what_it_had_begun_for_its_other_functions(engine, tmp_path):
+    path = write_app(
+        tmp_path / "app.py",
+        """
+        app = skerry.App("mixed")
+
+        @app.function
+        class Fails:
+            def load(self):
+                raise ValueError("no")
+
+            def __call__(self) -> str:
+                return ""
+
+        @app.function
+        class Slow:
+            def load(self):
+                time.sleep(600)
+
+            def __call__(self) -> str:
+                return ""
+        """,
+    )
+
+    assert engine.try_deploy(path).code == "start_failed"
+
+    wait_until(lambda: set(engine.processes()) <= {engine.pid, *engine.zygotes()}, within_s=5)

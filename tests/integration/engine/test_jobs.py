@@ -1,5 +1,7 @@
 import os
+import sqlite3
 import time
+from contextlib import closing, contextmanager
 
 import msgpack
 import pytest
@@ -279,3 +281,51 @@ def test_a_job_that_waits_in_an_old_revision_goes_on_in_the_new_one(make_engine,
     engine.deploy(write_app(path, source.format(revision="new")))
 
     assert [engine.job_result(job).json() for job in waiting] == ["new"] * 3
+
+
+@contextmanager
+def locked_records(engine):
+    """Hold the lock of the records as a program does that somebody uses to look at them."""
+    with closing(sqlite3.connect(engine.home / "records.sqlite3", isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            connection.execute("ROLLBACK")
+
+
+def test_a_job_that_ends_while_the_records_are_locked_is_recorded_later(engine, gate):
+    gate.unlink()
+    job = engine.submit("hold", str(gate)).json()["id"]
+    wait_until(gate.exists)
+    wait_until(lambda: status_of(engine, job) == "running")
+    pid = engine.live_workers("hold")[-1]
+
+    with locked_records(engine):
+        gate.unlink()
+        wait_until(lambda: f"job {job} is not recorded" in engine.stderr())
+        began = time.monotonic()
+        refused = engine.submit("double", 1)
+        assert engine.call("double", 2).json() == 4
+        assert time.monotonic() - began < 5  # nobody waits for the lock for long
+
+    assert (refused.status, refused.code) == (503, "unavailable")
+    assert engine.job_result(job).json() == pid
+    assert pid in engine.live_workers("hold")  # its worker had nothing to do with it
+
+
+def test_a_job_that_starts_while_the_records_are_locked_is_recorded_later(engine, gate):
+    gate.unlink()
+    other = gate.with_name("other")
+    first, second = (engine.submit("hold", str(path)).json()["id"] for path in (gate, other))
+    wait_until(gate.exists)
+
+    with locked_records(engine):
+        gate.unlink()
+        wait_until(other.exists)
+        wait_until(lambda: f"the start of job {second} is not recorded" in engine.stderr())
+
+    wait_until(lambda: status_of(engine, second) == "running")
+    other.unlink()
+    assert [engine.job_result(job).status for job in (first, second)] == [200, 200]
+    assert engine.job(second)["attempts"] == 1

@@ -1,8 +1,12 @@
 import os
 import signal
+import socket
+import sqlite3
 import subprocess
+import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -323,3 +327,109 @@ def test_what_handlers_of_a_killed_engine_had_started_is_ended_by_the_next_one(e
     assert any(Path(f"/proc/{pid}").exists() for pid in pids)
     engine.start()
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+
+
+def hide_copies(engine):
+    """Take the copies of all apps away, as somebody may who tidies up; return what brings them back."""
+    sources = engine.home / "sources"
+    hidden = sources.rename(engine.home / "hidden")
+    return lambda: (sources.rmdir(), hidden.rename(sources))
+
+
+def test_an_app_that_could_not_be_restored_is_served_after_its_next_deployment(engine, tmp_path):
+    engine.stop()
+    bring_back = hide_copies(engine)
+    engine.start()
+    assert engine.call("double", 1).status == 404
+    bring_back()
+
+    engine.deploy(tmp_path / "app.py")
+
+    assert engine.call("double", 4).json() == 8
+    assert engine.function("double")["revision"] == "double-00001"
+
+
+def test_jobs_wait_for_a_function_that_could_not_be_restored(engine, tmp_path):
+    path = tmp_path / "runs"
+    running = engine.submit("again", str(path)).json()["id"]
+    wait_until(path.exists)
+    waiting = engine.submit("again", str(path)).json()["id"]
+    engine.kill()
+    (tmp_path / "runs.go").touch()
+    bring_back = hide_copies(engine)
+
+    engine.start()
+    assert [engine.job(job)["status"] for job in (running, waiting)] == ["queued", "queued"]
+    bring_back()
+    engine.deploy(tmp_path / "app.py")
+
+    assert [engine.job_result(job).json() for job in (running, waiting)] == ["once more"] * 2
+
+
+def test_jobs_of_a_function_that_could_not_be_restored_fail_when_its_app_is_removed(engine, tmp_path):
+    path = tmp_path / "runs"
+    job = engine.submit("again", str(path)).json()["id"]
+    wait_until(path.exists)
+    engine.kill()
+    hide_copies(engine)
+    engine.start()
+    assert engine.job(job)["status"] == "queued"
+
+    engine.control("DELETE", "/apps/durable")
+
+    assert (engine.job_result(job).status, engine.job(job)["status"]) == (404, "failed")
+
+
+def test_an_app_whose_record_is_damaged_keeps_no_engine_from_starting(engine):
+    engine.stop()
+    with closing(sqlite3.connect(engine.home / "records.sqlite3")) as connection, connection:
+        connection.execute("UPDATE apps SET source = '[]'")
+
+    engine.start()
+
+    assert engine.call("double", 1).status == 404
+    assert "durable" in engine.stderr()
+
+
+def test_an_engine_that_is_stopped_while_it_installs_libraries_ends_at_once(make_engine, tmp_path):
+    """The index is a server that takes requests and never answers one."""
+    with socket.create_server(("127.0.0.1", 0)) as index:
+        silent = f"http://127.0.0.1:{index.getsockname()[1]}/simple"
+        engine = make_engine(environment={"PIP_INDEX_URL": silent, "PIP_CONFIG_FILE": os.devnull}).start()
+        path = write_app(
+            tmp_path / "wants.py", 'app = skerry.App("wants", requirements=["skerry-test-no-such-library"])\n'
+        )
+        thread, _ = in_thread(lambda: _ignoring(lambda: engine.try_deploy(path)))
+        index.settimeout(60)
+        connection, _ = index.accept()
+        began = time.monotonic()
+
+        code = engine.stop(within_s=30)
+
+        connection.close()
+        thread.join()
+    assert code == 0
+    assert time.monotonic() - began < 15
+    assert not engine.processes()
+
+
+def test_an_engine_that_a_handler_starts_in_the_folder_of_the_one_before_spares_its_ancestors(engine):
+    wrapper = [
+        sys.executable,
+        "-c",
+        f"import subprocess, sys; sys.exit(subprocess.call({engine.command('--port', '0')!r}))",
+    ]
+    engine.stop()
+    mark = {"SKERRY_SUPERVISED": str(engine.home / "engine.sock")}
+    process = subprocess.Popen(
+        wrapper, env={**engine.variables(), **mark}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    try:
+        assert process.stdout.readline().startswith(b"skerry engine: http://")
+        assert process.poll() is None
+        assert engine.control("POST", "/engine/stop").status == 202
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from support.engine_process import wait_until
+from support.runtime_process import RuntimeProcess
 
 APP = """
 from pathlib import Path
@@ -108,3 +109,15 @@ def test_one_function_of_an_app_is_served_alone_at_the_root(start_runtime):
     assert server.call("/", b"").json() == "fine"
     assert server.call("other", b"").json() == "fine"
     assert server.call("model", b"").status == 404
+
+
+@pytest.mark.parametrize(("declared", "setting"), [("(concurrency=4)", ""), ("", "work.concurrency=4")])
+def test_a_plain_handler_with_concurrency_is_refused_before_it_serves(tmp_path, declared, setting):
+    source = f'app = skerry.App("a")\n\n@app.function{declared}\ndef work(x: int) -> int:\n    return x\n'
+    server = RuntimeProcess(tmp_path, source, environment={"SKERRY_SET": setting})
+    try:
+        with pytest.raises(AssertionError, match="ended with 2"):
+            server.start()
+        assert "concurrency = 4 needs an async handler" in server.log()
+    finally:
+        server.close()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skerry.engine.logs import READ_LIMIT_BYTES, Logs
+from skerry.engine.logs import LIMIT_BYTES, READ_LIMIT_BYTES, TAIL_LIMIT_BYTES, Logs
 from skerry.errors import FunctionNotFoundError
 
 
@@ -151,3 +151,27 @@ def test_reading_on_from_each_offset_gives_the_whole_text(tmp_path_factory, part
     os.close(descriptor)
     assert seen == "".join(parts)
     assert offset == len(data)
+
+
+def test_of_a_huge_file_only_the_end_is_rotated_and_offsets_keep_their_meaning(logs):
+    path = logs.path("train")
+    write(logs, "first\n")
+    os.truncate(path, 3 * LIMIT_BYTES)  # a hole: what lies in it does not matter
+    write_to = os.open(path, os.O_WRONLY | os.O_APPEND)
+    os.write(write_to, b"end\n")
+    os.close(write_to)
+    seen = path.stat().st_size - 4
+
+    write(logs, "new\n")
+
+    rotated = path.with_name("train.log.1")
+    assert rotated.stat().st_blocks * 512 <= LIMIT_BYTES + 2**20
+    assert logs.read_from("train", seen) == ("end\nnew\n", 4)
+    assert logs.tail("train", 2)[0].endswith("end\nnew\n")
+
+
+def test_a_tail_of_a_file_without_ends_of_lines_is_bounded(logs):
+    descriptor = logs.open_for_append("train")
+    os.write(descriptor, b"x" * (TAIL_LIMIT_BYTES * 2))
+    os.close(descriptor)
+    assert len(logs.tail("train", 5)[0]) <= TAIL_LIMIT_BYTES + 2**16

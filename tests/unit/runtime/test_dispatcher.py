@@ -393,3 +393,14 @@ def test_the_load_is_the_time_average_of_calls_in_the_system(steps):
             expected = area / (world.now - since) if world.now > since else len(open_calls)
             assert world.dispatcher.take_load() == pytest.approx(expected, rel=1e-6, abs=1e-6)
             area, since = 0.0, world.now
+
+
+def test_a_refusal_keeps_nothing_of_those_whom_it_was_told():
+    world = World()
+    error = StartError("broken", retry_after_s=3)
+    world.dispatcher.refuse(error)
+    for _ in range(3):
+        with pytest.raises(StartError) as caught:
+            world.offer("a")
+        assert caught.value.to_problem() == error.to_problem()
+    assert error.__traceback__ is None

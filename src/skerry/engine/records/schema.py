@@ -18,7 +18,8 @@ from typing import Any
 
 from skerry.errors import ConfigError, UnavailableError
 
-BUSY_TIMEOUT_S = 10.0
+OPEN_TIMEOUT_S = 10.0  # how long another program may keep the file locked while the engine starts
+BUSY_TIMEOUT_S = 0.2  # and later on, when nothing is served as long as the engine waits
 WAL_LIMIT_BYTES = 64 * 2**20
 
 # MIGRATIONS[n] leads from version n to n + 1. Entries are only ever appended: files of every older version exist.
@@ -77,7 +78,7 @@ class Database:
         self._lock = threading.RLock()
         try:
             self._connection = sqlite3.connect(
-                path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+                path, timeout=OPEN_TIMEOUT_S, isolation_level=None, check_same_thread=False
             )
         except sqlite3.Error as error:
             raise ConfigError(f"the engine's records {path} cannot be opened: {error}") from error
@@ -115,6 +116,7 @@ class Database:
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
+        connection.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:

@@ -1,0 +1,29 @@
+import asyncio
+from types import SimpleNamespace
+
+from skerry.runtime.front import Front
+from support.echo_service import post, read_answer
+
+
+def test_a_fault_of_the_servers_own_is_answered_and_the_connection_goes_on(run_loop):
+    def fail(*_):
+        raise ValueError("a fault")
+
+    async def run():
+        front = Front()
+        spec = SimpleNamespace(name="f", max_body_bytes=1000)
+        front.add_function(SimpleNamespace(spec=spec, dispatcher=SimpleNamespace(refusal=None)))
+        front.respond_async = fail
+        port = await front.listen("127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            for _ in range(2):
+                writer.write(post(b"/function/f", b"1", b"prefer: respond-async"))
+                status, _, body = await asyncio.wait_for(read_answer(reader), 5)
+                assert (status, b'"internal"' in body) == (500, True)
+        finally:
+            writer.close()
+            front.stop_listening()
+            await front.finish(limit_s=1.0)
+
+    run_loop(run())

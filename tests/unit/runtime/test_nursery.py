@@ -1,0 +1,117 @@
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from skerry.errors import AppImportError
+from skerry.runtime.confinement import PR_SET_CHILD_SUBREAPER, become_subreaper
+from skerry.runtime.nursery import Nursery
+from skerry.runtime.reaper import Reaper
+from skerry.runtime.serving import inspect_app, parse_target
+from support.engine_process import wait_until
+
+LIBRARIES = {
+    "lib_good": "",
+    "lib_crash": "import os\nos._exit(3)",
+    "lib_hang": "import time\ntime.sleep(1000)",
+    "lib_slow": "import time\nopen({begun!r}, 'w').close()\ntime.sleep(0.5)",
+}
+APP = """
+import sys
+import skerry
+app = skerry.App("-".join(sorted(name.replace("_", "") for name in sys.modules if name.startswith("lib_"))) or "none")
+
+@app.function
+def one() -> int:
+    return 1
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run a test's coroutine with a nursery whose zygote finds the libraries above."""
+    become_subreaper()
+    begun = tmp_path / "begun"
+    for name, source in LIBRARIES.items():
+        (tmp_path / f"{name}.py").write_text(source.format(begun=str(begun)))
+    (tmp_path / "app.py").write_text(APP)
+
+    def run(test, **options):
+        async def main():
+            reaper = Reaper(asyncio.get_running_loop())
+            environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+            nursery = Nursery(Path(sys.executable), reaper=reaper, environment=environment, **options)
+            try:
+                async with asyncio.timeout(60):
+                    await test(nursery)
+            finally:
+                nursery.stop()
+                reaper.close()
+
+        asyncio.run(main())
+
+    yield run
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0)  # orphans of other tests are none of this process's business
+
+
+async def preloaded(nursery, folder):
+    """Return the libraries that a new worker finds imported, or None when its zygote died."""
+    log_fd = os.open(os.devnull, os.O_WRONLY)
+    try:
+        found = await inspect_app(nursery, parse_target(str(folder / "app.py")), log_fd=log_fd)
+    except AppImportError:
+        return None
+    finally:
+        os.close(log_fd)
+    return set(found["name"].split("-")) - {"none"}
+
+
+async def first_answer(nursery, folder, attempts):
+    """Return what the first worker that comes alive finds, as a pool would get it that starts again and again."""
+    for _ in range(attempts):
+        found = await preloaded(nursery, folder)
+        if found is not None:
+            return found
+    raise AssertionError(f"no worker came alive in {attempts} attempts")
+
+
+def test_workers_find_what_was_preloaded(run, tmp_path):
+    async def test(nursery):
+        nursery.preload(["lib_good"])
+        assert await preloaded(nursery, tmp_path) == {"libgood"}
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("bad", "options"), [("lib_crash", {}), ("lib_hang", {"import_limit_s": 1.5})], ids=["crash", "hang"]
+)
+def test_a_library_that_zygotes_do_not_survive_is_left_to_the_workers_and_the_others_are_not(
+    run, tmp_path, bad, options
+):
+    async def test(nursery):
+        nursery.preload(["json", bad, "lib_good"])
+        assert await first_answer(nursery, tmp_path, 3) == {"libgood"}
+        starts = nursery.starts
+        nursery.stop()
+        assert await preloaded(nursery, tmp_path) == {"libgood"}
+        nursery.preload([bad])
+        assert await preloaded(nursery, tmp_path) == {"libgood"}
+        assert nursery.starts == starts + 1
+
+    run(test, **options)
+
+
+def test_a_zygote_that_somebody_kills_while_it_imports_costs_no_library(run, tmp_path):
+    async def test(nursery):
+        nursery.preload(["lib_good", "lib_slow"])
+        nursery.start()
+        await asyncio.to_thread(wait_until, (tmp_path / "begun").exists)
+        os.kill(nursery.pid, signal.SIGKILL)
+        assert await first_answer(nursery, tmp_path, 2) == {"libgood", "libslow"}
+
+    run(test)

@@ -1,0 +1,60 @@
+import asyncio
+import os
+import subprocess
+
+from skerry.runtime import reaper as reaper_module
+from skerry.runtime.reaper import Reaper
+
+
+def is_zombie(pid):
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return False
+
+
+def start(*command, **options):
+    return subprocess.Popen(command, **options)
+
+
+async def until(condition):
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110  # the end of a process that nobody watches tells nobody
+            await asyncio.sleep(0.01)
+
+
+def test_an_unclaimed_process_does_not_keep_orphans_from_being_reaped(run_loop, monkeypatch):
+    monkeypatch.setattr(reaper_module, "ORPHAN_PERIOD_S", 0.2)
+
+    async def run():
+        ours = start("true")
+        await until(lambda: is_zombie(ours.pid))
+        orphan = start("true", start_new_session=True)
+        await until(lambda: is_zombie(orphan.pid))
+        reaper = Reaper(asyncio.get_running_loop())
+        try:
+            await until(lambda: not is_zombie(orphan.pid))
+            was_left = is_zombie(ours.pid)  # whoever started it may still ask for its exit code
+            await until(lambda: not is_zombie(ours.pid))  # nobody did
+        finally:
+            reaper.close()
+            orphan.wait()
+            ours.wait()
+        return was_left
+
+    assert run_loop(run())
+
+
+def test_the_end_of_a_watched_process_is_told_with_its_exit_code(run_loop):
+    async def run():
+        reaper = Reaper(asyncio.get_running_loop())
+        ended = asyncio.get_running_loop().create_future()
+        process = start("sh", "-c", "exit 3")
+        try:
+            reaper.watch(process.pid, ended.set_result)
+            return await asyncio.wait_for(ended, 10)
+        finally:
+            reaper.close()
+            process.wait()
+
+    assert run_loop(run()) == 3
