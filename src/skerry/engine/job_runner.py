@@ -31,7 +31,7 @@ from skerry.errors import (
     WorkerLostError,
     from_problem,
 )
-from skerry.runtime.dispatcher import Call
+from skerry.runtime.call import Call
 from skerry.runtime.frames import CODEC_OF, CONTENT_TYPE_OF, Codec, Frame, Kind
 from skerry.runtime.front import result_response
 from skerry.runtime.message import Request, Response

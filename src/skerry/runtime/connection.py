@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any
+from typing import Any, Protocol
 
 import httptools
 
 from skerry.errors import BodyTooLargeError, MalformedBodyError, SkerryError
-from skerry.runtime.exchange import Exchange, Service
+from skerry.runtime.exchange import Exchange
 from skerry.runtime.message import Response
 
 MAX_HEAD_BYTES = 64 * 1024  # of a head, and of what follows one without being its body, besides the read it ends in
@@ -21,6 +21,18 @@ MAX_PIPELINED = 128
 HEAD_TIMEOUT_S = 30.0  # for a request's head, once it has begun, and for each further piece of its body
 IDLE_TIMEOUT_S = 300.0
 LINGER_S = 2.0  # after a refusal: closing at once would reset the connection under a client that still sends
+
+
+class Service(Protocol):
+    """What a connection hands its requests to."""
+
+    def accept(self, exchange: Exchange) -> int:
+        """Look at a request's head; return the most bytes its body may have. May raise `SkerryError` to refuse."""
+
+    def handle(self, exchange: Exchange) -> None:
+        """Take a whole request; `Exchange.reply` is called for it sooner or later."""
+
+    connections: set[Connection]
 
 
 class Connection(asyncio.Protocol):

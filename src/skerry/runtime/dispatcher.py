@@ -22,8 +22,7 @@ from skerry.errors import (
     UnavailableError,
     WorkerLostError,
 )
-from skerry.runtime.call import Call as Call
-from skerry.runtime.call import Slot
+from skerry.runtime.call import Call, Slot
 from skerry.runtime.frames import Frame, Kind, encode_frame
 from skerry.spec import FunctionSpec
 

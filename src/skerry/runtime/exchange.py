@@ -1,13 +1,19 @@
-"""One request on a connection and its answer, and what a connection hands requests to."""
+"""One request on a connection and its answer."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from skerry.runtime.message import Response
 
-if TYPE_CHECKING:
-    from skerry.runtime.connection import Connection
+
+class Channel(Protocol):
+    """What an exchange needs of its connection."""
+
+    trusted: bool
+
+    def flush(self) -> None:
+        """Send the answers that are due, in the order of their requests."""
 
 
 class Exchange:
@@ -28,7 +34,7 @@ class Exchange:
         "target",
     )
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Channel) -> None:
         self.connection = connection
         self.target = b""
         self.method = b""
@@ -62,15 +68,3 @@ class Exchange:
         self.cancel = None
         self.answer = answer
         self.connection.flush()
-
-
-class Service(Protocol):
-    """What a connection hands its requests to."""
-
-    def accept(self, exchange: Exchange) -> int:
-        """Look at a request's head; return the most bytes its body may have. May raise `SkerryError` to refuse."""
-
-    def handle(self, exchange: Exchange) -> None:
-        """Take a whole request; `Exchange.reply` is called for it sooner or later."""
-
-    connections: set[Connection]

@@ -54,7 +54,7 @@ def test_without_requirements_the_engines_own_interpreter_serves(home):
     ("requirement", "message"),
     [
         ("", "is not a library"),
-        ("--index-url=http://example.invalid", "is not a library"),
+        ("--pre", "is not a library"),
         ("-r other.txt", "is not a library"),
         ("skerry==0.0.1", "drop the version"),
         ("Skerry[learn] >= 1", "drop the version"),
