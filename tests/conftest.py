@@ -1,9 +1,13 @@
 import asyncio
+import signal
 
 import pytest
 import uvloop
 
 from support.runtime_process import RuntimeProcess
+
+# A shell that runs the tests in the background has them ignore SIGINT, and what they start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -76,6 +76,7 @@ def in_parallel(engine, requests, clients):
 
 
 def test_workers_follow_the_load_from_zero_to_the_most_and_back_without_keeping_memory(engine, record_property):
+    assert engine.call("hold", 0).status == 200  # from here on the zygote has imported what it will
     wait_until(lambda: is_at_zero(engine))
     wait_until(lambda: len(engine.zygotes()) == 1)
     before_bytes = base_bytes(engine)
