@@ -1,7 +1,7 @@
 """The smallest app: one function, called as a plain function, remotely, over many inputs, and as a job.
 
 Run: python examples/echo.py          (starts an engine for the length of the program)
-Or:  skerry run examples/echo.py      (serves it; then: skerry invoke echo --data '"hello"')
+Or:  skerry run examples/echo.py      (serves it; then: curl -d '"hello"' http://127.0.0.1:8080/function/echo)
 """
 
 import skerry

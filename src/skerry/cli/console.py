@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -36,11 +37,13 @@ class Console:
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Write rows under their columns: drawn on a terminal, plain aligned text elsewhere."""
-        if sys.stdout.isatty():
-            self._draw(columns, rows)
-            return
         lines = [list(columns), *[list(row) for row in rows]]
         widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
+        # A table that does not fit is drawn by cutting words; as plain text, an address can still be copied.
+        fits = sum(widths) + 3 * len(widths) <= shutil.get_terminal_size().columns
+        if sys.stdout.isatty() and fits:
+            self._draw(columns, rows)
+            return
         for line in lines:
             self.data("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
@@ -66,7 +69,7 @@ class Console:
 
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
         for column in columns:
-            table.add_column(column, overflow="fold")  # a cut address cannot be copied
+            table.add_column(column, no_wrap=True)
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
         Terminal().print(table)

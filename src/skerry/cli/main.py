@@ -55,7 +55,7 @@ class LazyGroup(click.Group):
         with formatter.section("Example"):
             for line in (
                 "skerry create hello && cd hello",
-                "skerry run app.py",
+                "skerry deploy app.py",
                 "skerry invoke greet --data '\"Ada\"'",
             ):
                 formatter.write(f"{'':>{formatter.current_indent}}{line}\n")

@@ -52,8 +52,8 @@ class FunctionSpec:
                 field="name",
             )
         memory_bytes = None if self.memory is None else parse_size(self.memory, key="memory")
-        if memory_bytes is not None:
-            check_range("memory (bytes)", memory_bytes, low=2**20)
+        if memory_bytes is not None and memory_bytes < 2**20:
+            raise SpecError(f"memory = {self.memory!r}: must be at least 1MiB", field="memory")
         check_range("cpu", self.cpu, low=0.01, high=1024)
         check_range("concurrency", self.concurrency, low=1, high=10_000)
         check_range("queue", self.queue, low=0, high=1_000_000)

@@ -15,6 +15,13 @@ ENGINE = "engine"
 RUNTIME = "runtime"
 EVERYWHERE = frozenset({ENGINE, RUNTIME})
 
+PLAIN_WORDS = {
+    str: 'text (a time or a size needs its unit, like "60s" or "200MiB")',
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+}
+
 T = TypeVar("T")
 
 
@@ -55,9 +62,11 @@ def check_types(spec: Any) -> None:
         value = getattr(spec, field.name)
         if isinstance(value, float) and not math.isfinite(value):
             raise SpecError(f"{field.name} = {value}: must be a finite number", field=field.name)
+        if hints[field.name] is float and type(value) is int:
+            object.__setattr__(spec, field.name, float(value))  # so that 1 and 1.0 are the same option
         if not _fits(value, hints[field.name]):
             raise SpecError(
-                f"{field.name} = {value!r}: expected {_describe(hints[field.name])}, got {type(value).__name__}",
+                f"{field.name} = {value!r}: expected {_describe(hints[field.name])}",
                 field=field.name,
             )
 
@@ -91,6 +100,9 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def _describe(hint: Any) -> str:
-    if typing.get_origin(hint) is typing.Literal:
+    origin = typing.get_origin(hint)
+    if origin is typing.Literal:
         return "one of " + ", ".join(repr(v) for v in typing.get_args(hint))
-    return getattr(hint, "__name__", str(hint)) if typing.get_origin(hint) is None else str(hint)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_describe(part) for part in typing.get_args(hint) if part is not type(None))
+    return PLAIN_WORDS.get(hint, getattr(hint, "__name__", str(hint)) if origin is None else str(hint))

@@ -191,6 +191,18 @@ def test_options_that_a_platform_ignores_are_named_where_they_are_set():
     assert check_platform(FunctionSpec(name="f"), RUNTIME) == []
 
 
+def test_a_whole_number_is_the_same_option_as_its_float():
+    assert FunctionSpec(name="f", cpu=1).to_dict() == FunctionSpec(name="f", cpu=1.0).to_dict()
+    assert isinstance(FunctionSpec(name="f", cpu=2).cpu, float)
+
+
+def test_a_size_without_a_unit_says_how_to_write_it():
+    with pytest.raises(SpecError, match=r'memory = 200: expected text .*"200MiB"'):
+        FunctionSpec(name="f", memory=200)
+    with pytest.raises(SpecError, match="memory = '1MB': must be at least 1MiB"):
+        FunctionSpec(name="f", memory="1MB")
+
+
 @pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
 @pytest.mark.parametrize("option", ["up_rate", "down_rate", "panic_threshold", "target", "utilization"])
 def test_numbers_that_are_none_are_refused(option, value):

@@ -66,7 +66,9 @@ class Dataset:
 
 def default_root() -> Path:
     """Return the folder for shared data sets: ``search`` in the folder of the engine."""
-    return default_home() / "search"
+    home = default_home()
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)  # an engine refuses a folder that is open to other users
+    return home / "search"
 
 
 def share_texts(

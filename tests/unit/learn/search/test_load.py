@@ -6,6 +6,7 @@ import pytest
 
 from skerry.errors import DataError
 from skerry.learn.search import load_csv, load_json, share_arrays
+from skerry.learn.search.dataset import default_root
 
 
 def test_a_csv_file_with_a_header_is_read_by_the_label_s_name(tmp_path):
@@ -84,3 +85,9 @@ def test_an_interrupted_write_leaves_nothing_that_looks_whole(tmp_path, monkeypa
         with pytest.raises(OSError, match="disk full"):
             share_arrays([[1.0], [2.0]], [0, 1], root=tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_default_folder_makes_a_home_that_an_engine_accepts(tmp_path, monkeypatch):
+    monkeypatch.setenv("SKERRY_HOME", str(tmp_path / "home"))
+    assert default_root() == tmp_path / "home" / "search"
+    assert (tmp_path / "home").stat().st_mode & 0o077 == 0
