@@ -62,13 +62,13 @@ class App:
 
     # An async handler is also a plain one that returns a coroutine; of overlapping overloads the first is taken.
     @overload
-    def function(  # type: ignore[overload-overlap]
+    def function(  # type: ignore[overload-overlap]  # the first one that fits is meant
         self, handler: type[AsyncHandlerObject[P, R]], /
     ) -> AsyncFunction[P, R]: ...
     @overload
     def function(self, handler: type[HandlerObject[P, R]], /) -> Function[P, R]: ...
     @overload
-    def function(  # type: ignore[overload-overlap]
+    def function(  # type: ignore[overload-overlap]  # the first one that fits is meant
         self, handler: Callable[P, Coroutine[Any, Any, R]], /
     ) -> AsyncFunction[P, R]: ...
     @overload

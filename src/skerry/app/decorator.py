@@ -31,13 +31,13 @@ class Decorator(Protocol):
 
     # An async handler is also a plain one that returns a coroutine; of overlapping overloads the first is taken.
     @overload
-    def __call__(  # type: ignore[overload-overlap]
+    def __call__(  # type: ignore[overload-overlap]  # the first one that fits is meant
         self, handler: type[AsyncHandlerObject[P, R]], /
     ) -> AsyncFunction[P, R]: ...
     @overload
     def __call__(self, handler: type[HandlerObject[P, R]], /) -> Function[P, R]: ...
     @overload
-    def __call__(  # type: ignore[overload-overlap]
+    def __call__(  # type: ignore[overload-overlap]  # the first one that fits is meant
         self, handler: Callable[P, Coroutine[Any, Any, R]], /
     ) -> AsyncFunction[P, R]: ...
     @overload

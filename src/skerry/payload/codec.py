@@ -78,7 +78,7 @@ def decode_json(body: bytes) -> Any:
 def encode_msgpack(value: Any) -> bytes:
     """Return a value as MessagePack; see :func:`encode`."""
     try:
-        return msgpack.packb(value, default=_pack_unknown, use_bin_type=True)  # type: ignore[no-any-return]
+        return msgpack.packb(value, default=_pack_unknown, use_bin_type=True)  # type: ignore[no-any-return]  # msgpack is untyped
     except ENCODE_ERRORS as error:
         refuse_value(value, error, "MessagePack")
 

@@ -90,7 +90,7 @@ def _import(names: list[str]) -> dict[str, Any]:
 def _begin_again(control: socket.socket) -> None:
     """Replace this process by a fresh zygote on the same socket, so that no request that waits there is lost."""
     os.set_inheritable(control.fileno(), True)
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "skerry.runtime.zygote", str(control.fileno())])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "skerry.runtime.zygote", str(control.fileno())])  # noqa: S606  # own code
 
 
 def _fork_spare(control: socket.socket, front_pid: int) -> socket.socket:

@@ -203,7 +203,7 @@ def open_many(count: int) -> int:
     files = []
     try:
         for _ in range(count):
-            files.append(open(os.devnull))  # noqa: SIM115
+            files.append(open(os.devnull))  # noqa: SIM115  # they are to stay open
     finally:
         for file in files:
             file.close()
