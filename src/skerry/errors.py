@@ -21,7 +21,7 @@
     ├── CapacityError                  nothing wrong with the request; try later
     │   ├── QueueFullError             429  the function's queue is full
     │   ├── UnavailableError           503  nothing can start, or the server is shutting down
-    │   └── DeadlineExceededError      504  the caller's deadline passed before the work began
+    │   └── DeadlineExceededError      504  the caller's deadline passed before the answer was there
     ├── FunctionError                  the function's own code failed
     │   ├── HandlerError               500  the handler raised; the traceback is in the log, under the error id
     │   ├── HandlerTimeoutError        504  the handler ran longer than ``timeout``; its worker was replaced
@@ -200,7 +200,7 @@ class UnavailableError(CapacityError):
 
 
 class DeadlineExceededError(CapacityError):
-    """The caller's deadline passed before the work began."""
+    """The caller's deadline passed before the answer was there: in the queue, and nothing ran, or while it ran."""
 
     code = "deadline_exceeded"
     http_status = 504

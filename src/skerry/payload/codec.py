@@ -87,7 +87,7 @@ def decode_msgpack(body: bytes) -> Any:
     """Return the value of a MessagePack body; see :func:`decode`."""
     try:
         # Text must be UTF-8. No length may say more than the body has bytes: msgpack bounds them all by the body.
-        value = msgpack.unpackb(body, raw=False, strict_map_key=False, ext_hook=_unpack_extension)
+        value = msgpack.unpackb(body, raw=False, strict_map_key=False, ext_hook=unpack_extension)
     except _DECODE_ERRORS as error:
         reason = str(error) or type(error).__name__
         raise MalformedBodyError(f"the body is not MessagePack: {reason}") from error
@@ -117,7 +117,12 @@ def _pack_unknown(value: Any) -> Any:
     return stand_in
 
 
-def _unpack_extension(code: int, data: bytes) -> Any:
+def unpack_extension(code: int, data: bytes) -> Any:
+    """Return the array of a MessagePack extension value.
+
+    Raises:
+        MalformedBodyError: it is of another type, or no array.
+    """
     if code != ARRAY_EXTENSION:
         raise MalformedBodyError(f"MessagePack extension type {code} is not known; {ARRAY_EXTENSION} is an array")
     try:

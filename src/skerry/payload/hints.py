@@ -43,7 +43,7 @@ def read_handler(handler: Any) -> tuple[tuple[Parameter, ...], Any, inspect.Sign
         SpecError: the handler cannot be called, has parameters that no body can fill, or names unknown types.
     """
     name = getattr(handler, "__qualname__", None) or type(handler).__qualname__
-    call, drop_first = _find_call(handler, name)
+    call, drop_first = find_call(handler, name)
     try:
         signature = inspect.signature(call)
         hints = _read_hints(call)
@@ -62,9 +62,26 @@ def read_handler(handler: Any) -> tuple[tuple[Parameter, ...], Any, inspect.Sign
     return parameters, mark_arrays(hints.get("return", Any)), signature
 
 
+def find_call(handler: Any, name: str) -> tuple[Callable[..., Any], bool]:
+    """Return the function that a handler's calls run, and whether its first parameter is ``self``.
+
+    Raises:
+        SpecError: the handler cannot be called.
+    """
+    if inspect.isclass(handler):
+        found = next((c.__dict__["__call__"] for c in handler.__mro__ if "__call__" in c.__dict__), None)
+        if found is None:
+            raise SpecError(f"handler {name}: a class needs a __call__ method, which answers the requests")
+        static = isinstance(found, staticmethod)
+        return (found.__func__ if static else found), not static
+    if not callable(handler):
+        raise SpecError(f"handler {name}: expected a function or a class with __call__, got {handler!r:.80}")
+    return handler, False
+
+
 def takes_event(hint: Any) -> bool:
     """Return whether an annotation is `Event`, or `Event` or None."""
-    parts = _union_parts(hint)
+    parts = union_parts(hint)
     return Event in parts and all(part in (Event, type(None)) for part in parts)
 
 
@@ -75,7 +92,7 @@ def without_event(hint: Any) -> tuple[Any, bool]:
     """
     if hint is Any or hint is object:
         return hint, True
-    parts = _union_parts(hint)
+    parts = union_parts(hint)
     if Event not in parts:
         return hint, False
     rest = tuple(part for part in parts if part is not Event)
@@ -93,7 +110,14 @@ def is_plain(hint: Any) -> bool:
         return all(arg is ... or is_plain(arg) for arg in args)
     if origin is dict:
         return args[0] is str and is_plain(args[1])
-    return len(_union_parts(hint)) > 1 and all(is_plain(part) for part in _union_parts(hint))
+    return len(union_parts(hint)) > 1 and all(is_plain(part) for part in union_parts(hint))
+
+
+def union_parts(hint: Any) -> tuple[Any, ...]:
+    """Return the members of a union; of any other annotation itself."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return typing.get_args(hint)
+    return (hint,)
 
 
 def mark_arrays(hint: Any) -> Any:
@@ -112,18 +136,6 @@ def mark_arrays(hint: Any) -> Any:
     if origin in (typing.Union, types.UnionType):
         return typing.Union[marked]  # noqa: UP007  # built from a tuple
     return Annotated[marked] if origin is Annotated else origin[marked]
-
-
-def _find_call(handler: Any, name: str) -> tuple[Callable[..., Any], bool]:
-    if inspect.isclass(handler):
-        found = next((c.__dict__["__call__"] for c in handler.__mro__ if "__call__" in c.__dict__), None)
-        if found is None:
-            raise SpecError(f"handler {name}: a class needs a __call__ method, which answers the requests")
-        static = isinstance(found, staticmethod)
-        return (found.__func__ if static else found), not static
-    if not callable(handler):
-        raise SpecError(f"handler {name}: expected a function or a class with __call__, got {handler!r:.80}")
-    return handler, False
 
 
 def _read_hints(call: Any) -> dict[str, Any]:
@@ -165,12 +177,6 @@ def _read_parameter(parameter: inspect.Parameter, hint: Any, handler: str, *, al
         required=parameter.default is inspect.Parameter.empty,
         by_keyword=kind is inspect.Parameter.KEYWORD_ONLY,
     )
-
-
-def _union_parts(hint: Any) -> tuple[Any, ...]:
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return typing.get_args(hint)
-    return (hint,)
 
 
 def _element_type(args: tuple[Any, ...]) -> str | None:

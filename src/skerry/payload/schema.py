@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property, partial
 from typing import Any, NotRequired, cast
 
+import orjson
 from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 from pydantic.dataclasses import is_pydantic_dataclass
 from pydantic.errors import PydanticInvalidForJsonSchema
@@ -41,11 +43,12 @@ class Schema:
 
     def __init__(self, hint: Any, *, label: str, where: str) -> None:
         self.label = label
-        self._adapter = _build_adapter(hint, where=where)
+        self._adapter, self._configured = _build_adapter(hint, where=where)
         self._serializer = self._adapter.serializer
         # Instances of a pydantic class were checked when they were made. Asking pydantic to report what does not fit
         # takes four times as long as writing a small value, so it is asked only for other values.
         self._checked_class = hint if isinstance(hint, type) and _checks_itself(hint) else None
+        self._hint = hint
         self.validate_json: Callable[[bytes], Any] = self._adapter.validator.validate_json
         self.validate: Callable[[Any], Any] = self._adapter.validator.validate_python
 
@@ -58,11 +61,37 @@ class Schema:
 
     def read_msgpack(self, body: bytes) -> Any:
         """Return the value of a MessagePack body."""
-        value = decode_msgpack(body)
+        return self.convert(decode_msgpack(body))
+
+    def convert(self, value: Any) -> Any:
+        """Return a decoded value as the annotation types it.
+
+        Raises:
+            InvalidPayloadError: it does not fit.
+        """
         try:
             return self.validate(value)
         except ValidationError as error:
             raise refusal(error, self.label) from error
+
+    @cached_property
+    def write_list(self) -> Callable[[list[Any]], Any]:
+        """Values to plain values that JSON has words for, all in one call of the serializer."""
+        config = _CONFIG if self._configured else None
+        serializer = TypeAdapter(list[self._hint], config=config).serializer  # type: ignore[name-defined]  # made at run time
+        return partial(serializer.to_python, mode="json", warnings="error")
+
+    def write_each_json(self, values: Sequence[Any]) -> list[bytes]:
+        """Return the JSON of each of several values; a tenth of the cost of writing them one by one.
+
+        Raises:
+            Exception: one of them, at least, needs the care of :meth:`write_json`.
+        """
+        bodies = [orjson.dumps(plain) for plain in self.write_list(list(values))]
+        for at, body in enumerate(bodies):
+            if b"null" in body:  # of None, NaN and the infinities only the first is meant to be written so
+                bodies[at] = self.write_json(values[at])
+        return bodies
 
     def write_json(self, value: Any) -> bytes:
         """Return a value as JSON.
@@ -144,17 +173,19 @@ def _checks_itself(cls: type[Any]) -> bool:
     return issubclass(cls, BaseModel) or is_pydantic_dataclass(cls)
 
 
-def _build_adapter(hint: Any, *, where: str) -> TypeAdapter[Any]:
+def _build_adapter(hint: Any, *, where: str) -> tuple[TypeAdapter[Any], bool]:
+    # Whether the configuration was taken comes back too: what is built around the annotation must agree with it.
+    configured = True
     try:
         try:
             adapter: TypeAdapter[Any] = TypeAdapter(hint, config=_CONFIG)
         except PydanticUserError as error:
             if error.code != "type-adapter-config-unused":  # models, dataclasses and typed dictionaries bring their own
                 raise
-            adapter = TypeAdapter(hint)
+            adapter, configured = TypeAdapter(hint), False
         if not adapter.pydantic_complete:
             adapter.rebuild(raise_errors=True)
-        return adapter
+        return adapter, configured
     except (PydanticUserError, SchemaError, NameError, TypeError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise SpecError(

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import orjson
 
 from skerry.errors import HandlerError, InvalidPayloadError, MalformedBodyError, SkerryError
 from skerry.payload import event_http
 from skerry.payload.codec import decode_json, decode_msgpack, encode_json, encode_msgpack
 from skerry.payload.event import Event
-from skerry.payload.hints import Parameter, is_plain, read_handler, takes_event, without_event
+from skerry.payload.hints import Parameter, find_call, is_plain, read_handler, takes_event, without_event
 from skerry.payload.media import JSON, MSGPACK, require_codec
 from skerry.payload.schema import Schema, object_hint
+from skerry.payload.shape import Shape, read_shape
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -32,8 +35,13 @@ class Signature:
     parameter annotated `Event` gets the CloudEvent; other handlers get a CloudEvent's data. Results are checked where
     the annotation is a model, a dataclass or the like; those annotated with built-in types are written as they are.
 
+    Of a handler that takes `Items`, and of a generator, "the result" is one item, and "the arguments" are one caller's.
+
     Attributes:
         parameters: Names of the parameters.
+        streams: Whether the handler's results are sent item by item.
+        takes_items: Whether one call of the handler answers several callers: it gets `Items` of their arguments.
+        sends_bytes: Whether the result is annotated ``bytes``, so that a stream of it needs no codec.
         takes_event: Whether the one parameter is an `Event`.
         returns_event: Whether the result may be an `Event` (annotated so, or not annotated); then only
             :meth:`encode_result` gives it its headers.
@@ -41,11 +49,16 @@ class Signature:
         decode_msgpack: MessagePack body to arguments.
         encode_json: Result to JSON body. An `Event` is written in structured mode.
         encode_msgpack: Result to MessagePack body.
+        read_argument: JSON body to the value of the only argument, for handlers that take one by position; it raises
+            whatever its library raises, and :meth:`decode_json` says then what is wrong. None for other handlers.
+        writes_plain: Whether :meth:`encode_json` does no more than :func:`skerry.payload.codec.encode_json`.
 
-    All four take one argument and look at nothing but it; they raise as :meth:`decode_call` and :meth:`encode_result`.
+    The first four functions take one argument and look at nothing but it; they raise as :meth:`decode_call` and
+    :meth:`encode_result`.
     """
 
-    def __init__(self, parameters: tuple[Parameter, ...], result: Any, native: inspect.Signature, name: str) -> None:
+    def __init__(self, shape: Shape, native: inspect.Signature, name: str) -> None:
+        parameters, result, self.streams, self.takes_items = shape
         self.parameters = tuple(p.name for p in parameters)
         self.takes_event = len(parameters) == 1 and takes_event(parameters[0].hint)
         self._native = native
@@ -53,7 +66,12 @@ class Signature:
         self.decode_json, self.decode_msgpack = self._decoders(parameters)
         rest, self.returns_event = without_event(result)
         self._result = None if rest is Any or rest is object else Schema(rest, label="result", where=f"{name}: result")
-        self.encode_json, self.encode_msgpack = self._encoders(plain=is_plain(rest))
+        self.sends_bytes = rest is bytes
+        self.writes_plain = self._result is None or is_plain(rest)
+        self.encode_json, self.encode_msgpack = self._encoders()
+        self.read_argument = self._argument_reader(parameters)
+        if self.takes_items and self._result is not None and not self.writes_plain:
+            _ = self._result.write_list  # compiled now, and not while the first callers wait
 
     @classmethod
     def of(cls, handler: Any) -> Signature:
@@ -64,7 +82,8 @@ class Signature:
         """
         parameters, result, native = read_handler(handler)
         name = getattr(handler, "__qualname__", None) or type(handler).__qualname__
-        return cls(parameters, result, native, name)
+        call, _ = find_call(handler, name)
+        return cls(read_shape(call, parameters, result, name), native, name)
 
     def decode_call(self, body: bytes, content_type: str, headers: Mapping[str, str] | None = None) -> Arguments:
         """Return the arguments that a request's body stands for.
@@ -154,16 +173,40 @@ class Signature:
             return decode_json(body) if json else decode_msgpack(body)
         return self._result.read_json(body) if json else self._result.read_msgpack(body)
 
+    def encode_results(self, values: Sequence[Any]) -> list[bytes]:
+        """Return the JSON bodies of several results, as :meth:`encode_json` writes each; cheaper than one by one.
+
+        Args:
+            values: Results, none of them an `Event`.
+
+        Raises:
+            Exception: one of them, at least, cannot be written; ask :meth:`encode_json` for each.
+        """
+        if self.writes_plain or self._result is None:
+            return [encode_json(value) for value in values]
+        return self._result.write_each_json(values)
+
+    def read_item(self, value: Any) -> Any:
+        """Return a decoded item of a stream, as the result's annotation types it.
+
+        Raises:
+            InvalidPayloadError: it does not fit the annotation.
+        """
+        return value if self._result is None else self._result.convert(value)
+
     def schema(self) -> dict[str, Any]:
         """Return the JSON schemas of the body and of the result, as ``{"input": ..., "output": ...}``.
 
-        A side that may be anything, or that JSON schema has no word for, is the empty schema.
+        Of a generator, ``output`` is one item, and there is ``{"streams": True}`` besides. A side that may be anything,
+        or that JSON schema has no word for, is the empty schema.
         """
         given = {} if self._input is None else self._input.json_schema("validation")
         result = {} if self._result is None else self._result.json_schema("serialization")
         if self.returns_event and self._result is not None:
             result = {"anyOf": [_EVENT_SCHEMA, result]}
-        return {"input": dict(_EVENT_SCHEMA) if self.takes_event else given, "output": result}
+        given = dict(_EVENT_SCHEMA) if self.takes_event else given
+        sides = {"input": given, "output": result}
+        return {**sides, "streams": True} if self.streams else sides
 
     def _decoders(
         self, parameters: tuple[Parameter, ...]
@@ -195,8 +238,13 @@ class Signature:
         parameter = self._native.parameters[self.parameters[0]]
         return ((), {parameter.name: value}) if parameter.kind is parameter.KEYWORD_ONLY else ((value,), {})
 
-    def _encoders(self, *, plain: bool) -> tuple[Callable[[Any], bytes], Callable[[Any], bytes]]:
-        if plain or self._result is None:
+    def _argument_reader(self, parameters: tuple[Parameter, ...]) -> Callable[[bytes], Any] | None:
+        if len(parameters) != 1 or not parameters[0].required or parameters[0].by_keyword or self.takes_event:
+            return None
+        return orjson.loads if self._input is None else self._input.validate_json
+
+    def _encoders(self) -> tuple[Callable[[Any], bytes], Callable[[Any], bytes]]:
+        if self.writes_plain or self._result is None:
             write_json, write_msgpack = encode_json, encode_msgpack
         else:
             write_json, write_msgpack = self._result.write_json, self._result.write_msgpack

@@ -1,5 +1,6 @@
 """Words: what a function is called, may use and how it scales; frozen, checked once, no I/O beyond reading its file."""
 
+from skerry.spec.batch import Batch
 from skerry.spec.function import FunctionSpec, function_spec
 from skerry.spec.layers import (
     PROJECT_FILE,
@@ -18,6 +19,7 @@ __all__ = [
     "PROJECT_FILE",
     "RUNTIME",
     "SET_VARIABLE",
+    "Batch",
     "FunctionSpec",
     "Scale",
     "check_platform",

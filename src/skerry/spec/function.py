@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from skerry.errors import SpecError
+from skerry.spec.batch import Batch
 from skerry.spec.option import build, check_range, check_types, option
 from skerry.spec.quantity import parse_duration, parse_size
 from skerry.spec.scale import Scale
@@ -32,10 +33,14 @@ class FunctionSpec:
     drain: str = option("time that a stopping worker has to finish its requests", default="300s")
     concurrency: int = option("requests that one worker handles at a time; above 1 for async handlers only", default=1)
     queue: int = option("requests that may wait; one more is answered 429", default=10_000)
+    max_in_flight: int = option(
+        "requests that the workers together handle at a time, the others wait; 0 means no bound", default=0
+    )
     max_body: str = option("largest request body", default="10MiB")
     files: int = option("file descriptors that a worker may hold open", default=1024)
     idempotent: bool = option("whether a request may run twice: a lost one is then retried elsewhere", default=False)
     env: Mapping[str, str] = option("environment variables", default_factory=dict)
+    batch: Batch | None = option("bounds of the batches in which requests are handled; none means singly", default=None)
     scale: Scale = option("bounds and behaviour of the autoscaler", default_factory=Scale)
 
     memory_bytes: int | None = field(init=False)
@@ -57,6 +62,7 @@ class FunctionSpec:
         check_range("cpu", self.cpu, low=0.01, high=1024)
         check_range("concurrency", self.concurrency, low=1, high=10_000)
         check_range("queue", self.queue, low=0, high=1_000_000)
+        check_range("max_in_flight", self.max_in_flight, low=0, high=1_000_000)
         check_range("files", self.files, low=16, high=1_048_576)
         object.__setattr__(self, "memory_bytes", memory_bytes)
         for key in ("timeout", "start_timeout", "drain"):
@@ -71,11 +77,12 @@ class FunctionSpec:
         """Return the options as plain values, in the form that :func:`function_spec` reads."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.init}
         scale = {k: v for k, v in asdict(self.scale).items() if not k.endswith("_s")}
-        return {**values, "env": dict(self.env), "scale": scale}
+        batch = None if self.batch is None else self.batch.to_dict()
+        return {**values, "env": dict(self.env), "batch": batch, "scale": scale}
 
 
 def function_spec(values: Mapping[str, Any], *, where: str) -> FunctionSpec:
-    """Return the spec that a mapping of options describes; ``scale`` may be a mapping itself.
+    """Return the spec that a mapping of options describes; ``scale`` and ``batch`` may be mappings too.
 
     Args:
         values: Option name to value.
@@ -85,7 +92,9 @@ def function_spec(values: Mapping[str, Any], *, where: str) -> FunctionSpec:
         SpecError: an option is unknown, has a wrong type or is out of range.
     """
     values = dict(values)
-    scale = values.get("scale")
-    if isinstance(scale, Mapping):
-        values["scale"] = build(Scale, scale, where=f"{where}.scale")
+    parts: dict[str, type[Any]] = {"scale": Scale, "batch": Batch}
+    for key, cls in parts.items():
+        part = values.get(key)
+        if isinstance(part, Mapping):
+            values[key] = build(cls, part, where=f"{where}.{key}")
     return build(FunctionSpec, values, where=where)

@@ -109,10 +109,13 @@ def resolve(
 def check_platform(spec: FunctionSpec, platform: str) -> list[str]:
     """Return the names of the options that are set in ``spec`` and that ``platform`` does not honour."""
     ignored = []
-    for prefix, part, default in (
+    parts: list[tuple[str, Any, Any]] = [
         ("", spec, FunctionSpec(name=spec.name)),
         ("scale.", spec.scale, type(spec.scale)()),
-    ):
+    ]
+    if spec.batch is not None:
+        parts.append(("batch.", spec.batch, type(spec.batch)()))
+    for prefix, part, default in parts:
         for name, platforms in support_matrix(type(part)).items():
             if name != "scale" and platform not in platforms and getattr(part, name) != getattr(default, name):
                 ignored.append(prefix + name)
@@ -124,8 +127,8 @@ def _merge(base: dict[str, Any], update: Any, *, where: str) -> dict[str, Any]:
         raise SpecError(f"{where}: expected a table of options, got {update!r}")
     merged = dict(base)
     for key, value in update.items():
-        if isinstance(value, Mapping) and key in ("scale", "env"):
-            current = merged.get(key, {})
+        if isinstance(value, Mapping) and key in ("scale", "batch", "env"):
+            current = merged.get(key) or {}
             inner = dict(current) if isinstance(current, Mapping) else _options_of(current)
             merged[key] = {**inner, **value}
         else:

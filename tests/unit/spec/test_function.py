@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import skerry.spec
 from skerry.errors import SpecError
-from skerry.spec import ENGINE, RUNTIME, FunctionSpec, Scale, check_platform, function_spec, support_matrix
+from skerry.spec import ENGINE, RUNTIME, Batch, FunctionSpec, Scale, check_platform, function_spec, support_matrix
 
 DURATIONS = st.builds("{}{}".format, st.integers(1, 900), st.sampled_from(["ms", "s"])).filter(
     lambda text: text not in {f"{n}ms" for n in range(10)}
@@ -31,6 +31,15 @@ SCALES = st.fixed_dictionaries(
         "grace": SECONDS,
     },
 )
+BATCHES = st.fixed_dictionaries(
+    {},
+    optional={
+        "max_size": st.integers(1, 4096),
+        "objective": st.builds("{}ms".format, st.integers(1, 3_600_000)),
+        "max_weight": st.none() | st.floats(0.01, 1e12) | st.integers(1, 9),
+        "weight": st.sampled_from(["items", "bytes"]),
+    },
+)
 SPECS = st.fixed_dictionaries(
     {"name": st.from_regex(skerry.spec.function.NAME, fullmatch=True)},
     optional={
@@ -41,10 +50,12 @@ SPECS = st.fixed_dictionaries(
         "drain": DURATIONS,
         "concurrency": st.integers(1, 10_000),
         "queue": st.integers(0, 1_000_000),
+        "max_in_flight": st.integers(0, 1_000_000),
         "max_body": SIZES,
         "files": st.integers(16, 1_048_576),
         "idempotent": st.booleans(),
         "env": st.dictionaries(st.text(), st.text(), max_size=3),
+        "batch": st.none() | BATCHES,
         "scale": SCALES,
     },
 )
@@ -56,7 +67,7 @@ def test_a_spec_comes_back_from_its_dictionary_and_from_json(options):
     assert function_spec(spec.to_dict(), where="test") == spec
     assert function_spec(json.loads(json.dumps(spec.to_dict())), where="test") == spec
     for name, value in options.items():
-        if name != "scale":
+        if name not in ("scale", "batch"):
             assert getattr(spec, name) == value
 
 
@@ -93,6 +104,10 @@ def test_bad_names_are_refused(name):
         ("concurrency", 0),
         ("concurrency", 1.5),
         ("queue", -1),
+        ("max_in_flight", -1),
+        ("max_in_flight", 0.5),
+        ("batch", 64),
+        ("batch", True),
         ("max_body", "0"),
         ("max_body", "3GiB"),
         ("files", 15),
@@ -135,13 +150,50 @@ def test_a_bad_scale_value_is_refused_with_the_option_and_where_it_stands(option
     assert caught.value.message.startswith("function 'f'.scale")
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("max_size", 0),
+        ("max_size", 4097),
+        ("max_size", 1.5),
+        ("objective", "0"),
+        ("objective", "0s"),
+        ("objective", "61m"),
+        ("objective", 50),
+        ("objective", "50"),
+        ("max_weight", 0),
+        ("max_weight", -1.0),
+        ("max_weight", float("inf")),
+        ("max_weight", "1MiB"),
+        ("weight", "tokens"),
+    ],
+)
+def test_a_bad_batch_value_is_refused_with_the_option_and_where_it_stands(option, value):
+    with pytest.raises(SpecError, match=option) as caught:
+        function_spec({"name": "f", "batch": {option: value}}, where="function 'f'")
+    assert caught.value.message.startswith("function 'f'.batch")
+
+
+def test_the_bounds_of_a_batch_are_taken():
+    assert Batch(max_size=1, objective="1us", max_weight=0.001).objective_s == pytest.approx(1e-6)
+    assert Batch(max_size=4096, objective="1h").objective_s == 3600
+    assert Batch().objective_s == 0.05
+
+
 def test_the_minimum_may_not_be_above_the_maximum():
     with pytest.raises(SpecError, match="min = 3"):
         Scale(min=3, max=2)
 
 
 @pytest.mark.parametrize(
-    "values", [{"memroy": "1MiB"}, {"scale": {"maximum": 3}}, {"memory_bytes": 5}, {"scale": {"window_s": 1}}]
+    "values",
+    [
+        {"memroy": "1MiB"},
+        {"scale": {"maximum": 3}},
+        {"memory_bytes": 5},
+        {"scale": {"window_s": 1}},
+        {"batch": {"size": 3}},
+    ],
 )
 def test_an_unknown_option_is_refused_with_those_that_there_are(values):
     with pytest.raises(SpecError, match=r"unknown option .*there are: "):
@@ -173,7 +225,7 @@ def test_the_panic_window_is_a_tenth_of_the_window_unless_given():
     assert Scale(window="30s", panic_window="5s").panic_window_s == 5
 
 
-@pytest.mark.parametrize("cls", [FunctionSpec, Scale])
+@pytest.mark.parametrize("cls", [FunctionSpec, Scale, Batch])
 def test_every_option_has_help_and_a_platform(cls):
     options = support_matrix(cls)
     assert set(options) == {f.name for f in dataclasses.fields(cls) if f.init}
@@ -189,6 +241,8 @@ def test_options_that_a_platform_ignores_are_named_where_they_are_set():
     assert check_platform(spec, ENGINE) == []
     assert check_platform(spec, RUNTIME) == ["scale.max", "scale.grace"]
     assert check_platform(FunctionSpec(name="f"), RUNTIME) == []
+    batched = FunctionSpec(name="f", batch=Batch(max_size=8, weight="bytes"))
+    assert (check_platform(batched, ENGINE), check_platform(batched, RUNTIME)) == ([], [])
 
 
 def test_a_whole_number_is_the_same_option_as_its_float():

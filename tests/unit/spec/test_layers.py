@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skerry.errors import SpecError
-from skerry.spec import Scale, parse_settings, read_project_file, resolve
+from skerry.spec import Batch, Scale, parse_settings, read_project_file, resolve
 
 DECORATOR, FILE, ENVIRONMENT, FLAG = range(4)
 
@@ -36,6 +36,23 @@ def test_layers_change_single_options_of_the_scale(declared):
         flags=["f.scale.grace=5s"],
     )["f"]
     assert (spec.scale.min, spec.scale.max, spec.scale.window_s, spec.scale.grace_s) == (1, 8, 30, 5)
+
+
+@pytest.mark.parametrize("declared", [{"batch": Batch(max_size=8, max_weight=9)}, {"batch": {"max_size": 8}}])
+def test_layers_change_single_options_of_the_batch(declared):
+    batch = resolve(
+        {"f": declared},
+        file={"function": {"f": {"batch": {"objective": "20ms"}}}},
+        environment={"SKERRY_SET": "f.batch.max_weight=4"},
+        flags=["f.batch.weight=bytes"],
+    )["f"].batch
+    assert batch == Batch(max_size=8, objective="20ms", max_weight=4, weight="bytes")
+
+
+@pytest.mark.parametrize("declared", [{}, {"batch": None}])
+def test_a_layer_can_batch_a_function_that_declares_none(declared):
+    assert resolve({"f": declared}, environment={}, flags=["f.batch.max_size=8"])["f"].batch == Batch(max_size=8)
+    assert resolve({"f": declared}, environment={})["f"].batch is None
 
 
 def test_layers_add_environment_variables():
@@ -71,7 +88,17 @@ def test_a_function_that_the_app_does_not_have_is_refused_with_the_layer(layer, 
 
 @pytest.mark.parametrize(
     "flag",
-    ["f.qeue=1", "f.queue=many", "f.memory=100", "f.scale.most=3", "f.scale=3", "f.queue.deep=1", "f.idempotent=1"],
+    [
+        "f.qeue=1",
+        "f.queue=many",
+        "f.memory=100",
+        "f.scale.most=3",
+        "f.scale=3",
+        "f.batch.most=3",
+        "f.batch=3",
+        "f.queue.deep=1",
+        "f.idempotent=1",
+    ],
 )
 def test_an_unknown_option_or_a_wrong_type_in_a_flag_is_refused(flag):
     with pytest.raises(SpecError, match="function 'f'"):
