@@ -1,0 +1,35 @@
+"""What the front tells about itself: metrics in Prometheus' text, traces over OTLP.
+
+Nothing here knows the front, and only the exporter, in its own thread, does any input or output.
+"""
+
+from skerry.observe.exporter import SpanExporter
+from skerry.observe.function_metrics import FunctionMetrics
+from skerry.observe.instruments import Callback, Counter, Histogram, Split
+from skerry.observe.metrics import Family, Registry
+from skerry.observe.serving_metrics import CLIENT_LEFT, ServingMetrics
+from skerry.observe.spans import RequestTimes, SharedBatch, TracedFunction
+from skerry.observe.telemetry import Telemetry
+from skerry.observe.trace_context import TraceContext, parse_traceparent
+from skerry.observe.tracing import RequestTrace, Tracer
+
+__all__ = [
+    "CLIENT_LEFT",
+    "Callback",
+    "Counter",
+    "Family",
+    "FunctionMetrics",
+    "Histogram",
+    "Registry",
+    "RequestTimes",
+    "RequestTrace",
+    "ServingMetrics",
+    "SharedBatch",
+    "SpanExporter",
+    "Split",
+    "Telemetry",
+    "TraceContext",
+    "TracedFunction",
+    "Tracer",
+    "parse_traceparent",
+]
