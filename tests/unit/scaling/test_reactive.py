@@ -15,18 +15,20 @@ TICK_S = 2.0
 class Run:
     """Steps a policy through time; workers are ready as soon as they are wanted, unless told otherwise."""
 
-    def __init__(self, *, ready=0, capacity=1000, concurrency=1.0, step_s=TICK_S, **scale):
+    def __init__(self, *, ready=0, capacity=1000, concurrency=1.0, step_s=TICK_S, start_limit_s=0.0, **scale):
         scale = {"utilization": 1.0, "initial": ready, **scale}
-        self.policy = ReactivePolicy(Scale(**scale), capacity=capacity, concurrency=concurrency)
+        self.policy = ReactivePolicy(
+            Scale(**scale), capacity=capacity, concurrency=concurrency, start_limit_s=start_limit_s
+        )
         self.ready = ready
         self.now_s = 1000.0
         self.step_s = step_s
         self.decisions = []
 
-    def decide(self, load, *, ready=None, pending=0, after_s=None):
+    def decide(self, load, *, ready=None, pending=0, after_s=None, rate=0.0, starting=0):
         self.now_s += self.step_s if after_s is None else after_s
         self.ready = self.ready if ready is None else ready
-        observation = Observation(concurrency=load, ready=self.ready, pending=pending)
+        observation = Observation(concurrency=load, ready=self.ready, pending=pending, rate=rate, starting=starting)
         decision = self.policy.decide(observation, self.now_s)
         self.decisions.append((self.now_s, decision))
         return decision
@@ -259,6 +261,147 @@ def test_the_wanted_worker_stays_wanted_while_it_starts():
     assert all(run.decide(1.0, ready=0, pending=1).desired >= 1 for _ in range(100))
 
 
+def test_one_long_request_of_one_worker_calls_for_two_with_the_default_utilization():
+    # Knative's arithmetic: 1 / (1 x 70 %) = 1.43. All of the target leaves no headroom, and calls for one.
+    assert steady(1.0, ready=1, utilization=0.7).decide(1.0).desired == 2
+    assert steady(1.0, ready=1, utilization=1.0).decide(1.0).desired == 1
+
+
+def test_a_target_above_the_concurrency_counts_as_the_concurrency():
+    assert steady(8.0, ready=4, concurrency=2, target=4.0).decide(8.0).desired == 4
+
+
+def test_the_minimum_is_kept_on_a_machine_that_has_not_the_room():
+    run = steady(0.0, ready=4, min=4, capacity=2)
+    assert run.decide(0.0).desired == run.policy.highest == 4
+
+
+def test_no_more_workers_begin_than_may_be():
+    assert ReactivePolicy(Scale(initial=5, max=2), capacity=8).desired == 2
+    assert ReactivePolicy(Scale(initial=0, min=2), capacity=8, initial=0).desired == 2
+
+
+def test_the_load_is_what_keeps_workers_busy_without_headroom():
+    decision = steady(8.0, ready=4, concurrency=2, utilization=0.7).decide(8.0)
+    assert (decision.load, decision.desired) == (pytest.approx(4), 6)
+
+
+# The rate
+
+
+def by_rate(rate, *, ready, **scale):
+    run = Run(ready=ready, metric="rps", **scale)
+    for _ in range(100):
+        run.decide(0.5, rate=rate)
+    return run
+
+
+def test_the_rate_is_followed_whatever_the_concurrency():
+    assert by_rate(1000.0, ready=5).decide(300.0, rate=1000.0).desired == 5  # 200 per second and worker
+    assert by_rate(1000.0, ready=5, target=100.0).decide(0.1, rate=1000.0).desired == 10
+
+
+def test_a_long_request_keeps_one_worker_although_nothing_arrives():
+    run = by_rate(400.0, ready=2)
+    assert run.follow(2.0, for_s=200)[-1].desired == 1
+    decision = run.decide(1.0, pending=1)
+    assert (decision.desired, decision.reason) == (1, Reason.BUSY)
+    assert all(run.decide(0.0).desired == 1 for _ in range(44))  # window and grace begin when it has ended
+    assert run.decide(0.0).desired == 0
+
+
+@pytest.mark.parametrize("after_s", [0.01, 0.1, 1.0, 30.0])
+def test_one_request_at_zero_starts_one_worker_however_short_the_time_that_its_rate_is_of(after_s):
+    run = Run(metric="rps", target=1.0, utilization=0.7, min=0)
+    run.decide(0.0)
+    decision = run.decide(0.5, rate=1 / after_s, pending=1, after_s=after_s)
+    assert (decision.desired, decision.reason) == (1, Reason.ACTIVATION)
+
+
+def test_a_burst_at_zero_counts_as_a_second_of_arrivals():
+    run = Run(metric="rps", target=10.0)
+    run.decide(0.0)
+    assert run.decide(1.0, rate=50 / 0.1, pending=50, after_s=0.1).desired == 5
+
+
+def test_the_first_second_after_zero_is_no_rate_of_its_own():
+    run = Run(metric="rps", target=2.0)
+    run.decide(0.0)
+    run.decide(1.0, rate=1.0, pending=1, after_s=1.0)
+    # A second with one arrival, half a second with three: 4 / 1.5 s = 2.7 per second.
+    decision = run.decide(3.0, rate=6.0, pending=3, after_s=0.5)
+    assert (decision.desired, decision.panic_value) == (2, pytest.approx(4 / 1.5))
+
+
+# Burst capacity, activation scale, buffer
+
+
+def test_no_burst_leaves_no_excess_and_one_without_limit_never_has_any():
+    assert steady(5.0, ready=10, burst=0).decide(5.0).excess_burst == 0
+    assert steady(5.0, ready=1000, burst=-1).decide(5.0).excess_burst == -1
+
+
+def test_the_excess_burst_is_what_the_ready_workers_could_bear_beyond_load_and_burst():
+    # 10 workers of 4 requests each, 5 in flight and 20 expected at once.
+    assert steady(5.0, ready=10, concurrency=4, burst=20).decide(5.0).excess_burst == 15
+    assert steady(5.5, ready=1, concurrency=4, burst=20).decide(5.5).excess_burst == -22
+
+
+def test_the_activation_scale_is_within_the_bounds():
+    run = Run(activation=5, max=3)
+    run.decide(0.0)
+    assert run.decide(0.0, pending=1, after_s=0.01).desired == 3
+
+
+def test_the_activation_scale_is_no_minimum():
+    run = steady(0.0, ready=0, activation=5)
+    assert run.decide(0.0).desired == 0
+
+
+def test_the_buffer_stands_beside_what_the_load_calls_for():
+    assert steady(4.0, ready=6, buffer=2).decide(4.0).desired == 6
+    assert steady(4.0, ready=5, buffer=2, max=5).decide(4.0).desired == 5
+
+
+def test_the_buffer_comes_with_the_first_request_and_is_no_panic():
+    run = Run(buffer=2)
+    run.decide(0.0)
+    decision = run.decide(0.0, pending=1, after_s=0.01)
+    assert (decision.desired, decision.panic) == (3, False)
+
+
+def test_the_buffer_goes_when_the_window_is_empty():
+    run = steady(1.0, ready=3, buffer=2)
+    assert all(d.desired == 3 for d in run.follow(0.0, for_s=58))
+    assert [d.desired for d in run.follow(0.0, for_s=4)] == [1, 1]
+
+
+# Slow starts
+
+
+def test_a_worker_that_loads_longer_than_the_window_is_not_given_up_though_its_caller_has_left():
+    run = Run(window="1s", grace="0s", start_limit_s=60.0, step_s=0.5)
+    run.decide(0.0)
+    run.decide(0.1, ready=0, pending=1)
+    for _ in range(100):  # 50 s
+        assert run.decide(0.0, ready=0, starting=1).desired == 1
+    assert run.decide(0.0, ready=1).desired == 1  # idle time begins here
+    assert run.decide(0.0).desired == 0
+
+
+def test_an_initial_worker_that_loads_longer_than_the_window_is_not_given_up():
+    run = Run(initial=1, window="1s", grace="0s", start_limit_s=60.0, step_s=0.5)
+    for _ in range(100):
+        assert run.decide(0.0, ready=0, starting=1).desired == 1
+
+
+def test_a_function_that_cannot_start_goes_to_zero():
+    run = Run(initial=1, window="1s", grace="0s", start_limit_s=5.0, step_s=0.5)
+    for attempt in range(14):  # 7 s, in which it is started again and again
+        run.decide(0.0, ready=0, starting=attempt % 2)
+    assert run.decisions[-1][1].desired == 0
+
+
 def test_a_copied_policy_goes_on_by_itself():
     run = steady(10.0, ready=10, target=1.0)
     twin = copy.deepcopy(run.policy)
@@ -278,6 +421,10 @@ SCALES = st.fixed_dictionaries(
         "delay": st.sampled_from(["0s", "7s"]),
         "up_rate": st.sampled_from([1.1, 2.0, 1000.0]),
         "down_rate": st.sampled_from([1.1, 2.0, 10.0]),
+        "metric": st.sampled_from(["concurrency", "rps"]),
+        "activation": st.sampled_from([1, 1, 3]),
+        "buffer": st.sampled_from([0, 0, 2]),
+        "burst": st.sampled_from([-1, 0, 211]),
     }
 )
 STEPS = st.lists(
@@ -288,15 +435,17 @@ STEPS = st.lists(
 
 
 @settings(deadline=None)
-@given(SCALES, STEPS, st.integers(0, 10))
-def test_decisions_keep_their_promises(scale, steps, capacity):
-    policy = ReactivePolicy(Scale(**scale), capacity=capacity)
-    highest = scale["max"] or max(1, capacity)
+@given(SCALES, STEPS, st.integers(0, 10), st.sampled_from([0.0, 60.0]))
+def test_decisions_keep_their_promises(scale, steps, capacity, start_limit_s):
+    policy = ReactivePolicy(Scale(**scale), capacity=capacity, start_limit_s=start_limit_s)
+    highest = scale["max"] or max(1, scale["min"], capacity)
     now_s, before = 0.0, None
     for length_s, load, pending, ready in steps:
         now_s += length_s
-        decision = policy.decide(Observation(concurrency=load, ready=ready, pending=pending), now_s)
-        assert min(scale["min"], highest) <= decision.desired <= highest
+        observation = Observation(concurrency=load, rate=load, ready=ready, pending=pending, starting=pending % 3)
+        decision = policy.decide(observation, now_s)
+        assert decision.load >= 0
+        assert scale["min"] <= decision.desired <= highest
         if load > 0 or pending > 0:
             assert decision.desired >= 1
         if before is not None and before.panic and decision.panic:
@@ -317,6 +466,35 @@ def test_more_load_never_means_fewer_workers(steps, extra):
         assert many.stable >= few.stable - 1e-6
         if not few.panic:
             assert many.desired >= few.desired
+
+
+@settings(deadline=None)
+@given(SCALES, st.floats(0.1, 20), st.integers(0, 10))
+def test_without_load_it_ends_at_the_minimum(scale, load, ready):
+    policy = ReactivePolicy(Scale(**scale), capacity=8, start_limit_s=5.0)
+    now_s = 0.0
+    for _ in range(50):
+        now_s += TICK_S
+        ready = policy.decide(Observation(concurrency=load, rate=load, ready=ready), now_s).desired
+    for _ in range(100):
+        now_s += TICK_S
+        ready = policy.decide(Observation(concurrency=0.0, ready=ready), now_s).desired
+    assert ready == scale["min"]
+
+
+@settings(deadline=None)
+@given(SCALES, st.floats(0.1, 20), st.integers(1, 10))
+def test_a_steady_load_gets_what_it_calls_for_and_the_buffer(scale, load, ready):
+    policy = ReactivePolicy(Scale(**{**scale, "max": 0}), capacity=1000)
+    now_s = 0.0
+    for _ in range(300):
+        now_s += TICK_S
+        decision = policy.decide(Observation(concurrency=load, rate=load, ready=ready), now_s)
+        ready = decision.desired
+    target = scale["target"] if scale["metric"] == "rps" else min(1.0, scale["target"])
+    called_for = math.ceil(round(load / (target * scale["utilization"]), 6)) + scale["buffer"]
+    if not decision.panic:  # which holds what it once had
+        assert ready == max(called_for, scale["activation"], scale["min"])
 
 
 @settings(deadline=None, max_examples=50)
