@@ -15,6 +15,7 @@ class EchoService:
 
     def __init__(self, *, at_once=True):
         self.connections = set()
+        self.heads = {True: {}, False: {}}
         self.exchanges = []
         self.left = 0
         self._at_once = at_once

@@ -62,6 +62,30 @@ class RawClient:
         self.send(request(path, body, headers))
         return self.read_answer()
 
+    def read_chunk(self):
+        """Read one chunk of a body that comes in chunks; the last one is empty."""
+        size = int(self._until(b"\r\n"), 16)
+        while len(self._buffer) < size + 2:
+            self._more()
+        chunk, end, self._buffer = self._buffer[:size], self._buffer[size : size + 2], self._buffer[size + 2 :]
+        if end != b"\r\n":
+            raise AssertionError(f"a chunk of {size} bytes ends in {end!r}")
+        return chunk
+
+    def read_chunks(self):
+        """Read the chunks of a body to its last one; the end of the stream before that is an EOFError."""
+        chunks = []
+        while chunk := self.read_chunk():
+            chunks.append(chunk)
+        return chunks
+
+    def read_to_end(self):
+        """Read what comes until the server closes; a reset is a ConnectionResetError."""
+        while data := self.socket.recv(1 << 16):
+            self._buffer += data
+        found, self._buffer = self._buffer, b""
+        return found
+
     def is_closed(self):
         """Wait until the server closes; False when it sends something instead."""
         try:

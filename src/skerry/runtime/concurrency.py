@@ -1,4 +1,4 @@
-"""Which handlers can be given several calls at a time: those whose calls are coroutines."""
+"""Which handlers can be given several calls at a time: those whose calls are coroutines or async generators."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from skerry.errors import SpecError
 
 
 def is_async(handler: Any) -> bool:
-    """Whether calls of a function, of a class's instances or of an instance are coroutines."""
+    """Whether calls of a function, of a class's instances or of an instance run in an event loop."""
     kind = handler if inspect.isclass(handler) else type(handler)
     call = getattr(kind, "__call__", None)  # noqa: B004  # the method itself is looked at, not called
-    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(call)
+    return any(inspect.iscoroutinefunction(f) or inspect.isasyncgenfunction(f) for f in (handler, call))
 
 
 def check_concurrency(function: str, concurrency: int, *, is_async: bool) -> None:

@@ -2,11 +2,18 @@
 
 A connection turns bytes into exchanges and answers into bytes, in the order in which the requests came; it knows
 nothing of functions. Writes go through the transport, which sends once per turn of the loop.
+
+Clients that keep a connection send the same head again and again. A head that is byte by byte one that was parsed
+before is not parsed once more (`KnownHead`): most of a small request's cost was that.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
+import os
+import socket
+import struct
 from collections import deque
 from typing import Any, Protocol
 
@@ -14,6 +21,8 @@ import httptools
 
 from skerry.errors import BodyTooLargeError, MalformedBodyError, SkerryError
 from skerry.runtime.exchange import Exchange
+from skerry.runtime.known_heads import KnownHeads, learn
+from skerry.runtime.lazy_timer import LazyTimer
 from skerry.runtime.message import Response
 
 MAX_HEAD_BYTES = 64 * 1024  # of a head, and of what follows one without being its body, besides the read it ends in
@@ -33,6 +42,7 @@ class Service(Protocol):
         """Take a whole request; `Exchange.reply` is called for it sooner or later."""
 
     connections: set[Connection]
+    heads: dict[bool, KnownHeads]  # by whether connections are trusted; the service clears them
 
 
 class Connection(asyncio.Protocol):
@@ -53,13 +63,18 @@ class Connection(asyncio.Protocol):
         self._pending: deque[Exchange] = deque()
         self._current: Exchange | None = None
         self._limit_bytes = 0
+        self._pieces: bytearray | None = None  # the body, where it comes in several
         self._head_bytes = 0  # read since the request began, or since the last piece of its body
         self._unsent_bytes = 0  # what the client had not taken yet when the timer last went off
         self._closing = False  # nothing more is read
         self._crowded = False  # reading pauses: too many requests wait for their answers
         self._clogged = False  # reading pauses: the client does not take its answers
         self._upgrading: Exchange | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer = LazyTimer(self._timed_out)
+        self._heads = service.heads[trusted]
+        self._was_used = False  # there was a request since the timer was set
+        self._begun = 0  # requests that the parser has begun
+        self._learning: Exchange | None = None  # the last whole one, if its head may be kept
 
     # asyncio's side
 
@@ -74,18 +89,70 @@ class Connection(asyncio.Protocol):
         self._service.connections.discard(self)
         self.closed.set()
         self._closing = True
-        if self._timer is not None:
-            self._timer.cancel()
-        for exchange in self._pending:
-            cancel, exchange.cancel = exchange.cancel, None
-            if cancel is not None:
-                cancel()
-        self._pending.clear()
+        self._timer.cancel()
+        pending, self._pending = self._pending, deque()
+        for exchange in pending:
+            exchange.leave()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the client."""
         if self._closing:
             return
+        if self._current is None:
+            data = self._take_known(data)
+            if not data:
+                return
+        if self._current is None:
+            self._read_and_learn(data)
+        else:
+            self._read(data)
+
+    def _take_known(self, data: bytes) -> bytes:
+        """Take the requests at the beginning whose heads are known; return the rest."""
+        heads, pending, handle = self._heads, self._pending, self._service.handle
+        at, end = 0, len(data)
+        while at < end:
+            body_at = data.find(b"\r\n\r\n", at) + 4
+            head = heads.get(data[at:body_at])
+            if head is None or body_at + head.length > end or (pending and not self._is_open()):
+                break
+            exchange = Exchange(self)
+            exchange.method = b"POST"
+            exchange.target = head.target
+            exchange.headers = head.headers
+            exchange.entry = head.entry
+            exchange.reading = head.reading
+            at = body_at + head.length
+            exchange.body = data[body_at:at]
+            pending.append(exchange)
+            handle(exchange)
+        return data[at:] if at else data
+
+    def _is_open(self) -> bool:
+        """Whether one more request may be begun, as the parser would judge."""
+        pending = self._pending
+        if self._closing:
+            return False
+        return not pending or (len(pending) < MAX_PIPELINED and pending[-1].keep_alive)
+
+    def _read_and_learn(self, data: bytes) -> None:
+        """Parse, and keep the head if the data were exactly one plain request to a function."""
+        before = self._begun
+        self._learning = None
+        body_at = data.find(b"\r\n\r\n") + 4
+        self._read(data)
+        exchange = self._take_learnt()
+        at_end = self._begun == before + 1 and self._current is None and not self._closing
+        if exchange is None or not at_end:
+            return
+        learn(self._heads, data, body_at, exchange)
+
+    def _take_learnt(self) -> Exchange | None:
+        exchange, self._learning = self._learning, None
+        return exchange
+
+    def _read(self, data: bytes) -> None:
+        """Parse what is no known request."""
         begun = self._current
         size = 0 if begun is None else begun.size
         try:
@@ -125,12 +192,18 @@ class Connection(asyncio.Protocol):
         """The client reads again."""
         self._clogged = False
         self._read_or_pause()
+        if self._pending and self._pending[0].streaming:
+            self._pending[0].taken()
 
     # httptools' side
 
     def on_message_begin(self) -> None:
         """A request begins."""
+        self._begun += 1
+        self._pieces = None
         self._current = None if self._closing else Exchange(self)
+        if self._current is not None:
+            self._current.headers = []
 
     def on_url(self, url: bytes) -> None:
         """A part of the request's target."""
@@ -156,7 +229,8 @@ class Connection(asyncio.Protocol):
         if exchange.target[:7].lower() == b"http://" or exchange.target[:8].lower() == b"https://":
             exchange.use_origin_form()
         # A client of HTTP/1.0 would want to be told that the connection stays open: it does not.
-        exchange.keep_alive = self._parser.should_keep_alive() and self._parser.get_http_version() != "1.0"
+        exchange.chunked = self._parser.get_http_version() != "1.0"
+        exchange.keep_alive = self._parser.should_keep_alive() and exchange.chunked
         self._pending.append(exchange)
         try:
             self._limit_bytes = self._service.accept(exchange)
@@ -179,44 +253,66 @@ class Connection(asyncio.Protocol):
             return
         if not exchange.body:
             exchange.body = piece
-        elif isinstance(exchange.body, bytearray):
-            exchange.body += piece
+        elif self._pieces is None:
+            self._pieces = bytearray(exchange.body) + piece
         else:
-            exchange.body = bytearray(exchange.body) + piece
+            self._pieces += piece
 
     def on_message_complete(self) -> None:
         """The request is whole."""
         exchange, self._current = self._current, None
         if exchange is None or exchange.handled or self._closing:
             return
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._timer.rest()
         exchange.handled = True
         exchange.expects = False
-        if isinstance(exchange.body, bytearray):
-            exchange.body = bytes(exchange.body)
+        if self._pieces is not None:
+            exchange.body, self._pieces = bytes(self._pieces), None
         if len(self._pending) >= MAX_PIPELINED:
             self._crowded = True
             self._read_or_pause()
+        if exchange.keep_alive and exchange.entry is not None and exchange.has_length:
+            self._learning = exchange
         self._service.handle(exchange)
 
     # Answers
 
+    def send(self, exchange: Exchange, answer: bytes) -> None:
+        """Send the whole answer to a request, once those before it have been sent; the connection stays open."""
+        pending = self._pending
+        if len(pending) == 1 and pending[0] is exchange and not self._crowded:
+            pending.popleft()
+            if not self._transport.is_closing():
+                self._transport.write(answer)
+            self._was_used = True
+            if self._timer.due_s == math.inf and self._current is None and not self._closing:
+                self._arm(IDLE_TIMEOUT_S)
+            return
+        exchange.answer = answer
+        self.flush()
+
     def flush(self) -> None:
         """Send the answers that are due, in the order of their requests."""
         pending = self._pending
-        while pending and pending[0].answer is not None:
-            exchange = pending.popleft()
-            if self._transport is None or self._transport.is_closing():
-                continue
-            self._transport.write(exchange.answer)
+        while pending:
+            exchange = pending[0]
+            if exchange.answer is None:
+                self._encourage()
+                return
+            answer, exchange.answer = exchange.answer, None
+            if self._transport is not None and not self._transport.is_closing():
+                self._transport.write(answer)
+            if not exchange.complete:
+                if not self._clogged:
+                    exchange.taken()
+                return
+            pending.popleft()
+            if exchange.broken and not exchange.chunked:
+                self._reset()
+                return
             if not exchange.keep_alive:
                 self._close(linger=exchange is self._current or not exchange.method)
                 return
-        if pending:
-            self._encourage()
-            return
         if self._crowded:
             self._crowded = False
             self._read_or_pause()
@@ -230,10 +326,21 @@ class Connection(asyncio.Protocol):
         elif self._transport is not None:
             self._end()
 
+    def _reset(self) -> None:
+        """Break the connection off: to close it would be how a stream without chunks ends well."""
+        self._closing = True
+        ours = self._transport.get_extra_info("socket")
+        if ours is not None:
+            with socket.socket(fileno=os.dup(ours.fileno())) as same:  # the loop's own object has no setsockopt
+                same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._transport.abort()
+
     def _check_length(self, exchange: Exchange) -> None:
         for name, value in exchange.headers:
-            if name == b"content-length" and value.isdigit() and int(value) > self._limit_bytes:
-                raise _too_large(self._limit_bytes)
+            if name == b"content-length" and value.isdigit():
+                exchange.has_length = True
+                if int(value) > self._limit_bytes:
+                    raise _too_large(self._limit_bytes)
 
     def _answer_early(self, exchange: Exchange, error: SkerryError) -> None:
         """Refuse a request whose body has not been read, and will not be."""
@@ -312,13 +419,11 @@ class Connection(asyncio.Protocol):
         exchange.reply(Response.of_error(error))
 
     def _arm(self, seconds: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        """Have `_timed_out` called after so long."""
         self._unsent_bytes = 0
-        self._timer = self._loop.call_later(seconds, self._timed_out)
+        self._timer.arm(seconds)
 
     def _timed_out(self) -> None:
-        self._timer = None
         unsent = self._transport.get_write_buffer_size()
         if unsent and unsent == self._unsent_bytes:
             self._closing = True
@@ -331,6 +436,9 @@ class Connection(asyncio.Protocol):
                 self._arm(HEAD_TIMEOUT_S)  # it is the server that keeps the client from finishing
             else:
                 self._refuse(MalformedBodyError(f"the request was not finished within {HEAD_TIMEOUT_S:g} s"))
+        elif self._was_used:
+            self._was_used = False  # since the timer was set; setting it anew for each request would cost more
+            self._arm(IDLE_TIMEOUT_S)
         elif not self._pending:
             self._end()
 

@@ -1,42 +1,40 @@
 """The queue of one function and the workers that serve it: a state machine without I/O.
 
-Calls wait in order. A call leaves the queue when a worker has room, is answered exactly once, and is never given to a
-second worker unless the first certainly did not begin it, or the function may run twice (`idempotent`).
-
-A worker that answers fast is given several calls at a time (`Dispatcher.depth`), so that the cost of a frame is shared;
-a slow one is given one at a time, so that nobody waits behind it while another worker is free.
+Calls wait by urgency and then in order. A call leaves the queue when a worker has room, is answered exactly once, and
+is never given to a second worker unless the first certainly did not begin it, or the function may run twice
+(`idempotent`). How many calls a worker is given at a time is for `sizing` to say.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import copy
-from itertools import chain
+from typing import Any
 
-from skerry.errors import (
-    DeadlineExceededError,
-    HandlerTimeoutError,
-    QueueFullError,
-    SkerryError,
-    UnavailableError,
-    WorkerLostError,
-)
-from skerry.runtime.call import Call, Slot
+from skerry.errors import QueueFullError, SkerryError, UnavailableError, WorkerLostError
+from skerry.observe import CLIENT_LEFT
+from skerry.runtime import verdicts
+from skerry.runtime.call import Call, Slot, frame_of
+from skerry.runtime.deadlines import Deadlines
 from skerry.runtime.frames import Frame, Kind, encode_frame
-from skerry.spec import FunctionSpec
+from skerry.runtime.load import Load
+from skerry.runtime.observer import Observer
+from skerry.runtime.sizing import Depth, ObjectiveBatches, Sizing
+from skerry.runtime.soundness import fits
+from skerry.runtime.waiting import WaitingLine
+from skerry.spec import Batch, FunctionSpec
 
-MAX_DEPTH = 64
 MAX_RETURNS = 10  # workers that die before they begin a call, one after the other, will not stop doing so
 UNRESPONSIVE_S = 5.0
-BATCH_BUDGET_S = 0.002  # as much work as a worker is given ahead of time
+ENDS = frozenset(map(int, (Kind.RESULT, Kind.ERROR, Kind.END)))
+RESULT = int(Kind.RESULT)
 
 
 class Dispatcher:
     """The queue and the workers of one revision of one function.
 
     Args:
-        spec: The function's options: `queue`, `concurrency`, `timeout`, `idempotent`.
+        spec: The function's options: `queue`, `concurrency`, `batch`, `max_in_flight`, `timeout`, `idempotent`.
         clock: Monotonic seconds.
         on_demand: Called when a call waits and no worker is there at all.
         on_drained: Called with a slot that was told to stop and has nothing left to do.
@@ -53,21 +51,22 @@ class Dispatcher:
         on_empty: Callable[[], None] = lambda: None,
     ) -> None:
         self.spec = spec
-        self.queue: deque[Call] = deque()
+        self.waiting = WaitingLine()
         self.slots: list[Slot] = []
-        self.in_system = 0  # waiting and running
-        self.queued = 0  # waiting; the deque may hold abandoned ones besides
-        self.service_s: float | None = None  # smoothed seconds of a worker per call
+        self.queued = 0  # waiting; the line may hold abandoned ones besides
+        self.load = Load(clock())
+        self.sizing: Sizing = Depth() if spec.batch is None else ObjectiveBatches(spec.batch)
         self.refusal: SkerryError | None = None  # set while nothing can start or after close
         self._clock = clock
         self._on_demand = on_demand
         self._on_drained = on_drained
         self._on_empty = on_empty
+        self.observer = Observer()  # is told what happens, to count it
+        self._weighs_bytes = spec.batch is not None and spec.batch.weight == "bytes"
         self._closing: SkerryError | None = None  # the refusal that lasts
         self._arrivals = 0
         self._number = 0
-        self._area_s = 0.0  # integral of in_system over time since the load was taken last
-        self._area_at_s = self._load_taken_s = clock()
+        self._deadlines = Deadlines()
 
     # Calls come and go
 
@@ -79,10 +78,12 @@ class Dispatcher:
             SkerryError: the refusal in force, when nothing can start or the server shuts down.
         """
         if self.refusal is not None:
+            self.observer.refused(self.refusal.http_status)
             raise copy(self.refusal)  # each traceback holds its request, and one error would gather them all
         if self.queued >= self.spec.queue and self.queued >= self.spec.queue + self._free_room():
             if not self.slots:
                 self._on_demand()  # with queue=0, the caller's next try is to find a worker
+            self.observer.refused(QueueFullError.http_status)
             raise QueueFullError(
                 f"function {self.spec.name!r}: {self.queued} requests wait, and its queue holds {self.spec.queue}; "
                 "try again later, or raise queue or scale.max",
@@ -91,26 +92,30 @@ class Dispatcher:
         now = self._clock()
         call.enqueued_s = now
         call.waiting = True
-        self._arrivals += 1
-        call.arrival = self._arrivals
-        self._load_changed(now, 1)
+        if self._weighs_bytes and call.weight is None:
+            call.weight = float(len(call.body))
+        self._arrivals = call.arrival = self._arrivals + 1
+        self.load.entered(now)
         self.queued += 1
-        self.queue.append(call)
+        self.waiting.push(call)
+        if call.timeout_s is not None:
+            call.deadline_s = now + call.timeout_s
+            self._deadlines.add(call.deadline_s, call, open_calls=self.load.in_system)
         if not self.slots:
             self._on_demand()
 
     def abandon(self, call: Call) -> None:
-        """Forget a call whose caller has left; one that runs is told so, and its answer is dropped."""
+        """Forget a call whose caller has left; one that runs is stopped if its code lets itself be stopped."""
         if call.done:
             return
-        self._finish(call)
+        self._finish(call, CLIENT_LEFT)
         if call.slot is not None:
-            call.slot.port.send(encode_frame(Kind.CANCEL, call.number))
+            call.slot.port.cancel(call.number)
         else:
             self._forget_done()
 
     def cancel(self, call: Call, error: SkerryError) -> None:
-        """Answer a call with ``error``; where it runs already, its worker is ended: nothing else stops plain code.
+        """Answer a call with ``error``; where it runs already, its worker is ended if nothing else stops its code.
 
         A call that lies with a worker that has not begun it leaves that worker alone, for the sake of the call that
         runs there; should it begin nevertheless, `sweep` ends the worker.
@@ -121,38 +126,81 @@ class Dispatcher:
         self._answer(call, error)
         if slot is None:
             self._forget_done()
-        elif self.spec.concurrency > 1:
-            slot.port.send(encode_frame(Kind.CANCEL, call.number))
-        else:
+            return
+        slot.port.cancel(call.number)
+        if self.spec.concurrency == 1 and not slot.is_group:
             call.cancelled = True
-            slot.port.send(encode_frame(Kind.CANCEL, call.number))
             self._end_cancelled(slot)
+
+    def credit(self, call: Call, size_bytes: int) -> None:
+        """Tell the worker of a stream that its caller has taken so much of it."""
+        if call.slot is not None and not call.done:
+            call.slot.port.send(encode_frame(Kind.CREDIT, call.number, time=size_bytes))
 
     def pump(self) -> None:
         """Hand waiting calls to workers that have room, the most recently used first."""
+        if self._deadlines.have_passed(self._clock()):
+            self.expire()  # the alarm may be late
         while self.queued:
             free = [s for s in self.slots if not s.draining and s.reason is None and self._room(s) > 0]
-            if not free:
+            left = self._left_in_flight()
+            if not free or left <= 0:
                 return
-            share = max(1, -(-self.queued // len(free)))
-            for slot in reversed(free):
-                self._assign(slot, min(share, self._room(slot)))
-                if not self.queued:
+            before = self.queued
+            for served, slot in enumerate(reversed(free)):
+                self._assign(slot, min(left, self._share(slot, len(free) - served)))
+                left = self._left_in_flight()
+                if not self.queued or left <= 0:
                     return
+            if self.queued == before:
+                return
 
-    def answered(self, slot: Slot, frame: Frame) -> None:
-        """Take a worker's answer to a call."""
-        call = slot.outstanding.pop(frame.number, None)
-        if call is None:
-            return  # it was taken from what the worker held back, before it came over the socket
+    def heard(self, slot: Slot, frames: Iterable[Frame]) -> None:
+        """Take what a worker says about its calls: answers, and pieces of answers.
+
+        A worker that has nothing left is given its next calls before the callers are told: it need not wait for that.
+        """
         now = self._clock()
+        outstanding = slot.outstanding
+        answers: list[tuple[Call, Frame]] = []
+        has_ended, is_sound = False, True
+        for frame in frames:
+            call = outstanding.get(frame.number)
+            if call is None:
+                continue  # it was taken from what the worker held back, before it came over the socket
+            is_sound = (frame.kind == RESULT and not (frame.codec or frame.meta or call.streaming)) or fits(frame, call)
+            if not is_sound:
+                break
+            if frame.kind in ENDS:
+                has_ended = True
+                del outstanding[frame.number]
+                call.slot = None
+                if not call.done:
+                    call.done = True
+                    answers.append((call, frame))
+            elif not call.done:
+                call.streaming = True
+                call.on_piece(frame)
+        if has_ended:
+            self._take_answers(slot, answers, now)
+        if not is_sound and outstanding:
+            self.kill(slot, WorkerLostError(f"function {self.spec.name!r}: its worker answered what is no answer"))
+
+    def _take_answers(self, slot: Slot, answers: list[tuple[Call, Frame]], now: float) -> None:
+        outstanding = slot.outstanding
         slot.since_s = now
-        if not slot.outstanding:
+        if answers:
+            self.load.left(now, len(answers))
+            self.observer.answered(answers, now)
+        if not outstanding:
             self._batch_ended(slot, now)
-        call.slot = None
-        if not call.done:
-            self._answer(call, frame)
-        if slot.draining and not slot.outstanding:
+            if self.queued:
+                self.pump()
+        for call, frame in answers:
+            call.on_answer(frame)
+        if answers and not self.load.in_system:
+            self._on_empty()
+        if slot.draining and not outstanding:
             self._on_drained(slot)
 
     # Workers come and go
@@ -160,6 +208,8 @@ class Dispatcher:
     def worker_ready(self, slot: Slot) -> None:
         """Count a worker in: it has loaded the function."""
         slot.idle_since_s = self._clock()
+        if slot.takes_items and isinstance(self.sizing, Depth):
+            self.sizing = ObjectiveBatches(Batch())
         self.slots.append(slot)
 
     def worker_lost(self, slot: Slot) -> None:
@@ -181,12 +231,12 @@ class Dispatcher:
                 call.attempts -= 1
                 call.returned += 1
                 again.append(call)
-            elif slot.reason is not None and number == running:
+            elif slot.reason is not None and (number == running or slot.is_group):
                 self._answer(call, slot.reason)
-            elif self.spec.idempotent and call.attempts < 2:
+            elif self.spec.idempotent and call.attempts < 2 and not call.streaming:
                 again.append(call)
             else:
-                self._answer(call, _lost(self.spec, call))
+                self._answer(call, verdicts.lost(self.spec, call))
         slot.outstanding.clear()
         if again:
             self._put_back(again)
@@ -211,35 +261,39 @@ class Dispatcher:
         """End what has taken too long: calls that run over `timeout`, and calls that have waited as long as that."""
         now = self._clock()
         timeout_s = self.spec.timeout_s
+        self.load.mark(now)
         for slot in self.slots:
             if slot.outstanding and slot.reason is None:
                 self._end_cancelled(slot)
                 if self._is_late(slot, now):
-                    self.kill(slot, _over_time(self.spec))
-        while self.queue and (self.queue[0].done or now - self.queue[0].enqueued_s > timeout_s):
-            call = self.queue.popleft()
-            if not call.done:
-                self._answer(call, _waited_too_long(self.spec))
+                    self.kill(slot, verdicts.over_time(self.spec))
+        for call in self.waiting.pop_older(now - timeout_s):
+            self._answer(call, verdicts.waited_too_long(self.spec))
 
-    def take_load(self) -> float:
-        """Return the average number of calls in the system since the last time it was taken."""
-        now = self._clock()
-        span_s = now - self._load_taken_s
-        self._load_changed(now, 0)
-        average = self._area_s / span_s if span_s > 0 else float(self.in_system)
-        self._area_s, self._load_taken_s = 0.0, now
-        return average
+    def next_deadline_s(self) -> float | None:
+        """Return when the next deadline of a caller passes, none without any."""
+        return self._deadlines.next_s()
+
+    def expire(self) -> None:
+        """Answer the calls whose callers' deadlines have passed: those that wait are never run."""
+        for call in self._deadlines.take_passed(self._clock()):
+            slot = call.slot
+            self._answer(call, verdicts.past_deadline(self.spec, ran=slot is not None))
+            if slot is not None:
+                slot.port.cancel(call.number)
+        self._forget_done()
 
     def drain_s(self) -> float:
-        """Return the seconds that the present queue will take, as far as known; at least 1."""
-        workers = max(1, len(self.slots))
-        return max(1.0, self.queued * (self.service_s or 0.01) / workers)
+        """Return the seconds that the present queue will take at the rate of late; at least 1."""
+        rate = self.load.answer_rate()
+        if rate > 0:
+            return max(1.0, self.queued / rate)
+        return max(1.0, self.queued * (self.sizing.service_s or 0.01) / max(1, len(self.slots)))
 
     def refuse(self, error: SkerryError) -> None:
         """Answer every waiting call with ``error``, and every further one until `accept`."""
         self.refusal = error
-        waiting, self.queue = self.queue, deque()
-        for call in waiting:
+        for call in self.waiting.take_all():
             if not call.done:
                 self._answer(call, error)
 
@@ -253,42 +307,77 @@ class Dispatcher:
         self.refusal = self._closing
         return self.refusal
 
-    # Inside
+    # What is there
+
+    @property
+    def in_system(self) -> int:
+        """Calls that wait or run."""
+        return self.load.in_system
 
     @property
     def in_flight(self) -> int:
         """Calls that workers hold."""
-        return self.in_system - self.queued
+        return self.load.in_system - self.queued
 
     @property
     def is_busy(self) -> bool:
         """Whether a worker holds a call, be it one that nobody waits for any more."""
         return any(slot.outstanding for slot in self.slots)
 
-    @property
-    def depth(self) -> int:
-        """Calls that one worker is given at a time."""
-        if self.spec.concurrency > 1:
-            return self.spec.concurrency
-        if self.service_s is None:
-            return 1
-        return max(1, min(MAX_DEPTH, int(BATCH_BUDGET_S / max(self.service_s, 1e-6))))
+    def take_load(self) -> float:
+        """Return the average number of calls in the system since the last time it was taken."""
+        return self.load.take(self._clock())
+
+    def take_rate(self) -> float:
+        """Return the calls per second that have come since the last time it was taken."""
+        return self.load.take_rate(self._clock())
+
+    def describe(self) -> dict[str, Any]:
+        """Return the queue and the decisions about batches as plain values."""
+        return {"queued": self.queued, "in_flight": self.in_flight, **self.sizing.describe()}
+
+    # Inside
 
     def _room(self, slot: Slot) -> int:
         held = len(slot.outstanding)
         if self.spec.concurrency > 1:
             return self.spec.concurrency - held
-        return 0 if held else self.depth
+        return 0 if held else 1
+
+    def _share(self, slot: Slot, idle: int) -> int:
+        """Return how many calls a worker that has room is given."""
+        if self.spec.concurrency > 1 and self.spec.batch is None:
+            return min(self._room(slot), -(-self.queued // idle))
+        if slot.streams:
+            return 1
+        head = self.waiting.head()
+        waited_s = 0.0 if head is None else self._clock() - head.enqueued_s
+        size = self.sizing.size(queued=self.queued, oldest_wait_s=waited_s, idle=idle)
+        return min(size, self._room(slot)) if self.spec.concurrency > 1 else size
 
     def _free_room(self) -> int:
         if not self.slots:
             # One call waits even where the queue holds none: nothing else would start the first worker.
             return int(self.spec.queue == 0)
-        return sum(max(0, self._room(s)) for s in self.slots if not s.draining and s.reason is None)
+        free = [slot for slot in self.slots if not slot.draining and slot.reason is None]
+        if self.spec.concurrency > 1:
+            room = sum(max(0, self._room(slot)) for slot in free)
+        else:
+            most = max(1, self.queued + 1)
+            idle = [slot for slot in free if not slot.outstanding]
+            room = sum(
+                1 if slot.streams else self.sizing.size(queued=most, oldest_wait_s=0.0, idle=len(idle)) for slot in idle
+            )
+        return max(0, min(room, self._left_in_flight()))
+
+    def _left_in_flight(self) -> int:
+        bound = self.spec.max_in_flight
+        return bound - self.in_flight if bound else self.queued + 1
 
     def _is_late(self, slot: Slot, now: float) -> bool:
         if self.spec.concurrency == 1:
-            return now - slot.since_s > self.spec.timeout_s
+            oldest = next(iter(slot.outstanding.values()))
+            return now - (oldest.started_s if oldest.streaming else slot.since_s) > self.spec.timeout_s
         # A worker with async handlers ends a late call itself; it is ended whole only when it fails to.
         oldest = next(iter(slot.outstanding.values()))
         return now - oldest.started_s > self.spec.timeout_s + UNRESPONSIVE_S
@@ -301,97 +390,80 @@ class Dispatcher:
     def _put_back(self, calls: list[Call]) -> None:
         for call in calls:
             call.waiting = True
-        in_order = not self.queue or calls[-1].arrival < self.queue[0].arrival
-        if in_order:
-            self.queue.extendleft(reversed(calls))
-        else:
-            self.queue = deque(sorted(chain(calls, self.queue), key=lambda call: call.arrival))
+        self.waiting.put_back(calls)
         self.queued += len(calls)
         if not self.slots:
             self._on_demand()
 
     def _forget_done(self) -> None:
-        """Drop calls that nobody waits for from the deque before they outnumber the others, bodies and all."""
-        if len(self.queue) > 2 * self.queued + 16:
-            self.queue = deque(call for call in self.queue if not call.done)
+        """Drop calls that nobody waits for before they outnumber the others, bodies and all."""
+        if len(self.waiting) > 2 * self.queued + 16:
+            self.waiting.forget_done()
 
-    def _assign(self, slot: Slot, room: int) -> None:
+    def _assign(self, slot: Slot, size: int) -> None:
         now = self._clock()
-        out: list[bytes] = []
-        begun: list[Call] = []
+        calls = self._take(size, slot)
         outstanding = slot.outstanding
         if not outstanding:
             slot.since_s = slot.started_s = now
             slot.taken = 0
-        while room and self.queue:
-            call = self.queue.popleft()
-            if call.done:
-                continue
-            self.queued -= 1
-            self._number = number = (self._number + 1) & 0xFFFFFFFF or 1
+        if not calls:
+            return
+        out: list[bytes] = []
+        slot.is_group = slot.takes_items
+        if slot.is_group:
+            out.append(encode_frame(Kind.BATCH, len(calls)))
+        number = self._number
+        started: list[Call] = []
+        for call in calls:
+            number = (number + 1) & 0xFFFFFFFF or 1
             call.number = number
             call.waiting = False
             call.started_s = now
             call.attempts += 1
             call.slot = slot
             outstanding[number] = call
-            out.append(encode_frame(Kind.CALL, number, call.body, codec=call.codec, meta=call.meta))
+            out.append(frame_of(call, now))
             if call.on_start is not None:
-                begun.append(call)
-            room -= 1
-        slot.taken += len(out)
-        if out:
-            slot.port.send(b"".join(out))
-        for call in begun:
+                started.append(call)
+        self._number = number
+        self.queued -= len(calls)
+        slot.taken += len(calls)
+        slot.port.send(b"".join(out))
+        self.observer.handed_over(calls, self.sizing.reason, now)
+        for call in started:
             if call.on_start is not None:
                 call.on_start(call.attempts)
 
+    def _take(self, size: int, slot: Slot) -> list[Call]:
+        """Take up to ``size`` calls from the queue; those that a worker runs together belong together."""
+        batch = self.spec.batch
+        if slot.takes_items or batch is not None:
+            return self.waiting.pop_group(size, max_weight=None if batch is None else batch.max_weight)
+        return self.waiting.pop(size)
+
     def _batch_ended(self, slot: Slot, now: float) -> None:
         slot.idle_since_s = now
-        if not slot.taken:
-            return
-        took_s = (now - slot.started_s) / slot.taken
+        if slot.taken and not slot.streams:
+            self.sizing.ended(slot.taken, now - slot.started_s)
         slot.taken = 0
-        self.service_s = took_s if self.service_s is None else 0.8 * self.service_s + 0.2 * took_s
 
-    def _answer(self, call: Call, answer: Frame | SkerryError) -> None:
-        self._finish(call)
+    def _answer(self, call: Call, answer: SkerryError) -> None:
+        self._finish(call, answer.http_status)
         call.on_answer(answer)
 
-    def _finish(self, call: Call) -> None:
+    def _finish(self, call: Call, status: int) -> None:
+        now = self._clock()
         call.done = True
         if call.waiting:
             call.waiting = False
             self.queued -= 1
-        self._load_changed(self._clock(), -1)
-        if not self.in_system:
+        self.load.left(now)
+        self.observer.ended(call, status, now)
+        if not self.load.in_system:
             self._on_empty()
-
-    def _load_changed(self, now: float, by: int) -> None:
-        self._area_s += self.in_system * (now - self._area_at_s)
-        self._area_at_s = now
-        self.in_system += by
 
 
 def _comes_after(number: int, running: int) -> bool:
     """Whether call ``number`` was handed over after call ``running``; numbers wrap around at 2**32."""
     return running == 0 or 0 < ((number - running) & 0xFFFFFFFF) < 0x80000000
-
-
-def _lost(spec: FunctionSpec, call: Call) -> WorkerLostError:
-    tried = "twice" if call.attempts > 1 else "once"
-    hint = "" if spec.idempotent else "; it is not marked idempotent, so it was not run again"
-    return WorkerLostError(f"function {spec.name!r}: the worker died during the request (tried {tried}){hint}")
-
-
-def _over_time(spec: FunctionSpec) -> HandlerTimeoutError:
-    return HandlerTimeoutError(
-        f"function {spec.name!r} ran longer than its timeout of {spec.timeout}; the worker was replaced"
-    )
-
-
-def _waited_too_long(spec: FunctionSpec) -> DeadlineExceededError:
-    return DeadlineExceededError(
-        f"function {spec.name!r}: the request waited longer than {spec.timeout} for a worker and was not run",
-        retry_after_s=1,
-    )

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
-from skerry.runtime.message import Response
+from skerry.errors import SkerryError
+from skerry.runtime.call import Call
+from skerry.runtime.frames import CONTENT_TYPE_OF, Codec, Frame, Kind
+from skerry.runtime.message import PROBLEM_TYPE, REASONS, Response
+from skerry.runtime.reading import Reading
+
+JSON_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+SMALL_BYTES = 1024
+JSON_HEADS = [JSON_HEAD % size for size in range(SMALL_BYTES)]
+RESULT = int(Kind.RESULT)
+LAST_CHUNK = b"0\r\n\r\n"
+TELLS_ERRORS = ("text/event-stream", "application/msgpack")  # streams that say in their own words what broke them
 
 
 class Channel(Protocol):
@@ -15,38 +27,44 @@ class Channel(Protocol):
     def flush(self) -> None:
         """Send the answers that are due, in the order of their requests."""
 
+    def send(self, exchange: Exchange, answer: bytes) -> None:
+        """Send the whole answer to a request, once those before it have been sent; the connection stays open."""
 
-class Exchange:
-    """One request on a connection and, later, its answer."""
 
-    __slots__ = (
-        "answer",
-        "body",
-        "cancel",
-        "connection",
-        "entry",
-        "expects",
-        "handled",
-        "headers",
-        "keep_alive",
-        "method",
-        "size",
-        "target",
-    )
+class Taker(Protocol):
+    """What an exchange needs of the pool that has taken its call."""
+
+    def leave(self, call: Call) -> None:
+        """The client has left: nobody waits for the answer."""
+
+    def credit(self, call: Call, size_bytes: int) -> None:
+        """The client has taken so much of a stream."""
+
+
+class Exchange(Call):
+    """One request on a connection and, later, its answer: also the call that the dispatcher sees."""
+
+    target = b""
+    method = b""  # until the head is whole
+    headers: list[tuple[bytes, bytes]]
+    size = 0
+    has_length = False  # the head says how long the body is
+    keep_alive = True
+    chunked = True  # the client knows chunks, so that a stream need not end with the connection
+    expects = False  # the client waits for "100 Continue" before it sends the body
+    handled = False  # a request that was refused by its head is not handled again at its end
+    entry: Any = None  # the function's, found once the head is there
+    reading: Reading | None = None  # of the head, where it is known already
+    content_type = ""  # of a stream
+    answer: bytes | None = None  # what is to be sent now
+    complete = True  # nothing comes after `answer`
+    broken = False  # a stream that ended in an error: the connection is cut, or it would look whole
+    owed_bytes = 0  # of a stream, sent and not yet credited to the worker
+    cancel: Callable[[], Any] | None = None  # called when the client leaves before the answer
+    pool: Taker | None = None  # who has taken the call
 
     def __init__(self, connection: Channel) -> None:
         self.connection = connection
-        self.target = b""
-        self.method = b""
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.body: bytes | bytearray = b""  # bytes once the request is whole
-        self.size = 0
-        self.keep_alive = True
-        self.expects = False  # the client waits for "100 Continue" before it sends the body
-        self.handled = False  # a request that was refused by its head is not handled again at its end
-        self.entry: Any = None  # the function's, found once the head is there
-        self.answer: bytes | None = None
-        self.cancel: Any = None  # called without arguments when the client leaves before the answer
 
     def use_origin_form(self) -> None:
         """Take scheme and authority from a target such as ``http://host/path``; they stand in for the host header.
@@ -59,6 +77,8 @@ class Exchange:
         self.headers = [header for header in self.headers if header[0] != b"host"]
         self.headers.append((b"host", authority))
 
+    # The whole answer at once
+
     def reply(self, response: Response) -> None:
         """Answer the request."""
         self.reply_bytes(response.encode(keep_alive=self.keep_alive, with_body=self.method != b"HEAD"))
@@ -68,3 +88,78 @@ class Exchange:
         self.cancel = None
         self.answer = answer
         self.connection.flush()
+
+    # What becomes of the call
+
+    def on_answer(self, answer: Frame | SkerryError) -> None:
+        """Answer with a worker's result, its error, or what the dispatcher says."""
+        if self.streaming:
+            self._end_stream(answer)
+        elif isinstance(answer, SkerryError):
+            self.reply(Response.of_error(answer))
+        elif answer.kind == RESULT and not answer.codec and not answer.meta and self.keep_alive:
+            body = answer.body
+            size = len(body)
+            head = JSON_HEADS[size] if size < SMALL_BYTES else JSON_HEAD % size
+            self.connection.send(self, head + body)
+        else:
+            self.reply(response_of(answer))
+
+    def on_piece(self, frame: Frame) -> None:
+        """Send the head of a stream, or a piece of it."""
+        if frame.kind == Kind.STREAM:
+            self.complete = False
+            self.content_type = frame.meta["content_type"]
+            self._send(self._stream_head())
+        elif frame.body:
+            self.owed_bytes += len(frame.body)
+            self._send(b"%x\r\n%b\r\n" % (len(frame.body), frame.body) if self.chunked else frame.body)
+
+    def taken(self) -> None:
+        """Tell the worker that the client has taken what was sent of the stream."""
+        owed, self.owed_bytes = self.owed_bytes, 0
+        if owed and self.pool is not None:
+            self.pool.credit(self, owed)
+
+    def leave(self) -> None:
+        """The client has left: tell whoever works for it."""
+        if self.pool is not None:
+            self.pool.leave(self)
+        cancel, self.cancel = self.cancel, None
+        if cancel is not None:
+            cancel()
+
+    def _stream_head(self) -> bytes:
+        lines = ["HTTP/1.1 200 OK", f"content-type: {self.content_type}", "cache-control: no-store"]
+        if self.chunked:
+            lines.append("transfer-encoding: chunked")
+        else:
+            self.keep_alive = False
+        if not self.keep_alive:
+            lines.append("connection: close")
+        return "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n"
+
+    def _end_stream(self, answer: Frame | SkerryError) -> None:
+        ended = not isinstance(answer, SkerryError) and (
+            answer.kind == Kind.END or self.content_type.startswith(TELLS_ERRORS)
+        )
+        self.complete = True
+        self.cancel = None
+        if not ended:
+            self.broken = True
+            self.keep_alive = False
+        self._send(LAST_CHUNK if ended and self.chunked else b"")
+
+    def _send(self, data: bytes) -> None:
+        self.answer = data if self.answer is None else self.answer + data
+        self.connection.flush()
+
+
+def response_of(answer: Frame) -> Response:
+    """Return a worker's result or error as a response."""
+    if answer.kind == Kind.ERROR:
+        status = answer.meta["status"]
+        return Response(answer.body, status=status if status in REASONS else 500, content_type=PROBLEM_TYPE)
+    # An event without data has no content type.
+    content_type = answer.meta.get("content_type") or CONTENT_TYPE_OF.get(Codec(answer.codec), "")
+    return Response(answer.body, content_type=content_type, headers=answer.meta.get("headers"))

@@ -1,16 +1,18 @@
 """The length-prefixed frames that a front and a worker exchange over a Unix socket.
 
-One frame is a 12-byte little-endian header, a MessagePack map of metadata (left out when empty) and a body:
+One frame is a 16-byte little-endian header, a MessagePack map of metadata (left out when empty) and a body:
 
-====== ===== ================================================
+====== ===== =======================================================================
 offset bytes
-====== ===== ================================================
+====== ===== =======================================================================
 0      4     length of the body
-4      4     number of the call that the frame belongs to
+4      4     number of the call that the frame belongs to; of a BATCH the calls in it
 8      1     kind (`Kind`)
 9      1     codec of the body (`Codec`)
 10     2     length of the metadata
-====== ===== ================================================
+12     4     time: of a CALL, ms until its deadline (0 for none); of a RESULT, ERROR or
+             END, microseconds that the handler ran; of a CREDIT, bytes
+====== ===== =======================================================================
 
 Frames stand back to back: whatever has gathered in one turn of the loop is sent with one write.
 """
@@ -23,9 +25,11 @@ from typing import Any, NamedTuple
 
 import msgpack
 
-HEADER = struct.Struct("<IIBBH")
+HEADER = struct.Struct("<IIBBHI")
 MAX_META_BYTES = 0xFFFF
 MAX_BODY_BYTES = 0xFFFFFFFF
+MAX_TIME = 0xFFFFFFFF
+STREAM_WINDOW_BYTES = 256 * 1024  # of a stream that a worker may have sent ahead of what its caller has taken
 
 
 class Kind(IntEnum):
@@ -34,11 +38,16 @@ class Kind(IntEnum):
     CALL = 1  # front: run this
     CANCEL = 2  # front: the caller left
     STOP = 3  # front: finish what you have, unload, exit
+    CREDIT = 4  # front: the caller has taken so many bytes of a stream
+    BATCH = 5  # front: the next so many calls are for one call of a handler that takes a list
     HELLO = 16  # worker: forked; meta: pid
     READY = 17  # worker: loaded; meta: phases_ms
     START_FAILED = 18  # worker: cannot load; body: problem; meta: log
     RESULT = 19  # worker: body is the encoded result
-    ERROR = 20  # worker: body is a problem
+    ERROR = 20  # worker: body is a problem; in the middle of a stream, the end of it
+    STREAM = 21  # worker: the answer comes in pieces; meta: content_type
+    PIECE = 22  # worker: the next bytes of the answer
+    END = 23  # worker: the stream is over
 
 
 class Codec(IntEnum):
@@ -61,13 +70,14 @@ class Frame(NamedTuple):
     codec: int
     meta: dict[str, Any]
     body: bytes
+    time: int = 0
 
 
 NO_META: dict[str, Any] = {}
 
 
 def encode_frame(
-    kind: int, number: int, body: bytes = b"", *, codec: int = Codec.JSON, meta: dict[str, Any] | None = None
+    kind: int, number: int, body: bytes = b"", *, codec: int = 0, meta: dict[str, Any] | None = None, time: int = 0
 ) -> bytes:
     """Return one frame as bytes.
 
@@ -77,39 +87,68 @@ def encode_frame(
         body: At most 2**32 - 1 bytes.
         codec: A `Codec`.
         meta: Plain values; at most 65,535 bytes once encoded.
+        time: See the table above, 0 to 2**32 - 1.
 
     Raises:
         ValueError: the metadata or the body are too long.
     """
-    packed = msgpack.packb(meta) if meta else b""
+    if not meta:
+        if len(body) > MAX_BODY_BYTES:
+            raise ValueError(f"frame too long: {len(body)} bytes of body")
+        return HEADER.pack(len(body), number, kind, codec, 0, time) + body
+    packed: bytes = msgpack.packb(meta)
     if len(packed) > MAX_META_BYTES or len(body) > MAX_BODY_BYTES:
         raise ValueError(f"frame too long: {len(packed)} bytes of metadata, {len(body)} bytes of body")
-    return HEADER.pack(len(body), number, kind, codec, len(packed)) + packed + body
+    return HEADER.pack(len(body), number, kind, codec, len(packed), time) + packed + body
 
 
 class FrameReader:
     """Cuts a stream of bytes into frames; keeps what is not yet whole."""
 
-    __slots__ = ("_buffer",)
+    __slots__ = ("_rest",)
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._rest = bytearray()
 
     def feed(self, data: bytes) -> list[Frame]:
-        """Take the next piece of the stream and return the frames that are whole now, in order."""
-        buffer = self._buffer
-        buffer += data
+        """Take the next piece of the stream and return the frames that are whole now, in order.
+
+        Raises:
+            ValueError: the metadata of a frame are no MessagePack map; the stream cannot be read on.
+        """
+        rest = self._rest
+        if rest:
+            rest += data
+            if len(rest) < HEADER.size or len(rest) < _length(rest):
+                return []  # a large frame comes in many pieces, and is copied once
+            data = bytes(rest)
+            rest.clear()
         frames: list[Frame] = []
-        at, end, size = 0, len(buffer), HEADER.size
+        at, end, size, unpack, new = 0, len(data), HEADER.size, HEADER.unpack_from, tuple.__new__
         while end - at >= size:
-            body_length, number, kind, codec, meta_length = HEADER.unpack_from(buffer, at)
+            body_length, number, kind, codec, meta_length, time = unpack(data, at)
             body_at = at + size + meta_length
             next_at = body_at + body_length
             if next_at > end:
                 break
-            meta = msgpack.unpackb(bytes(buffer[at + size : body_at])) if meta_length else NO_META
-            frames.append(Frame(kind, number, codec, meta, bytes(buffer[body_at:next_at])))
+            meta = _unpack_meta(data[at + size : body_at]) if meta_length else NO_META
+            frames.append(new(Frame, (kind, number, codec, meta, data[body_at:next_at], time)))
             at = next_at
-        if at:
-            del buffer[:at]
+        if at < end:
+            rest += data[at:] if at else data
         return frames
+
+
+def _unpack_meta(data: bytes) -> dict[str, Any]:
+    try:
+        meta = msgpack.unpackb(data)
+    except Exception as error:
+        raise ValueError(f"metadata are not MessagePack: {error}") from error
+    if not isinstance(meta, dict):
+        raise ValueError(f"metadata are no map but {type(meta).__name__}")
+    return meta
+
+
+def _length(start: bytes | bytearray) -> int:
+    body_length, _, _, _, meta_length, _ = HEADER.unpack_from(start)
+    return int(HEADER.size + meta_length + body_length)

@@ -16,31 +16,25 @@ from urllib.parse import unquote, urlsplit
 from skerry.errors import (
     FunctionNotFoundError,
     InternalError,
-    MalformedBodyError,
     MethodNotAllowedError,
     SkerryError,
     UnauthorizedError,
 )
-from skerry.runtime.call import Call
+from skerry.observe import Tracer
 from skerry.runtime.connection import Connection
 from skerry.runtime.exchange import Exchange
-from skerry.runtime.frames import CODEC_OF, CONTENT_TYPE_OF, Codec, Frame, Kind
-from skerry.runtime.message import PROBLEM_TYPE, REASONS, Request, Response, Route
+from skerry.runtime.known_heads import KnownHeads
+from skerry.runtime.message import Request, Response, Route
+from skerry.runtime.observer import CallTrace
 from skerry.runtime.pool import WorkerPool
+from skerry.runtime.reading import Headers, Reading, read_head
 
 logger = logging.getLogger(__name__)
 
-MAX_EVENT_HEAD_BYTES = 16 * 1024  # they travel to the worker as a frame's metadata
 ROUTE_BODY_BYTES = 10 * 2**20
 BACKLOG = 4096
-JSON_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
-# curl and HTML forms say this when nobody told them what they send
-UNTYPED = frozenset({b"", b"application/json", b"application/x-www-form-urlencoded"})
-NO_META: dict[str, Any] = {}
-
-Headers = list[tuple[bytes, bytes]]
 Authorize = Callable[[bytes, Headers], None]
-AsyncRequested = Callable[[WorkerPool, Request, int, dict[str, Any]], Response]
+AsyncRequested = Callable[[WorkerPool, Request, Reading], Response]
 
 
 class Front:
@@ -52,6 +46,8 @@ class Front:
 
     def __init__(self, *, authorize: Authorize | None = None) -> None:
         self.connections: set[Connection] = set()
+        self.heads: dict[bool, KnownHeads] = {True: {}, False: {}}
+        self.tracer: Tracer | None = None
         self.respond_async: AsyncRequested | None = None
         self._authorize = authorize
         self._functions: dict[bytes, WorkerPool] = {}
@@ -66,10 +62,12 @@ class Front:
         self._functions[f"/function/{pool.spec.name}".encode()] = pool
         if alone:
             self._functions[b"/"] = pool
+        self._forget_heads()
 
     def remove_function(self, name: str) -> None:
         """Serve a function no more."""
         self._functions.pop(f"/function/{name}".encode(), None)
+        self._forget_heads()
 
     def route(self, method: str, pattern: str, handler: Route) -> None:
         """Serve ``pattern`` (its ``*`` segments match anything) with a plain or async handler of a `Request`."""
@@ -136,6 +134,17 @@ class Front:
     def handle(self, exchange: Exchange) -> None:
         """Take a whole request."""
         pool = exchange.entry
+        reading = exchange.reading
+        if reading is not None and reading.is_plain and pool.dispatcher.refusal is None:
+            exchange.pool = pool
+            if self.tracer is not None:
+                self._trace(exchange, reading)
+            try:
+                pool.take(exchange)
+            except SkerryError as error:
+                exchange.done = True
+                exchange.reply(Response.of_error(error))
+            return
         if pool is not None and pool.dispatcher.refusal is not None:
             # While the body arrived, another revision may have taken over.
             pool = self._functions.get(exchange.target.partition(b"?")[0])
@@ -145,6 +154,7 @@ class Front:
         try:
             self._call(pool, exchange)
         except SkerryError as error:
+            exchange.done = True
             exchange.reply(Response.of_error(error))
         except Exception:  # say so, or the connection would wait for an answer for ever
             exchange.reply(_internal_error(_request_of(exchange)))
@@ -152,14 +162,39 @@ class Front:
     # Inside
 
     def _call(self, pool: WorkerPool, exchange: Exchange) -> None:
-        codec, meta, is_async = _read_head(exchange)
-        if is_async and self.respond_async is not None:
-            exchange.reply(self.respond_async(pool, _request_of(exchange), codec, meta))
+        reading = exchange.reading
+        if reading is None:
+            reading = exchange.reading = read_head(exchange.headers)
+        if reading.is_async and self.respond_async is not None:
+            exchange.reply(self.respond_async(pool, _request_of(exchange), reading))
             return
-        call = Call(bytes(exchange.body), codec, meta, lambda answer: _send_answer(exchange, answer))
-        exchange.cancel = lambda: pool.dispatcher.abandon(call)
-        pool.dispatcher.offer(call)
-        pool.wake()
+        if not reading.is_plain:
+            exchange.codec, exchange.meta = reading.codec, reading.meta
+            exchange.timeout_s = reading.timeout_s
+            exchange.urgency = reading.urgency
+            exchange.group = reading.group
+            exchange.weight = reading.weight
+        exchange.pool = pool
+        if self.tracer is not None:
+            self._trace(exchange, reading)
+        pool.take(exchange)
+
+    def _trace(self, exchange: Exchange, reading: Reading) -> None:
+        """Begin a trace, if the request is sampled; the handler is told to go on with it."""
+        if self.tracer is None:
+            return
+        header, state = reading.meta.get("traceparent"), reading.meta.get("tracestate")
+        trace = self.tracer.start_request(
+            None if header is None else header.encode("latin-1"), None if state is None else state.encode("latin-1")
+        )
+        if trace is not None:
+            exchange.trace = CallTrace(trace)
+            exchange.meta = {**exchange.meta, "traceparent": trace.traceparent}
+
+    def _forget_heads(self) -> None:
+        """What heads say was found out for the functions that were there."""
+        for heads in self.heads.values():
+            heads.clear()
 
     def _handle_route(self, exchange: Exchange) -> None:
         request = _request_of(exchange)
@@ -216,36 +251,6 @@ def add_health_routes(front: Front, *, is_ready: Callable[[], bool]) -> None:
     front.route("GET", "/health/readiness", readiness)
 
 
-def _read_head(exchange: Exchange) -> tuple[int, dict[str, Any], bool]:
-    """Return codec, metadata and whether the caller does not want to wait; plain JSON has no metadata."""
-    meta: dict[str, Any] | None = None
-    codec: int = Codec.JSON
-    is_async = False
-    for name, value in exchange.headers:
-        if name == b"content-type":
-            kind = value.partition(b";")[0].strip().lower()
-            if kind not in UNTYPED:
-                text = kind.decode("latin-1")
-                codec = CODEC_OF.get(text, Codec.OTHER)
-                if codec == Codec.OTHER:
-                    meta = meta or {}
-                    meta["content_type"] = value.decode("latin-1")
-        elif name.startswith(b"ce-"):
-            meta = meta or {}
-            meta.setdefault("headers", {})[name.decode("latin-1")] = value.decode("latin-1")
-        elif name == b"accept" and CONTENT_TYPE_OF[Codec.MSGPACK].encode() in value:
-            meta = meta or {}
-            meta["accept"] = CONTENT_TYPE_OF[Codec.MSGPACK]
-        elif name == b"prefer" and b"respond-async" in value:
-            is_async = True
-    if meta is None:
-        return codec, NO_META, is_async
-    size = len(meta.get("content_type", "")) + sum(len(n) + len(v) for n, v in meta.get("headers", {}).items())
-    if size > MAX_EVENT_HEAD_BYTES:
-        raise MalformedBodyError(f"CloudEvent: its attributes are larger than {MAX_EVENT_HEAD_BYTES} bytes")
-    return codec, meta, is_async
-
-
 def _request_of(exchange: Exchange) -> Request:
     path, _, query = exchange.target.partition(b"?")
     return Request(
@@ -256,25 +261,6 @@ def _request_of(exchange: Exchange) -> Request:
         bytes(exchange.body),
         exchange.connection.trusted,
     )
-
-
-def _send_answer(exchange: Exchange, answer: Frame | SkerryError) -> None:
-    if isinstance(answer, SkerryError):
-        exchange.reply(Response.of_error(answer))
-    elif answer.kind == Kind.ERROR:
-        status = answer.meta["status"]
-        exchange.reply(Response(answer.body, status=status if status in REASONS else 500, content_type=PROBLEM_TYPE))
-    elif answer.codec == Codec.JSON and not answer.meta and exchange.keep_alive:
-        exchange.reply_bytes(JSON_HEAD % len(answer.body) + answer.body)
-    else:
-        exchange.reply(result_response(answer))
-
-
-def result_response(answer: Frame) -> Response:
-    """Return a worker's result as a response."""
-    # An event without data has no content type.
-    content_type = answer.meta.get("content_type") or CONTENT_TYPE_OF.get(Codec(answer.codec), "")
-    return Response(answer.body, content_type=content_type, headers=answer.meta.get("headers"))
 
 
 def _private_listener(path: Path) -> socket.socket:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
+import time
 import traceback
 import uuid
 from collections.abc import Callable
@@ -13,6 +13,7 @@ import orjson
 
 from skerry.errors import (
     AppImportError,
+    DeadlineExceededError,
     HandlerError,
     HandlerTimeoutError,
     MemoryLimitError,
@@ -20,10 +21,13 @@ from skerry.errors import (
     StartError,
     UserError,
 )
-from skerry.payload import JSON, Signature
+from skerry.payload import JSON, MSGPACK, Signature
 from skerry.runtime.concurrency import check_concurrency, is_async
-from skerry.runtime.frames import CODEC_OF, CONTENT_TYPE_OF, Codec, Frame, Kind, encode_frame
+from skerry.runtime.frames import CODEC_OF, CONTENT_TYPE_OF, MAX_TIME, Codec, Frame, Kind, encode_frame
+from skerry.runtime.interruption import CallCancelled
 from skerry.runtime.target import FunctionObject, Target, load_app
+
+UNUSUAL = frozenset(["content_type", "headers", "accept"])  # metadata that change how bodies are read or written
 
 
 class LoadedHandler:
@@ -46,59 +50,81 @@ class LoadedHandler:
         self.is_async = is_async(call)
         check_concurrency(target.function or target.module, target.concurrency, is_async=self.is_async)
 
-    def run(self, frame: Frame) -> bytes:
-        """Run a call with a plain handler and return the frame of its answer."""
-        try:
-            if frame.codec == Codec.JSON and not frame.meta and not self.signature.returns_event:
-                args, kwargs = self.signature.decode_json(frame.body)
-                body = self.signature.encode_json(self.call(*args, **kwargs))
-                return encode_frame(Kind.RESULT, frame.number, body)
-            args, kwargs = self._decode(frame)
-            return self._encode(frame, self.call(*args, **kwargs))
-        except BaseException as error:
-            return self.answer_error(frame.number, error)
+    def nature(self) -> dict[str, bool]:
+        """Return what the front has to know of the handler, by the names of a READY frame's metadata."""
+        return {
+            "takes_items": self.signature.takes_items,
+            "streams": self.signature.streams,
+            "interruptible": not self.is_async and not self.signature.takes_items,
+        }
 
-    async def run_async(self, frame: Frame) -> bytes:
-        """Run a call with an async handler and return the frame of its answer."""
-        limit = asyncio.timeout(self.target.timeout_s)
-        try:
-            args, kwargs = self._decode(frame)
-            async with limit:
-                value = await self.call(*args, **kwargs)
-            return self._encode(frame, value)
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                return self.answer_cancelled(frame.number)
-            return self.answer_error(frame.number, error)
-        except BaseException as error:
-            return self.answer_error(frame.number, error, late=limit.expired())
+    def decode(self, frame: Frame) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments of a call; raises as :meth:`Signature.decode_call` does."""
+        content_type = frame.meta.get("content_type") or CONTENT_TYPE_OF[Codec(frame.codec)]
+        return self.signature.decode_call(frame.body, content_type, frame.meta.get("headers"))
 
-    def answer_cancelled(self, number: int) -> bytes:
+    def encode(self, frame: Frame, value: Any, micros: int) -> bytes:
+        """Return the frame of a result.
+
+        Args:
+            frame: The call.
+            value: What the handler returned.
+            micros: How long it ran, microseconds.
+
+        Raises:
+            HandlerError: the value has no wire form, or is not what the annotation says.
+        """
+        wanted = MSGPACK if frame.meta.get("accept") == MSGPACK else JSON  # what is meant for streams says nothing here
+        body, content_type, headers = self.signature.encode_result(value, wanted)
+        codec = CODEC_OF.get(content_type, Codec.OTHER)
+        meta: dict[str, Any] = {}
+        if codec == Codec.OTHER:
+            meta["content_type"] = content_type
+        if headers:
+            meta["headers"] = headers
+        return encode_frame(Kind.RESULT, frame.number, body, codec=codec, meta=meta, time=min(micros, MAX_TIME))
+
+    def answer_cancelled(self, number: int, micros: int = 0) -> bytes:
         """Return the frame that ends a call which nobody waits for any more."""
-        return _encode_problem(number, HandlerError(f"function {self.target.function!r}: the request was cancelled"))
+        error = HandlerError(f"function {self.target.function!r}: the request was cancelled")
+        return encode_problem(number, error, micros)
 
-    def answer_error(self, number: int, error: BaseException, *, late: bool = False) -> bytes:
+    def answer_overdue(self, number: int) -> bytes:
+        """Return the frame that ends a call whose deadline passed before it began."""
+        return encode_problem(
+            number,
+            DeadlineExceededError(
+                f"function {self.target.function!r}: the deadline passed while the request waited behind others in its "
+                "worker; it was not run"
+            ),
+        )
+
+    def answer_error(self, number: int, error: BaseException, *, late: bool = False, micros: int = 0) -> bytes:
         """Return the frame that tells the caller of ``error``; the traceback goes to the log only.
 
         Args:
             number: The call's.
             error: What the handler raised.
             late: Whether it was ended because it ran longer than its `timeout`.
+            micros: How long it ran, microseconds.
         """
+        if isinstance(error, CallCancelled):
+            return self.answer_cancelled(number, micros)
+        return encode_problem(number, self.explain(error, late=late), micros)
+
+    def explain(self, error: BaseException, *, late: bool = False) -> SkerryError:
+        """Return what the caller is told of an error; the traceback goes to the log only."""
         if isinstance(error, MemoryError):
             traceback.clear_frames(error.__traceback__)  # they hold what filled the memory
         try:
-            return self._tell_error(number, error, late=late)
-        except Exception:  # details that have no JSON form, or a log that the handler has closed
-            return _encode_problem(
-                number, HandlerError(f"function {self.target.function!r} failed, and so did its log")
-            )
+            return self._explain(error, late=late)
+        except Exception:  # a log that the handler has closed
+            return HandlerError(f"function {self.target.function!r} failed, and so did its log")
 
-    def _tell_error(self, number: int, error: BaseException, *, late: bool) -> bytes:
+    def _explain(self, error: BaseException, *, late: bool) -> SkerryError:
         name, target = self.target.function, self.target
         if isinstance(error, UserError):
-            return _encode_problem(number, error)
+            return error
         error_id = uuid.uuid4().hex[:12]
         answer: SkerryError
         if late:
@@ -119,22 +145,7 @@ class LoadedHandler:
         sys.stderr.write(f"error {error_id} in function {name!r}\n")
         traceback.print_exception(error, file=sys.stderr)
         sys.stderr.flush()
-        return _encode_problem(number, answer)
-
-    def _decode(self, frame: Frame) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        content_type = frame.meta.get("content_type") or CONTENT_TYPE_OF[Codec(frame.codec)]
-        return self.signature.decode_call(frame.body, content_type, frame.meta.get("headers"))
-
-    def _encode(self, frame: Frame, value: Any) -> bytes:
-        wanted = frame.meta.get("accept") or JSON
-        body, content_type, headers = self.signature.encode_result(value, wanted)
-        codec = CODEC_OF.get(content_type, Codec.OTHER)
-        meta: dict[str, Any] = {}
-        if codec == Codec.OTHER:
-            meta["content_type"] = content_type
-        if headers:
-            meta["headers"] = headers
-        return encode_frame(Kind.RESULT, frame.number, body, codec=codec, meta=meta)
+        return answer
 
 
 def find_function(target: Target) -> FunctionObject:
@@ -164,6 +175,27 @@ def start_error(function: str, error: BaseException) -> tuple[StartError, str]:
     return StartError(f"function {function!r} cannot start: {reason}; see skerry logs {function}"), log
 
 
-def _encode_problem(number: int, error: SkerryError) -> bytes:
-    problem = orjson.dumps(error.to_problem(), default=str)
-    return encode_frame(Kind.ERROR, number, problem, meta={"status": error.http_status})
+def encode_problem(number: int, error: SkerryError, micros: int = 0) -> bytes:
+    """Return the frame that tells of an error.
+
+    Args:
+        number: The call's.
+        error: What the caller is told.
+        micros: How long the handler ran, microseconds.
+    """
+    body, status = problem_json(error)
+    return encode_frame(Kind.ERROR, number, body, meta={"status": status}, time=min(micros, MAX_TIME))
+
+
+def problem_json(error: SkerryError) -> tuple[bytes, int]:
+    """Return an error's problem as JSON, and its HTTP status; of one that has no such form, what can be said of it."""
+    try:
+        return orjson.dumps(error.to_problem(), default=str), error.http_status
+    except Exception:  # whatever the handler put into the message and the details
+        told = HandlerError(f"the handler raised {type(error).__name__}, whose details have no form in JSON")
+        return orjson.dumps(told.to_problem()), told.http_status
+
+
+def since(begun_ns: int) -> int:
+    """Return the microseconds since a reading of the monotonic clock; 0 for a reading of 0."""
+    return (time.monotonic_ns() - begun_ns) // 1000 if begun_ns else 0

@@ -30,6 +30,8 @@ def describe(app: AppObject) -> dict[str, Any]:
             "options": _plain(dict(function.options)),
             "schema": function.signature.schema(),
             "is_async": is_async(function.handler),
+            "streams": function.signature.streams,
+            "takes_items": function.signature.takes_items,
         }
         for name, function in app.functions.items()
     }

@@ -3,58 +3,105 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import mmap
+import os
+import socket
 import struct
+import time
+from collections import deque
 from collections.abc import Callable
 
 from skerry.runtime.frames import Frame, FrameReader
 
 PROGRESS = struct.Struct("<I")  # number of the call that the worker began last
 HELD = struct.Struct("<I")  # bytes of answers that the worker holds back for a moment, to send several at once
-HELD_AT = PROGRESS.size
-ANSWERS_AT = HELD_AT + HELD.size
+CANCELLED = struct.Struct("<I")  # number of the call that is to stop, written by the front
+BUSY = struct.Struct("<I")  # 1 while code of the handler runs, which may be interrupted
+logger = logging.getLogger(__name__)
+HELD_AT = 4
+CANCELLED_AT = 8
+BUSY_AT = 12
+ANSWERS_AT = 16
 PROGRESS_BYTES = 8 * mmap.PAGESIZE
+READ_BYTES = 1 << 18
+MAX_READS = 16  # in one turn of the loop, so that other connections have theirs
 
 
-class WorkerLink(asyncio.Protocol):
+class WorkerLink:
     """Carries frames to and from one worker.
+
+    It writes to the socket at once, and reads it when the loop says so or, for a moment, by looking (`poll`): waking
+    a process that sleeps takes longer than many handlers run.
 
     Args:
         progress: Memory shared with the worker, which writes there the number of the call that it begins, and answers
             that it holds back: should the next call end the worker or keep it long, they are taken from there.
-        on_frame: Called with each frame of the worker.
+        on_frames: Called with the frames of the worker that have come together.
         on_closed: Called once, when the worker has closed its end or died.
     """
 
     def __init__(
-        self, progress: mmap.mmap, *, on_frame: Callable[[Frame], None], on_closed: Callable[[], None]
+        self, progress: mmap.mmap, *, on_frames: Callable[[list[Frame]], None], on_closed: Callable[[], None]
     ) -> None:
         self._progress = progress
-        self._on_frame = on_frame
+        self._on_frames = on_frames
         self._on_closed = on_closed
         self._reader = FrameReader()
         self._collected = (0, 0)
-        self._transport: asyncio.Transport | None = None
+        self._unsent: deque[memoryview] = deque()
+        self._socket: socket.socket | None = None
+        self._loop = asyncio.get_running_loop()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport to write to."""
-        self._transport = transport  # type: ignore[assignment]  # uvloop's transport is no subclass of asyncio's
-
-    def data_received(self, data: bytes) -> None:
-        """Take what the worker has sent."""
-        for frame in self._reader.feed(data):
-            self._on_frame(frame)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Tell that the worker is gone."""
-        self._transport = None
-        self.collect()
-        self._on_closed()
+    def attach(self, ours: socket.socket) -> None:
+        """Begin to read; the link owns the socket from now on."""
+        ours.setblocking(False)
+        self._socket = ours
+        self._loop.add_reader(ours.fileno(), self._read)
 
     def send(self, data: bytes) -> None:
         """Send whole frames; a worker that is gone takes nothing, and its calls are settled when that is noticed."""
-        if self._transport is not None:
-            self._transport.write(data)
+        if self._socket is None:
+            return
+        if self._unsent:
+            self._unsent.append(memoryview(data))
+            return
+        try:
+            sent = self._socket.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            return  # the reader notices
+        if sent < len(data):
+            self._unsent.append(memoryview(data)[sent:])
+            self._loop.add_writer(self._socket.fileno(), self._send_rest)
+
+    def poll(self, limit_s: float) -> bool:
+        """Look for an answer for a moment, without leaving the processor to the loop; whether one came.
+
+        Args:
+            limit_s: How long to look, in seconds.
+        """
+        ours = self._socket
+        if ours is None:
+            return False
+        until = time.monotonic() + limit_s
+        while True:
+            try:
+                data = ours.recv(READ_BYTES)
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    return False
+                os.sched_yield()  # whoever else wants this processor has it
+                continue
+            except OSError:
+                return False  # the reader notices
+            self._take(data)
+            return True
+
+    def cancel(self, number: int) -> None:
+        """Note on the shared page that a call is to stop."""
+        CANCELLED.pack_into(self._progress, CANCELLED_AT, number)
 
     def running(self) -> int:
         """Return the number of the call that the worker began last, 0 for none."""
@@ -66,11 +113,13 @@ class WorkerLink(asyncio.Protocol):
         held = int(HELD.unpack_from(self._progress, HELD_AT)[0])
         if not held or (number, held) == self._collected:
             return
-        frames = FrameReader().feed(self._progress[ANSWERS_AT : ANSWERS_AT + held])
+        try:
+            frames = FrameReader().feed(self._progress[ANSWERS_AT : ANSWERS_AT + held])
+        except ValueError:
+            return  # the worker writes over it at this moment, or always has
         if self.running() == number:  # else the worker has sent them, and written over them perhaps
             self._collected = number, held
-            for frame in frames:
-                self._on_frame(frame)
+            self._on_frames(frames)
 
     def release(self) -> None:
         """Give the shared page back, once the worker is settled."""
@@ -78,5 +127,61 @@ class WorkerLink(asyncio.Protocol):
 
     def close(self) -> None:
         """Close the front's end; a worker reads the end of the stream and exits."""
-        if self._transport is not None:
-            self._transport.close()
+        ours, self._socket = self._socket, None
+        if ours is None:
+            return
+        self._loop.remove_reader(ours.fileno())
+        self._loop.remove_writer(ours.fileno())
+        ours.close()
+        self._unsent.clear()
+        self._loop.call_soon(self._closed)
+
+    def _read(self) -> None:
+        for _ in range(MAX_READS):
+            ours = self._socket
+            if ours is None:
+                return
+            try:
+                data = ours.recv(READ_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            self._take(data)
+            if len(data) < READ_BYTES:
+                return
+
+    def _take(self, data: bytes) -> None:
+        if not data:
+            self.close()
+            return
+        try:
+            frames = self._reader.feed(data)
+        except ValueError as error:
+            logger.warning("a worker sends what is no frame, and is ended: %s", error)
+            self.close()
+            return
+        if frames:
+            self._on_frames(frames)
+
+    def _send_rest(self) -> None:
+        ours = self._socket
+        while self._unsent and ours is not None:
+            piece = self._unsent[0]
+            try:
+                sent = ours.send(piece)
+            except BlockingIOError:
+                return
+            except OSError:
+                self._unsent.clear()  # the reader notices
+                break
+            if sent < len(piece):
+                self._unsent[0] = piece[sent:]
+                return
+            self._unsent.popleft()
+        if ours is not None:
+            self._loop.remove_writer(ours.fileno())
+
+    def _closed(self) -> None:
+        self.collect()
+        self._on_closed()

@@ -7,20 +7,22 @@ import contextlib
 import logging
 import os
 import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
 import orjson
 
 from skerry.errors import MemoryLimitError, SkerryError, StartError, WorkerLostError, from_problem
-from skerry.runtime.call import Slot
+from skerry.runtime.call import Call, Slot
 from skerry.runtime.confinement import resident_bytes, share_bytes
 from skerry.runtime.dispatcher import Dispatcher
 from skerry.runtime.frames import Frame, Kind, encode_frame
-from skerry.runtime.link import WorkerLink
+from skerry.runtime.lookout import Lookout
 from skerry.runtime.nursery import Nursery
 from skerry.runtime.reaper import Reaper
 from skerry.runtime.target import Target
+from skerry.runtime.worker_handle import Worker
 from skerry.spec import FunctionSpec
 
 logger = logging.getLogger(__name__)
@@ -32,49 +34,6 @@ STOP_PATIENCE_S = 5.0
 EXIT_PATIENCE_S = 0.5
 
 Notify = Callable[[str, dict[str, Any]], None]
-
-
-class Worker:
-    """One worker process, from the moment it is asked for."""
-
-    def __init__(self, pool: WorkerPool, progress: Any) -> None:
-        self.pid: int | None = None
-        self.exit_code: int | None = None
-        self.link = WorkerLink(progress, on_frame=self._on_frame, on_closed=self._on_closed)
-        self.slot = Slot(self)
-        self.state = "starting"
-        self.killed = False
-        self.timer: asyncio.TimerHandle | None = None
-        self._pool = pool
-
-    def send(self, data: bytes) -> None:
-        """Send frames."""
-        self.link.send(data)
-
-    def running(self) -> int:
-        """Return the number of the call that it began last."""
-        return self.link.running()
-
-    def kill(self) -> None:
-        """End it and what it has started, at once."""
-        self.killed = True
-        if self.pid is not None and self.exit_code is None:
-            for end in (os.killpg, os.kill):
-                try:
-                    end(self.pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
-        self.link.close()
-
-    def _on_frame(self, frame: Frame) -> None:
-        if frame.kind in (Kind.RESULT, Kind.ERROR):
-            self._pool.dispatcher.answered(self.slot, frame)
-            self._pool.wake()
-        else:
-            self._pool.heard(self, frame)
-
-    def _on_closed(self) -> None:
-        self._pool.closed(self)
 
 
 class WorkerPool:
@@ -110,7 +69,7 @@ class WorkerPool:
         self._idle = asyncio.Event()  # no call is left
         self.dispatcher = Dispatcher(
             spec,
-            clock=self._loop.time,
+            clock=time.monotonic,
             on_demand=lambda: self.on_demand(),
             on_drained=self._stop_slot,
             on_empty=lambda: self._idle.set(),
@@ -123,6 +82,9 @@ class WorkerPool:
         self._retry: asyncio.TimerHandle | None = None
         self._pumping = False
         self._sweeper: asyncio.TimerHandle | None = None
+        self._alarm: asyncio.TimerHandle | None = None  # for the next deadline of a caller
+        self._alarm_s = 0.0
+        self._lookout = Lookout()
         self._gone = asyncio.Event()  # no worker is left
         self._gone.set()
         self._leaving: set[Worker] = set()  # they have closed their links, and their processes have not ended yet
@@ -132,11 +94,38 @@ class WorkerPool:
 
     def wake(self) -> None:
         """Hand out waiting calls at the end of this turn of the loop, so that a turn's calls leave together."""
-        if not self._pumping:
+        if self.dispatcher.queued and not self._pumping:
             self._pumping = True
             self._loop.call_soon(self._pump)
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(self._sweep_s, self._sweep)
+
+    def take(self, call: Call) -> None:
+        """Queue a call, and hand it out as soon as a worker has room.
+
+        Raises:
+            SkerryError: it is not taken; see `Dispatcher.offer`.
+        """
+        dispatcher = self.dispatcher
+        dispatcher.offer(call)
+        if call.deadline_s is not None:
+            self._watch_deadlines()
+        if self._lookout.is_worth_it(dispatcher.load.in_system, dispatcher.sizing.service_s):
+            dispatcher.pump()
+            if call.slot is not None:
+                self._lookout.look(call.slot.port)
+        if not self._pumping or self._sweeper is None:
+            self.wake()
+
+    def leave(self, call: Call) -> None:
+        """Forget a call whose caller has left."""
+        if not call.done:
+            self.dispatcher.abandon(call)
+            self.wake()
+
+    def credit(self, call: Call, size_bytes: int) -> None:
+        """Let the worker of a stream go on: its caller has taken so much."""
+        self.dispatcher.credit(call, size_bytes)
 
     def set_desired(self, desired: int) -> None:
         """Start or drain workers until there are ``desired``."""
@@ -188,18 +177,27 @@ class WorkerPool:
                 worker.kill()
             await self._gone.wait()
         await self._see_off()
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            self._sweeper = None
+        for timer in (self._sweeper, self._alarm):
+            if timer is not None:
+                timer.cancel()
+        self._sweeper = self._alarm = None
         self.dispatcher.refuse(self.dispatcher.close())  # what lost workers gave back will not be run here
 
     # What workers say
 
+    def answered(self, worker: Worker, frames: list[Frame]) -> None:
+        """Take answers of a worker."""
+        self.dispatcher.heard(worker.slot, frames)
+        self.wake()
+
     def heard(self, worker: Worker, frame: Frame) -> None:
         """Take a frame that is no answer."""
         if frame.kind == Kind.HELLO:
-            worker.pid = frame.meta["pid"]
-            self._reaper.watch(frame.meta["pid"], lambda code: self._exited(worker, code))
+            pid = frame.meta["pid"]
+            if worker.pid is not None or not isinstance(pid, int) or pid <= 1:
+                return  # the first one comes before any code of the app; what follows is not believed
+            worker.pid = pid
+            self._reaper.watch(pid, lambda code: self._exited(worker, code))
             if worker.killed:
                 worker.kill()
         elif frame.kind == Kind.READY:
@@ -247,6 +245,21 @@ class WorkerPool:
 
     # Inside
 
+    def _watch_deadlines(self) -> None:
+        due_s = self.dispatcher.next_deadline_s()
+        if due_s is None or (self._alarm is not None and self._alarm_s <= due_s):
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_s = due_s
+        self._alarm = self._loop.call_later(max(0.0, due_s - time.monotonic()) + 0.0005, self._expire)
+
+    def _expire(self) -> None:
+        self._alarm = None
+        self.dispatcher.expire()
+        self._watch_deadlines()
+        self.wake()
+
     @property
     def _sweep_s(self) -> float:
         return min(0.1, max(0.005, self.spec.timeout_s / 10))
@@ -280,18 +293,13 @@ class WorkerPool:
         except OSError as error:
             self._start_failed(None, StartError(f"function {self.spec.name!r}: cannot start a worker: {error}"))
             return
-        worker = Worker(self, progress)
+        worker = Worker(self, self.spec.name, progress)
         self.workers.add(worker)
         self._gone.clear()
         self.notify("worker_starting", {})
         worker.timer = self._loop.call_later(self.spec.start_timeout_s, self._start_timed_out, worker)
-        connecting = self._loop.create_task(self._loop.connect_accepted_socket(lambda: worker.link, ours))
-        worker.slot.since_s = self._loop.time()
-        connecting.add_done_callback(lambda task: self._connected(worker, task))
-
-    def _connected(self, worker: Worker, task: asyncio.Task[Any]) -> None:
-        if task.cancelled() or task.exception() is not None:
-            self.closed(worker)
+        worker.asked_s = worker.slot.since_s = time.monotonic()
+        worker.link.attach(ours)
 
     def _ready(self, worker: Worker, frame: Frame) -> None:
         if worker.timer is not None:
@@ -299,9 +307,15 @@ class WorkerPool:
         self.dispatcher.accept()
         self.last_error = None
         worker.state = "ready"
+        worker.interruptible = bool(frame.meta.get("interruptible"))
+        worker.slot.takes_items = bool(frame.meta.get("takes_items"))
+        worker.slot.streams = bool(frame.meta.get("streams"))
         self.notify("worker_ready", {"pid": worker.pid, "phases_ms": frame.meta["phases_ms"]})
         if frame.body:
             self.on_modules(orjson.loads(frame.body))
+        self.dispatcher.observer.worker_started(
+            frame.meta["phases_ms"], worker.asked_s, cold=self.dispatcher.queued > 0
+        )
         self.dispatcher.worker_ready(worker.slot)
         if sum(w.state in ("starting", "ready") for w in self.workers) > self.desired:
             self._drain_worker(worker)

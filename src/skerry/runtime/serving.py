@@ -21,6 +21,7 @@ from skerry.runtime.confinement import become_subreaper, raise_file_limit
 from skerry.runtime.frames import FrameReader, Kind
 from skerry.runtime.front import Front, add_health_routes
 from skerry.runtime.nursery import Nursery
+from skerry.runtime.observing import Observing
 from skerry.runtime.pool import WorkerPool
 from skerry.runtime.reaper import Reaper
 from skerry.runtime.target import DEFAULT_ATTRIBUTE, Target
@@ -157,10 +158,12 @@ async def serve(target: Target, contract: Contract, *, function: str | None, wor
         loop.add_signal_handler(number, stopping.set)
     pools: list[WorkerPool] = []
     front = Front()
+    observing = Observing(front, os.environ)
     try:
         pools = await _start(target, contract, nursery, reaper, function=function, workers=workers)
         for pool in pools:
             front.add_function(pool, alone=len(pools) == 1)
+            observing.observe(pool, contract.revision or f"{pool.spec.name}-00001")
         add_health_routes(
             front, is_ready=lambda: not stopping.is_set() and all(pool.counts()["ready"] for pool in pools)
         )
@@ -172,6 +175,7 @@ async def serve(target: Target, contract: Contract, *, function: str | None, wor
     finally:
         await asyncio.gather(*(pool.drain(limit_s=pool.spec.drain_s) for pool in pools))
         await front.finish(limit_s=5.0)
+        await observing.stop()
         nursery.stop()
         reaper.close()
 

@@ -1,7 +1,10 @@
+from collections.abc import AsyncIterator, Iterator
+
 import pytest
 
 import skerry
 from skerry.errors import SpecError
+from skerry.payload import Items
 from skerry.runtime.inspection import describe
 
 
@@ -29,3 +32,36 @@ def test_async_handlers_can_be_given_several_calls_at_a_time():
             return x
 
     assert set(describe(app)["functions"]) == {"work", "model"}
+
+
+def test_streams_and_items_are_told():
+    app = skerry.App("a")
+
+    @app.function
+    def count(to: int) -> Iterator[int]:
+        yield from range(to)
+
+    @app.function
+    def double(xs: Items[int]) -> list[int]:
+        return [2 * x for x in xs]
+
+    functions = describe(app)["functions"]
+    assert (functions["count"]["streams"], functions["count"]["takes_items"]) == (True, False)
+    assert (functions["double"]["streams"], functions["double"]["takes_items"]) == (False, True)
+
+
+def test_a_plain_generator_cannot_be_given_several_calls_and_an_async_one_can():
+    app = skerry.App("a")
+
+    @app.function(concurrency=2)
+    async def later(x: int) -> AsyncIterator[int]:
+        yield x
+
+    assert describe(app)["functions"]["later"]["is_async"]
+
+    @app.function(concurrency=2)
+    def now(x: int) -> Iterator[int]:
+        yield x
+
+    with pytest.raises(SpecError, match="async"):
+        describe(app)

@@ -1,86 +1,17 @@
 """A pool whose worker is played by the test: it speaks frames over the link, and its process is a small program."""
 
 import asyncio
-import contextlib
-import mmap
-import os
-import socket
 import subprocess
 
 import pytest
 
 from skerry.errors import UnavailableError
 from skerry.runtime.call import Call
-from skerry.runtime.frames import Codec, FrameReader, Kind, encode_frame
-from skerry.runtime.link import PROGRESS, PROGRESS_BYTES
-from skerry.runtime.pool import WorkerPool
-from skerry.runtime.reaper import Reaper
-from skerry.runtime.target import Target
-from skerry.spec import FunctionSpec
+from skerry.runtime.exchange import Exchange
+from skerry.runtime.frames import Codec, Kind, encode_frame
+from skerry.runtime.link import ANSWERS_AT, HELD, HELD_AT, PROGRESS
 from support.engine_process import wait_until
 from support.runtime_process import is_alive
-
-
-class Part:
-    """The worker: a program that has started another, and the far end of the link."""
-
-    def __init__(self):
-        self.progress = mmap.mmap(-1, PROGRESS_BYTES)
-        self.ours, self.theirs = socket.socketpair()
-        for end in (self.ours, self.theirs):
-            end.setblocking(False)
-        script = "sleep 600 & echo $!; read line"
-        self.program = subprocess.Popen(
-            ["sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-        )
-        self.started_pid = int(self.program.stdout.readline())
-        self._reader = FrameReader()
-        self._frames = []
-
-    def spawn(self, target, *, log_fd):
-        return self.ours, self.progress
-
-    def say(self, kind, **meta):
-        self.theirs.send(encode_frame(kind, 0, meta=meta))
-
-    async def hear(self, kind):
-        while True:
-            while self._frames:
-                frame = self._frames.pop(0)
-                if frame.kind == kind:
-                    return frame
-            self._frames += self._reader.feed(await asyncio.get_running_loop().sock_recv(self.theirs, 1 << 16))
-
-    def close(self):
-        self.theirs.close()
-        self.program.stdin.close()
-        self.program.stdout.close()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.program.pid, 9)
-        self.program.wait(10)
-
-
-@contextlib.asynccontextmanager
-async def pool_of(**options):
-    loop = asyncio.get_running_loop()
-    part, reaper, ready = Part(), Reaper(loop), asyncio.Event()
-    pool = WorkerPool(
-        FunctionSpec(name="f", **options),
-        Target(root=None, file=None, module="m", attribute="app", environment={}),
-        nursery=part,
-        reaper=reaper,
-        open_log=lambda: os.open(os.devnull, os.O_WRONLY),
-        notify=lambda kind, detail: ready.set() if kind == "worker_ready" else None,
-    )
-    try:
-        pool.set_desired(1)
-        part.say(Kind.HELLO, pid=part.program.pid)
-        part.say(Kind.READY, phases_ms={})
-        await asyncio.wait_for(ready.wait(), 10)
-        yield pool, part
-    finally:
-        reaper.close()
-        part.close()
 
 
 def test_a_call_that_comes_back_while_the_pool_stops_is_answered(run_loop):
@@ -113,3 +44,132 @@ def test_what_a_worker_has_started_ends_with_the_pool(run_loop, exits):
                 wait_until(lambda pid=pid: not is_alive(pid), within_s=5)  # without the loop, which ends now
 
     run_loop(run())
+
+
+# A worker that is broken or means harm: handlers run beside the link, and may write to it what they like
+
+STREAM = (Kind.STREAM, b"", 0, {"content_type": "text/plain"})
+GARBAGE = {
+    "unknown kind": [(99, b"", 0, {})],
+    "a kind of the front": [(Kind.CALL, b"1", 0, {})],
+    "a greeting": [(Kind.HELLO, b"", 0, {"pid": 1})],
+    "unknown codec": [(Kind.RESULT, b"1", 77, {})],
+    "type that is no text": [(Kind.RESULT, b"1", Codec.OTHER, {"content_type": 5})],
+    "type with a line break": [(Kind.RESULT, b"1", Codec.OTHER, {"content_type": "a\r\nset-cookie: b"})],
+    "headers that are none": [(Kind.RESULT, b"1", 0, {"headers": 5})],
+    "header with a line break": [(Kind.RESULT, b"1", 0, {"headers": {"ce-id": "1\r\nset-cookie: b"}})],
+    "header's name with a line break": [(Kind.RESULT, b"1", 0, {"headers": {"ce-id: 1\r\nset-cookie": "b"}})],
+    "header that frames the answer": [(Kind.RESULT, b"1", 0, {"headers": {"transfer-encoding": "chunked"}})],
+    "error without status": [(Kind.ERROR, b"{}", 0, {})],
+    "error with a text as status": [(Kind.ERROR, b"{}", 0, {"status": "500"})],
+    "stream without type": [(Kind.STREAM, b"", 0, {})],
+    "stream with a line break in its type": [(Kind.STREAM, b"", 0, {"content_type": "a\r\nset-cookie: b"})],
+    "piece before the stream": [(Kind.PIECE, b"1", 0, {})],
+    "end before the stream": [(Kind.END, b"", 0, {})],
+    "stream twice": [STREAM, STREAM],
+    "result in a stream": [STREAM, (Kind.RESULT, b"1", 0, {})],
+}
+
+
+@pytest.mark.parametrize("frames", GARBAGE.values(), ids=GARBAGE)
+def test_a_worker_that_answers_what_is_no_answer_is_ended_and_its_calls_are_told(run_loop, frames):
+    class Channel:
+        trusted = True
+
+        def flush(self):
+            sent.append(exchange.answer)
+            exchange.answer = None
+
+    sent = []
+    exchange = Exchange(Channel())
+
+    async def run():
+        async with pool_of() as (pool, part):
+            exchange.body, exchange.codec = b"1", Codec.JSON
+            exchange.pool = pool
+            pool.take(exchange)
+            frame = await part.hear(Kind.CALL)
+            PROGRESS.pack_into(part.progress, 0, frame.number)
+            part.theirs.send(
+                b"".join(
+                    encode_frame(kind, frame.number, body, codec=codec, meta=meta) for kind, body, codec, meta in frames
+                )
+            )
+            async with asyncio.timeout(5):
+                while not exchange.done:
+                    await asyncio.sleep(0.005)  # nothing tells of it
+            await asyncio.to_thread(part.program.wait, 5)
+            return pool.dispatcher.in_system
+
+    assert run_loop(run()) == 0
+    whole = b"".join(data for data in sent if data)
+    assert b"set-cookie" not in whole
+    if frames[0] == STREAM:
+        assert exchange.broken
+        assert not whole.endswith(b"0\r\n\r\n")
+    else:
+        assert whole.startswith(b"HTTP/1.1 502 ")
+
+
+@pytest.mark.parametrize("held", [b"\xff" * 40, encode_frame(99, 1)], ids=["no frames", "unknown kind"])
+def test_garbage_on_the_shared_page_does_not_keep_a_late_call_alive(run_loop, held):
+    async def run():
+        async with pool_of(timeout="200ms") as (pool, part):
+            answers = []
+            pool.take(Call(b"1", Codec.JSON, {}, answers.append))
+            frame = await part.hear(Kind.CALL)
+            part.progress[ANSWERS_AT : ANSWERS_AT + len(held)] = held
+            PROGRESS.pack_into(part.progress, 0, frame.number)
+            HELD.pack_into(part.progress, HELD_AT, len(held))
+            async with asyncio.timeout(5):
+                while not answers:
+                    await asyncio.sleep(0.005)  # nothing tells of it
+            return answers
+
+    [answer] = run_loop(run())
+    assert answer.http_status in (502, 504)
+
+
+def test_a_worker_cannot_have_another_process_ended_in_its_place(run_loop):
+    async def run(bystander):
+        async with pool_of(greet=False) as (pool, part):
+            part.say(Kind.HELLO, pid=bystander)  # its first greeting is from before the handler's code
+            part.say(Kind.READY, phases_ms={})
+            async with asyncio.timeout(5):
+                while pool.workers and not pool.counts()["ready"]:
+                    await asyncio.sleep(0.005)  # nothing tells of it
+        return is_alive(bystander)
+
+    with subprocess.Popen(["sleep", "600"], start_new_session=True) as bystander:
+        try:
+            assert run_loop(run(bystander.pid))
+        finally:
+            bystander.kill()
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "meta"),
+    [
+        (Kind.READY, b"", {}),
+        (Kind.READY, b"", {"phases_ms": 5}),
+        (Kind.READY, b"", {"phases_ms": {"fork": "x"}}),
+        (Kind.READY, b"not json", {"phases_ms": {}}),
+        (Kind.READY, b"5", {"phases_ms": {}}),
+        (Kind.START_FAILED, b"not json", {}),
+        (Kind.START_FAILED, b"[]", {}),
+        (Kind.START_FAILED, b'{"code": 5, "detail": 5, "status": "x"}', {}),
+    ],
+)
+def test_a_worker_that_greets_with_nonsense_is_ended_or_taken_and_the_loop_goes_on(run_loop, kind, body, meta):
+    faults = []
+
+    async def run():
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: faults.append(context))
+        async with pool_of(greet=False) as (pool, part):
+            part.say(kind, 0, body, **meta)
+            async with asyncio.timeout(5):
+                while pool.counts()["starting"] and pool.last_error is None:
+                    await asyncio.sleep(0.005)  # nothing tells of it
+
+    run_loop(run())
+    assert not faults

@@ -1,0 +1,119 @@
+"""A worker's calls on their way from the front, read without waiting where the next one comes soon."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections import deque
+
+from skerry.runtime.frames import Frame, FrameReader, Kind
+from skerry.runtime.interruption import CANCELLED_WORD, PROGRESS_WORD
+
+READ_BYTES = 1 << 18
+SPIN_NS = 100_000  # longest time to look for the next call before the process sleeps: waking it takes about as long
+_LONG_GAP_NS = 10 * SPIN_NS
+_CANCEL = int(Kind.CANCEL)
+
+
+class Inbox:
+    """Frames of the front, in order.
+
+    A worker that has answered looks for the next call for up to `SPIN_NS` before it lets the system put it to sleep, as
+    long as calls have come that soon lately: the smoothed gap between answer and next call decides.
+
+    Args:
+        link: The socket to the front; blocking.
+        words: The shared page, as 32-bit numbers.
+
+    Attributes:
+        received_ns: When the frames were read that `take` returned last, monotonic clock, nanoseconds.
+        cancelled_word: What the shared page told of cancellations when `cancelled` looked last.
+        sent_ns: When the last answer left; set by the loop.
+    """
+
+    __slots__ = (
+        "_cancelled",
+        "_gap_ns",
+        "_kept",
+        "_link",
+        "_reader",
+        "_words",
+        "cancelled_word",
+        "received_ns",
+        "sent_ns",
+    )
+
+    def __init__(self, link: socket.socket, words: memoryview) -> None:
+        self._link = link
+        self._words = words
+        self._cancelled: set[int] = set()
+        self.cancelled_word = 0
+        self._reader = FrameReader()
+        self._kept: deque[tuple[list[Frame], int]] = deque()
+        self._gap_ns = _LONG_GAP_NS
+        self.received_ns = self.sent_ns = time.monotonic_ns()
+
+    def take(self) -> list[Frame] | None:
+        """Return the next frames, none or more; None when the front has gone away."""
+        if self._kept:
+            frames, self.received_ns = self._kept.popleft()
+            return frames
+        data = self._link.recv(READ_BYTES) if self._gap_ns >= SPIN_NS else self._spin()
+        if not data:
+            return None
+        now_ns = self.received_ns = time.monotonic_ns()
+        self._gap_ns += (min(now_ns - self.sent_ns, _LONG_GAP_NS) - self._gap_ns) // 4
+        return self._reader.feed(data)
+
+    def keep(self, frames: list[Frame], received_ns: int) -> None:
+        """Put frames that were read too early behind those that wait."""
+        if frames:
+            self._kept.append((frames, received_ns))
+
+    def read(self, *, wait: bool) -> list[Frame] | None:
+        """Return frames that have just come, ahead of those that were kept; None when the front has gone away.
+
+        Args:
+            wait: Whether to wait for some bytes; otherwise there may be none.
+        """
+        try:
+            data = self._link.recv(READ_BYTES, 0 if wait else socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return []
+        return self._reader.feed(data) if data else None
+
+    def cancelled(self, rest: list[Frame], *, look: bool = False) -> set[int]:
+        """Return the numbers of calls that the front has cancelled, and that may not have begun.
+
+        Args:
+            rest: The frames that the loop has in hand.
+            look: Whether to read on even if the shared page tells of nothing new: of several cancellations it tells
+                the last one only.
+        """
+        word = self._words[CANCELLED_WORD]
+        if look or word != self.cancelled_word:  # the front writes it before it sends the frame
+            self.cancelled_word = word
+            self.keep(self.read(wait=False) or [], time.monotonic_ns())
+            self._cancelled = {frame.number for frame in rest if frame.kind == _CANCEL} | {word}
+            for frames, _ in self._kept:
+                self._cancelled.update(frame.number for frame in frames if frame.kind == _CANCEL)
+        elif self._cancelled:  # numbers grow, and those up to the last that began are settled
+            begun = self._words[PROGRESS_WORD]
+            self._cancelled = {number for number in self._cancelled if 0 < (number - begun) % 2**32 < 2**31}
+        return self._cancelled
+
+    def is_overdue(self, frame: Frame) -> bool:
+        """Return whether the deadline of a call among the frames taken last has passed."""
+        return frame.time > 0 and time.monotonic_ns() - self.received_ns >= frame.time * 1_000_000
+
+    def _spin(self) -> bytes:
+        receive, clock, give_way = self._link.recv, time.monotonic_ns, os.sched_yield
+        until_ns = self.sent_ns + SPIN_NS
+        while True:
+            try:
+                return receive(READ_BYTES, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                give_way()
+            if clock() > until_ns:
+                return receive(READ_BYTES)

@@ -1,0 +1,47 @@
+"""Looking for an answer instead of going to sleep: being woken takes longer than many handlers run."""
+
+from __future__ import annotations
+
+from skerry.runtime.call import Port
+
+LOOK_S = 60e-6  # longest look
+LONELY = 8  # calls in a row that found nobody else there: before that, others are likely to follow at once
+WORTH_IT_RATIO = 0.5  # share of the looks that must succeed
+GAIN = 1 / 16  # weight of one look in that share
+FORGIVENESS = 0.0005  # what it rises by with each call that might have been looked for, so that it is tried again
+
+
+class Lookout:
+    """Decides when a front looks for the answer to the only call in its hands.
+
+    It pays where the function answers within `LOOK_S` and one caller waits for each answer before it asks again. While
+    others are there, the loop has better things to do.
+    """
+
+    __slots__ = ("_alone", "_luck")
+
+    def __init__(self) -> None:
+        self._alone = 0  # calls in a row that found no other in the system
+        self._luck = 1.0  # smoothed share of the looks that have found an answer
+
+    def is_worth_it(self, in_system: int, service_s: float | None) -> bool:
+        """Whether to look for the answer to a call that has just come.
+
+        Args:
+            in_system: Calls that wait or run, this one included.
+            service_s: Smoothed seconds that a worker takes for a call, none if unknown.
+        """
+        if in_system > 1:
+            self._alone = 0
+            return False
+        self._alone += 1
+        if self._alone <= LONELY or service_s is None or service_s > LOOK_S:
+            return False
+        if self._luck < WORTH_IT_RATIO:
+            self._luck += FORGIVENESS
+            return False
+        return True
+
+    def look(self, port: Port) -> None:
+        """Look for the answer, and remember whether it came."""
+        self._luck += (port.poll(LOOK_S) - self._luck) * GAIN

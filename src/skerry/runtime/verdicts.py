@@ -1,0 +1,35 @@
+"""What callers are told of calls that the queue or the clock has ended."""
+
+from __future__ import annotations
+
+from skerry.errors import DeadlineExceededError, HandlerTimeoutError, WorkerLostError
+from skerry.runtime.call import Call
+from skerry.spec import FunctionSpec
+
+
+def lost(spec: FunctionSpec, call: Call) -> WorkerLostError:
+    """Say that the worker died which ran the call."""
+    tried = "twice" if call.attempts > 1 else "once"
+    hint = "" if spec.idempotent else "; it is not marked idempotent, so it was not run again"
+    return WorkerLostError(f"function {spec.name!r}: the worker died during the request (tried {tried}){hint}")
+
+
+def over_time(spec: FunctionSpec) -> HandlerTimeoutError:
+    """Say that the call ran longer than the function's `timeout`."""
+    return HandlerTimeoutError(
+        f"function {spec.name!r} ran longer than its timeout of {spec.timeout}; the worker was replaced"
+    )
+
+
+def waited_too_long(spec: FunctionSpec) -> DeadlineExceededError:
+    """Say that the call has waited as long as it might have run."""
+    return DeadlineExceededError(
+        f"function {spec.name!r}: the request waited longer than {spec.timeout} for a worker and was not run",
+        retry_after_s=1,
+    )
+
+
+def past_deadline(spec: FunctionSpec, *, ran: bool) -> DeadlineExceededError:
+    """Say that the caller's own deadline has passed."""
+    state = "while it ran; it was told to stop" if ran else "while it waited; it was not run"
+    return DeadlineExceededError(f"function {spec.name!r}: the request's deadline passed {state}", ran=ran)

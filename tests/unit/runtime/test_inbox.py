@@ -1,0 +1,90 @@
+import socket
+import time
+
+import pytest
+
+from skerry.runtime.frames import Kind, encode_frame
+from skerry.runtime.inbox import SPIN_NS, Inbox
+from skerry.runtime.interruption import CANCELLED_WORD, PROGRESS_WORD
+
+
+class Link:
+    """Has something to read at every second look without waiting, and always with waiting."""
+
+    def __init__(self):
+        self.looks = []
+
+    def recv(self, _, flags=0):
+        self.looks.append(bool(flags))
+        if flags and len(self.looks) % 2:
+            raise BlockingIOError
+        return encode_frame(Kind.CALL, 1)
+
+
+@pytest.fixture
+def words():
+    return memoryview(bytearray(64)).cast("I")
+
+
+def test_calls_that_come_soon_are_looked_for_and_others_waited_for(words):
+    link = Link()
+    inbox = Inbox(link, words)
+    inbox.take()
+    assert link.looks == [False]  # nothing is known yet
+    for _ in range(20):
+        inbox.sent_ns = time.monotonic_ns()  # answered just now
+        inbox.take()
+    assert link.looks[-1]
+    for _ in range(3):
+        inbox.sent_ns = time.monotonic_ns() - 20 * SPIN_NS
+        inbox.take()
+    assert not link.looks[-1]
+
+
+def test_a_look_ends_after_its_time(words):
+    class Silent(Link):
+        def recv(self, _, flags=0):
+            self.looks.append(bool(flags))
+            if flags:
+                raise BlockingIOError
+            return encode_frame(Kind.CALL, 1)
+
+    link = Silent()
+    inbox = Inbox(link, words)
+    inbox._gap_ns = 0
+    inbox.sent_ns = time.monotonic_ns()
+    inbox.take()
+    assert link.looks[0]
+    assert not link.looks[-1]
+
+
+def test_what_was_kept_comes_before_what_is_read(words):
+    inbox = Inbox(Link(), words)
+    inbox.keep(["a"], 5)
+    inbox.keep([], 6)
+    assert (inbox.take(), inbox.received_ns) == (["a"], 5)
+    assert inbox.take()[0].number == 1
+
+
+def test_the_cancelled_are_found_wherever_they_lie_and_forgotten_once_begun(words):
+    front, link = socket.socketpair()
+    inbox = Inbox(link, words)
+    front.sendall(b"".join(encode_frame(Kind.CALL, n) for n in (1, 2, 3)) + encode_frame(Kind.CANCEL, 2))
+    frames = inbox.take()
+    assert inbox.cancelled(frames) == set()
+    words[CANCELLED_WORD] = 3
+    front.sendall(encode_frame(Kind.CANCEL, 3) + encode_frame(Kind.CANCEL, 1))
+    assert inbox.cancelled(frames) == {1, 2, 3}
+    words[PROGRESS_WORD] = 2
+    assert inbox.cancelled(frames) == {3}
+    words[PROGRESS_WORD] = 3
+    assert inbox.cancelled(frames) == set()
+    front.close()
+    link.close()
+
+
+def test_the_end_of_the_front_is_the_end(words):
+    front, link = socket.socketpair()
+    front.close()
+    assert Inbox(link, words).take() is None
+    link.close()

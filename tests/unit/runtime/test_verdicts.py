@@ -1,0 +1,35 @@
+from types import SimpleNamespace
+
+import pytest
+
+from skerry.runtime import verdicts
+from skerry.spec import FunctionSpec
+
+SPEC = FunctionSpec(name="f", timeout="2s")
+
+
+@pytest.mark.parametrize(
+    ("verdict", "status", "said"),
+    [
+        (verdicts.lost(SPEC, SimpleNamespace(attempts=1)), 502, ["'f'", "once", "not marked idempotent"]),
+        (verdicts.over_time(SPEC), 504, ["'f'", "2s", "replaced"]),
+        (verdicts.waited_too_long(SPEC), 504, ["'f'", "2s", "not run"]),
+        (verdicts.past_deadline(SPEC, ran=False), 504, ["'f'", "not run"]),
+        (verdicts.past_deadline(SPEC, ran=True), 504, ["'f'", "while it ran"]),
+    ],
+)
+def test_callers_are_told_what_happened_to_what_and_what_was_done(verdict, status, said):
+    assert verdict.http_status == status
+    assert all(words in verdict.message for words in said)
+
+
+def test_an_idempotent_call_is_told_that_it_was_tried_twice_and_no_hint():
+    spec = FunctionSpec(name="f", idempotent=True)
+    verdict = verdicts.lost(spec, SimpleNamespace(attempts=2))
+    assert "twice" in verdict.message
+    assert "idempotent" not in verdict.message
+
+
+@pytest.mark.parametrize("ran", [True, False])
+def test_whether_the_work_was_run_is_told_for_programs(ran):
+    assert verdicts.past_deadline(SPEC, ran=ran).details["ran"] is ran

@@ -1,0 +1,101 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skerry.runtime.call import Call
+from skerry.runtime.frames import Codec
+from skerry.runtime.waiting import LOOK_AHEAD, WaitingLine
+
+
+def call(arrival, *, urgency=3, group=None, weight=1.0, enqueued_s=0.0, done=False):
+    made = Call(b"", Codec.JSON, {}, lambda answer: None)
+    made.arrival, made.urgency, made.group, made.weight = arrival, urgency, group, weight
+    made.enqueued_s, made.done = enqueued_s, done
+    return made
+
+
+def line_of(*calls):
+    line = WaitingLine()
+    for made in calls:
+        line.push(made)
+    return line
+
+
+CALLS = st.lists(
+    st.tuples(
+        st.sampled_from([0, 3, 7]), st.sampled_from([None, "x", "y"]), st.sampled_from([0.5, 1.0, 4.0]), st.booleans()
+    ),
+    max_size=30,
+).map(lambda rows: [call(n, urgency=u, group=g, weight=w, done=d) for n, (u, g, w, d) in enumerate(rows, 1)])
+
+
+def by_rank(calls):
+    return sorted((c for c in calls if not c.done), key=lambda c: (c.urgency, c.arrival))
+
+
+@given(CALLS, st.integers(1, 5))
+def test_calls_leave_by_urgency_and_then_by_arrival_and_those_that_are_done_never(calls, most):
+    line, left = line_of(*calls), []
+    while taken := line.pop(most):
+        assert len(taken) <= most
+        left += taken
+    assert left == by_rank(calls)
+    assert len(line) == 0
+
+
+@given(CALLS, st.integers(1, 5), st.none() | st.just(5.0))
+def test_a_group_is_the_first_call_and_the_first_of_its_kind_that_fit(calls, most, max_weight):
+    line, waiting = line_of(*calls), by_rank(calls)
+    assert line.head() is (waiting[0] if waiting else None)
+    while group := line.pop_group(most, max_weight=max_weight):
+        alike = [c for c in waiting if (c.urgency, c.group) == (waiting[0].urgency, waiting[0].group)]
+        assert group == alike[: len(group)]
+        assert len(group) <= most
+        weights = [c.weight for c in alike[: len(group) + 1]]
+        assert (
+            len(group) == 1
+            or max_weight is None
+            or sum(weights[:-1] if len(weights) > len(group) else weights) <= max_weight
+        )
+        # No smaller than it need be.
+        assert len(group) in (most, len(alike)) or sum(weights) > max_weight
+        waiting = [c for c in waiting if c not in group]
+        assert [c for c in line if not c.done] == waiting
+    assert not waiting
+
+
+@given(CALLS, st.lists(st.integers(0, 29), max_size=12), st.randoms(use_true_random=False))
+def test_calls_that_come_back_stand_where_they_stood(calls, picks, random):
+    line = line_of(*calls)
+    waiting = by_rank(calls)
+    taken = line.pop(len(picks))
+    random.shuffle(taken)
+    for made in taken:  # one by one, and in any order
+        line.put_back([made])
+    assert [c for c in line if not c.done] == waiting
+    taken = line.pop(len(picks))
+    random.shuffle(taken)
+    line.put_back(taken)
+    assert [c for c in line if not c.done] == waiting
+
+
+def test_only_so_far_is_looked_for_calls_of_a_group():
+    others = [call(n, group="y") for n in range(2, LOOK_AHEAD + 2)]
+    line = line_of(call(1, group="x"), *others, call(10_000, group="x"))
+    assert [c.arrival for c in line.pop_group(8, max_weight=None)] == [1]
+    assert [c.arrival for c in line] == [c.arrival for c in others] + [10_000]
+
+
+def test_calls_that_came_before_a_moment_are_taken_whatever_their_urgency():
+    line = line_of(
+        call(1, urgency=7, enqueued_s=1.0), call(2, urgency=0, enqueued_s=2.0), call(3, urgency=7, enqueued_s=3.0)
+    )
+    assert [c.arrival for c in line.pop_older(2.5)] == [2, 1]
+    assert [c.arrival for c in line] == [3]
+
+
+def test_calls_that_are_done_can_be_forgotten():
+    line = line_of(call(1, done=True), call(2), call(3, urgency=0, done=True))
+    line.forget_done()
+    assert [c.arrival for c in line] == [2]
+    assert [c.arrival for c in line.take_all()] == [2]
+    assert len(line) == 0
