@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from skerry.runtime.pool import WorkerPool
-from skerry.scaling import Observation, ReactivePolicy
+from skerry.scaling import Claim, Decision, Observation, ReactivePolicy, Reason, Shares
 
 MAX_TICK_S = 2.0  # Knative's period
 MIN_TICK_S = 0.05
@@ -15,19 +15,27 @@ SOON_S = 0.1  # after a start from zero, how soon to look whether one worker was
 
 
 class Autoscaler:
-    """Keeps one pool at the size that its policy wants.
+    """Keeps one pool at the size that its policy wants and that its share of the machine allows.
 
     Args:
         pool: The workers of one function.
         policy: What decides.
+        shares: What all functions of this machine claim.
         notify: Called with the kind and the details of each change.
     """
 
     def __init__(
-        self, pool: WorkerPool, policy: ReactivePolicy, *, notify: Callable[[str, dict[str, Any]], None]
+        self,
+        pool: WorkerPool,
+        policy: ReactivePolicy,
+        *,
+        shares: Shares[Autoscaler],
+        notify: Callable[[str, dict[str, Any]], None],
     ) -> None:
+        self.decision: Decision | None = None  # the last one, before the limit of the share
         self._pool = pool
         self._policy = policy
+        self._shares = shares
         self._notify = notify
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -50,15 +58,27 @@ class Autoscaler:
         self._arm(min(SOON_S, self._tick_s))
 
     def stop(self) -> None:
-        """Decide nothing more."""
+        """Decide nothing more, and claim nothing."""
         self._pool.on_demand = lambda: None
+        self.decision = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._shares.leave(self)  # the others see it when they decide next
+
+    def keep_to_share(self) -> None:
+        """Set the pool to what was decided last, as far as the function's share allows."""
+        if self.decision is None:
+            return
+        desired, reason = self.decision.desired, self.decision.reason
+        limit = self._shares.limit(self)
+        if limit is not None and limit < desired:
+            desired, reason = max(limit, self._policy.scale.min), Reason.SHARE
+        self._set(desired, reason=reason, panic=self.decision.panic)
 
     def _tick(self) -> None:
         self._timer = None
-        self._decide(self._pool.dispatcher.take_load())
+        self._decide()
         if self._pool.desired or self._pool.workers or self._pool.dispatcher.in_system:
             self._arm(self._tick_s)  # at zero, the next call wakes it
 
@@ -72,12 +92,28 @@ class Autoscaler:
         self._due_s = due_s
         self._timer = self._loop.call_later(delay_s, self._tick)
 
-    def _decide(self, concurrency: float) -> None:
-        counts = self._pool.counts()
-        pending = self._pool.dispatcher.in_system
-        observation = Observation(concurrency=concurrency, ready=counts["ready"], pending=pending)
-        decision = self._policy.decide(observation, self._loop.time())
-        self._set(decision.desired, reason=decision.reason, panic=decision.panic)
+    def _decide(self) -> None:
+        counts, dispatcher = self._pool.counts(), self._pool.dispatcher
+        observation = Observation(
+            concurrency=dispatcher.take_load(),
+            rate=dispatcher.take_rate(),
+            ready=counts["ready"],
+            starting=counts["starting"],
+            pending=dispatcher.in_system,
+        )
+        self.decision = self._policy.decide(observation, self._loop.time())
+        for other in self._shares.claim(self, self._claim(self.decision)):
+            other.keep_to_share()
+        self.keep_to_share()
+
+    def _claim(self, decision: Decision) -> Claim:
+        policy = self._policy
+        return Claim(
+            demand=min(decision.load, policy.highest),
+            room=max(1, policy.capacity, policy.scale.max),  # a maximum above the processors says that there is room
+            weight=policy.scale.share,
+            floor=policy.scale.min,
+        )
 
     def _set(self, desired: int, *, reason: str, panic: bool) -> None:
         before = self._pool.desired

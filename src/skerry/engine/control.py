@@ -5,7 +5,9 @@ from __future__ import annotations
 import hmac
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from skerry.engine.deployment import Deployer
 from skerry.engine.home import Home
@@ -15,14 +17,16 @@ from skerry.engine.records import Records
 from skerry.engine.supervisor import Served, Supervisor
 from skerry.errors import MalformedBodyError, UnauthorizedError
 from skerry.runtime.confinement import share_bytes
-from skerry.runtime.front import Authorize, Front, Headers, header
+from skerry.runtime.front import Authorize, Front, header
 from skerry.runtime.message import Request, Response
-from skerry.spec import FunctionSpec, Scale, support_matrix
+from skerry.runtime.reading import Headers
+from skerry.spec import Batch, FunctionSpec, Scale, support_matrix
 from skerry.version import __version__
 
-OPEN_PREFIXES = (b"/function/", b"/health/", b"/jobs/")
+OPEN_PREFIXES = (b"/function/", b"/health/", b"/jobs/", b"/metrics")
 DEFAULT_TAIL = 100
 MAX_TAIL = 100_000
+GROUPS = frozenset({"scale", "batch"})  # options that are groups of options
 
 
 class Control:
@@ -69,8 +73,10 @@ class Control:
         front.route("GET", "/functions/*", self._function)
         front.route("GET", "/functions/*/logs", self._read_logs)
         front.route("GET", "/events", self._events)
+        front.route("GET", "/jobs", jobs.list)
         front.route("GET", "/jobs/*", jobs.status)
         front.route("GET", "/jobs/*/result", jobs.result)
+        front.route("PUT", "/jobs/*/retry", jobs.retry)
         front.route("DELETE", "/jobs/*", jobs.cancel)
 
     def _engine(self, _: Request) -> Response:
@@ -124,13 +130,16 @@ class Control:
     def _function(self, request: Request) -> Response:
         served = self._supervisor.find(_segment(request))
         scale = {f"scale.{name}": places for name, places in support_matrix(Scale).items()}
-        support = {**support_matrix(FunctionSpec), **scale}
+        batch = {f"batch.{name}": places for name, places in support_matrix(Batch).items()}
+        support = {**support_matrix(FunctionSpec), **scale, **batch}
         error = served.pool.last_error
         return Response.of_json(
             {
                 **self._summary(served),
                 "schema": dict(served.revision.schema),
-                "support": {name: sorted(places) for name, places in support.items() if name != "scale"},
+                "support": {name: sorted(places) for name, places in support.items() if name not in GROUPS},
+                "dispatch": served.pool.dispatcher.describe(),
+                "scaling": _scaling(served),
                 "last_error": None if error is None else error.message,
             }
         )
@@ -177,7 +186,9 @@ def authorizer(home: Home, *, is_loopback: bool) -> Authorize:
     """Return the check of requests over TCP: on loopback functions are open and the rest wants the token."""
 
     def authorize(path: bytes, headers: Headers) -> None:
-        if path.startswith(b"/health/") or (is_loopback and path.startswith(OPEN_PREFIXES)):
+        # As the routes see it: "/jobs/" and "/jobs/%2f" list the jobs of all callers as "/jobs" does.
+        seen = b"/" + unquote_to_bytes(path).strip(b"/")
+        if seen.startswith(b"/health/") or (is_loopback and seen.startswith(OPEN_PREFIXES)):
             return
         given = header(headers, b"authorization") or ""
         if not hmac.compare_digest(given.encode("latin-1", "replace"), f"Bearer {home.token()}".encode()):
@@ -185,6 +196,13 @@ def authorizer(home: Home, *, is_loopback: bool) -> Authorize:
             raise UnauthorizedError(f"{path.decode('latin-1')} wants the engine's token: {wanted}")
 
     return authorize
+
+
+def _scaling(served: Served) -> dict[str, Any]:
+    """Return what the autoscaler decided last as plain values; without a decision, what it began with."""
+    decision = served.autoscaler.decision
+    asked = {"metric": served.pool.spec.scale.metric, "requested": served.pool.desired}
+    return asked if decision is None else {**asked, **asdict(decision)}
 
 
 def _segment(request: Request) -> str:

@@ -21,7 +21,10 @@ from skerry.engine.strays import end_strays
 from skerry.engine.supervisor import Supervisor
 from skerry.runtime.confinement import become_subreaper, raise_file_limit
 from skerry.runtime.front import Front, add_health_routes
+from skerry.runtime.observing import Observing
+from skerry.runtime.pool import WorkerPool
 from skerry.runtime.reaper import Reaper
+from skerry.scaling import Decision
 from skerry.version import __version__
 
 DRAIN_LIMIT_S = 10.0
@@ -69,19 +72,21 @@ async def run_engine(home: Home, listen: Listen, *, target: str | None, on_ready
         become_subreaper()
         raise_file_limit()
         end_strays(home)
-        stopping = asyncio.Event()
+        started, stopping = asyncio.Event(), asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
         reaper = Reaper(loop)
         journal = Journal(records.events)
         front = Front(authorize=authorizer(home, is_loopback=listen.is_loopback))
-        supervisor = Supervisor(home, front=front, reaper=reaper, journal=journal)
+        observing = Observing(front, os.environ)
+        supervisor = Supervisor(home, front=front, reaper=reaper, journal=journal, observing=observing)
+        observing.decision_of = lambda pool: _decision_of(supervisor, pool)
         deployer = Deployer(home, records, supervisor, journal)
         jobs = JobRunner(records, supervisor)
         front.respond_async = jobs.submit
         control = Control(home, records, supervisor, deployer, flush=journal.flush, stop=stopping.set)
         control.add_routes(front, jobs)
-        add_health_routes(front, is_ready=lambda: not stopping.is_set())
+        add_health_routes(front, is_ready=lambda: started.is_set() and not stopping.is_set() and _can_serve(supervisor))
         try:
             # A client that comes back after a restart must never be told that its function is unknown.
             if not await _finish(deployer.restore(), unless=stopping):
@@ -94,6 +99,7 @@ async def run_engine(home: Home, listen: Listen, *, target: str | None, on_ready
                 first = deployer.deploy(target, flags=[], settings=os.environ.get("SKERRY_SET", ""))
                 if not await _finish(first, unless=stopping):
                     return
+            started.set()
             info = EngineInfo(pid=os.getpid(), address=control.address, version=__version__)
             home.publish_engine(info)
             on_ready(control.address)
@@ -105,10 +111,25 @@ async def run_engine(home: Home, listen: Listen, *, target: str | None, on_ready
                 jobs.stop()
                 await supervisor.stop(limit_s=DRAIN_LIMIT_S)
                 await front.finish(limit_s=1.0)
+                await observing.stop()
                 jobs.finish()
                 journal.flush()
             finally:
                 reaper.close()
+
+
+def _decision_of(supervisor: Supervisor, pool: WorkerPool) -> Decision | None:
+    served = supervisor.served.get(pool.spec.name)
+    return served.autoscaler.decision if served is not None and served.pool is pool else None
+
+
+def _can_serve(supervisor: Supervisor) -> bool:
+    """Whether a request may find a function that takes it; one without workers does, for it can start some.
+
+    An engine that has no functions yet waits for some: it is not broken.
+    """
+    served = supervisor.served.values()
+    return not served or any(one.pool.dispatcher.refusal is None for one in served)
 
 
 async def _finish(work: Coroutine[Any, Any, Any], *, unless: asyncio.Event) -> bool:

@@ -17,13 +17,15 @@ from typing import Any, TypeGuard
 
 import orjson
 
-from skerry.engine.records import JobRequest, JobResult, Records
+from skerry.engine.job_call import MAX_RESULT_BYTES, TRACE, JobCall, request_of, too_large
+from skerry.engine.records import JobRecord, JobRequest, JobResult, JobStatus, Records
 from skerry.engine.supervisor import Supervisor
 from skerry.errors import (
     DeadlineExceededError,
     FunctionNotFoundError,
     JobNotFoundError,
     JobNotReadyError,
+    MalformedBodyError,
     QueueFullError,
     SkerryError,
     StartError,
@@ -31,18 +33,20 @@ from skerry.errors import (
     WorkerLostError,
     from_problem,
 )
-from skerry.runtime.call import Call
-from skerry.runtime.frames import CODEC_OF, CONTENT_TYPE_OF, Codec, Frame, Kind
-from skerry.runtime.front import result_response
+from skerry.runtime.exchange import response_of
+from skerry.runtime.frames import Frame, Kind
 from skerry.runtime.message import Request, Response
 from skerry.runtime.pool import WorkerPool
+from skerry.runtime.reading import Reading
 
 logger = logging.getLogger(__name__)
 MAX_WAIT_S = 60.0
 PURGE_PERIOD_S = 600.0
-MOST_ATTEMPTS = 4  # of a job whose workers die, where it may run again
+MOST_ATTEMPTS = 4  # of a job whose workers die, where it may run again; a retry grants as many once more
 START_PATIENCE_S = 60.0  # how long jobs wait for a function whose workers cannot start
 RECORD_PERIOD_S = 1.0  # until what could not be recorded is tried again
+LISTED = 100  # jobs, where nobody says how many
+MOST_LISTED = 10_000
 RecordsError = (SkerryError, sqlite3.Error)
 
 
@@ -59,7 +63,7 @@ class JobRunner:
         self._jobs = records.jobs
         self._supervisor = supervisor
         self._run = uuid.uuid4().hex[:12]
-        self._calls: dict[str, tuple[WorkerPool, Call]] = {}
+        self._calls: dict[str, JobCall] = {}
         self._unrecorded: dict[str, Callable[[], None]] = {}  # job -> records its end, which has not been possible yet
         self._waiters: dict[str, list[asyncio.Future[None]]] = {}
         self._refused_s: dict[str, float] = {}  # job -> since when its function does not start
@@ -67,27 +71,27 @@ class JobRunner:
 
     # What callers ask for
 
-    def submit(self, pool: WorkerPool, request: Request, codec: int, meta: dict[str, Any]) -> Response:
+    def submit(self, pool: WorkerPool, request: Request, reading: Reading) -> Response:
         """Accept a call as a job and answer 202 with its address.
 
         Raises:
             QueueFullError: as many calls wait as the function's `queue` allows.
             SkerryError: the function cannot start, or the engine is about to end.
         """
-        if pool.dispatcher.refusal is not None:
-            raise copy(pool.dispatcher.refusal)  # its traceback would hold the request
-        if pool.dispatcher.queued >= max(1, pool.spec.queue):
-            raise QueueFullError(
-                f"function {pool.spec.name!r}: {pool.dispatcher.queued} requests wait already",
-                retry_after_s=pool.dispatcher.drain_s(),
-            )
+        _require_room(pool)
         job = uuid.uuid4().hex
-        content_type = meta.get("content_type") or CONTENT_TYPE_OF[Codec(codec)]
-        headers = {**meta.get("headers", {}), **({"accept": meta["accept"]} if "accept" in meta else {})}
-        asked = JobRequest(content_type=content_type, body=request.body, headers=headers)
+        asked = request_of(request, reading)
         record = self._jobs.submit(job, pool.spec.name, asked, now_s=time.time())
-        self._offer(job, pool, request.body, codec, meta)
-        return Response.of_json(record.to_dict(), status=202, headers={"location": f"/jobs/{job}"})
+        trace = {key: value for key, value in reading.meta.items() if key in TRACE}
+        self._offer(self._call(job, pool, asked, meta=trace))
+        return _accepted(record)
+
+    def list(self, request: Request) -> Response:
+        """Answer ``GET /jobs``: the newest jobs."""
+        jobs = self._jobs.newest(
+            function=request.parameter("function"), status=_status_of(request), limit=_limit_of(request)
+        )
+        return Response.of_json([job.to_dict() for job in jobs])
 
     def status(self, request: Request) -> Response:
         """Answer ``GET /jobs/ID``."""
@@ -112,12 +116,29 @@ class JobRunner:
         """Answer ``DELETE /jobs/ID``: a waiting job never runs, and the worker of a running one is ended."""
         job = _job_of(request)
         if self._jobs.cancel(job, now_s=time.time()):
-            pool, call = self._calls.pop(job, (None, None))
-            if pool is not None and call is not None and call.enqueued_s:  # else a full queue did not take it yet
-                pool.dispatcher.cancel(call, JobNotReadyError(f"job {job!r} was cancelled"))
-                pool.wake()
+            self._unrecorded.pop(job, None)
+            call = self._calls.pop(job, None)
+            if call is not None and call.enqueued_s:  # else a full queue did not take it yet
+                call.pool.dispatcher.cancel(call, JobNotReadyError(f"job {job!r} was cancelled"))
+                call.pool.wake()
             self._ended(job)
         return Response.of_json(self._jobs.get(job).to_dict())
+
+    def retry(self, request: Request) -> Response:
+        """Answer ``PUT /jobs/ID/retry``: a job that has failed or was cancelled runs again under its id.
+
+        Raises:
+            JobNotReadyError: it waits, runs or has succeeded.
+            FunctionNotFoundError: its function is not served any more.
+            SkerryError: there is no room for it, as for a new job; see `submit`.
+        """
+        job = _job_of(request)
+        before = self._jobs.get(job)
+        if before.status in (JobStatus.FAILED, JobStatus.CANCELLED):
+            _require_room(self._supervisor.find(before.function).pool)
+        record = self._jobs.retry(job)
+        self._when_possible(job, lambda: self._resume(job, record.function))
+        return _accepted(record)
 
     # The engine's life
 
@@ -139,9 +160,9 @@ class JobRunner:
     def stop(self) -> None:
         """Record no losses from now on: what does not end in time is taken up by the next engine."""
         self._stopping = True
-        for pool, call in self._calls.values():
+        for call in self._calls.values():
             if call.waiting:
-                pool.dispatcher.abandon(call)
+                call.pool.dispatcher.abandon(call)
         for waiters in self._waiters.values():
             for waiter in waiters:
                 if not waiter.done():
@@ -187,64 +208,65 @@ class JobRunner:
             self._jobs.fail(job, error, now_s=time.time())
             self._ended(job)
             return
-        asked = self._jobs.request(job)
-        codec = CODEC_OF.get(asked.content_type, Codec.OTHER)
-        headers = dict(asked.headers)
-        meta: dict[str, Any] = {}
-        if codec == Codec.OTHER:
-            meta["content_type"] = asked.content_type
-        if "accept" in headers:
-            meta["accept"] = headers.pop("accept")
-        if headers:
-            meta["headers"] = headers
-        self._offer(job, pool, asked.body, codec, meta)
+        record = self._jobs.get(job)
+        if record.status.ended:
+            self._calls.pop(job, None)
+            return
+        self._offer(self._call(job, pool, self._jobs.request(job), attempts=record.attempts))
 
-    def _offer(self, job: str, pool: WorkerPool, body: bytes, codec: int, meta: dict[str, Any]) -> None:
-        call = Call(body, codec, meta, self._answer_to(job), lambda attempt: self._started(job, attempt))
-        self._calls[job] = (pool, call)
+    def _call(
+        self, job: str, pool: WorkerPool, asked: JobRequest, *, attempts: int = 0, meta: dict[str, Any] | None = None
+    ) -> JobCall:
+        return JobCall(job, pool, asked, attempts=attempts, on_start=self._started, on_answer=self._answered, meta=meta)
+
+    def _offer(self, call: JobCall) -> None:
+        dispatcher = call.pool.dispatcher
+        self._calls[call.job] = call
         try:
-            pool.dispatcher.offer(call)
+            dispatcher.offer(call)
         except QueueFullError:
-            self._offer_later(job, pool.dispatcher.drain_s())
+            self._offer_later(call.job, dispatcher.drain_s())
         except SkerryError as error:
-            self._answer_to(job)(error)
-        pool.wake()
+            call.on_answer(error)
+        call.pool.wake()
 
     def _offer_later(self, job: str, delay_s: float) -> None:
         asyncio.get_running_loop().call_later(delay_s, self._offer_again, job)
 
     def _offer_again(self, job: str) -> None:
-        if job in self._calls and not self._stopping:  # else it was cancelled meanwhile
-            pool, _ = self._calls[job]
-            self._when_possible(job, lambda: self._resume(job, pool.spec.name))
+        call = self._calls.get(job)
+        if call is not None and not self._stopping:  # else it was cancelled meanwhile
+            self._when_possible(job, lambda: self._resume(job, call.pool.spec.name))
 
-    def _started(self, job: str, attempt: int) -> None:
+    def _started(self, call: JobCall) -> None:
+        job, attempt = call.job, call.attempts
         self._refused_s.pop(job, None)
-        now_s = time.time()
+        if attempt == call.recorded:
+            return  # the worker that was given it before has not begun it
         try:
-            if attempt > 1:
+            if call.recorded:
                 self._jobs.requeue(job)
-            self._jobs.start(job, run=self._run, now_s=now_s)
+            self._jobs.start(job, run=self._run, now_s=time.time())
         except RecordsError as error:
             # It runs for all that; unless this is recorded, an engine that takes its place would run it once more.
             logger.warning("the start of job %s is not recorded, and tried again: %s", job, error)
-            asyncio.get_running_loop().call_later(RECORD_PERIOD_S, self._still_started, job, attempt)
+            asyncio.get_running_loop().call_later(RECORD_PERIOD_S, self._still_started, call)
+        else:
+            call.recorded = attempt
 
-    def _still_started(self, job: str, attempt: int) -> None:
-        _, call = self._calls.get(job, (None, None))
-        if call is not None and not call.waiting:
-            self._started(job, attempt)
+    def _still_started(self, call: JobCall) -> None:
+        if self._calls.get(call.job) is call and not call.waiting:
+            self._started(call)
 
-    def _answer_to(self, job: str) -> Callable[[Frame | SkerryError], None]:
-        return lambda answer: self._answered(job, answer)
-
-    def _answered(self, job: str, answer: Frame | SkerryError) -> None:
-        pool, call = self._calls.pop(job, (None, None))
-        if pool is not None and call is not None and self._is_patient(answer, job):
-            self._calls[job] = (pool, call)
+    def _answered(self, call: JobCall, answer: Frame | SkerryError) -> None:
+        job = call.job
+        if self._calls.get(job) is not call:
+            return  # it was cancelled, and may have been asked to run again since
+        if self._is_patient(answer, job):
             self._offer_later(job, float(answer.details.get("retry_after_s", 1)))
             return
-        self._when_possible(job, lambda: self._settle(job, pool, answer))
+        del self._calls[job]
+        self._when_possible(job, lambda: self._settle(call, answer))
 
     def _when_possible(self, job: str, record: Callable[[], None]) -> None:
         """Record something about a job, now or as soon as the records can be written; nothing here may lose it."""
@@ -263,18 +285,22 @@ class JobRunner:
         if self._unrecorded.get(job) is record:
             self._when_possible(job, record)
 
-    def _settle(self, job: str, pool: WorkerPool | None, answer: Frame | SkerryError) -> None:
+    def _settle(self, call: JobCall, answer: Frame | SkerryError) -> None:
+        job, now_s = call.job, time.time()
         if isinstance(answer, Frame) and answer.kind == Kind.RESULT:
-            response = result_response(answer)
-            result = JobResult(content_type=response.content_type, body=response.body, headers=response.headers)
-            self._jobs.succeed(job, result, now_s=time.time())
-        elif pool is not None and self._goes_on(pool, job, answer):
+            response = response_of(answer)
+            if len(response.body) > MAX_RESULT_BYTES:
+                self._jobs.fail(job, too_large(call.pool.spec.name), now_s=now_s)
+            else:
+                result = JobResult(content_type=response.content_type, body=response.body, headers=response.headers)
+                self._jobs.succeed(job, result, now_s=now_s)
+        elif self._goes_on(call.pool, job, answer):
             self._jobs.requeue(job)
-            self._resume(job, pool.spec.name)
+            self._resume(job, call.pool.spec.name)
             return
         elif isinstance(answer, Frame) or not self._stopping:
             error = answer if isinstance(answer, SkerryError) else from_problem(orjson.loads(answer.body))
-            self._jobs.fail(job, error, now_s=time.time())
+            self._jobs.fail(job, error, now_s=now_s)
         self._ended(job)
 
     def _goes_on(self, pool: WorkerPool, job: str, answer: Frame | SkerryError) -> bool:
@@ -282,7 +308,8 @@ class JobRunner:
         if isinstance(answer, DeadlineExceededError):
             return True
         if isinstance(answer, WorkerLostError) and not self._stopping:
-            return pool.spec.idempotent and self._jobs.get(job).attempts < MOST_ATTEMPTS
+            record = self._jobs.get(job)
+            return pool.spec.idempotent and record.attempts - record.attempts_before < MOST_ATTEMPTS
         served = self._supervisor.served.get(pool.spec.name)
         # The time of an old revision to finish its calls is over, and another one serves.
         return isinstance(answer, UnavailableError) and served is not None and served.pool is not pool
@@ -301,6 +328,23 @@ class JobRunner:
                 waiter.set_result(None)
 
 
+def _require_room(pool: WorkerPool) -> None:
+    """Refuse what a caller could be told to try again later; a job that was accepted waits as long as it takes."""
+    dispatcher = pool.dispatcher
+    if dispatcher.refusal is not None:
+        raise copy(dispatcher.refusal)  # its traceback would hold the request
+    if dispatcher.queued >= max(1, pool.spec.queue):
+        raise QueueFullError(
+            f"function {pool.spec.name!r}: {dispatcher.queued} requests wait already, and its queue holds "
+            f"{pool.spec.queue}; try again later, or raise queue or scale.max",
+            retry_after_s=dispatcher.drain_s(),
+        )
+
+
+def _accepted(record: JobRecord) -> Response:
+    return Response.of_json(record.to_dict(), status=202, headers={"location": f"/jobs/{record.id}"})
+
+
 def _job_of(request: Request) -> str:
     return request.path.strip("/").split("/")[1]
 
@@ -311,3 +355,20 @@ def _wait_of(request: Request) -> float:
         return max(0.0, min(MAX_WAIT_S, float(text or 0)))
     except ValueError:
         return 0.0
+
+
+def _status_of(request: Request) -> JobStatus | None:
+    text = request.parameter("status")
+    try:
+        return None if text is None else JobStatus(text)
+    except ValueError as error:
+        raise MalformedBodyError(f"status = {text!r}: must be one of {', '.join(JobStatus)}") from error
+
+
+def _limit_of(request: Request) -> int:
+    text = request.parameter("limit")
+    if text is None:
+        return LISTED
+    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= MOST_LISTED:
+        raise MalformedBodyError(f"limit = {text!r}: must be a whole number from 1 to {MOST_LISTED}")
+    return int(text)

@@ -22,11 +22,12 @@ from skerry.errors import FunctionNotFoundError, StartError
 from skerry.runtime.confinement import share_bytes
 from skerry.runtime.front import Front
 from skerry.runtime.nursery import Nursery
+from skerry.runtime.observing import Observing
 from skerry.runtime.pool import WorkerPool
 from skerry.runtime.reaper import Reaper
 from skerry.runtime.serving import identity, worker_target
 from skerry.runtime.target import Target
-from skerry.scaling import ReactivePolicy
+from skerry.scaling import ReactivePolicy, Shares
 from skerry.spec import FunctionSpec, function_spec
 
 logger = logging.getLogger(__name__)
@@ -53,19 +54,22 @@ class Supervisor:
         front: Where functions are served.
         reaper: Notices the end of processes.
         journal: Takes events.
+        observing: Counts and traces what functions do.
     """
 
-    def __init__(self, home: Home, *, front: Front, reaper: Reaper, journal: Journal) -> None:
+    def __init__(self, home: Home, *, front: Front, reaper: Reaper, journal: Journal, observing: Observing) -> None:
         self.served: dict[str, Served] = {}
         self.on_change: Callable[[str], None] = lambda function: None  # another revision serves it from now on, or none
         self._home = home
         self._front = front
         self._reaper = reaper
         self._journal = journal
+        self._observing = observing
         self._logs = Logs(home.logs)
         self._nurseries: dict[Path, Nursery] = {}
         self._retiring: dict[WorkerPool, asyncio.Task[None]] = {}
         self._capacity = os.cpu_count() or 1
+        self._shares: Shares[Autoscaler] = Shares()
 
     def nursery(self, environment: Environment) -> Nursery:
         """Return the zygote of an environment; there is one for each interpreter."""
@@ -101,14 +105,19 @@ class Supervisor:
         nursery = self.nursery(environment)
         nursery.preload([*app.imports, *revision.modules])
         pool = self._pool(spec, app_target(app, self._home.sources), revision.name, nursery)
-        begin = max(spec.scale.min, spec.scale.initial if workers is None else workers)
-        capacity = max(1, int(self._capacity / spec.cpu))
-        policy = ReactivePolicy(spec.scale, concurrency=spec.concurrency, capacity=capacity, initial=begin)
-        autoscaler = Autoscaler(pool, policy, notify=self._journal.notifier(spec.name))
+        policy = ReactivePolicy(
+            spec.scale,
+            concurrency=spec.concurrency,
+            capacity=max(1, int(self._capacity / spec.cpu)),
+            initial=workers,
+            start_limit_s=spec.start_timeout_s,
+        )
+        autoscaler = Autoscaler(pool, policy, shares=self._shares, notify=self._journal.notifier(spec.name))
         before = self.served.get(spec.name)
         self.served[spec.name] = Served(revision, pool, autoscaler, nursery)
         self._front.add_function(pool)
-        autoscaler.start(begin)
+        self._observing.observe(pool, revision.name)
+        autoscaler.start(policy.desired)
         if before is not None:
             self._retire(before)
         self.on_change(spec.name)
@@ -213,7 +222,12 @@ class Supervisor:
         pool.dispatcher.close()  # now, and not when the task begins: what comes after a deployment is not the old one's
         task = asyncio.get_running_loop().create_task(pool.drain(limit_s=pool.spec.drain_s))
         self._retiring[pool] = task
-        task.add_done_callback(lambda _: self._retiring.pop(pool, None))
+
+        def ended(_: asyncio.Task[None]) -> None:
+            self._retiring.pop(pool, None)
+            pool.dispatcher.observer.close()
+
+        task.add_done_callback(ended)
 
     async def _end_retiring(self, pool: WorkerPool, task: asyncio.Task[None], limit_s: float) -> None:
         """Let a pool that drains already finish, but no longer than the engine waits for the others."""

@@ -9,6 +9,7 @@ import pytest
 from support.engine_process import wait_until, write_app
 
 APP = """
+from collections.abc import Iterator
 from skerry.payload import Event
 app = skerry.App("jobs")
 
@@ -51,6 +52,34 @@ def fail(reason: str) -> str:
 @app.function
 def refuse(reason: str) -> str:
     raise skerry.UserError(reason, field="reason")
+
+@app.function(scale=skerry.Scale(initial=0))
+def flaky(path: str) -> int:
+    with open(path, "a") as file:
+        file.write("x")
+    if os.path.getsize(path) < 3:
+        raise RuntimeError("not yet")
+    return skerry.context().attempt
+
+@app.function(scale=skerry.Scale(initial=0))
+def count(upto: int) -> Iterator[int]:
+    for number in range(upto):
+        if number == 100:
+            raise KeyError("too far")
+        yield number
+
+@app.function(scale=skerry.Scale(initial=0))
+def chunks(size: int) -> Iterator[bytes]:
+    for _ in range(size):
+        yield b"x" * 2**20
+
+@app.function(scale=skerry.Scale(initial=0, max=1))
+def order(pair: list[str]) -> None:
+    gate, log = pair
+    with open(log, "a") as file:
+        file.write(os.path.basename(gate))
+    while os.path.exists(gate):
+        time.sleep(0.01)
 
 @app.function
 def announce(event: Event) -> Event:
@@ -132,7 +161,8 @@ def test_a_long_poll_returns_as_soon_as_the_job_ends_and_no_later_than_asked(eng
 
 
 def test_an_unknown_job_is_not_found(engine):
-    for method, path in (("GET", "/jobs/none"), ("GET", "/jobs/none/result?wait_s=5"), ("DELETE", "/jobs/none")):
+    addresses = [("GET", "/jobs/none"), ("GET", "/jobs/none/result?wait_s=5"), ("DELETE", "/jobs/none")]
+    for method, path in (*addresses, ("PUT", "/jobs/none/retry")):
         answer = engine.tcp(method, path)
         assert (answer.status, answer.code) == (404, "job_not_found")
 
@@ -329,3 +359,220 @@ def test_a_job_that_starts_while_the_records_are_locked_is_recorded_later(engine
     other.unlink()
     assert [engine.job_result(job).status for job in (first, second)] == [200, 200]
     assert engine.job(second)["attempts"] == 1
+
+
+def retry(engine, job):
+    return engine.tcp("PUT", f"/jobs/{job}/retry")
+
+
+def test_a_job_that_failed_runs_again_under_its_id_until_it_succeeds(engine, tmp_path):
+    job = engine.submit("flaky", str(tmp_path / "runs")).json()["id"]
+    assert engine.job_result(job).code == "handler_failed"
+
+    again = retry(engine, job)
+    assert (again.status, again.headers["location"]) == (202, f"/jobs/{job}")
+    assert (again.json()["id"], again.json()["status"], again.json()["error"]) == (job, "queued", None)
+    assert engine.job_result(job).code == "handler_failed"
+    assert retry(engine, job).status == 202
+
+    assert engine.job_result(job).json() == 3  # what the handler is told is what the record says
+    record = engine.job(job)
+    assert (record["status"], record["attempts"], record["error"]) == ("succeeded", 3, None)
+    late = retry(engine, job)
+    assert (late.status, late.code) == (409, "job_not_ready")
+    assert "read its result" in late.json()["detail"]
+
+
+def test_a_cancelled_job_runs_again_and_nothing_of_the_first_time_ends_it(engine, gate):
+    gate.unlink()
+    job = engine.submit("hold", str(gate)).json()["id"]
+    wait_until(gate.exists)
+    wait_until(lambda: status_of(engine, job) == "running")
+    first = engine.live_workers("hold")[-1]
+
+    refused = retry(engine, job)
+    assert engine.tcp("DELETE", f"/jobs/{job}").json()["status"] == "cancelled"
+    gate.unlink()
+    accepted = retry(engine, job)
+    wait_until(gate.exists)
+    wait_until(lambda: status_of(engine, job) == "running")
+    gate.unlink()
+
+    assert (refused.status, refused.code) == (409, "job_not_ready")
+    assert "wait for its end, or cancel it first" in refused.json()["detail"]
+    assert accepted.status == 202
+    assert engine.job_result(job).json() != first
+    assert engine.job(job)["attempts"] == 2
+
+
+def test_a_job_that_waits_is_not_retried(engine, gate):
+    running = engine.submit("crowded", str(gate)).json()["id"]
+    wait_until(lambda: status_of(engine, running) == "running")
+    waiting = engine.submit("crowded", str(gate)).json()["id"]
+
+    refused = retry(engine, waiting)
+
+    assert (refused.status, refused.code) == (409, "job_not_ready")
+    assert "it will run by itself" in refused.json()["detail"]
+    gate.unlink()
+    assert [engine.job_result(job).json() for job in (running, waiting)] == ["done"] * 2
+
+
+def test_a_retry_finds_room_in_the_queue_or_is_told_to_come_back(engine, gate):
+    running = engine.submit("crowded", str(gate)).json()["id"]
+    wait_until(lambda: status_of(engine, running) == "running")
+    cancelled = engine.submit("crowded", str(gate)).json()["id"]
+    assert engine.tcp("DELETE", f"/jobs/{cancelled}").status == 200
+    accepted = [engine.submit("crowded", str(gate)).json()["id"] for _ in range(2)]
+
+    refused = retry(engine, cancelled)
+    assert (refused.status, refused.code) == (429, "queue_full")
+    assert int(refused.headers["retry-after"]) >= 1
+    assert status_of(engine, cancelled) == "cancelled"
+
+    gate.unlink()
+    assert [engine.job_result(job).json() for job in (running, *accepted)] == ["done"] * 3
+    assert retry(engine, cancelled).status == 202
+    assert engine.job_result(cancelled).json() == "done"
+
+
+def test_a_job_whose_function_is_gone_is_not_retried(engine, tmp_path):
+    source = """
+        app = skerry.App("passing")
+
+        @app.function(name="passes", scale=skerry.Scale(initial=0))
+        def passes(x: int) -> int:
+            raise ValueError(x)
+    """
+    engine.deploy(write_app(tmp_path / "app.py", source))
+    job = engine.submit("passes", 1).json()["id"]
+    assert engine.job_result(job).code == "handler_failed"
+    engine.control("DELETE", "/apps/passing")
+
+    refused = retry(engine, job)
+
+    assert (refused.status, refused.code) == (404, "not_found")
+    assert status_of(engine, job) == "failed"
+
+
+def test_a_retried_job_survives_the_death_of_the_engine(make_engine, tmp_path):
+    engine = make_engine().start()
+    source = """
+        app = skerry.App("stubborn")
+
+        @app.function(scale=skerry.Scale(initial=0, max=1))
+        def once(path: str) -> int:
+            while os.path.exists(path):
+                time.sleep(0.01)
+            return skerry.context().attempt
+    """
+    gate = tmp_path / "gate"
+    gate.touch()
+    engine.deploy(write_app(tmp_path / "app.py", source))
+    busy, queued = (engine.submit("once", str(gate)).json()["id"] for _ in range(2))
+    wait_until(lambda: status_of(engine, busy) == "running")
+    assert engine.tcp("DELETE", f"/jobs/{queued}").json()["status"] == "cancelled"
+    assert retry(engine, queued).status == 202
+    engine.kill()
+    gate.unlink()
+
+    engine.start()
+
+    assert engine.job_result(queued).json() == 1  # accepted again, and never begun before
+    lost = engine.job(busy)
+    assert (lost["status"], lost["error"]["code"]) == ("failed", "worker_lost")  # it may have run: nobody repeats it
+    assert retry(engine, busy).status == 202  # but whoever knows that it may run twice
+    assert engine.job_result(busy).json() == 2
+    assert engine.job(busy)["attempts"] == 2
+
+
+def test_a_job_of_a_generator_has_its_whole_stream_as_its_result(engine):
+    lines = engine.submit("count", 4).json()["id"]
+    packed = engine.submit("count", 3, headers={"accept": "application/msgpack"}).json()["id"]
+    events = engine.submit("count", 2, headers={"accept": "text/event-stream"}).json()["id"]
+    large = engine.submit("chunks", 3).json()["id"]  # more than a worker may send ahead
+
+    result = engine.job_result(lines)
+    assert (result.status, result.headers["content-type"], result.body) == (
+        200,
+        "application/x-ndjson",
+        b"0\n1\n2\n3\n",
+    )
+    unpacker = msgpack.Unpacker()
+    unpacker.feed(engine.job_result(packed).body)
+    assert list(unpacker) == [0, 1, 2]
+    assert engine.job_result(events).body == b"data: 0\n\ndata: 1\n\n"
+    result = engine.job_result(large)
+    assert (result.headers["content-type"], result.body) == ("application/octet-stream", b"x" * 3 * 2**20)
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/msgpack"])
+def test_a_job_whose_stream_breaks_has_failed_and_nothing_of_the_stream_is_its_result(engine, accept):
+    job = engine.submit("count", 200, headers={"accept": accept}).json()["id"]
+
+    result = engine.job_result(job)
+
+    assert (result.status, result.code) == (500, "handler_failed")
+    assert status_of(engine, job) == "failed"
+
+
+def test_a_job_whose_stream_does_not_end_fails_instead_of_filling_the_memory(engine):
+    job = engine.submit("chunks", 10_000).json()["id"]
+
+    result = engine.job_result(job, wait_s=60)
+
+    assert (result.status, result.code) == (500, "handler_failed")
+    assert "larger than the 256 MiB" in result.json()["detail"]
+    assert engine.job_result(engine.submit("chunks", 1).json()["id"]).status == 200
+
+
+def test_the_deadline_of_the_request_that_submits_does_not_end_the_job(engine, gate):
+    job = engine.submit("hold", str(gate), headers={"skerry-timeout-ms": "50"}).json()["id"]
+    assert engine.job_result(job, wait_s=0.3).code == "job_not_ready"  # six deadlines later
+    gate.unlink()
+
+    assert engine.job_result(job).status == 200
+    malformed = engine.submit("hold", str(gate), headers={"skerry-timeout-ms": "soon"})
+    assert (malformed.status, malformed.code) == (400, "malformed_body")
+
+
+def test_jobs_run_by_their_priority_also_after_a_restart(make_engine, tmp_path):
+    engine = make_engine().start()
+    engine.deploy(write_app(tmp_path / "app.py", APP))
+    gates = {name: tmp_path / name for name in "abcd"}
+    log = tmp_path / "log"
+    gates["a"].touch()
+
+    def submit(name, **headers):
+        return engine.submit("order", [str(gates[name]), str(log)], headers=headers).json()["id"]
+
+    first = submit("a")
+    wait_until(log.exists)
+    jobs = [submit("b"), submit("c", priority="u=6"), submit("d", priority="u=0")]
+    engine.kill()
+    gates["a"].unlink()
+    log.unlink()
+    engine.start()
+
+    assert engine.job_result(first).code == "worker_lost"
+    assert [engine.job_result(job).status for job in jobs] == [200] * 3
+    assert log.read_text() == "dbc"
+
+
+def test_the_newest_jobs_are_listed_to_whoever_holds_the_token(engine, tmp_path):
+    failed = engine.submit("fail", "x").json()["id"]
+    assert engine.job_result(failed).code == "handler_failed"
+    done = engine.submit("double", 4).json()["id"]
+    assert engine.job_result(done).json() == 8
+
+    def listed(query):
+        return [job["id"] for job in engine.control("GET", f"/jobs{query}").json()]
+
+    assert listed("?limit=2") == [done, failed]
+    assert listed("?function=fail&limit=1") == [failed]
+    assert failed in listed("?status=failed")
+    assert done not in listed("?status=failed")
+    for query in ("?status=lost", "?limit=0", "?limit=x", "?limit=10001"):
+        assert engine.control("GET", f"/jobs{query}").code == "malformed_body"
+    for path in ("/jobs", "/jobs/", "/jobs//", "/jobs/%2f", "/jobs/%2F?limit=1", "//jobs"):
+        assert engine.tcp("GET", path).status == 401, path

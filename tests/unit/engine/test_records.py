@@ -255,7 +255,7 @@ class TestJobs:
         assert jobs.succeed("j", RESULT, now_s=3)
         assert jobs.result("j") == RESULT
         assert (jobs.get("j").status, jobs.get("j").ended_at) == ("succeeded", 3)
-        with pytest.raises(JobNotFoundError, match="no unfinished job"):
+        with pytest.raises(JobNotFoundError, match="no request of job 'j' any more"):
             jobs.request("j")
 
     def test_a_failed_job_raises_its_error_again(self, records):
@@ -274,6 +274,65 @@ class TestJobs:
         assert not records.jobs.cancel("j", now_s=4)
         with pytest.raises(JobNotReadyError, match="is cancelled: it has no result"):
             records.jobs.result("j")
+
+    @pytest.mark.parametrize("ended", ["failed", "cancelled"])
+    def test_a_job_that_failed_or_was_cancelled_is_queued_again_with_its_request(self, records, ended):
+        jobs, request = records.jobs, replace(REQUEST, urgency=1, weight=2.5, group="g")
+        jobs.submit("j", "train", request, now_s=1)
+        jobs.submit("k", "train", REQUEST, now_s=1)
+        jobs.start("j", run="r", now_s=2)
+        assert jobs.fail("j", HandlerError("no"), now_s=3) if ended == "failed" else jobs.cancel("j", now_s=3)
+
+        again = jobs.retry("j")
+
+        assert (again.status, again.attempts, again.attempts_before) == ("queued", 1, 1)
+        assert (again.submitted_at, again.ended_at, again.error) == (1, None, None)
+        assert jobs.request("j") == request
+        assert [job.id for job in jobs.pending()] == ["j", "k"]
+        assert jobs.start("j", run="r", now_s=4).attempts == 2
+        assert jobs.succeed("j", RESULT, now_s=5)
+        assert jobs.result("j") == RESULT
+
+    def test_a_job_that_has_not_failed_is_not_retried_and_the_message_says_what_to_do(self, records):
+        jobs = records.jobs
+        jobs.submit("j", "train", REQUEST, now_s=1)
+        with pytest.raises(JobNotReadyError, match="is queued and cannot be retried: it will run by itself"):
+            jobs.retry("j")
+        jobs.start("j", run="r", now_s=2)
+        with pytest.raises(JobNotReadyError, match=r"is running .*: wait for its end, or cancel it first"):
+            jobs.retry("j")
+        jobs.succeed("j", RESULT, now_s=3)
+        with pytest.raises(JobNotReadyError, match=r"is succeeded .*: read its result") as caught:
+            jobs.retry("j")
+        assert caught.value.details["job_status"] == "succeeded"
+        with pytest.raises(JobNotFoundError):
+            jobs.retry("none")
+        assert jobs.get("j").attempts == 1
+
+    def test_a_job_whose_request_an_older_version_threw_away_is_not_retried(self, path):
+        database = Database(path, migrations=MIGRATIONS[:1])
+        with database.write() as connection:
+            connection.execute(
+                "INSERT INTO jobs (id, function, status, attempts, submitted_at, ended_at) "
+                "VALUES ('j', 'train', 'failed', 1, 1, 2)"
+            )
+        database.close()
+        with Records(path) as records, pytest.raises(JobNotReadyError, match="its request is not kept any more"):
+            records.jobs.retry("j")
+
+    def test_the_newest_jobs_come_first_and_filtered(self, records):
+        for job, function in (("a", "train"), ("b", "infer"), ("c", "train")):
+            records.jobs.submit(job, function, REQUEST, now_s=1)
+        records.jobs.start("a", run="r", now_s=2)
+
+        def ids(**filters):
+            return [job.id for job in records.jobs.newest(**filters)]
+
+        assert ids() == ["c", "b", "a"]
+        assert ids(limit=2) == ["c", "b"]
+        assert ids(function="train") == ["c", "a"]
+        assert ids(function="train", status=JobStatus.RUNNING) == ["a"]
+        assert ids(status=JobStatus.FAILED) == []
 
     def test_unknown_jobs_are_not_found(self, records):
         for call in (records.jobs.get, records.jobs.result, records.jobs.request):
@@ -429,6 +488,15 @@ class JobMachine(RuleBasedStateMachine):
     def fail(self, job):
         self.end(job, "failed", self.records.jobs.fail(job, HandlerError("no"), now_s=self.now_s))
 
+    @rule(job=jobs)
+    def retry(self, job):
+        if self.is_in(job, "failed", "cancelled"):
+            self.records.jobs.retry(job)
+            self.model[job].update(status="queued", ended_at=None)
+        else:
+            with pytest.raises((JobNotReadyError, JobNotFoundError)):
+                self.records.jobs.retry(job)
+
     @rule(job=consumes(jobs))
     def cancel(self, job):
         if job in self.model:
@@ -471,8 +539,10 @@ class JobMachine(RuleBasedStateMachine):
             )
             if values["status"] == "succeeded":
                 assert jobs.result(job).body == values["body"]
-            if not record.status.ended:
+            else:
                 assert jobs.request(job).body == job.encode()
+            if record.status.ended:
+                assert [other.id for other in jobs.newest(status=record.status, limit=1000)].count(job) == 1
 
 
 TestJobMachine = JobMachine.TestCase

@@ -4,8 +4,10 @@
 
     submit -> queued <-> running
               queued or running -> succeeded | failed | cancelled
+              failed or cancelled -> queued, when somebody asks for it
 
-The first end wins: a job that has ended never changes again, whatever arrives late.
+The first end wins: whatever arrives late changes nothing. Only `Jobs.retry` leads back from an end, and never from
+success. For its sake a request is kept for as long as its job, unless the job succeeds.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ class JobStatus(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether the job will never change again."""
+        """Whether the job changes no more, unless it is asked to run again."""
         return self not in (JobStatus.QUEUED, JobStatus.RUNNING)
 
 
@@ -46,7 +48,8 @@ class JobRecord:
         id: The job's id.
         function: The function that it calls.
         status: Where it is on its way.
-        attempts: How often it was started.
+        attempts: How often it was started, retries included.
+        attempts_before: The part of them that came before the last retry.
         run: Id of the engine's run that started it last.
         submitted_at: When it was accepted.
         started_at: When it was started last.
@@ -58,6 +61,7 @@ class JobRecord:
     function: str
     status: JobStatus
     attempts: int
+    attempts_before: int
     run: str | None
     submitted_at: float
     started_at: float | None
@@ -80,11 +84,28 @@ class JobRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobRequest:
-    """What a job's worker receives; headers have lower-case names."""
+    """What a job's worker receives, and how it waits for one.
+
+    Args:
+        content_type: What the body is.
+        body: The arguments, encoded.
+        headers: Further headers, with lower-case names.
+        urgency: 0 to 7, the most urgent first; none for the default.
+        weight: What it counts in a batch; none where the caller has said nothing.
+        group: Only calls of one group share a batch.
+    """
 
     content_type: str
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+    urgency: int | None = None
+    weight: float | None = None
+    group: str | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Return what was said about the waiting, as it is kept."""
+        said = {"urgency": self.urgency, "weight": self.weight, "group": self.group}
+        return {name: value for name, value in said.items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,8 +148,14 @@ class Jobs:
                     (job, function, now_s),
                 ).fetchone()
                 connection.execute(
-                    "INSERT INTO job_requests (job, content_type, headers, body) VALUES (?, ?, ?, ?)",
-                    (job, request.content_type, to_json(dict(request.headers)), request.body),
+                    "INSERT INTO job_requests (job, content_type, headers, options, body) VALUES (?, ?, ?, ?, ?)",
+                    (
+                        job,
+                        request.content_type,
+                        to_json(dict(request.headers)),
+                        to_json(request.options()),
+                        request.body,
+                    ),
                 )
         except sqlite3.IntegrityError as error:
             raise InternalError(f"job id {job!r} is in use") from error
@@ -188,6 +215,41 @@ class Jobs:
         self.get(job)
         return False
 
+    def retry(self, job: str) -> JobRecord:
+        """Put a job that has failed or was cancelled back in the queue, under its id and with its old request.
+
+        Raises:
+            JobNotFoundError: there is no such job.
+            JobNotReadyError: it waits, runs or has succeeded, or its request is not kept.
+        """
+        with self._database.write() as connection:
+            row = connection.execute(
+                """UPDATE jobs SET status = 'queued', attempts_before = attempts, ended_at = NULL, error = NULL
+                   WHERE id = ?1 AND status IN ('failed', 'cancelled')
+                   AND EXISTS (SELECT 1 FROM job_requests WHERE job = ?1) RETURNING *""",
+                (job,),
+            ).fetchone()
+        if row is None:
+            raise _not_retried(self.get(job))
+        return _job(row)
+
+    def newest(
+        self, *, function: str | None = None, status: JobStatus | None = None, limit: int = 100
+    ) -> tuple[JobRecord, ...]:
+        """Return the newest jobs, the newest first.
+
+        Args:
+            function: Only those that call this function.
+            status: Only those that are there on their way.
+            limit: Most jobs to return.
+        """
+        rows = self._database.rows(
+            """SELECT * FROM jobs WHERE (?1 IS NULL OR function = ?1) AND (?2 IS NULL OR status = ?2)
+               ORDER BY number DESC LIMIT ?3""",
+            (function, None if status is None else status.value, limit),
+        )
+        return tuple(_job(row) for row in rows)
+
     def get(self, job: str) -> JobRecord:
         """Return a job.
 
@@ -200,15 +262,20 @@ class Jobs:
         return _job(row)
 
     def request(self, job: str) -> JobRequest:
-        """Return what a job that has not ended asks for; the bodies of ended jobs are not kept.
+        """Return what a job asks for; the requests of jobs that have succeeded are not kept.
 
         Raises:
-            JobNotFoundError: there is no such job, or it has ended.
+            JobNotFoundError: there is no such job, or it has succeeded.
         """
         row = self._database.row("SELECT * FROM job_requests WHERE job = ?", (job,))
         if row is None:
-            raise JobNotFoundError(f"there is no unfinished job {job!r}")
-        return JobRequest(content_type=row["content_type"], body=bytes(row["body"]), headers=json.loads(row["headers"]))
+            raise JobNotFoundError(f"there is no request of job {job!r} any more")
+        return JobRequest(
+            content_type=row["content_type"],
+            body=bytes(row["body"]),
+            headers=json.loads(row["headers"]),
+            **json.loads(row["options"]),
+        )
 
     def result(self, job: str) -> JobResult:
         """Return a job's result.
@@ -223,7 +290,8 @@ class Jobs:
             raise from_problem(record.error or {})
         row = self._database.row("SELECT * FROM job_results WHERE job = ?", (job,))
         if row is None:
-            hint = "it has no result" if record.status.ended else "ask again later, or wait with ?wait_s="
+            ended = "it has no result; PUT /jobs/ID/retry runs it again"
+            hint = ended if record.status.ended else "ask again later, or wait with ?wait_s="
             raise JobNotReadyError(f"job {job!r} is {record.status}: {hint}", job_status=record.status.value)
         return JobResult(content_type=row["content_type"], body=bytes(row["body"]), headers=json.loads(row["headers"]))
 
@@ -247,7 +315,8 @@ class Jobs:
         requeued: list[JobRecord] = []
         failed: list[JobRecord] = []
         lost = WorkerLostError(
-            "the engine stopped while this ran; not repeated because the function is not marked idempotent"
+            "the engine stopped while this ran; not repeated because the function is not marked idempotent",
+            hint="retry the job if it may run twice: PUT /jobs/ID/retry, or skerry jobs retry ID",
         )
         with self._database.write() as connection:
             running = connection.execute("SELECT id, function FROM jobs WHERE status = 'running' ORDER BY number")
@@ -273,8 +342,21 @@ def _end(connection: sqlite3.Connection, job: str, status: JobStatus, error: Ske
         "UPDATE jobs SET status = ?, ended_at = ?, error = ? WHERE id = ? AND status IN ('queued', 'running')",
         (status.value, now_s, problem, job),
     )
-    connection.execute("DELETE FROM job_requests WHERE job = ?", (job,))
+    if ended.rowcount == 1 and status is JobStatus.SUCCEEDED:  # others may be asked to run again
+        connection.execute("DELETE FROM job_requests WHERE job = ?", (job,))
     return ended.rowcount == 1
+
+
+def _not_retried(record: JobRecord) -> JobNotReadyError:
+    hints = {
+        JobStatus.QUEUED: "it will run by itself",
+        JobStatus.RUNNING: "wait for its end, or cancel it first",
+        JobStatus.SUCCEEDED: "read its result, or submit the call once more as a new job",
+    }
+    hint = hints.get(record.status, "its request is not kept any more: submit the call once more as a new job")
+    return JobNotReadyError(
+        f"job {record.id!r} is {record.status} and cannot be retried: {hint}", job_status=record.status.value
+    )
 
 
 def _job_row(connection: sqlite3.Connection, job: str) -> JobRecord:
@@ -287,6 +369,7 @@ def _job(row: sqlite3.Row) -> JobRecord:
         function=row["function"],
         status=JobStatus(row["status"]),
         attempts=row["attempts"],
+        attempts_before=row["attempts_before"],
         run=row["run"],
         submitted_at=row["submitted_at"],
         started_at=row["started_at"],

@@ -62,6 +62,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             at REAL NOT NULL, kind TEXT NOT NULL, detail TEXT NOT NULL, UNIQUE (function, number)
         ) STRICT""",
     ),
+    (
+        "ALTER TABLE jobs ADD COLUMN attempts_before INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE job_requests ADD COLUMN options TEXT NOT NULL DEFAULT '{}'",
+    ),
 )
 
 
