@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from skerry.app import App, AsyncFunction, Function, Job, RunningApp
+from skerry.app import App, AsyncFunction, AsyncStreamFunction, Function, Job, RunningApp, StreamFunction
 from skerry.errors import (
     CapacityError,
     ConfigError,
@@ -14,39 +14,50 @@ from skerry.errors import (
     UserError,
 )
 from skerry.platforms import Platform
-from skerry.spec import Scale
+from skerry.spec import Batch, Scale
 from skerry.version import __version__
 
 if TYPE_CHECKING:
-    from skerry.payload import Event, Tensor
+    from skerry.payload import Event, Items, Tensor
     from skerry.platforms.engine import EnginePlatform
+    from skerry.runtime.context import Context, context
 
 __all__ = [
     "App",
     "AsyncFunction",
+    "AsyncStreamFunction",
+    "Batch",
     "CapacityError",
     "ConfigError",
+    "Context",
     "EnginePlatform",
     "Event",
     "Function",
     "FunctionError",
     "InternalError",
+    "Items",
     "Job",
     "Platform",
     "PlatformError",
     "RunningApp",
     "Scale",
     "SkerryError",
+    "StreamFunction",
     "Tensor",
     "TransportError",
     "UserError",
     "__version__",
+    "context",
 ]
 
-# These need the schema library or the HTTP client, which would make `import skerry` several times slower.
+# These need the schema library, the HTTP client or what only a worker has: `import skerry` would take several times as
+# long.
 _LAZY = {
+    "Context": "skerry.runtime.context",
     "EnginePlatform": "skerry.platforms.engine",
     "Event": "skerry.payload",
+    "Items": "skerry.payload",
+    "context": "skerry.runtime.context",
     "Tensor": "skerry.payload",
 }
 

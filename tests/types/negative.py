@@ -1,5 +1,7 @@
 """What type checkers must refuse: each line is marked with its error; checked by tests/unit/test_types.py."""
 
+from collections.abc import Iterator
+
 import skerry
 
 app = skerry.App("types")
@@ -26,6 +28,21 @@ class Classifier:
 
 
 classify = app.function(Classifier)
+
+
+@app.function
+def classify_all(images: skerry.Items[bytes]) -> list[int]:
+    return [len(image) for image in images]
+
+
+@app.function
+def words(text: str) -> Iterator[str]:
+    yield from text.split()
+
+
+@app.function(batch=64)  # error: call-overload, untyped-decorator
+def batched(text: str) -> int:
+    return len(text)
 
 
 @app.function(memory=200)  # error: call-overload, untyped-decorator
@@ -58,5 +75,15 @@ data: bytes = fetch("a")  # error: assignment
 job: skerry.Job[str] = count.spawn("a")  # error: assignment
 classify.remote("one")  # error: arg-type
 classify("one")  # error: arg-type
+classify_all([b"a"])  # error: arg-type
+classify_all.remote([b"a"])  # error: arg-type
+classify_all.remote(b"a", b"b")  # error: call-arg
+labels: list[int] = classify_all.remote(b"a")  # error: assignment
+words.stream(1)  # error: arg-type
+word: str = words.remote("a b")  # error: assignment
+count.stream("a")  # error: attr-defined
+count.with_options(timeout=5)  # error: arg-type
+count.with_options(deadline="5s")  # error: call-arg
+skerry.Batch(weight="tokens")  # error: arg-type
 skerry.Scale(maximum=4)  # error: call-arg
 skerry.App("types", requirements=[1])  # error: list-item

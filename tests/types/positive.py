@@ -1,6 +1,6 @@
 """What type checkers must understand: checked by tests/unit/test_types.py, never run."""
 
-from collections.abc import Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_type
 
@@ -47,9 +47,92 @@ class Embedder:
         return [float(len(text))]
 
 
+# A handler of several items at once: each caller sends one and gets one result.
+@app.function(batch=skerry.Batch(max_size=64, objective="50ms", max_weight=1e6, weight="bytes"), max_in_flight=128)
+def classify_all(images: skerry.Items[bytes]) -> list[int]:
+    return [len(image) for image in images]
+
+
+@app.function
+async def embed_all(texts: skerry.Items[str]) -> Sequence[Report]:
+    return [Report(len(text)) for text in texts]
+
+
+class BatchClassifier:
+    def __call__(self, indices: skerry.Items[int]) -> list[str]:
+        return [str(index) for index in indices]
+
+
+class AsyncBatchClassifier:
+    async def __call__(self, indices: skerry.Items[int]) -> list[str]:
+        return [str(index) for index in indices]
+
+
+@app.function(batch=skerry.Batch(max_size=8))
+def scalar(text: str, factor: int = 2) -> int:
+    return len(text) * factor
+
+
+# A handler that takes a list of its own is none of items.
+@app.function
+def total(numbers: list[int]) -> list[int]:
+    return [sum(numbers)]
+
+
+@app.function
+async def longest(texts: Sequence[str], *, most: int = 3) -> str:
+    return max(texts, key=len)[:most]
+
+
+@app.function
+def pairs(numbers: list[int]) -> Iterator[tuple[int, int]]:
+    yield from zip(numbers, numbers, strict=True)
+
+
+class Sorter:
+    def __call__(self, numbers: list[int]) -> list[int]:
+        return sorted(numbers)
+
+
+# A generator streams its results.
+@app.function
+def words(text: str, *, most: int = 10) -> Iterator[str]:
+    yield from text.split()[:most]
+
+
+@app.function(timeout="1m")
+def numbers(count: int) -> Generator[int, None, None]:
+    yield from range(count)
+
+
+@app.function
+async def ticks(count: int) -> AsyncIterator[float]:
+    for number in range(count):
+        yield float(number)
+
+
+class Speaker:
+    def load(self) -> None:
+        self.voice = "low"
+
+    def __call__(self, text: str) -> Iterator[bytes]:
+        yield text.encode()
+
+
+class AsyncSpeaker:
+    async def __call__(self, text: str) -> AsyncIterator[bytes]:
+        yield text.encode()
+
+
+sort = app.function(Sorter)
+
 # mypy keeps the type of a decorated class as it is; written as a call, the decorator gives it the function's type.
 classify = app.function(Classifier)
 embed = app.function(name="embed", concurrency=4)(Embedder)
+batch_classify = app.function(BatchClassifier)
+async_batch_classify = app.function(name="async", batch=None)(AsyncBatchClassifier)
+speak = app.function(Speaker)
+async_speak = app.function(name="speak")(AsyncSpeaker)
 
 # The plain call stays plain.
 assert_type(count("abc"), int)
@@ -64,6 +147,17 @@ async def use() -> None:
     assert_type(await embed("a"), list[float])
     assert_type(await fetch("a", tries=2), bytes)
     assert_type(await ping(), str)
+    assert_type(await embed_all("a"), Report)
+    assert_type(await async_batch_classify(1), str)
+    assert_type(ticks(3), AsyncIterator[float])
+    assert_type([tick async for tick in ticks(3)], list[float])
+    assert_type(async_speak("a"), AsyncIterator[bytes])
+    # A remote call that does not block the loop.
+    assert_type(await count.aremote("abc"), int)
+    assert_type(await fetch.aremote("a", tries=2), bytes)
+    assert_type(await words.aremote("a b"), list[str])
+    assert_type([word async for word in words.astream("a b")], list[str])
+    assert_type(ticks.astream(3), AsyncIterator[float])
 
 
 # A remote call has the same arguments, and the awaited result.
@@ -74,6 +168,33 @@ assert_type(fetch.remote("a", 1), bytes)
 assert_type(ping.remote(), str)
 assert_type(classify.remote(1), str)
 assert_type(embed.remote("a"), list[float])
+
+# Of a handler of items: one item, one result.
+assert_type(classify_all(b"a"), int)
+assert_type(classify_all.remote(b"a"), int)
+assert_type(embed_all.remote("a"), Report)
+assert_type(batch_classify(1), str)
+assert_type(async_batch_classify.remote(1), str)
+assert_type(classify_all.map([b"a"]), Iterator[int])
+assert_type(classify_all.spawn(b"a").result(), int)
+assert_type(scalar.remote("a", factor=3), int)
+
+assert_type(total.remote([1]), list[int])
+assert_type(total.map([[1]]), Iterator[list[int]])
+assert_type(longest.remote(["a"], most=2), str)
+assert_type(pairs.stream([1]), Iterator[tuple[int, int]])
+assert_type(sort.remote([1]), list[int])
+
+# Of a generator: an iterator here and of a stream, a list of all at the end.
+assert_type(words("a b", most=1), Iterator[str])
+assert_type(words.stream("a b", most=1), Iterator[str])
+assert_type(words.remote("a b"), list[str])
+assert_type(words.map(["a b"]), Iterator[list[str]])
+assert_type(numbers.stream(3), Iterator[int])
+assert_type(ticks.stream(3), Iterator[float])
+assert_type(ticks.remote(3), list[float])
+assert_type(speak.stream("a"), Iterator[bytes])
+assert_type(async_speak.remote("a"), list[bytes])
 
 # So has a map, whose items are the first argument.
 assert_type(count.map(["a", "b"]), Iterator[int])
@@ -92,6 +213,11 @@ base: skerry.Job[object] = job
 # Binding keeps the types.
 engine = skerry.EnginePlatform("http://127.0.0.1:8080")
 assert_type(count.at(engine).remote("abc"), int)
+assert_type(count.with_options(timeout="250ms", priority=1, group="a", weight=2.0).remote("abc"), int)
+assert_type(words.at(engine).with_options(timeout=None).stream("a b"), Iterator[str])
+assert_type(classify_all.with_options(weight=2).remote(b"a"), int)
+assert_type(skerry.context(), skerry.Context)
+assert_type(skerry.context().deadline_s, float | None)
 assert_type(app.at(engine), skerry.App)
 with app.run(port=0) as running:
     assert_type(running, skerry.RunningApp)

@@ -4,6 +4,7 @@ from skerry.app.application import App
 from skerry.app.function import AsyncFunction, Function
 from skerry.app.job import Job
 from skerry.app.running import RunningApp
+from skerry.app.stream import AsyncStreamFunction, StreamFunction
 from skerry.app.target import Target
 
-__all__ = ["App", "AsyncFunction", "Function", "Job", "RunningApp", "Target"]
+__all__ = ["App", "AsyncFunction", "AsyncStreamFunction", "Function", "Job", "RunningApp", "StreamFunction", "Target"]

@@ -4,22 +4,38 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 
 from skerry.app.binding import Binding
-from skerry.app.decorator import AsyncHandlerObject, Decorator, HandlerObject
-from skerry.app.function import AsyncFunction, BaseFunction, Function, make_function
+from skerry.app.decorator import (
+    AsyncHandlerObject,
+    AsyncItemsHandlerObject,
+    AsyncStreamHandlerObject,
+    Decorator,
+    HandlerObject,
+    ItemsHandlerObject,
+    StreamHandlerObject,
+    TakesList,
+)
+from skerry.app.function import AsyncFunction, BaseFunction, Function
+from skerry.app.making import make_function
 from skerry.app.options import UNSET, Unset, given_options
 from skerry.app.running import RunningApp
+from skerry.app.stream import AsyncStreamFunction, StreamFunction
 from skerry.app.target import Target
 from skerry.errors import AppImportError, NameTakenError, SpecError
 from skerry.platforms import Platform
-from skerry.spec import Scale
+from skerry.spec import Batch, Scale
+
+if TYPE_CHECKING:
+    from skerry.payload import Items
 
 P = ParamSpec("P")
+A = TypeVar("A")
+S = TypeVar("S", bound=Sequence[Any])
 R = TypeVar("R")
 
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -60,17 +76,60 @@ class App:
         """The functions by name."""
         return MappingProxyType(self._functions)
 
-    # An async handler is also a plain one that returns a coroutine; of overlapping overloads the first is taken.
+    # A handler may fit several: an async one is also a plain one that returns a coroutine, a generator a plain one that
+    # returns an iterator, and one that takes any list could be given `Items`. Of those that fit, the first is taken.
+    @overload
+    def function(  # type: ignore[overload-overlap]  # the first one that fits is meant
+        self, handler: type[TakesList[P, Coroutine[Any, Any, R]]], /
+    ) -> AsyncFunction[P, R]: ...
+    @overload
+    def function(  # type: ignore[overload-overlap]  # the first one that fits is meant
+        self, handler: type[AsyncItemsHandlerObject[A, R]], /
+    ) -> AsyncFunction[[A], R]: ...
+    @overload
+    def function(self, handler: type[TakesList[P, S]], /) -> Function[P, S]: ...
+    @overload
+    def function(self, handler: type[ItemsHandlerObject[A, R]], /) -> Function[[A], R]: ...
+    @overload
+    def function(  # type: ignore[overload-overlap]  # the first one that fits is meant
+        self, handler: type[AsyncStreamHandlerObject[P, R]], /
+    ) -> AsyncStreamFunction[P, R]: ...
     @overload
     def function(  # type: ignore[overload-overlap]  # the first one that fits is meant
         self, handler: type[AsyncHandlerObject[P, R]], /
     ) -> AsyncFunction[P, R]: ...
     @overload
+    def function(  # type: ignore[overload-overlap]  # the first one that fits is meant
+        self, handler: type[StreamHandlerObject[P, R]], /
+    ) -> StreamFunction[P, R]: ...
+    @overload
     def function(self, handler: type[HandlerObject[P, R]], /) -> Function[P, R]: ...
+    @overload
+    def function(  # type: ignore[overload-overlap]  # the first one that fits is meant
+        self, handler: TakesList[P, Coroutine[Any, Any, R]], /
+    ) -> AsyncFunction[P, R]: ...
+    @overload
+    def function(  # type: ignore[overload-overlap]  # the first one that fits is meant
+        self, handler: Callable[[Items[A]], Coroutine[Any, Any, Sequence[R]]], /
+    ) -> AsyncFunction[[A], R]: ...
+    @overload
+    def function(  # type: ignore[overload-overlap]  # the first one that fits is meant
+        self, handler: TakesList[P, S], /
+    ) -> Function[P, S]: ...
+    @overload
+    def function(self, handler: Callable[[Items[A]], Sequence[R]], /) -> Function[[A], R]: ...
     @overload
     def function(  # type: ignore[overload-overlap]  # the first one that fits is meant
         self, handler: Callable[P, Coroutine[Any, Any, R]], /
     ) -> AsyncFunction[P, R]: ...
+    @overload
+    def function(  # type: ignore[overload-overlap]  # the first one that fits is meant
+        self, handler: Callable[P, AsyncIterator[R]], /
+    ) -> AsyncStreamFunction[P, R]: ...
+    @overload
+    def function(  # type: ignore[overload-overlap]  # the first one that fits is meant
+        self, handler: Callable[P, Iterator[R]], /
+    ) -> StreamFunction[P, R]: ...
     @overload
     def function(self, handler: Callable[P, R], /) -> Function[P, R]: ...
     @overload
@@ -86,10 +145,12 @@ class App:
         drain: str = ...,
         concurrency: int = ...,
         queue: int = ...,
+        max_in_flight: int = ...,
         max_body: str = ...,
         files: int = ...,
         idempotent: bool = ...,
         env: Mapping[str, str] = ...,
+        batch: Batch | None = ...,
         scale: Scale = ...,
     ) -> Decorator: ...
     def function(  # noqa: PLR0913  # one keyword per option, so that editors and type checkers know them
@@ -105,15 +166,19 @@ class App:
         drain: str | Unset = UNSET,
         concurrency: int | Unset = UNSET,
         queue: int | Unset = UNSET,
+        max_in_flight: int | Unset = UNSET,
         max_body: str | Unset = UNSET,
         files: int | Unset = UNSET,
         idempotent: bool | Unset = UNSET,
         env: Mapping[str, str] | Unset = UNSET,
+        batch: Batch | Unset | None = UNSET,
         scale: Scale | Unset = UNSET,
     ) -> Any:
         """Make a function, an async function or a class with ``__call__`` a function of this app.
 
-        A class may have ``load`` and ``unload``; a worker calls them when it starts and stops.
+        A class may have ``load`` and ``unload``; a worker calls them when it starts and stops. The results of a
+        generator are streamed. A handler whose one parameter is `skerry.Items` takes several callers' items at once
+        and returns as many results; each caller still sends one item and gets one result.
 
         Args:
             handler: The decorated function or class, where the decorator is written without brackets.
@@ -125,10 +190,13 @@ class App:
             drain: Time that a stopping worker has to finish its requests.
             concurrency: Requests that one worker handles at a time (async handlers).
             queue: Requests that may wait.
+            max_in_flight: Requests that the workers together handle at a time, further ones wait; 0 means no bound.
             max_body: Largest request body, like ``"10MiB"``.
             files: File descriptors that a worker may hold open.
             idempotent: Whether a request may run twice, so that a lost one is sent again.
             env: Environment variables.
+            batch: Bounds of the batches in which requests are handed to a worker; a handler that takes
+                `skerry.Items` is batched without it too.
             scale: Bounds and behaviour of the autoscaler.
 
         Raises:
@@ -146,10 +214,12 @@ class App:
             "drain": drain,
             "concurrency": concurrency,
             "queue": queue,
+            "max_in_flight": max_in_flight,
             "max_body": max_body,
             "files": files,
             "idempotent": idempotent,
             "env": env,
+            "batch": batch,
             "scale": scale,
         }
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import copy
 import functools
-import inspect
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 
 from skerry.app.binding import Binding
+from skerry.app.inheritance import Inherited, inherited
+from skerry.app.local import load_here
 from skerry.app.mapping import map_calls
+from skerry.app.options import UNSET, Unset, call_options
 from skerry.errors import ConfigError, SkerryError
+from skerry.platforms import CallOptions
 from skerry.platforms.base import Cancellation, Platform
 
 if TYPE_CHECKING:
@@ -28,6 +32,8 @@ S_co = TypeVar("S_co", covariant=True)
 
 MSGPACK = "application/msgpack"
 CLOUD_EVENT = "application/cloudevents+json"
+# Options of a call that mean nothing to a job, which outlives its caller and runs when there is room.
+NOT_FOR_JOBS = ("timeout", "priority", "group", "weight")
 
 
 class TakesItem(Protocol[A_contra, S_co]):
@@ -54,6 +60,7 @@ class BaseFunction(Generic[P, R]):
         self.name = name
         self.options = dict(options)
         self._binding = binding
+        self._asked = CallOptions(idempotent=bool(options.get("idempotent", False)))
         self._local: Callable[..., Any] | None = None
 
     def __repr__(self) -> str:
@@ -72,14 +79,59 @@ class BaseFunction(Generic[P, R]):
         bound._binding = Binding(platform)
         return bound
 
+    def with_options(
+        self,
+        *,
+        timeout: str | Unset | None = UNSET,
+        priority: int | Unset | None = UNSET,
+        group: str | Unset | None = UNSET,
+        weight: float | Unset | None = UNSET,
+    ) -> Self:
+        """Return the same function whose calls carry these options; what is left out stays as it is.
+
+        Args:
+            timeout: Time until nobody waits for the answer any more, like ``"250ms"``, at most a day. A call that has
+                not begun by then is not run, one that has is told to stop. None waits; inside a handler it then waits
+                for as long as the call that is being answered.
+            priority: 0 (most urgent) to 7; none means 3 (RFC 9218).
+            group: Only calls of the same group share a batch.
+            weight: What the call weighs in its batch, above 0; none means what the function's ``batch`` says.
+
+        Raises:
+            SpecError: a value has a wrong type or is out of range.
+
+        Example:
+            ``classify.with_options(timeout="250ms", priority=1).remote(image)``
+        """
+        bound = copy.copy(self)
+        bound._asked = call_options(self._asked, timeout=timeout, priority=priority, group=group, weight=weight)
+        return bound
+
     def remote(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the function on the platform and wait for its result.
 
+        Inside a handler, the call belongs to the trace of the call that is being answered, and ends with its deadline
+        unless it has a timeout of its own.
+
         Raises:
             EngineNotRunningError: there is no platform to call.
+            DeadlineExceededError: no answer came in time.
             SkerryError: the error that the call ended with.
         """
-        return self._call(args, kwargs, None)
+        return self._call(args, kwargs, inherited(), Cancellation())
+
+    async def aremote(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Await what :meth:`remote` returns: other tasks run meanwhile. Cancelling the wait cancels the call.
+
+        The call blocks a thread of its own, at most 256 at a time; further ones wait for a thread.
+
+        Example:
+            ``await asyncio.gather(*(fetch.aremote(address) for address in addresses))``
+        """
+        from skerry.app.threads import in_thread
+
+        caller, cancellation = inherited(), Cancellation()
+        return await in_thread(lambda: self._call(args, kwargs, caller, cancellation), cancellation)
 
     @overload
     def map(
@@ -116,8 +168,11 @@ class BaseFunction(Generic[P, R]):
         if in_flight < 1:
             raise ConfigError(f"in_flight = {in_flight}: must be at least 1", field="in_flight")
 
+        # Taken here: the threads of the map answer no call.
+        caller = inherited()
+
         def call(item: Any, cancellation: Cancellation) -> Any:
-            return self._call((item,), {}, cancellation)
+            return self._call((item,), {}, caller, cancellation)
 
         return map_calls(call, items, in_flight=in_flight, return_errors=return_errors)
 
@@ -126,33 +181,36 @@ class BaseFunction(Generic[P, R]):
 
         Raises:
             EngineNotRunningError: there is no platform to call.
+            ConfigError: the function has options that jobs do not take, from :meth:`with_options`.
         """
         from skerry.app.job import Job
 
+        for option in NOT_FOR_JOBS:
+            if getattr(self._asked, "timeout_s" if option == "timeout" else option) is not None:
+                raise ConfigError(
+                    f"function {self.name!r}: a job takes no {option}; leave it out of with_options()", field=option
+                )
         body, content_type = self._encode(args, kwargs)
         platform = self._binding.current()
-        record = platform.submit(
-            self.name, body, content_type=content_type, accept=MSGPACK, idempotent=self._idempotent
-        )
+        options = replace(inherited().apply(self._asked), timeout_s=None)
+        record = platform.submit(self.name, body, content_type=content_type, accept=MSGPACK, options=options)
         return Job(record.id, platform, self.signature)
-
-    @property
-    def _idempotent(self) -> bool:
-        return bool(self.options.get("idempotent", False))
 
     def _encode(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[bytes, str]:
         # MessagePack keeps what JSON has no word for; a CloudEvent has a form of its own.
         content_type = CLOUD_EVENT if self.signature.takes_event else MSGPACK
         return self.signature.encode_call(args, kwargs, content_type), content_type
 
-    def _call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], cancellation: Cancellation | None) -> R:
+    def _call(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], caller: Inherited, cancellation: Cancellation
+    ) -> R:
         body, content_type = self._encode(args, kwargs)
         answer = self._binding.current().invoke(
             self.name,
             body,
             content_type=content_type,
             accept=MSGPACK,
-            idempotent=self._idempotent,
+            options=caller.apply(self._asked),
             cancellation=cancellation,
         )
         value: R = self.signature.decode_result(answer.body, answer.content_type, answer.headers)
@@ -160,7 +218,7 @@ class BaseFunction(Generic[P, R]):
 
     def _run_here(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         if self._local is None:
-            self._local = _load(self.handler)
+            self._local = load_here(self.handler)
         return self._local(*args, **kwargs)
 
 
@@ -180,52 +238,3 @@ class AsyncFunction(BaseFunction[P, R]):
         """Return the coroutine that runs the function here."""
         result: Coroutine[Any, Any, R] = self._run_here(args, kwargs)
         return result
-
-
-def make_function(
-    handler: Callable[..., Any], *, name: str, options: Mapping[str, Any], binding: Binding
-) -> BaseFunction[Any, Any]:
-    """Return the `Function` or `AsyncFunction` of a handler: a plain or async function, or a class with ``__call__``.
-
-    Raises:
-        ConfigError: the handler is none of these.
-    """
-    called: Any = handler
-    if inspect.isclass(handler):
-        called = inspect.getattr_static(handler, "__call__", None)
-        if not inspect.isfunction(called):
-            raise ConfigError(f"class {handler.__name__}: a handler's class needs a method __call__")
-    elif not inspect.isfunction(handler):
-        raise ConfigError(f"{handler!r}: decorate a function, an async function, or a class with __call__")
-    if inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called):
-        raise ConfigError(f"function {name!r} is a generator: return a list instead")
-    kind = AsyncFunction if inspect.iscoroutinefunction(called) else Function
-    return kind(handler, name=name, options=options, binding=binding)
-
-
-def _load(handler: Callable[..., Any]) -> Callable[..., Any]:
-    return _load_object(handler()) if inspect.isclass(handler) else handler
-
-
-def _load_object(instance: Any) -> Callable[..., Any]:
-    loaded: Callable[..., Any] = instance
-    load = getattr(instance, "load", None)
-    if load is None:
-        return loaded
-    if not inspect.iscoroutinefunction(load):
-        load()
-        return loaded
-    import asyncio
-
-    if not inspect.iscoroutinefunction(type(instance).__call__):
-        asyncio.run(load())
-        return loaded
-    loading: list[asyncio.Task[Any]] = []
-
-    async def load_and_call(*args: Any, **kwargs: Any) -> Any:
-        if not loading:
-            loading.append(asyncio.ensure_future(load()))
-        await loading[0]
-        return await loaded(*args, **kwargs)
-
-    return load_and_call

@@ -15,6 +15,8 @@ R_co = TypeVar("R_co", covariant=True)
 class Job(Generic[R_co]):
     """A spawned call of a function that returns ``R_co``.
 
+    It outlives its caller: it has no deadline, and its platform keeps it until a day after its end.
+
     Example:
         ``job = train.spawn(rows); ...; model = job.result(timeout_s=60)``
     """
@@ -28,7 +30,11 @@ class Job(Generic[R_co]):
         return f"<Job {self.id}>"
 
     def record(self) -> JobRecord:
-        """Return all that is known about the job: its status, attempts, times and error."""
+        """Return all that is known about the job: its status, attempts, times and error.
+
+        Raises:
+            JobNotFoundError: the platform has forgotten it.
+        """
         return self._platform.job(self.id)
 
     def status(self) -> JobStatus:
@@ -43,7 +49,7 @@ class Job(Generic[R_co]):
 
         Raises:
             JobNotReadyError: the time is over, or the job was cancelled.
-            SkerryError: the error that the call ended with.
+            SkerryError: the error that the call ended with; `retry` gives it another chance.
         """
         answer = self._platform.result(self.id, timeout_s=timeout_s)
         value: R_co = self._signature.decode_result(answer.body, answer.content_type, answer.headers)
@@ -52,3 +58,13 @@ class Job(Generic[R_co]):
     def cancel(self) -> JobStatus:
         """Stop the job, running or not, and return its status: one that has ended already stays as it is."""
         return self._platform.cancel(self.id).status
+
+    def retry(self) -> JobStatus:
+        """Run a job that failed or was cancelled again, under its id and with its old arguments; return its status.
+
+        Raises:
+            JobNotReadyError: it waits, runs or has succeeded; the message says what to do.
+            FunctionNotFoundError: its function is not deployed any more.
+            QueueFullError: as many calls wait as its function's `queue` allows; try again later.
+        """
+        return self._platform.retry(self.id).status

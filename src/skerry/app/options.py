@@ -1,13 +1,15 @@
-"""The options of a function as its decorator takes them."""
+"""The options of a function as its decorator takes them, and those of its calls."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import Enum
 from typing import Any, Final, Literal
 
 from skerry.errors import SpecError
-from skerry.spec import Scale, function_spec
+from skerry.platforms import CallOptions
+from skerry.spec import Batch, Scale, function_spec, parse_duration
 
 
 class _Unset(Enum):
@@ -34,7 +36,34 @@ def given_options(values: Mapping[str, Any], *, name: str) -> dict[str, Any]:
         SpecError: a value has a wrong type or is out of range, or the name cannot be used.
     """
     given = {key: value for key, value in values.items() if value is not UNSET}
-    if "scale" in given and not isinstance(given["scale"], Scale):
-        raise SpecError(f"function {name!r}: scale = {given['scale']!r}: write skerry.Scale(...)", field="scale")
+    for key, kind in (("scale", Scale), ("batch", Batch)):
+        if isinstance(given.get(key), Mapping):
+            raise SpecError(f"function {name!r}: {key} = {given[key]!r}: write skerry.{kind.__name__}(...)", field=key)
     function_spec({"name": name, **given}, where=f"function {name!r}")
     return given
+
+
+def call_options(
+    base: CallOptions,
+    *,
+    timeout: str | Unset | None,
+    priority: int | Unset | None,
+    group: str | Unset | None,
+    weight: float | Unset | None,
+) -> CallOptions:
+    """Return the options of a call with those that were given changed.
+
+    Args:
+        base: The options so far.
+        timeout: Time until nobody waits for the answer any more, with its unit.
+        priority: 0 (most urgent) to 7.
+        group: Only calls of the same group share a batch.
+        weight: What the call weighs in its batch.
+
+    Raises:
+        SpecError: a value has a wrong type or is out of range.
+    """
+    changes: dict[str, Any] = {"priority": priority, "group": group, "weight": weight}
+    if timeout is not UNSET:
+        changes["timeout_s"] = None if timeout is None else parse_duration(timeout, key="timeout")
+    return replace(base, **{key: value for key, value in changes.items() if value is not UNSET})

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from skerry.errors import SkerryError
+from skerry.errors import ConfigError, SkerryError
 
 
 class Console:
@@ -29,6 +29,21 @@ class Console:
     def json(self, value: Any) -> None:
         """Write a value as one JSON document, indented where a person reads it."""
         self.data(json.dumps(value, indent=2 if sys.stdout.isatty() else None))
+
+    def body(self, content_type: str, body: bytes) -> None:
+        """Write the body of an answer as it is, JSON with an end of line.
+
+        Raises:
+            ConfigError: JSON was asked for, and it is none.
+        """
+        kind = content_type.partition(";")[0]
+        if self.as_json and not kind.endswith("json"):
+            raise ConfigError(f"the answer is {content_type}, not JSON", hint="leave --json out to get its bytes")
+        sys.stdout.flush()
+        sys.stdout.buffer.write(body)
+        if kind.endswith("json") and body and not body.endswith(b"\n"):
+            sys.stdout.buffer.write(b"\n")
+        sys.stdout.buffer.flush()
 
     def message(self, text: str) -> None:
         """Write a message to the person."""

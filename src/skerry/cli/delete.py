@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from skerry.cli.console import Console
-from skerry.cli.options import Command, complete_function, connect, home_option, json_option
+from skerry.cli.options import Command, complete_app, connect, home_option, json_option
 from skerry.errors import ConfigError, FunctionNotFoundError
 
 
 @click.command(cls=Command, example="skerry delete news")
-@click.argument("name", shell_complete=complete_function)
+@click.argument("name", shell_complete=complete_app)
 @home_option
 @json_option
 @click.pass_obj

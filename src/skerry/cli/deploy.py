@@ -6,16 +6,17 @@ import os
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from skerry.cli.console import Console
-from skerry.cli.options import Command, connect, home_option, json_option
+from skerry.cli.options import Command, complete_target, connect, home_option, json_option
 from skerry.cli.project import find_target
 from skerry.errors import EngineNotRunningError
 from skerry.spec import SET_VARIABLE
 
 
 @click.command(cls=Command, example="skerry deploy app.py\nskerry deploy app.py --set train.memory=1GiB")
-@click.argument("target", required=False)
+@click.argument("target", required=False, shell_complete=complete_target)
 @click.option("--set", "settings", multiple=True, metavar="F.O=V", help="Set option O of function F to V; repeatable.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address of an engine that is started.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Its port; 0 for any.")
@@ -41,9 +42,22 @@ def deploy(console: Console, target: str | None, settings: tuple[str, ...], host
 
 def _start_if_needed(console: Console, home: Path, host: str, port: int) -> None:
     try:
-        connect(home, patience_s=0).engine()
+        running = connect(home, patience_s=0).engine()
     except EngineNotRunningError:
         from skerry.cli.engine import start_background
 
         started = start_background(home, host, port)
         console.message(f"started an engine at {started.address} (process {started.pid}); skerry engine stop ends it")
+        return
+    moot = [f"--{name}" for name in ("host", "port") if _is_given(name)]
+    if moot:
+        console.message(
+            f"an engine runs at {running['address']} already, so {' and '.join(moot)} changed nothing; "
+            "skerry engine stop ends it"
+        )
+
+
+def _is_given(parameter: str) -> bool:
+    """Whether a person has set a parameter of this command, rather than its default."""
+    source = click.get_current_context().get_parameter_source(parameter)
+    return source not in (None, ParameterSource.DEFAULT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import click
 
 from skerry.cli.console import Console
 from skerry.cli.options import Command, complete_function, connect, home_option, json_option
+from skerry.cli.units import count, duration, moment
 
 EVENTS_SHOWN = 10
 
@@ -33,6 +33,8 @@ def describe(console: Console, name: str, home: Path) -> None:
         console.data(f"{key + ':':<12}{function[key]}")
     counts = ", ".join(f"{count} {state}" for state, count in function["workers"].items())
     console.data(f"{'workers:':<12}{counts}")
+    console.data(f"{'batches:':<12}{_batches(function.get('dispatch', {}))}")
+    console.data(f"{'scaling:':<12}{_scaling(function.get('scaling', {}))}")
     console.data(f"{'last error:':<12}{function.get('last_error') or 'none'}")
     console.data("")
     console.table(["OPTION", "VALUE", "HONOURED BY"], _option_rows(function["spec"], function.get("support", {})))
@@ -41,6 +43,35 @@ def describe(console: Console, name: str, home: Path) -> None:
     if events:
         console.data("")
         console.table(["WHEN", "EVENT", "DETAILS"], [_event_row(event) for event in events])
+
+
+def _batches(dispatch: Mapping[str, Any]) -> str:
+    """Return what was learnt about the time of a batch, and how large the last one was and why."""
+    objective_s, per_item_s, fixed_s = (dispatch.get(key) for key in ("objective_s", "a_s", "b_s"))
+    if objective_s is None:
+        service_s = dispatch.get("service_s")
+        return "none" if service_s is None else f"none; a call takes a worker {duration(service_s)}"
+    parts = [f"objective {duration(objective_s)}"]
+    if per_item_s is not None and fixed_s is not None:
+        parts.append(f"n calls take {duration(per_item_s)} * n + {duration(fixed_s)}")
+    if dispatch.get("size") is not None:
+        waited = count(dispatch.get("queued_then", 0), "call")
+        parts.append(f"last {dispatch['size']} of {waited} that waited ({dispatch['reason']})")
+    return "; ".join(parts)
+
+
+def _scaling(scaling: Mapping[str, Any]) -> str:
+    """Return what the autoscaler wants, why, and what it has seen."""
+    if "desired" not in scaling:
+        return "nothing decided yet"
+    is_rate = scaling["metric"] == "rps"
+    unit = "requests/s" if is_rate else "requests at a time"
+    parts = [f"{count(scaling['desired'], 'worker')} wanted ({scaling['reason']})"]
+    if scaling["requested"] != scaling["desired"]:
+        parts.append(f"{scaling['requested']} asked for, by the fair shares of the machine")
+    windows = f"{scaling['panic_value']:.3g} lately, {scaling['stable']:.3g} over the stable window"
+    parts.append(f"{unit}: {windows}{', in panic' if scaling['panic'] else ''}")
+    return "; ".join(parts)
 
 
 def _option_rows(spec: Mapping[str, Any], support: Mapping[str, Any], prefix: str = "") -> list[list[str]]:
@@ -56,5 +87,4 @@ def _option_rows(spec: Mapping[str, Any], support: Mapping[str, Any], prefix: st
 
 def _event_row(event: Mapping[str, Any]) -> list[str]:
     rest = {key: value for key, value in event.items() if key not in ("at", "function", "kind")}
-    when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(float(event["at"])))
-    return [when, str(event["kind"]), json.dumps(rest) if rest else ""]
+    return [moment(float(event["at"])), str(event["kind"]), json.dumps(rest) if rest else ""]

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from skerry.cli.console import Console
-from skerry.cli.options import Command, connect, home_option, json_option
+from skerry.cli.options import Command, Group, connect, home_option, json_option
 from skerry.cli.port import require_free_port
+from skerry.cli.units import moment
 
 if TYPE_CHECKING:
     from skerry.platforms.engine.process import EngineProcess
 
 
-class EngineGroup(click.Group):
-    """The group, with an example at the end of its help."""
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the example."""
-        with formatter.section("Example"):
-            formatter.write(f"{'':>{formatter.current_indent}}skerry engine start --port 8080\n")
-
-
-@click.group(cls=EngineGroup)
+@click.group(cls=Group, example="skerry engine start --port 8080")
 def engine() -> None:
     """Start, stop or look at the background engine."""
 
@@ -70,14 +61,13 @@ def status(console: Console, home: Path) -> None:
     if console.as_json:
         console.json(found)
         return
-    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(float(found["started_at"])))
     memory = ", ".join(f"{part} {int(size) / 2**20:.0f} MiB" for part, size in found["memory_bytes"].items())
     for key, value in (
         ("address", found["address"]),
         ("home", found["home"]),
         ("version", found["version"]),
         ("process", found["pid"]),
-        ("started", since),
+        ("started", moment(float(found["started_at"]))),
         ("workers", found["workers"]),
         ("memory", memory),
     ):

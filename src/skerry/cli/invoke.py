@@ -4,80 +4,160 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
 from skerry.cli.console import Console
 from skerry.cli.options import Command, complete_function, connect, home_option, json_option
-from skerry.errors import ConfigError
-from skerry.platforms.base import Answer
+from skerry.errors import ConfigError, InvalidPayloadError, MalformedBodyError
+from skerry.platforms import AnswerStream, CallOptions
 
 JSON = "application/json"
+MSGPACK = "application/msgpack"
+# What a stream is, unless its items are bytes: one JSON value per line.
+LINES = "application/x-ndjson"
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """The body of the call, and what a message says of it when it is not JSON: its place, and what to do."""
+
+    body: bytes
+    place: str
+    hint: str = "name what it is with --content-type, or mend it"
 
 
 @click.command(
     cls=Command,
-    example='skerry invoke add --data \'{"a": 1, "b": 2}\'\nskerry invoke train --data @job.json --async',
+    example='skerry invoke add --data \'{"a": 1, "b": 2}\'\n'
+    "skerry invoke train --data @job.json --async\n"
+    "skerry invoke words --data '\"one two three\"' --stream",
 )
 @click.argument("name", shell_complete=complete_function)
 @click.option("--data", help="The body: JSON, @FILE for the content of a file, or - for standard input.")
 @click.option("--content-type", default=JSON, show_default=True, help="What the body is.")
 @click.option("--async", "as_job", is_flag=True, help="Do not wait: print the job's id.")
-@click.option("--timeout", type=click.FloatRange(min=0.001), help="Longest wait for the answer, in seconds.")
+@click.option("--stream", "as_stream", is_flag=True, help="Print the results of a generator as they come.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0.001, max=86_400),
+    help="Longest wait for the answer, in seconds; a call that has not begun by then is not run.",
+)
+@click.option("--priority", type=click.IntRange(0, 7), help="0 (most urgent) to 7; 3 by default.")
 @home_option
 @json_option
 @click.pass_obj
-def invoke(
-    console: Console, name: str, data: str | None, content_type: str, as_job: bool, timeout: float | None, home: Path
+def invoke(  # noqa: PLR0913  # one parameter per option of the command
+    console: Console,
+    *,
+    name: str,
+    data: str | None,
+    content_type: str,
+    as_job: bool,
+    as_stream: bool,
+    timeout: float | None,
+    priority: int | None,
+    home: Path,
 ) -> None:
     """Call a function and print its result.
 
     A function of one parameter takes its value as the body, one of several an object by name.
     """
-    body = _read(data)
-    if content_type == JSON and body:
-        _check_json(body)
+    _check_together(as_job=as_job, as_stream=as_stream, timeout=timeout, priority=priority)
+    read = _read(data)
+    if content_type == JSON and read.body:
+        _check_json(read)
+    options = CallOptions(timeout_s=timeout, priority=priority)
     engine = connect(home)
-    if as_job:
-        record = engine.submit(name, body, content_type=content_type)
-        if console.as_json:
-            console.json({"id": record.id, "function": record.function, "status": record.status})
+    try:
+        if as_job:
+            record = engine.submit(name, read.body, content_type=content_type)
+            if console.as_json:
+                console.json({"id": record.id, "function": record.function, "status": record.status})
+            else:
+                console.data(record.id)
+        elif as_stream:
+            # MessagePack tells of an error in the middle; as JSON lines, the stream would be cut off without a word.
+            with engine.stream(name, read.body, content_type=content_type, accept=MSGPACK, options=options) as stream:
+                if stream.content_type.partition(";")[0] == MSGPACK:
+                    _write_items(console, stream)
+                else:
+                    _write(console, stream.content_type, stream)
         else:
-            console.data(record.id)
-        return
-    _write(console, engine.invoke(name, body, content_type=content_type, timeout_s=timeout))
+            answer = engine.invoke(name, read.body, content_type=content_type, options=options)
+            _write(console, answer.content_type, [answer.body])
+    except (MalformedBodyError, InvalidPayloadError) as error:
+        if data is None:
+            raise type(error)(
+                f"the call has no data, and function {name!r} needs some: {error.message}",
+                **{**error.details, "hint": "give its argument with --data, like --data '\"some text\"'"},
+            ) from error
+        raise
 
 
-def _read(data: str | None) -> bytes:
+def _check_together(*, as_job: bool, as_stream: bool, timeout: float | None, priority: int | None) -> None:
+    others = {"--stream": as_stream, "--timeout": timeout is not None, "--priority": priority is not None}
+    for option, given in others.items():
+        if as_job and given:
+            raise click.UsageError(f"{option} does not go with --async: a job runs on its own, when there is room")
+
+
+def _read(data: str | None) -> Data:
     if data is None:
-        return b""
+        return Data(b"", "--data")
     if data == "-":
-        return sys.stdin.buffer.read()
+        return Data(sys.stdin.buffer.read(), "standard input")
     if not data.startswith("@"):
-        return data.encode()
+        return Data(data.encode(), f"--data {data[:60]!r}", "write text in quotes, like --data '\"some text\"'")
+    if data == "@":
+        raise ConfigError("--data @: no file is named", hint="write --data @FILE, like --data @job.json")
     path = Path(data[1:]).expanduser()
     try:
-        return path.read_bytes()
+        return Data(path.read_bytes(), f"--data: file {path}")
     except OSError as error:
         raise ConfigError(f"--data {data}: {path}: {error.strerror}") from error
 
 
-def _check_json(body: bytes) -> None:
+def _check_json(data: Data) -> None:
     try:
-        json.loads(body)
+        json.loads(data.body)
     except ValueError as error:
-        text = body[:60].decode("utf-8", "replace")
-        raise ConfigError(
-            f"--data {text!r} is not JSON: {error}", hint="write text in quotes, like --data '\"some text\"'"
-        ) from error
+        raise ConfigError(f"{data.place} is not JSON: {error}", hint=data.hint) from error
 
 
-def _write(console: Console, answer: Answer) -> None:
-    if console.as_json and answer.content_type.partition(";")[0] != JSON:
-        raise ConfigError(f"the answer is {answer.content_type}, not JSON", hint="leave --json out to get its bytes")
+def _write(console: Console, content_type: str, chunks: Iterable[bytes]) -> None:
+    kind = content_type.partition(";")[0]
+    if console.as_json and kind not in (JSON, LINES):
+        raise ConfigError(f"the answer is {content_type}, not JSON", hint="leave --json out to get its bytes")
     sys.stdout.flush()
-    sys.stdout.buffer.write(answer.body)
-    if answer.content_type.partition(";")[0].endswith("json") and not answer.body.endswith(b"\n"):
+    last = b""
+    for chunk in chunks:
+        sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.flush()
+        last = chunk or last
+    if kind.endswith("json") and last and not last.endswith(b"\n"):
         sys.stdout.buffer.write(b"\n")
     sys.stdout.buffer.flush()
+
+
+def _write_items(console: Console, stream: AnswerStream) -> None:
+    from skerry.payload import Signature, encode
+    from skerry.payload.stream import PieceReader
+
+    reader = PieceReader(Signature.of(_anything))
+    sys.stdout.flush()
+    for chunk in stream:
+        for item in reader.feed(chunk):
+            is_bytes = isinstance(item, bytes)
+            if is_bytes and console.as_json:
+                raise ConfigError("the results are bytes, not JSON", hint="leave --json out to get them as they are")
+            sys.stdout.buffer.write(item if is_bytes else encode(item) + b"\n")
+            sys.stdout.buffer.flush()
+
+
+def _anything() -> Iterator[Any]:
+    yield

@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "describe": "skerry.cli.describe:describe",
         "logs": "skerry.cli.logs:logs",
         "delete": "skerry.cli.delete:delete",
+        "jobs": "skerry.cli.jobs:jobs",
         "engine": "skerry.cli.engine:engine",
         "doctor": "skerry.cli.doctor:doctor",
         "completion": "skerry.cli.completion:completion",

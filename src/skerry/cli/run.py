@@ -15,7 +15,7 @@ import click
 
 from skerry.app.target import Target
 from skerry.cli.console import Console
-from skerry.cli.options import Command, json_option
+from skerry.cli.options import Command, complete_target, json_option
 from skerry.cli.port import require_free_port
 from skerry.cli.project import find_target
 from skerry.errors import PlatformError, SkerryError
@@ -34,7 +34,7 @@ Stamps = dict[Path, tuple[int, int]]
 
 
 @click.command(cls=Command, example="skerry run app.py\nskerry run app.py --port 0 --set train.memory=1GiB")
-@click.argument("target", required=False)
+@click.argument("target", required=False, shell_complete=complete_target)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Port; 0 for any.")
 @click.option("--set", "settings", multiple=True, metavar="F.O=V", help="Set option O of function F to V; repeatable.")
@@ -91,6 +91,7 @@ class Session:
         self._target = target
         self._settings = settings
         self._log_offsets: dict[str, int] = {}
+        self._is_broken = False  # what the files hold now could not be deployed
 
     def serve(self, *, reload: bool) -> None:
         """Deploy the app, say where it answers, and go on until something ends it.
@@ -133,7 +134,11 @@ class Session:
         except SkerryError as error:
             self._console.error(error)
             self._console.message("the old revision keeps serving")
+            self._is_broken = True
             return
+        was_broken, self._is_broken = self._is_broken, False
+        if was_broken and not deployed["changed"]:
+            self._console.message("mended: the source is again what the old revision serves")
         if deployed["changed"]:
             self._console.message(f"reloaded: {', '.join(str(f['name']) for f in deployed['functions'])}")
 

@@ -1,5 +1,6 @@
 """Places that functions run on, one folder each."""
 
-from skerry.platforms.base import Answer, Cancellation, JobRecord, Platform
+from skerry.platforms.base import Answer, AnswerStream, Cancellation, JobRecord, Platform
+from skerry.platforms.options import CallOptions
 
-__all__ = ["Answer", "Cancellation", "JobRecord", "Platform"]
+__all__ = ["Answer", "AnswerStream", "CallOptions", "Cancellation", "JobRecord", "Platform"]

@@ -5,14 +5,20 @@ from __future__ import annotations
 import socket
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from skerry.errors import TransportError
+from skerry.platforms.options import CallOptions
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
 
 JobStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 ENDED: Final = frozenset({"succeeded", "failed", "cancelled"})
+PLAIN_CALL: Final = CallOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,44 @@ class Answer:
     body: bytes
     content_type: str
     headers: Mapping[str, str]
+
+
+class AnswerStream(ABC):
+    """A successful answer whose body is read as it comes; leaving its ``with`` block ends the call.
+
+    Args:
+        content_type: What the body is.
+        headers: Headers of the answer, with names in lower case.
+    """
+
+    def __init__(self, content_type: str, headers: Mapping[str, str]) -> None:
+        self.content_type = content_type
+        self.headers = headers
+
+    @abstractmethod
+    def read(self) -> bytes:
+        """Wait for more of the body and return it; empty at its end.
+
+        Raises:
+            TransportError: the connection was lost before the end.
+            DeadlineExceededError: the call's time is over.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the answer; a call that still runs is cancelled."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        while chunk := self.read():
+            yield chunk
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,9 +154,8 @@ class Platform(ABC):
         *,
         content_type: str,
         accept: str | None = None,
-        idempotent: bool = False,
+        options: CallOptions = PLAIN_CALL,
         cancellation: Cancellation | None = None,
-        timeout_s: float | None = None,
     ) -> Answer:
         """Run a function and wait for its answer.
 
@@ -121,16 +164,37 @@ class Platform(ABC):
             body: The encoded arguments.
             content_type: What the body is.
             accept: What the answer should be, as a content type.
-            idempotent: Whether the request may run twice, so that it may be sent again when its answer was lost.
+            options: Deadline, priority and the like.
             cancellation: Ends the call from another thread.
-            timeout_s: Longest wait for the answer, in seconds; none waits for as long as the platform does.
         """
 
     @abstractmethod
+    def stream(
+        self,
+        function: str,
+        body: bytes,
+        *,
+        content_type: str,
+        accept: str | None = None,
+        options: CallOptions = PLAIN_CALL,
+        cancellation: Cancellation | None = None,
+    ) -> AnswerStream:
+        """Run a function and return its answer as soon as it begins; the arguments are those of :meth:`invoke`."""
+
+    @abstractmethod
     def submit(
-        self, function: str, body: bytes, *, content_type: str, accept: str | None = None, idempotent: bool = False
+        self,
+        function: str,
+        body: bytes,
+        *,
+        content_type: str,
+        accept: str | None = None,
+        options: CallOptions = PLAIN_CALL,
     ) -> JobRecord:
-        """Accept a call now and run it later; the arguments are those of :meth:`invoke`."""
+        """Accept a call now and run it later; the arguments are those of :meth:`invoke`.
+
+        A job outlives its caller, so it has no deadline.
+        """
 
     @abstractmethod
     def job(self, job_id: str) -> JobRecord:

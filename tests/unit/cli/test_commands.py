@@ -2,11 +2,20 @@
 
 import json
 
+import msgpack
 import pytest
 
 from skerry.cli.project import find_target
-from skerry.errors import ConfigError, FunctionNotFoundError
-from skerry.platforms.base import Answer, JobRecord
+from skerry.errors import (
+    ConfigError,
+    DeadlineExceededError,
+    FunctionNotFoundError,
+    HandlerError,
+    InvalidPayloadError,
+    MalformedBodyError,
+)
+from skerry.payload.codec import encode_msgpack
+from skerry.platforms import Answer, AnswerStream, CallOptions, JobRecord
 
 FUNCTION = {
     "name": "train",
@@ -20,8 +29,25 @@ FUNCTION = {
 }
 
 
+class Pieces(AnswerStream):
+    def __init__(self, content_type, pieces):
+        super().__init__(content_type, {})
+        self.pieces = iter(pieces)
+        self.closed = False
+
+    def read(self):
+        piece = next(self.pieces, b"")
+        if isinstance(piece, Exception):
+            raise piece
+        return piece
+
+    def close(self):
+        self.closed = True
+
+
 class Engine:
     def __init__(self):
+        self.pieces = Pieces("application/msgpack", [b"\x01\x81", b"\xa1a\xa1b"])
         self.calls = []
         self.app_list = [{"name": "news", "functions": ["train", "serve"]}, {"name": "one", "functions": ["only"]}]
         self.answer = Answer(b'{"score":1}', "application/json", {})
@@ -44,12 +70,24 @@ class Engine:
     def apps(self):
         return self.app_list
 
+    def engine(self):
+        return {"address": "http://127.0.0.1:8080"}
+
+    def deploy(self, target, **rest):
+        return {"app": "news", "functions": [], "changed": True}
+
     def delete_app(self, name):
         self.calls.append(("delete", name))
 
     def invoke(self, name, body, **rest):
         self.calls.append((name, body, rest))
+        if isinstance(self.answer, Exception):
+            raise self.answer
         return self.answer
+
+    def stream(self, name, body, **rest):
+        self.calls.append((name, body, rest))
+        return self.pieces
 
     def submit(self, name, body, **rest):
         self.calls.append((name, body, rest))
@@ -59,7 +97,7 @@ class Engine:
 @pytest.fixture
 def engine(monkeypatch):
     made = Engine()
-    for module in ("listing", "describe", "logs", "delete", "invoke"):
+    for module in ("listing", "describe", "logs", "delete", "deploy", "invoke"):
         monkeypatch.setattr(f"skerry.cli.{module}.connect", lambda *_, **__: made)
     return made
 
@@ -78,6 +116,67 @@ def test_describe_shows_options_with_their_platforms_and_events(engine, skerry_c
     assert ["memory", "none"] in lines
     assert any(line[2:3] == ["scaled"] for line in lines)
     assert json.loads(skerry_command("describe", "train", "--json")[1])["events"][0]["kind"] == "scaled"
+
+
+BATCHES = {"objective_s": 0.05, "a_s": 0.00012, "b_s": 0.0015, "size": 32, "queued_then": 40, "reason": "objective"}
+SCALED = {"metric": "concurrency", "desired": 3, "requested": 2, "reason": "panic", "panic": True, "stable": 1.5}
+
+
+@pytest.mark.parametrize(
+    ("dispatch", "line"),
+    [
+        ({}, "none"),
+        ({"service_s": 0.0008}, "none; a call takes a worker 800 µs"),
+        ({"objective_s": 0.05, "a_s": None, "b_s": None, "size": None}, "objective 50 ms"),
+        (
+            BATCHES,
+            "objective 50 ms; n calls take 120 µs * n + 1.5 ms; last 32 of 40 calls that waited (objective)",
+        ),
+    ],
+)
+def test_describe_says_what_the_batcher_has_learnt(engine, skerry_command, monkeypatch, dispatch, line):
+    monkeypatch.setitem(FUNCTION, "dispatch", dispatch)
+
+    assert f"batches:    {line}\n" in skerry_command("describe", "train")[1]
+
+
+@pytest.mark.parametrize(
+    ("scaling", "line"),
+    [
+        ({"metric": "rps", "requested": 0}, "nothing decided yet"),
+        (
+            {**SCALED, "panic_value": 4.2},
+            "3 workers wanted (panic); 2 asked for, by the fair shares of the machine; "
+            "requests at a time: 4.2 lately, 1.5 over the stable window, in panic",
+        ),
+        (
+            {
+                **SCALED,
+                "metric": "rps",
+                "desired": 1,
+                "requested": 1,
+                "reason": "load",
+                "panic": False,
+                "panic_value": 9,
+            },
+            "1 worker wanted (load); requests/s: 9 lately, 1.5 over the stable window",
+        ),
+    ],
+)
+def test_describe_says_what_the_autoscaler_wants(engine, skerry_command, monkeypatch, scaling, line):
+    monkeypatch.setitem(FUNCTION, "scaling", scaling)
+
+    assert f"scaling:    {line}\n" in skerry_command("describe", "train")[1]
+
+
+def test_deploy_says_that_a_port_is_moot_where_an_engine_runs(engine, skerry_command, tmp_path):
+    (tmp_path / "app.py").write_text("")
+
+    assert "--port" not in skerry_command("deploy", "app.py")[2]
+    code, _, err = skerry_command("deploy", "app.py", "--port", "9090")
+
+    assert code == 0
+    assert "an engine runs at http://127.0.0.1:8080 already, so --port changed nothing" in err
 
 
 def test_an_unknown_function_is_exit_code_2(engine, skerry_command):
@@ -104,10 +203,99 @@ def test_delete_does_not_take_one_of_several_functions(engine, skerry_command):
 
 
 def test_invoke_prints_the_result(engine, skerry_command):
-    code, out, err = skerry_command("invoke", "train", "--data", '"x"', "--timeout", "5")
+    code, out, err = skerry_command("invoke", "train", "--data", '"x"')
 
     assert (code, out, err) == (0, '{"score":1}\n', "")
-    assert engine.calls == [("train", b'"x"', {"content_type": "application/json", "timeout_s": 5.0})]
+    assert engine.calls == [("train", b'"x"', {"content_type": "application/json", "options": CallOptions()})]
+
+
+def test_invoke_hands_its_deadline_and_priority_on(engine, skerry_command):
+    assert skerry_command("invoke", "train", "--data", "1", "--timeout", "5", "--priority", "0")[0] == 0
+
+    assert engine.calls[0][2]["options"] == CallOptions(timeout_s=5.0, priority=0)
+
+
+@pytest.mark.parametrize(("option", "value"), [("--priority", "8"), ("--timeout", "0"), ("--timeout", "90000")])
+def test_a_deadline_or_priority_that_there_is_not_is_exit_code_2(engine, skerry_command, option, value):
+    code, _, err = skerry_command("invoke", "train", "--data", "1", option, value)
+
+    assert code == 2
+    assert option in err
+    assert engine.calls == []
+
+
+def test_invoke_says_that_its_own_time_is_over(engine, skerry_command):
+    engine.answer = DeadlineExceededError("no answer within the call's timeout of 5 s")
+
+    assert skerry_command("invoke", "train", "--data", "1", "--timeout", "5") == (
+        1,
+        "",
+        "error: no answer within the call's timeout of 5 s\n",
+    )
+
+
+def test_invoke_prints_a_stream_as_it_comes(engine, skerry_command):
+    assert skerry_command("invoke", "train", "--data", "1", "--stream") == (0, '1\n{"a":"b"}\n', "")
+    assert engine.calls[0][2]["accept"] == "application/msgpack"
+    assert engine.pieces.closed
+
+
+def test_a_stream_that_breaks_is_exit_code_1_after_what_came(engine, skerry_command):
+    problem = json.dumps(HandlerError("it broke").to_problem()).encode()
+    engine.pieces = Pieces("application/msgpack", [b"\x01", encode_msgpack(msgpack.ExtType(2, problem))])
+
+    assert skerry_command("invoke", "train", "--data", "1", "--stream") == (1, "1\n", "error: it broke\n")
+    assert engine.pieces.closed
+
+
+def test_a_stream_of_bytes_is_printed_as_it_is_and_is_not_json(engine, skerry_command):
+    pieces = [encode_msgpack(b"ab"), encode_msgpack(b"c")]
+    engine.pieces = Pieces("application/msgpack", pieces)
+    assert skerry_command("invoke", "train", "--stream")[:2] == (0, "abc")
+
+    engine.pieces = Pieces("application/msgpack", pieces)
+    code, out, err = skerry_command("invoke", "train", "--stream", "--json")
+    assert (code, out) == (2, "")
+    assert "not JSON" in err
+
+
+def test_a_stream_of_another_form_is_printed_as_it_is(engine, skerry_command):
+    engine.pieces = Pieces("text/plain", [b"a", b"b\n"])
+    assert skerry_command("invoke", "train", "--stream")[:2] == (0, "ab\n")
+
+    engine.pieces = Pieces("text/plain", [b"a"])
+    assert skerry_command("invoke", "train", "--stream", "--json")[:2] == (2, "")
+
+
+@pytest.mark.parametrize("option", [("--stream",), ("--timeout", "5"), ("--priority", "1")])
+def test_a_job_takes_no_option_of_a_call_that_is_waited_for(engine, skerry_command, option):
+    code, _, err = skerry_command("invoke", "train", "--data", "1", "--async", *option)
+
+    assert code == 2
+    assert f"{option[0]} does not go with --async" in err
+    assert engine.calls == []
+
+
+@pytest.mark.parametrize("error", [MalformedBodyError, InvalidPayloadError])
+def test_a_call_without_data_is_told_how_to_give_some(engine, skerry_command, error):
+    engine.answer = error("the body is not JSON: input is empty")
+
+    code, _, err = skerry_command("invoke", "train")
+    assert code == 2
+    assert "the call has no data, and function 'train' needs some" in err
+    assert "hint: give its argument with --data" in err
+    assert "no data" not in skerry_command("invoke", "train", "--data", "[]")[2]
+
+
+def test_a_file_that_is_not_json_is_named_as_a_file(engine, skerry_command, tmp_path):
+    (tmp_path / "job.json").write_text("{'a': 1}")
+
+    code, _, err = skerry_command("invoke", "train", "--data", "@job.json")
+
+    assert code == 2
+    assert "--data: file job.json is not JSON" in err
+    assert "write text in quotes" not in err
+    assert skerry_command("invoke", "train", "--data", "@")[2].startswith("error: --data @: no file is named")
 
 
 def test_invoke_reads_a_file(engine, skerry_command, tmp_path):

@@ -90,7 +90,16 @@ def test_errors_are_problems_with_json(skerry_command):
 
 
 @pytest.mark.parametrize(
-    "words", [["list"], ["describe", "f"], ["logs", "f"], ["delete", "f"], ["invoke", "f"], ["engine", "stop"]]
+    "words",
+    [
+        ["list"],
+        ["describe", "f"],
+        ["logs", "f"],
+        ["delete", "f"],
+        ["invoke", "f"],
+        ["engine", "stop"],
+        ["jobs", "list"],
+    ],
 )
 def test_without_an_engine_every_command_says_what_to_do(words, skerry_command):
     code, out, err = skerry_command(*words)

@@ -12,7 +12,10 @@ import pytest
 
 
 class Reply:
-    def __init__(self, status=200, body=b"", headers=None, drop=False):
+    """What the server answers; ``chunks`` is an iterable of what it sends in chunks, None in it cuts the connection."""
+
+    def __init__(self, status=200, body=b"", headers=None, drop=False, chunks=None):
+        self.chunks = chunks
         self.status = status
         self.body = json.dumps(body).encode() if isinstance(body, dict | list) else body
         self.headers = headers or {}
@@ -56,9 +59,23 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(reply.status)
         for name, value in {"Content-Type": "application/json", **reply.headers}.items():
             self.send_header(name, value)
+        if reply.chunks is not None:
+            self.send_chunks(reply.chunks)
+            return
         self.send_header("Content-Length", str(len(reply.body)))
         self.end_headers()
         self.wfile.write(reply.body)
+
+    def send_chunks(self, chunks):
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for chunk in chunks:
+            if chunk is None:
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+        self.wfile.write(b"0\r\n\r\n")
 
     do_GET = do_POST = do_DELETE = handle_any
 

@@ -12,6 +12,7 @@ from skerry.errors import (
     TransportError,
     WorkerLostError,
 )
+from skerry.platforms import CallOptions
 from skerry.platforms.engine.client import EnginePlatform
 
 JSON = "application/json"
@@ -73,7 +74,7 @@ def test_a_lost_answer_is_asked_for_again_only_for_idempotent_functions(stub, en
     server = stub.serve(lambda *_: next(answers))
 
     if idempotent:
-        assert engine.invoke("train", b"7", content_type=JSON, idempotent=True).body == b"1"
+        assert engine.invoke("train", b"7", content_type=JSON, options=CallOptions(idempotent=True)).body == b"1"
     else:
         with pytest.raises(TransportError):
             engine.invoke("train", b"7", content_type=JSON)

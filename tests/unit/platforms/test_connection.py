@@ -134,3 +134,102 @@ def test_a_forked_child_opens_its_own_connection(stub, pool):
 
     assert pool.request("GET", "/").body == b"fine"
     assert server.connections == 2
+
+
+def test_a_reply_is_read_as_it_comes(stub, pool):
+    release = threading.Event()
+
+    def chunks():
+        yield b"first"
+        release.wait(10)
+        yield b"second"
+
+    server = stub.serve(lambda *_: stub.Reply(chunks=chunks()))
+    reply = pool.open("GET", "/")
+
+    assert reply.read_some() == b"first"
+    release.set()
+    assert [reply.read_some(), reply.read_some(), reply.read_some()] == [b"second", b"", b""]
+    pool.request("GET", "/")
+    assert server.connections == 1
+
+
+def test_a_chunk_larger_than_a_read_comes_whole(stub, pool):
+    sent = os.urandom(1_000_000)
+    stub.serve(lambda *_: stub.Reply(chunks=[sent, b"!"]))
+    reply = pool.open("GET", "/")
+
+    assert b"".join(iter(reply.read_some, b"")) == sent + b"!"
+
+
+def test_a_reply_with_a_length_is_read_in_parts_too(stub, pool):
+    server = stub.serve(lambda *_: stub.Reply(body=b"x" * 100_000))
+    reply = pool.open("GET", "/")
+
+    assert b"".join(iter(reply.read_some, b"")) == b"x" * 100_000
+    pool.request("GET", "/")
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("cut", [[None], [b"some", None]])
+def test_a_reply_that_is_cut_is_an_error(stub, pool, cut):
+    stub.serve(lambda *_: stub.Reply(chunks=cut))
+    reply = pool.open("GET", "/")
+
+    with pytest.raises(TransportError, match="was lost") as caught:
+        list(iter(reply.read_some, b""))
+
+    assert caught.value.details == {"sent": True}
+
+
+@pytest.mark.parametrize("leave", [lambda reply: reply.close(), lambda reply: reply.__del__()])
+def test_leaving_a_reply_closes_its_connection(stub, pool, leave):
+    gone = threading.Event()
+
+    def chunks():
+        try:
+            while True:
+                yield b"x" * 65536
+        except GeneratorExit:
+            gone.set()
+            raise
+
+    server = stub.serve(lambda *_: stub.Reply(chunks=chunks()))
+    reply = pool.open("GET", "/")
+    reply.read_some()
+    leave(reply)
+
+    assert gone.wait(10)
+    assert reply.read_some() == b""
+    server.answer = lambda *_: stub.Reply()
+    pool.request("GET", "/")
+    assert server.connections == 2
+
+
+def test_a_silent_reply_is_an_error(stub, pool):
+    release = threading.Event()
+    stub.serve(lambda *_: stub.Reply(chunks=(release.wait(10) and b"" for _ in range(1))))
+    reply = pool.open("GET", "/")
+
+    with pytest.raises(TransportError, match=r"no answer within 0\.05 s"):
+        reply.read_some(timeout_s=0.05)
+    release.set()
+
+
+def test_cancelling_ends_a_reply_that_is_read(stub, pool):
+    release = threading.Event()
+
+    def chunks():
+        yield b"a"
+        release.wait(10)
+        yield b"b"
+
+    stub.serve(lambda *_: stub.Reply(chunks=chunks()))
+    cancellation = Cancellation()
+    reply = pool.open("GET", "/", cancellation=cancellation)
+    assert reply.read_some() == b"a"
+    cancellation.cancel()
+
+    with pytest.raises(TransportError):
+        reply.read_some()
+    release.set()

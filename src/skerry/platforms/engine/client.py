@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from skerry.errors import (
-    InternalError,
-    JobNotReadyError,
-    SkerryError,
-    TransportError,
-    from_problem,
-)
-from skerry.platforms.base import ENDED, Answer, Cancellation, JobRecord, Platform
-from skerry.platforms.engine.connection import Address, ConnectionPool, Response
-from skerry.platforms.engine.retry import retry_delay_s
-from skerry.platforms.home import not_running, socket_path
+from skerry.errors import InternalError, JobNotReadyError, TransportError
+from skerry.platforms.base import ENDED, PLAIN_CALL, Answer, AnswerStream, Cancellation, JobRecord, Platform
+from skerry.platforms.engine.caller import Caller, Request
+from skerry.platforms.engine.connection import Address
+from skerry.platforms.engine.reply import Response
+from skerry.platforms.home import socket_path
+from skerry.platforms.options import CallOptions
 
 CONTROL_TIMEOUT_S = 30.0
 # Deploying may install an app's requirements.
@@ -28,6 +25,8 @@ DEPLOY_TIMEOUT_S = 1800.0
 POLL_S = 20.0
 # Between polls that came back early, so that an answer without waiting does not become a busy loop.
 PAUSE_S = 0.05
+
+_MAY_RUN_TWICE = CallOptions(idempotent=True)
 
 
 class EnginePlatform(Platform):
@@ -45,11 +44,7 @@ class EnginePlatform(Platform):
     def __init__(
         self, address: str | Path, *, token: str | None = None, patience_s: float = 60.0, expected: bool = False
     ) -> None:
-        self._address = Address.parse(address)
-        self._pool = ConnectionPool(self._address)
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._patience_s = patience_s
-        self._seen = expected
+        self._caller = Caller(Address.parse(address), token=token, patience_s=patience_s, expected=expected)
 
     @classmethod
     def of_home(cls, home: Path, *, patience_s: float = 60.0, expected: bool = False) -> EnginePlatform:
@@ -59,7 +54,7 @@ class EnginePlatform(Platform):
     @property
     def address(self) -> str:
         """Where the engine is reached: a URL, or the path of a socket."""
-        return str(self._address)
+        return str(self._caller.address)
 
     def invoke(
         self,
@@ -68,42 +63,38 @@ class EnginePlatform(Platform):
         *,
         content_type: str,
         accept: str | None = None,
-        idempotent: bool = False,
+        options: CallOptions = PLAIN_CALL,
         cancellation: Cancellation | None = None,
-        timeout_s: float | None = None,
     ) -> Answer:
         """Run a function and wait for its answer; see `Platform.invoke`."""
-        headers = {"Content-Type": content_type}
-        if accept is not None:
-            headers["Accept"] = accept
-        return _answer(
-            self._call(
-                "POST",
-                f"/function/{quote(function, safe='')}",
-                body=body,
-                headers=headers,
-                idempotent=idempotent,
-                timeout_s=timeout_s,
-                cancellation=cancellation,
-            )
-        )
+        return _answer(self._caller.request(_call(function, body, content_type, accept, options), cancellation))
+
+    def stream(
+        self,
+        function: str,
+        body: bytes,
+        *,
+        content_type: str,
+        accept: str | None = None,
+        options: CallOptions = PLAIN_CALL,
+        cancellation: Cancellation | None = None,
+    ) -> AnswerStream:
+        """Run a function and return its answer as soon as it begins; see `Platform.stream`."""
+        return self._caller.stream(_call(function, body, content_type, accept, options), cancellation)
 
     def submit(
-        self, function: str, body: bytes, *, content_type: str, accept: str | None = None, idempotent: bool = False
+        self,
+        function: str,
+        body: bytes,
+        *,
+        content_type: str,
+        accept: str | None = None,
+        options: CallOptions = PLAIN_CALL,
     ) -> JobRecord:
         """Accept a call now and run it later; see `Platform.submit`."""
-        headers = {"Content-Type": content_type, "Prefer": "respond-async"}
-        if accept is not None:
-            headers["Accept"] = accept
-        response = self._call(
-            "POST",
-            f"/function/{quote(function, safe='')}",
-            body=body,
-            headers=headers,
-            idempotent=idempotent,
-            timeout_s=CONTROL_TIMEOUT_S,
-        )
-        return JobRecord.from_json(_json(response))
+        call = _call(function, body, content_type, accept, replace(options, timeout_s=None))
+        asked = replace(call, headers={**call.headers, "Prefer": "respond-async"}, wait_s=CONTROL_TIMEOUT_S)
+        return JobRecord.from_json(_json(self._caller.request(asked)))
 
     def job(self, job_id: str) -> JobRecord:
         """Return what is known about a job."""
@@ -116,7 +107,8 @@ class EnginePlatform(Platform):
             left_s = POLL_S if ends_at is None else max(0.0, min(POLL_S, ends_at - time.monotonic()))
             path = f"{_job_path(job_id)}/result?wait_s={left_s:.3f}"
             try:
-                return _answer(self._call("GET", path, idempotent=True, timeout_s=left_s + CONTROL_TIMEOUT_S))
+                asked = Request(method="GET", path=path, options=_MAY_RUN_TWICE, wait_s=left_s + CONTROL_TIMEOUT_S)
+                return _answer(self._caller.request(asked))
             except JobNotReadyError as error:
                 record = self.job(job_id)
                 if record.status == "cancelled":
@@ -139,7 +131,7 @@ class EnginePlatform(Platform):
     def ready(self) -> bool:
         """Return whether the engine answers and accepts requests."""
         try:
-            return self._pool.request("GET", "/health/readiness", timeout_s=CONTROL_TIMEOUT_S).status == 200
+            return self._caller.pool.request("GET", "/health/readiness", timeout_s=CONTROL_TIMEOUT_S).status == 200
         except TransportError:
             return False
 
@@ -202,70 +194,27 @@ class EnginePlatform(Platform):
 
     def close(self) -> None:
         """Close the idle connections; the next call opens new ones."""
-        self._pool.close()
+        self._caller.pool.close()
 
     def _control(self, method: str, path: str, body: Any = None, *, timeout_s: float = CONTROL_TIMEOUT_S) -> Any:
-        content = None if body is None else json.dumps(body).encode()
-        headers = {} if body is None else {"Content-Type": "application/json"}
-        # Reading, deploying and deleting twice does what doing it once does; stopping is asked for once.
-        idempotent = path != "/engine/stop"
-        response = self._call(method, path, body=content, headers=headers, idempotent=idempotent, timeout_s=timeout_s)
+        asked = Request(
+            method=method,
+            path=path,
+            body=None if body is None else json.dumps(body).encode(),
+            headers={} if body is None else {"Content-Type": "application/json"},
+            # Reading, deploying and deleting twice does what doing it once does; stopping is asked for once.
+            options=PLAIN_CALL if path == "/engine/stop" else _MAY_RUN_TWICE,
+            wait_s=timeout_s,
+        )
+        response = self._caller.request(asked)
         return _json(response) if response.body else None
 
-    def _call(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-        idempotent: bool,
-        timeout_s: float | None,
-        cancellation: Cancellation | None = None,
-    ) -> Response:
-        cancellation = cancellation or Cancellation()
-        waited_s = 0.0
-        for attempt in range(1, 1_000_000):
-            answer_headers: Mapping[str, str] = {}
-            try:
-                response = self._pool.request(
-                    method,
-                    path,
-                    body=body,
-                    headers={**self._headers, **(headers or {})},
-                    timeout_s=timeout_s,
-                    cancellation=cancellation,
-                )
-            except TransportError as error:
-                failure: SkerryError = error if self._seen else self._explain(error)
-            else:
-                self._seen = True
-                if response.status < 400:
-                    return response
-                failure, answer_headers = _failure(response), response.headers
-            delay_s = retry_delay_s(
-                failure,
-                answer_headers,
-                idempotent=idempotent,
-                attempt=attempt,
-                waited_s=waited_s,
-                patience_s=self._patience_s,
-            )
-            if delay_s is None or cancellation.cancelled:
-                raise self._explain(failure)
-            cancellation.wait(delay_s)
-            waited_s += delay_s
-        raise InternalError("the loop of attempts ended")
 
-    def _explain(self, error: SkerryError) -> SkerryError:
-        # A connection that could not be opened: nobody listens there.
-        if not isinstance(error, TransportError) or not isinstance(error.__cause__, OSError):
-            return error
-        if error.details.get("sent", True):
-            return error
-        not_there = not_running(self._address)
-        not_there.__cause__ = error
-        return not_there
+def _call(function: str, body: bytes, content_type: str, accept: str | None, options: CallOptions) -> Request:
+    headers = {"Content-Type": content_type, **({} if accept is None else {"Accept": accept})}
+    return Request(
+        method="POST", path=f"/function/{quote(function, safe='')}", body=body, headers=headers, options=options
+    )
 
 
 def _job_path(job_id: str) -> str:
@@ -281,14 +230,3 @@ def _json(response: Response) -> Any:
         return json.loads(response.body)
     except ValueError as error:
         raise InternalError(f"the engine answered {response.status} with a body that is not JSON") from error
-
-
-def _failure(response: Response) -> SkerryError:
-    try:
-        problem = json.loads(response.body)
-    except ValueError:
-        problem = None
-    if isinstance(problem, dict):
-        return from_problem(problem)
-    text = response.body[:200].decode("utf-8", "replace").strip()
-    return TransportError(f"answer {response.status} that is not Skerry's: {text or 'empty'}", sent=True)

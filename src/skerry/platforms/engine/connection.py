@@ -13,6 +13,7 @@ from pathlib import Path
 
 from skerry.errors import ConfigError, TransportError
 from skerry.platforms.base import Cancellation
+from skerry.platforms.engine.reply import Exchange, Reply, Response, describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +47,6 @@ class Address:
             return str(self.path)
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """A whole HTTP response; header names are in lower case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    @property
-    def content_type(self) -> str:
-        """Return the content type, or the one that means unknown bytes."""
-        return self.headers.get("content-type", "application/octet-stream")
 
 
 class _Connection(http.client.HTTPConnection):
@@ -108,26 +95,55 @@ class ConnectionPool:
     ) -> Response:
         """Send one request and read its whole response.
 
+        Args:
+            method: Of HTTP.
+            path: With its query.
+            body: Sent with its length.
+            headers: Sent as they are.
+            timeout_s: Longest silence of the server in seconds; none waits for as long as the connection holds.
+            cancellation: Ends the request from another thread.
+
+        Raises:
+            TransportError: no response came; its detail ``sent`` says whether the server may have seen the request.
+        """
+        return self.open(
+            method, path, body=body, headers=headers, timeout_s=timeout_s, cancellation=cancellation
+        ).read_all()
+
+    def open(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+        cancellation: Cancellation | None = None,
+    ) -> Reply:
+        """Send one request and wait for the head of its response only; the arguments are those of :meth:`request`.
+
         Raises:
             TransportError: no response came; its detail ``sent`` says whether the server may have seen the request.
         """
         connection = self._take(timeout_s)
-        sock = connection.sock
-        keep = False
+        cancellation = cancellation or Cancellation()
+        exchange = Exchange(self.address, connection.sock, timeout_s)
+        opened = False
         try:
-            sock.settimeout(timeout_s)
-            if cancellation is not None:
-                cancellation.attach(sock)
-            response, keep = self._exchange(connection, method, path, body, dict(headers or {}))
-        except (OSError, http.client.HTTPException) as error:
-            what = f"no answer within {timeout_s:g} s" if isinstance(error, TimeoutError) else _describe(error)
-            raise TransportError(f"the connection to {self.address} was lost: {what}", sent=True) from error
+            cancellation.attach(exchange.sock)
+            with exchange.watched():
+                raw = _send(connection, method, path, body, dict(headers or {}))
+            opened = True
         finally:
-            if cancellation is not None:
-                cancellation.detach(sock)
-                keep = keep and not cancellation.cancelled
-            self._give_back(connection, keep=keep)
-        return response
+            if not opened:
+                cancellation.detach(exchange.sock)
+                connection.close()
+
+        def release(*, keep: bool) -> None:
+            cancellation.detach(exchange.sock)
+            self._give_back(connection, keep=keep and not cancellation.cancelled)
+
+        return Reply(raw, exchange, release)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -139,21 +155,6 @@ class ConnectionPool:
     def __del__(self) -> None:
         # A client that is dropped without a close leaves no open socket behind.
         self.close()
-
-    @staticmethod
-    def _exchange(
-        connection: _Connection, method: str, path: str, body: bytes | None, headers: dict[str, str]
-    ) -> tuple[Response, bool]:
-        try:
-            connection.request(method, path, body=body, headers=headers)
-        except (BrokenPipeError, ConnectionResetError):
-            # The server may have refused the request before it had read the whole of it: its answer says why.
-            reply = connection.getresponse()
-        else:
-            reply = connection.getresponse()
-        content = reply.read()
-        lower = {name.lower(): value for name, value in reply.getheaders()}
-        return Response(reply.status, lower, content), not reply.will_close
 
     def _take(self, timeout_s: float | None) -> _Connection:
         with self._lock:
@@ -174,7 +175,7 @@ class ConnectionPool:
             connection.connect()
         except OSError as error:
             connection.close()
-            raise TransportError(f"cannot connect to {self.address}: {_describe(error)}", sent=False) from error
+            raise TransportError(f"cannot connect to {self.address}: {describe(error)}", sent=False) from error
         return connection
 
     def _give_back(self, connection: _Connection, *, keep: bool) -> None:
@@ -192,5 +193,12 @@ def _is_quiet(sock: socket.socket) -> bool:
     return not poll.poll(0)
 
 
-def _describe(error: BaseException) -> str:
-    return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()
+def _send(
+    connection: _Connection, method: str, path: str, body: bytes | None, headers: dict[str, str]
+) -> http.client.HTTPResponse:
+    try:
+        connection.request(method, path, body=body, headers=headers)
+    except (BrokenPipeError, ConnectionResetError):
+        # The server may have refused the request before it had read the whole of it: its answer says why.
+        return connection.getresponse()
+    return connection.getresponse()

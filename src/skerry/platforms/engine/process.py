@@ -150,7 +150,7 @@ def _wait_until_ready(
             try:
                 # Another engine may answer on this folder while ours is about to find that out.
                 found = platform.engine()
-                if found["pid"] == process.pid and platform.ready():
+                if found["pid"] == process.pid:
                     return str(found["address"])
             except (PlatformError, TransportError, UnavailableError):
                 pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from skerry.errors import QueueFullError, SkerryError, StartError, TransportError, WorkerLostError
@@ -20,6 +21,7 @@ def retry_delay_s(
     attempt: int,
     waited_s: float,
     patience_s: float,
+    left_s: float | None = None,
 ) -> float | None:
     """Return how long to wait before sending the request again, or None to give up.
 
@@ -33,6 +35,7 @@ def retry_delay_s(
         attempt: Attempts so far, from 1.
         waited_s: Seconds spent waiting between attempts so far.
         patience_s: Most seconds to spend waiting between attempts.
+        left_s: Seconds until the caller's deadline; none without one.
     """
     delay_s: float = min(FIRST_DELAY_S * 2.0 ** min(attempt - 1, 10), MAX_DELAY_S)
     if isinstance(error, TransportError):
@@ -45,13 +48,15 @@ def retry_delay_s(
     else:
         allowed = isinstance(error, QueueFullError) or (error.http_status == 503 and error.retryable)
         delay_s = _retry_after_s(headers, default_s=delay_s)
-    if not allowed or waited_s + delay_s > patience_s:
+    late = left_s is not None and delay_s >= left_s
+    if not allowed or late or waited_s + delay_s > patience_s:
         return None
     return delay_s
 
 
 def _retry_after_s(headers: Mapping[str, str], *, default_s: float) -> float:
     try:
-        return max(float(headers["retry-after"]), FIRST_DELAY_S)
+        asked_s = float(headers["retry-after"])
     except (KeyError, ValueError):
         return default_s
+    return default_s if math.isnan(asked_s) else max(asked_s, FIRST_DELAY_S)

@@ -1,0 +1,201 @@
+"""Requests to one engine: sent again where that is safe, and given up when the caller's time is over."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from skerry.errors import DeadlineExceededError, InternalError, SkerryError, TransportError, from_problem
+from skerry.platforms.base import PLAIN_CALL, AnswerStream, Cancellation
+from skerry.platforms.engine.connection import Address, ConnectionPool
+from skerry.platforms.engine.reply import Reply, Response
+from skerry.platforms.engine.retry import retry_delay_s
+from skerry.platforms.home import not_running
+from skerry.platforms.options import CallOptions
+
+T = TypeVar("T")
+
+# A client gives up this much after its deadline, seconds: the server's own word, which says more, then comes first.
+GRACE_S = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request.
+
+    Args:
+        method: Of HTTP.
+        path: With its query.
+        body: Sent with its length.
+        headers: Sent with those of the options.
+        options: Deadline, priority and the like, and whether the request may run twice.
+        wait_s: Longest silence of the engine in seconds, where the options have no deadline.
+    """
+
+    method: str
+    path: str
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    options: CallOptions = PLAIN_CALL
+    wait_s: float | None = None
+
+
+class Deadline:
+    """The moment from which a caller does not wait any more.
+
+    Args:
+        timeout_s: Seconds from now; none never comes.
+    """
+
+    def __init__(self, timeout_s: float | None) -> None:
+        self._timeout_s = timeout_s
+        self._ends_at = None if timeout_s is None else time.monotonic() + timeout_s
+
+    def left_s(self) -> float | None:
+        """Return the seconds that are left, not below 0; none without a deadline."""
+        return None if self._ends_at is None else max(0.0, self._ends_at - time.monotonic())
+
+    def patience_s(self, otherwise: float | None = None) -> float | None:
+        """Return how long to wait for the engine's next word, in seconds."""
+        left_s = self.left_s()
+        return otherwise if left_s is None else left_s + GRACE_S
+
+    def error(self) -> DeadlineExceededError:
+        """Return what a caller is told whose time is over."""
+        return DeadlineExceededError(f"no answer within the call's timeout of {self._timeout_s:g} s")
+
+    @property
+    def passed(self) -> bool:
+        """Whether the time is over."""
+        return self.left_s() == 0
+
+
+class Caller:
+    """Sends requests to one engine.
+
+    Args:
+        address: Where it is.
+        token: Needed for control over TCP.
+        patience_s: Most seconds to wait, in total, before a request is not sent again.
+        expected: Whether the engine is known to exist; one that was never reached is otherwise reported as not running
+            at once.
+    """
+
+    def __init__(self, address: Address, *, token: str | None, patience_s: float, expected: bool) -> None:
+        self.address = address
+        self.pool = ConnectionPool(address)
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._patience_s = patience_s
+        self._seen = expected
+
+    def request(self, request: Request, cancellation: Cancellation | None = None) -> Response:
+        """Send a request and return its whole response, whose status is below 400.
+
+        Raises:
+            SkerryError: the error that the engine answered with, or that kept it from answering.
+        """
+        return self._repeat(request, lambda reply, _: reply.read_all(), cancellation)
+
+    def stream(self, request: Request, cancellation: Cancellation | None = None) -> AnswerStream:
+        """Send a request and return its response, whose status is below 400, as soon as it begins.
+
+        Raises:
+            SkerryError: the error that the engine answered with, or that kept it from answering.
+        """
+        return self._repeat(request, ReplyStream, cancellation)
+
+    def _repeat(self, request: Request, finish: Callable[[Reply, Deadline], T], cancellation: Cancellation | None) -> T:
+        cancellation = cancellation or Cancellation()
+        deadline = Deadline(request.options.timeout_s)
+        waited_s = 0.0
+        for attempt in itertools.count(1):
+            answer_headers: Mapping[str, str] = {}
+            try:
+                reply = self._open(request, deadline, cancellation)
+                if reply.status < 400:
+                    return finish(reply, deadline)
+                response = reply.read_all()
+            except TransportError as error:
+                if deadline.passed:
+                    raise deadline.error() from error
+                failure: SkerryError = error if self._seen else self._explain(error)
+            else:
+                failure, answer_headers = _failure(response), response.headers
+            delay_s = retry_delay_s(
+                failure,
+                answer_headers,
+                idempotent=request.options.idempotent,
+                attempt=attempt,
+                waited_s=waited_s,
+                patience_s=self._patience_s,
+                left_s=deadline.left_s(),
+            )
+            if delay_s is None or cancellation.cancelled:
+                raise self._explain(failure)
+            cancellation.wait(delay_s)
+            waited_s += delay_s
+        raise InternalError("the loop of attempts ended")
+
+    def _open(self, request: Request, deadline: Deadline, cancellation: Cancellation) -> Reply:
+        reply = self.pool.open(
+            request.method,
+            request.path,
+            body=request.body,
+            headers={**self._headers, **request.options.headers(left_s=deadline.left_s()), **request.headers},
+            timeout_s=deadline.patience_s(request.wait_s),
+            cancellation=cancellation,
+        )
+        self._seen = True
+        return reply
+
+    def _explain(self, error: SkerryError) -> SkerryError:
+        # A connection that could not be opened: nobody listens there.
+        if not isinstance(error, TransportError) or not isinstance(error.__cause__, OSError):
+            return error
+        if error.details.get("sent", True):
+            return error
+        not_there = not_running(self.address)
+        not_there.__cause__ = error
+        return not_there
+
+
+class ReplyStream(AnswerStream):
+    """The body of a reply, up to the caller's deadline.
+
+    Args:
+        reply: With its head read.
+        deadline: Of the whole answer.
+    """
+
+    def __init__(self, reply: Reply, deadline: Deadline) -> None:
+        super().__init__(reply.headers.get("content-type", "application/octet-stream"), reply.headers)
+        self._reply = reply
+        self._deadline = deadline
+
+    def read(self) -> bytes:
+        """Wait for more of the body and return it; empty at its end."""
+        try:
+            return self._reply.read_some(timeout_s=self._deadline.patience_s())
+        except TransportError as error:
+            if self._deadline.passed:
+                raise self._deadline.error() from error
+            raise
+
+    def close(self) -> None:
+        """Let go of the answer; a call that still runs is cancelled."""
+        self._reply.close()
+
+
+def _failure(response: Response) -> SkerryError:
+    try:
+        problem = json.loads(response.body)
+    except ValueError:
+        problem = None
+    if isinstance(problem, dict):
+        return from_problem(problem)
+    text = response.body[:200].decode("utf-8", "replace").strip()
+    return TransportError(f"answer {response.status} that is not Skerry's: {text or 'empty'}", sent=True)
