@@ -1,0 +1,1 @@
+"""Whether a latency objective is kept under bursts, and what batching is worth there."""
