@@ -1,4 +1,4 @@
-"""What must hold of a dispatcher whatever happens to it: a plain model of its callers and workers beside the real one."""
+"""What must hold of a dispatcher whatever happens to it: a model of its callers and workers beside it."""
 
 from skerry.errors import DeadlineExceededError, HandlerTimeoutError, QueueFullError, UnavailableError, WorkerLostError
 from skerry.runtime.call import Call
@@ -105,7 +105,7 @@ class DispatcherModel:
             self.dispatcher.offer(asked)
         except QueueFullError as error:
             assert before >= self.spec.queue + room
-            assert error.details["retry_after_s"] >= 1
+            assert error.details["retry_after_s"] >= 1  # noqa: PT017  # not raising is fine as well
             return None
         except UnavailableError:
             assert self.refused

@@ -81,3 +81,10 @@ async def pool_of(*, greet=True, **options):
         await pool.stop(limit_s=0.0)
         reaper.close()
         part.close()
+
+
+async def until(condition, *, within_s=5.0):
+    """Wait for what nothing tells of."""
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110  # see above
+            await asyncio.sleep(0.005)

@@ -106,7 +106,7 @@ async def run_engine(home: Home, listen: Listen, *, target: str | None, on_ready
             await stopping.wait()
         finally:
             try:
-                front.stop_listening()
+                await front.stop_listening()
                 deployer.stop()
                 jobs.stop()
                 await supervisor.stop(limit_s=DRAIN_LIMIT_S)

@@ -92,7 +92,7 @@ class PieceReader:
                 item = self._unpacker.unpack()
             except msgpack.OutOfData:
                 return
-            except (ValueError, RecursionError, msgpack.UnpackException) as error:
+            except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
                 raise MalformedBodyError(f"the stream is not MessagePack: {error}") from error
             yield self._signature.read_item(item)
 
@@ -113,5 +113,8 @@ def _msgpack_error(problem: bytes) -> bytes:
 
 def _read_extension(code: int, data: bytes) -> Any:
     if code == ERROR_EXTENSION:
-        raise from_problem(orjson.loads(data))
+        problem = orjson.loads(data)
+        if not isinstance(problem, dict):
+            raise ValueError("an error must be a JSON object")
+        raise from_problem(problem)
     return unpack_extension(code, data)

@@ -67,6 +67,7 @@ class Connection(asyncio.Protocol):
         self._head_bytes = 0  # read since the request began, or since the last piece of its body
         self._unsent_bytes = 0  # what the client had not taken yet when the timer last went off
         self._closing = False  # nothing more is read
+        self._refused = False  # a request was refused by its head: its client may send on for a while
         self._crowded = False  # reading pauses: too many requests wait for their answers
         self._clogged = False  # reading pauses: the client does not take its answers
         self._upgrading: Exchange | None = None
@@ -311,7 +312,7 @@ class Connection(asyncio.Protocol):
                 self._reset()
                 return
             if not exchange.keep_alive:
-                self._close(linger=exchange is self._current or not exchange.method)
+                self._close(linger=exchange is self._current or not exchange.method or self._refused)
                 return
         if self._crowded:
             self._crowded = False
@@ -346,7 +347,7 @@ class Connection(asyncio.Protocol):
         """Refuse a request whose body has not been read, and will not be."""
         exchange.handled = True
         exchange.keep_alive = False
-        self._closing = True
+        self._closing = self._refused = True
         exchange.reply(Response.of_error(error))
 
     def _close(self, *, linger: bool) -> None:

@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 ROUTE_BODY_BYTES = 10 * 2**20
 BACKLOG = 4096
+LAST_TURNS = 3  # of the loop, in which it accepts and reads what the system holds for it
 Authorize = Callable[[bytes, Headers], None]
 AsyncRequested = Callable[[WorkerPool, Request, Reading], Response]
 
@@ -95,11 +96,15 @@ class Front:
         server = await loop.create_unix_server(lambda: Connection(self, trusted=True), sock=listener, backlog=BACKLOG)
         self._servers.append(server)
 
-    def stop_listening(self) -> None:
-        """Accept no further connections."""
+    async def stop_listening(self) -> None:
+        """Accept the connections that are at the door, and no further ones; read what they have sent already."""
+        for _ in range(LAST_TURNS):
+            await asyncio.sleep(0)
         for server in self._servers:
             server.close()
         self._servers.clear()
+        for _ in range(LAST_TURNS):
+            await asyncio.sleep(0)
 
     async def finish(self, *, limit_s: float) -> None:
         """Close the connections once the answers that are due have been sent."""

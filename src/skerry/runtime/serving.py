@@ -171,7 +171,7 @@ async def serve(target: Target, contract: Contract, *, function: str | None, wor
         sys.stdout.write(f"skerry runtime: http://{contract.host}:{port}\n")
         sys.stdout.flush()
         await stopping.wait()
-        front.stop_listening()
+        await front.stop_listening()
     finally:
         await asyncio.gather(*(pool.drain(limit_s=pool.spec.drain_s) for pool in pools))
         await front.finish(limit_s=5.0)

@@ -576,3 +576,24 @@ def test_the_newest_jobs_are_listed_to_whoever_holds_the_token(engine, tmp_path)
         assert engine.control("GET", f"/jobs{query}").code == "malformed_body"
     for path in ("/jobs", "/jobs/", "/jobs//", "/jobs/%2f", "/jobs/%2F?limit=1", "//jobs"):
         assert engine.tcp("GET", path).status == 401, path
+
+
+def test_what_a_cancelled_attempt_could_not_record_is_not_the_result_of_the_next(engine, gate):
+    gate.unlink()
+    job = engine.submit("hold", str(gate)).json()["id"]
+    wait_until(gate.exists)
+    wait_until(lambda: status_of(engine, job) == "running")
+
+    with locked_records(engine):
+        gate.unlink()
+        wait_until(lambda: f"job {job} is not recorded" in engine.stderr())
+    cancelled = engine.tcp("DELETE", f"/jobs/{job}").json()["status"]
+    accepted = retry(engine, job).status
+    wait_until(gate.exists)
+    early = engine.job_result(job, wait_s=1.5)  # longer than until the next attempt to record
+    gate.unlink()
+
+    assert (cancelled, accepted) == ("cancelled", 202)
+    assert (early.status, early.code) == (409, "job_not_ready")
+    assert engine.job_result(job).status == 200
+    assert engine.job(job)["attempts"] == 2

@@ -20,6 +20,16 @@ def linger(seconds: float) -> None:
     print("lingering", seconds)
     time.sleep(seconds)
 
+@app.function(timeout="300ms")
+def resist(seconds: float) -> None:
+    print("resisting")
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            time.sleep(seconds)
+        except BaseException:
+            pass
+
 @app.function
 def end(now: bool) -> None:
     if now:
@@ -108,13 +118,22 @@ def test_slow_clients_do_not_hold_up_others(start_runtime):
     deaf.socket.close()
 
 
-def test_a_caller_who_leaves_does_not_keep_a_worker_for_longer_than_the_timeout(start_runtime):
-    server = start_runtime(APP.replace("@app.function\ndef linger", '@app.function(timeout="300ms")\ndef linger'))
+def test_a_caller_who_leaves_does_not_keep_a_worker(start_runtime):
+    server = start_runtime(APP)
     with server.connect() as client:
         client.send(request("/function/linger", 600.0))
         wait_until(lambda: "lingering 600" in server.log())
-    wait_until(lambda: "ran longer than its timeout" in server.log(), within_s=10)
     assert server.call("linger", 0.0).status == 200
+    assert "worker_lost" not in server.log()
+
+
+def test_code_that_does_not_let_itself_be_stopped_keeps_its_worker_for_no_longer_than_the_timeout(start_runtime):
+    server = start_runtime(APP)
+    with server.connect() as client:
+        client.send(request("/function/resist", 600.0))
+        wait_until(lambda: "resisting" in server.log())
+    wait_until(lambda: "ran longer than its timeout" in server.log(), within_s=10)
+    assert server.call("resist", 0.0).status == 200
 
 
 def test_a_worker_that_dies_while_its_child_holds_the_link_is_noticed(start_runtime):

@@ -78,6 +78,9 @@ def test_run_serves_reloads_and_leaves_nothing_behind(run, app_file):
     assert read_until(run.stderr, "the old revision keeps serving")
     assert call(address, "Ada") == "Good morning, Ada"
 
+    app_file.write_text(SOURCE.replace("Hello", "Good morning"))
+    assert read_until(run.stderr, "mended: the source is again what the old revision serves")
+
     engines = engine_of(run)
     run.send_signal(signal.SIGINT)
     assert run.wait(20) == 130
@@ -116,6 +119,13 @@ def test_a_function_lives_from_deploy_to_delete(app_file, skerry_command, own_ho
         assert code == 2
         assert err.startswith("error: ")
         assert skerry_command("logs", "greet") == (0, "greeting Ada\n", "")
+        assert "so --port changed nothing" in skerry_command("deploy", app_file, "--port", "9")[2]
+        job = skerry_command("jobs", "submit", "greet", "--data", "7")[1].strip()
+        assert skerry_command("jobs", "result", job)[0] == 2  # the input is wrong, now and then
+        assert skerry_command("jobs", "retry", job)[:2] == (0, "queued\n")
+        assert skerry_command("jobs", "result", job, "--wait", "20")[0] == 2
+        assert json.loads(skerry_command("jobs", "list", "--json")[1])[0]["attempts"] == 2
+        assert skerry_command("jobs", "cancel", job)[:2] == (0, "failed\n")
         assert json.loads(skerry_command("describe", "greet", "--json")[1])["app"] == "greetings"
         assert skerry_command("engine", "start", "--port", "0")[0] == 2
         assert skerry_command("delete", "greetings")[0] == 0

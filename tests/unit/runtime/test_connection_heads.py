@@ -154,6 +154,7 @@ EXPECTING = b"POST /f HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 0\r\n\
 PROBE = b"GET /route HTTP/1.1\r\n\r\n"
 
 
+@pytest.mark.slow
 @settings(max_examples=1500, deadline=None)
 @given(histories(), st.booleans())
 @example([[post(b"/f")], [CLOSING + post(b"/f")], [CLOSING, post(b"/f")]], False)

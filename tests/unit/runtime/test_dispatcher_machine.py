@@ -4,6 +4,7 @@ The schedules are read from bytes: that makes ten thousand of them cheap, and hy
 state machine says the same in rules, and finds what depends on long histories of few calls.
 """
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
@@ -171,6 +172,7 @@ def play(data):
     schedule.model.finish()
 
 
+@pytest.mark.slow
 @settings(
     max_examples=10_000, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example]
 )

@@ -52,8 +52,11 @@ class Stream:
         self.exchange.on_piece(Frame(kind, 1, Codec.JSON, meta or {}, body))
 
 
-def play(run_loop, story, *, requests=(post(b"/f"),), **options):
-    """Send requests, have ``story`` play the answer of the first; return what was sent after it and whether it closed."""
+REQUEST = post(b"/f")
+
+
+def play(run_loop, story, *, requests=(REQUEST,), **options):
+    """Send requests, have ``story`` play the answer of the first; return what was sent and whether it closed."""
 
     async def run():
         service = FunctionService(at_once=False)

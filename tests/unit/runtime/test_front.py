@@ -23,7 +23,7 @@ def test_a_fault_of_the_servers_own_is_answered_and_the_connection_goes_on(run_l
                 assert (status, b'"internal"' in body) == (500, True)
         finally:
             writer.close()
-            front.stop_listening()
+            await front.stop_listening()
             await front.finish(limit_s=1.0)
 
     run_loop(run())

@@ -82,7 +82,7 @@ def test_a_caller_is_answered_whatever_its_worker_says(run_loop, reads):
             async with asyncio.timeout(5):
                 status, headers, _ = await read_answer(reader)
             writer.close()
-            front.stop_listening()
+            await front.stop_listening()
             await front.finish(limit_s=1.0)
             return status, headers, pool.dispatcher.in_system
 

@@ -1,4 +1,4 @@
-"""A pool whose worker is played by the test: it speaks frames over the link, and its process is a small program."""
+"""A pool whose worker is played by the test."""
 
 import asyncio
 import subprocess
@@ -11,6 +11,7 @@ from skerry.runtime.exchange import Exchange
 from skerry.runtime.frames import Codec, Kind, encode_frame
 from skerry.runtime.link import ANSWERS_AT, HELD, HELD_AT, PROGRESS
 from support.engine_process import wait_until
+from support.played_worker import pool_of, until
 from support.runtime_process import is_alive
 
 
@@ -95,9 +96,7 @@ def test_a_worker_that_answers_what_is_no_answer_is_ended_and_its_calls_are_told
                     encode_frame(kind, frame.number, body, codec=codec, meta=meta) for kind, body, codec, meta in frames
                 )
             )
-            async with asyncio.timeout(5):
-                while not exchange.done:
-                    await asyncio.sleep(0.005)  # nothing tells of it
+            await until(lambda: exchange.done)
             await asyncio.to_thread(part.program.wait, 5)
             return pool.dispatcher.in_system
 
@@ -121,9 +120,7 @@ def test_garbage_on_the_shared_page_does_not_keep_a_late_call_alive(run_loop, he
             part.progress[ANSWERS_AT : ANSWERS_AT + len(held)] = held
             PROGRESS.pack_into(part.progress, 0, frame.number)
             HELD.pack_into(part.progress, HELD_AT, len(held))
-            async with asyncio.timeout(5):
-                while not answers:
-                    await asyncio.sleep(0.005)  # nothing tells of it
+            await until(lambda: answers)
             return answers
 
     [answer] = run_loop(run())
@@ -135,9 +132,7 @@ def test_a_worker_cannot_have_another_process_ended_in_its_place(run_loop):
         async with pool_of(greet=False) as (pool, part):
             part.say(Kind.HELLO, pid=bystander)  # its first greeting is from before the handler's code
             part.say(Kind.READY, phases_ms={})
-            async with asyncio.timeout(5):
-                while pool.workers and not pool.counts()["ready"]:
-                    await asyncio.sleep(0.005)  # nothing tells of it
+            await until(lambda: not (pool.workers and not pool.counts()["ready"]))
         return is_alive(bystander)
 
     with subprocess.Popen(["sleep", "600"], start_new_session=True) as bystander:
@@ -167,9 +162,7 @@ def test_a_worker_that_greets_with_nonsense_is_ended_or_taken_and_the_loop_goes_
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: faults.append(context))
         async with pool_of(greet=False) as (pool, part):
             part.say(kind, 0, body, **meta)
-            async with asyncio.timeout(5):
-                while pool.counts()["starting"] and pool.last_error is None:
-                    await asyncio.sleep(0.005)  # nothing tells of it
+            await until(lambda: not (pool.counts()["starting"] and pool.last_error is None))
 
     run_loop(run())
     assert not faults
