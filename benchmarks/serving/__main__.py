@@ -1,8 +1,8 @@
-"""Compare servers: `python -m benchmarks.serving [--repeats 5] [--seconds 3]`.
+"""Compare servers: `python -m benchmarks.serving [--repeats 5] [--seconds 2]`.
 
 Makes a virtual environment for each peer (kept in the user's cache, or in --environments), serves the same workloads on
-every server, loads them in turn with wrk, checks the answers, and prints one table. The whole run takes about half an
-hour; `--servers skerry,uvicorn --workloads echo --connections 1,32` runs a part of it.
+every server, loads them in turn with wrk, checks the answers, and prints one table. The whole run takes DURATION
+minutes; `--servers skerry,uvicorn --workloads echo --connections 1,32` runs a part of it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import Any
 from benchmarks.measuring import RESULTS, facts, save
 from benchmarks.serving.environments import default_folder, make_environment, versions
 from benchmarks.serving.judging import added_latency, compare, judge, summarise, traced_cost
-from benchmarks.serving.peers import OURS, SERVERS, Server
-from benchmarks.serving.report import draw, print_result
+from benchmarks.serving.peers import BARES, OURS, SERVERS, Server
+from benchmarks.serving.report import WHICH_IS_WHICH, draw, print_result
 from benchmarks.serving.running import WARM_S, Plan, run
 from benchmarks.serving.workloads import CHECKED, LOADED, make_workloads
 
@@ -55,7 +55,7 @@ def main() -> int:
         machine = facts(VERSIONS)
         samples, failures = run(plan)
     ratios = compare(summarise(samples), [server.name for server in servers if server.tuned])
-    added = added_latency(samples)
+    added = {bare: added_latency(samples, bare) for bare in BARES}
     result = {
         "facts": {**machine, "wrk": wrk_version()},
         "method": describe_method(options),
@@ -91,7 +91,7 @@ def read_options() -> argparse.Namespace:
     )
     parser.add_argument("--connections", type=numbers, default=[1, 32, 128], help="such as 1,32,128")
     parser.add_argument("--repeats", type=int, default=5, help="rounds, each of which runs every arm once")
-    parser.add_argument("--seconds", type=int, default=3, help="length of one load, in whole seconds")
+    parser.add_argument("--seconds", type=int, default=2, help="length of one load, in whole seconds")
     parser.add_argument("--environments", type=Path, default=default_folder(), help="where the peers are installed")
     parser.add_argument("--name", default="serving", help="the results go to benchmarks/results/NAME.json and NAME.png")
     return parser.parse_args()
@@ -137,15 +137,17 @@ def describe_server(server: Server, installed: dict[str, str]) -> dict[str, Any]
 
 def describe_method(options: argparse.Namespace) -> str:
     """Return how was measured, in a few sentences."""
+    connections = ", ".join(map(str, options.connections))
     return (
-        f"{options.repeats} rounds; each runs every arm once, in turn, each server started anew for each workload, "
-        f"beginning with another server in every round. One load: wrk with one thread, keep-alive, no pipelining, "
-        f"{WARM_S} s to warm up and {options.seconds} s measured, cycling through {LOADED} bodies. Before and after "
-        f"each, {CHECKED} different requests over as many connections, every answer compared (digits: with the ONNX "
-        "model run on one image at a time). echo is one call per request on every server; digits is batched up to 64 "
-        "where the server can. One process runs the workload, one thread the model. Processor time is user and system "
-        "of all of a server's processes, of the measured load alone. Latencies are wrk's; the loader and the server "
-        "share the machine."
+        f"{options.repeats} rounds, interleaved: each runs every server once, beginning with another server in every "
+        "round. In a round a server is started once for each of its two applications, and while it is up its workloads "
+        f"and numbers of connections ({connections}) are loaded in turn. One load: wrk with one thread, keep-alive, no "
+        f"pipelining, {WARM_S} s to warm up and {options.seconds} s measured, cycling through {LOADED} bodies. Before "
+        f"and after each, {CHECKED} different requests over as many connections, every answer compared (digits: with "
+        "the ONNX model run on one image at a time). echo is one call per request on every server; digits is batched "
+        "up to 64 where the server can. One process runs the workload, one thread the model. Processor time is user "
+        "and system of all of a server's processes, of the measured load alone. Latencies are wrk's; the loader and "
+        f"the server share the machine. {WHICH_IS_WHICH}"
     )
 
 

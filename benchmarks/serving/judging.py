@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.measuring import spread
-from benchmarks.serving.peers import BARE, OURS
+from benchmarks.serving.peers import BARES, OURS
 
 MEASURES = ("rate", "p50_ms", "p99_ms", "cpu_s_per_1000")
 PEER_BAR = 2.0
@@ -45,11 +46,12 @@ def compare(arms: Sequence[Arm], tuned: Collection[str]) -> list[dict[str, Any]]
     found = []
     for ours in (arm for arm in arms if arm["server"] == OURS):
         beside = [arm for arm in arms if _place(arm) == _place(ours) and arm is not ours]
-        bare = next((arm for arm in beside if arm["server"] == BARE), None)
-        every = [arm for arm in beside if arm["server"] != BARE]
+        bare, plain = (next((arm for arm in beside if arm["server"] == name), None) for name in BARES)
+        every = [arm for arm in beside if arm["server"] not in BARES]
         guided = [arm for arm in every if arm["server"] not in tuned]
         entry: dict[str, Any] = {"workload": ours["workload"], "connections": ours["connections"]}
         entry["over_uvicorn"] = _ratio(ours, bare, "rate")
+        entry["over_uvicorn_plain"] = _ratio(ours, plain, "rate")
         for name, peers in (("peer", guided), ("tuned", every if len(every) > len(guided) else [])):
             fastest = max(peers, key=_median("rate"), default=None)
             entry[f"best_{name}"] = fastest and fastest["server"]
@@ -62,46 +64,76 @@ def compare(arms: Sequence[Arm], tuned: Collection[str]) -> list[dict[str, Any]]
     return found
 
 
-def added_latency(samples: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
-    """Return by workload how much longer Skerry's median answer takes than uvicorn's at one connection, in ms.
+def added_latency(samples: Iterable[Mapping[str, Any]], bare: str) -> dict[str, dict[str, float]]:
+    """Return by workload how much longer Skerry's median answer takes than ``bare``'s at one connection, in ms.
 
     The difference is taken round by round.
+
+    Args:
+        samples: One for each load.
+        bare: Which uvicorn, one of ``BARES``.
     """
     medians: dict[str, dict[int, dict[str, float]]] = {}
     for sample in samples:
-        if sample["connections"] == 1 and sample["server"] in (OURS, BARE):
+        if sample["connections"] == 1 and sample["server"] in (OURS, bare):
             rounds = medians.setdefault(sample["workload"], {})
             rounds.setdefault(sample["round"], {})[sample["server"]] = sample["p50_ms"]
     added = {
-        workload: [pair[OURS] - pair[BARE] for pair in rounds.values() if len(pair) == 2]
+        workload: [pair[OURS] - pair[bare] for pair in rounds.values() if len(pair) == 2]
         for workload, rounds in medians.items()
     }
     return {workload: spread(values) for workload, values in added.items() if values}
 
 
-def judge(ratios: Iterable[Mapping[str, Any]], added: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
-    """Return the bars of the two workloads, each with its value and whether it is met; none for what did not run."""
+def judge(
+    ratios: Iterable[Mapping[str, Any]], added: Mapping[str, Mapping[str, Mapping[str, float]]]
+) -> list[dict[str, Any]]:
+    """Return the bars of the two workloads, each with its value and whether it is met; none for what did not run.
+
+    A bar on uvicorn is judged against the fast set-up (``value``, ``met``); against the plain one ``plain_value`` and
+    ``plain_met`` say the same. They are none where a bar is not on uvicorn, or that one did not run.
+
+    Args:
+        ratios: Of :func:`compare`.
+        added: Of :func:`added_latency`, by the name of the uvicorn.
+    """
     bars: list[dict[str, Any]] = []
-
-    def bar(name: str, entry: Mapping[str, Any], value: float | None, limit: float, *, at_least: bool) -> None:
-        if value is not None:
-            met = value >= limit if at_least else value <= limit
-            place = {"workload": entry["workload"], "connections": entry["connections"]}
-            bars.append({"bar": name, **place, "value": value, "limit": limit, "met": met})
-
     for entry in ratios:
-        if entry["workload"] == "echo-traced":
-            continue
-        bare = BARE_BAR_AT_ONE if entry["connections"] == 1 else BARE_BAR
-        bar("requests/s over the best peer", entry, entry["over_peer"], PEER_BAR, at_least=True)
-        bar("requests/s over uvicorn", entry, entry["over_uvicorn"], bare, at_least=True)
-        bar("p99 over the best peer's", entry, entry["p99_over_peer"], 1.0, at_least=False)
-        bar("errors and wrong answers", entry, float(entry["faults"]), 0.0, at_least=False)
-    for workload, values in added.items():
+        if entry["workload"] != "echo-traced":
+            bare = BARE_BAR_AT_ONE if entry["connections"] == 1 else BARE_BAR
+            bars += [
+                _bar("requests/s over the best peer", entry, [entry["over_peer"]], at_least=PEER_BAR),
+                _bar(
+                    "requests/s over uvicorn",
+                    entry,
+                    [entry["over_uvicorn"], entry["over_uvicorn_plain"]],
+                    at_least=bare,
+                ),
+                _bar("p99 over the best peer's", entry, [entry["p99_over_peer"]], at_most=1.0),
+                _bar("errors and wrong answers", entry, [float(entry["faults"])], at_most=0.0),
+            ]
+    for workload in dict.fromkeys(name for values in added.values() for name in values):
         if workload != "echo-traced":
-            entry = {"workload": workload, "connections": 1}
-            bar("ms added to uvicorn's median", entry, values["median"], ADDED_BAR_MS, at_least=False)
-    return bars
+            medians = [added.get(bare, {}).get(workload, {}).get("median") for bare in BARES]
+            place = {"workload": workload, "connections": 1}
+            bars.append(_bar("ms added to uvicorn's median", place, medians, at_most=ADDED_BAR_MS))
+    return [bar for bar in bars if bar["value"] is not None or bar["plain_value"] is not None]
+
+
+def _bar(
+    name: str,
+    place: Mapping[str, Any],
+    values: Sequence[float | None],
+    *,
+    at_least: float = -math.inf,
+    at_most: float = math.inf,
+) -> dict[str, Any]:
+    """Return a bar: its first value is judged, the second, if there is one, is that against the plain uvicorn."""
+    value, plain = [*values, None][:2]
+    met, plain_met = (None if one is None else at_least <= one <= at_most for one in (value, plain))
+    limit = at_most if at_least == -math.inf else at_least
+    found = {"bar": name, "workload": place["workload"], "connections": place["connections"], "limit": limit}
+    return {**found, "value": value, "met": met, "plain_value": plain, "plain_met": plain_met}
 
 
 def traced_cost(samples: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

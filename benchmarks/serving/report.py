@@ -11,7 +11,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.measuring import line
-from benchmarks.serving.peers import OURS
+from benchmarks.serving.peers import BARES, OURS
+
+SHORT = "uvicorn: uvloop and httptools; uvicorn-plain: asyncio and h11"
+WHICH_IS_WHICH = (
+    "uvicorn is the fast set-up (uvloop and httptools, its 'standard' extra), against which the bars are judged; "
+    "uvicorn-plain is the same application after a plain 'pip install uvicorn' (asyncio and h11)."
+)
 
 
 def print_result(result: Mapping[str, Any]) -> None:
@@ -24,16 +30,16 @@ def print_result(result: Mapping[str, Any]) -> None:
     console.print(arms_table(result["arms"]))
     if result["ratios"]:
         console.print(ratios_table(result["ratios"]))
-    for workload, values in result["added_ms"].items():
-        console.print(line(f"{workload}: added to uvicorn's median", values, "ms"))
+    for bare in BARES:
+        for workload, values in result["added_ms"][bare].items():
+            console.print(line(f"{workload}: added to {bare}", values, "ms"))
     for cost in result["traced"]:
         console.print(
             f"{cost['server']} keeps {cost['kept']:.0%} of its echo rate at {cost['connections']} connections "
             "when every request carries traceparent"
         )
-    for bar in result["bars"]:
-        met = f"{'met' if bar['met'] else 'MISSED':6s} {bar['workload']:7s} {bar['connections']:4d}"
-        console.print(f"{met}  {bar['bar']}: {bar['value']:.2f} (bar {bar['limit']:g})")
+    if result["bars"]:
+        console.print(bars_table(result["bars"]))
     for failure in result["failures"]:
         console.print(f"FAILED {failure['server']}, {failure['workload']}: {failure['error'].splitlines()[0]}")
 
@@ -68,13 +74,14 @@ def arms_table(arms: Sequence[Mapping[str, Any]]) -> Table:
 
 def ratios_table(ratios: Sequence[Mapping[str, Any]]) -> Table:
     """Return the table of Skerry's ratios."""
-    table = Table(title="Skerry over its peers (ratios of medians)")
+    table = Table(title="Skerry over its peers (ratios of medians)", caption=SHORT)
     for name in (
         "workload",
         "connections",
         "requests/s / best peer",
         "/ best with tuned ones",
         "/ uvicorn",
+        "/ uvicorn-plain",
         "p99 / lowest of a peer",
     ):
         table.add_column(name, justify="left" if name == "workload" else "right")
@@ -85,9 +92,34 @@ def ratios_table(ratios: Sequence[Mapping[str, Any]]) -> Table:
             _times(entry["over_peer"], entry["best_peer"]),
             _times(entry["over_tuned"], entry["best_tuned"]),
             _times(entry["over_uvicorn"], None),
+            _times(entry["over_uvicorn_plain"], None),
             _times(entry["p99_over_peer"], entry["best_p99"]),
         )
     return table
+
+
+def bars_table(bars: Sequence[Mapping[str, Any]]) -> Table:
+    """Return the table of the bars: the verdict is against the fast uvicorn, the last column against the plain one."""
+    table = Table(title="The bars", caption=SHORT)
+    for name in ("workload", "connections", "measure", "bar", "value", "verdict", "with uvicorn-plain instead"):
+        table.add_column(name, justify="right" if name in ("connections", "bar", "value") else "left")
+    for bar in bars:
+        plain = _verdict(bar["plain_met"])
+        table.add_row(
+            bar["workload"],
+            str(bar["connections"]),
+            bar["bar"],
+            f"{bar['limit']:g}",
+            "-" if bar["value"] is None else f"{bar['value']:.2f}",
+            _verdict(bar["met"]),
+            plain if bar["plain_value"] is None else f"{bar['plain_value']:.2f} {plain}",
+            style="bold" if bar["met"] is False else None,
+        )
+    return table
+
+
+def _verdict(met: bool | None) -> str:
+    return "-" if met is None else "met" if met else "MISSED"
 
 
 def _times(ratio: float | None, whom: str | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import http.client
-import sys
+import itertools
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks.serving.load import Counted, WrkError, check, run_wrk
 from benchmarks.serving.peers import Server, free_port
 from benchmarks.serving.processes import ServerProcess
+from benchmarks.serving.progress import Meter
 from benchmarks.serving.workloads import Workload
 
 HOST = "127.0.0.1"
@@ -52,47 +53,58 @@ class Plan:
 def run(plan: Plan) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Run all rounds; return a sample for each load, and what failed.
 
-    A server is started anew for each workload of each round, and each round begins with another server, so that none
+    A server is started anew for each application of each round, and each round begins with another server, so that none
     always runs first or always follows the same one.
     """
     samples: list[dict[str, Any]] = []
     failures: list[dict[str, Any]] = []
-    for number in range(plan.repeats):
-        shift = number % len(plan.servers)
-        for workload in plan.workloads:
-            for server in [*plan.servers[shift:], *plan.servers[:shift]]:
-                if workload.traced and not server.traced:
-                    continue
-                arm = {"round": number, "server": server.name, "workload": workload.name}
-                try:
-                    for connections, sample in load(plan, server, workload):
-                        samples.append({**arm, "connections": connections, **sample})
-                        tell(samples[-1])
-                except (StartError, WrkError, OSError) as error:
-                    failures.append({**arm, "error": str(error)})
-                    print(f"{server.name}, {workload.name}: {error}", file=sys.stderr, flush=True)
+    visits = list(plan_visits(plan))
+    with Meter(sum(len(workloads) for *_, workloads in visits) * len(plan.connections)) as meter:
+        for number, server, workloads in visits:
+            arm = {"round": number, "server": server.name}
+            wanted = len(workloads) * len(plan.connections)
+            try:
+                for sample in load(plan, server, workloads):
+                    samples.append({**arm, **sample})
+                    wanted -= 1
+                    meter.advance(tell(samples[-1]))
+            except (StartError, WrkError, OSError) as error:
+                names = ", ".join(workload.name for workload in workloads)
+                failures.append({**arm, "workload": names, "error": str(error)})
+                meter.advance(f"{server.name}, {names}: {error}", by=wanted)
     return samples, failures
 
 
-def load(plan: Plan, server: Server, workload: Workload) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Start a server and load it with each number of connections; yields the sample of each."""
-    asked = workload.as_lists() if workload.app in server.lists else workload
+def plan_visits(plan: Plan) -> Iterator[tuple[int, Server, list[Workload]]]:
+    """Yield each start of a server, in order: its round, and the workloads of one application to load it with."""
+    for number in range(plan.repeats):
+        shift = number % len(plan.servers)
+        for app in dict.fromkeys(workload.app for workload in plan.workloads):
+            for server in [*plan.servers[shift:], *plan.servers[:shift]]:
+                workloads = [w for w in plan.workloads if w.app == app and (server.traced or not w.traced)]
+                if workloads:
+                    yield number, server, workloads
+
+
+def load(plan: Plan, server: Server, workloads: Sequence[Workload]) -> Iterator[dict[str, Any]]:
+    """Start a server and load it with each workload and number of connections; yields the sample of each."""
+    asked = {w.name: w.as_lists() if w.app in server.lists else w for w in workloads}
     with (
         # Short, because servers put Unix sockets below it, whose paths may have 107 bytes.
         tempfile.TemporaryDirectory(prefix="skb-", ignore_cleanup_errors=True) as folder,
-        started(server, asked, plan, Path(folder)) as (process, port),
+        started(server, next(iter(asked.values())), plan, Path(folder)) as (process, port),
     ):
-        bodies = asked.write(Path(folder))
-        for connections in plan.connections:
-            wrong = check(HOST, port, server.path, asked, connections)
-            address = f"http://{HOST}:{port}{server.path}"
-            options: dict[str, Any] = {"traced": asked.traced, "connections": connections}
+        address = f"http://{HOST}:{port}{server.path}"
+        for (name, workload), connections in itertools.product(asked.items(), plan.connections):
+            bodies = workload.write(Path(folder))
+            wrong = check(HOST, port, server.path, workload, connections)
+            options: dict[str, Any] = {"traced": workload.traced, "connections": connections}
             run_wrk(address, bodies, seconds=WARM_S, **options)
             before = process.cpu_s()
             counted = run_wrk(address, bodies, seconds=plan.seconds, **options)
             spent = process.cpu_s() - before
-            wrong += check(HOST, port, server.path, asked, connections)
-            yield connections, describe(counted, spent, wrong)
+            wrong += check(HOST, port, server.path, workload, connections)
+            yield {"workload": name, "connections": connections, **describe(counted, spent, wrong)}
 
 
 def describe(counted: Counted, cpu_s: float, wrong: list[str]) -> dict[str, Any]:
@@ -139,13 +151,11 @@ def ask_once(port: int, path: str, workload: Workload) -> str | None:
         return repr(error)
 
 
-def tell(sample: Mapping[str, Any]) -> None:
-    """Say on the terminal how a load went."""
+def tell(sample: Mapping[str, Any]) -> str:
+    """Say in a line how a load went."""
     errors = sum(sample["errors"].values())
     faults = f", {errors} errors, {sample['wrong']} wrong" if errors or sample["wrong"] else ""
-    print(
+    return (
         f"round {sample['round'] + 1}: {sample['server']}, {sample['workload']}, {sample['connections']} connections: "
-        f"{sample['rate']:,.0f}/s, p99 {sample['p99_ms']:.2f} ms{faults}",
-        file=sys.stderr,
-        flush=True,
+        f"{sample['rate']:,.0f}/s, p99 {sample['p99_ms']:.2f} ms{faults}"
     )

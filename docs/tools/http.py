@@ -14,13 +14,18 @@ FUNCTION = "POST /function/NAME"
 ADDRESSES = {
     FUNCTION: "Call a function; the answer is its result. With `Prefer: respond-async`: 202, `Location: /jobs/ID` and "
     "the job's record.",
+    "GET /jobs": "The newest jobs, the newest first: their records. `?function=NAME`, `?status=failed`, `?limit=100` "
+    "(at most 10,000).",
     "GET /jobs/ID": "A job's record: `id`, `function`, `status` (`queued`, `running`, `succeeded`, `failed`, "
     "`cancelled`), `attempts`, `submitted_at`, `started_at`, `ended_at` (Unix seconds), `error`.",
     "GET /jobs/ID/result": "The result of a job; with `?wait_s=30` after waiting for it, at most 60 s. 409 "
     "`job_not_ready` when there is none yet; the job's own error when it failed.",
     "DELETE /jobs/ID": "Cancel a job: a waiting one never runs, a running one is stopped. Answers the record.",
+    "PUT /jobs/ID/retry": "Run a job that failed or was cancelled again under its id: 202 with its record. 409 "
+    "`job_not_ready` while it waits or runs, and after it has succeeded; 429 when the function's queue is full.",
     "GET /health/liveness": "200 while the process answers.",
-    "GET /health/readiness": "200 when requests are taken, else 503.",
+    "GET /health/readiness": "200 when a request finds a function that takes it, workers or not, or when nothing is "
+    "deployed yet; 503 while the engine starts or stops, and while no function can start its workers.",
     "GET /engine": "`version`, `pid`, `started_at`, `address`, `home`, `workers`, and `memory_bytes` of `front`, "
     "`zygotes` and `workers`.",
     "POST /engine/stop": "Stop the engine; answers 202 at once.",
@@ -32,7 +37,8 @@ ADDRESSES = {
     "GET /functions": "Every function: `name`, `app`, `revision`, `address`, `workers` (`starting`, `ready`, "
     "`draining`), `queued`, `in_flight`, `spec`.",
     "GET /functions/NAME": "The same for one function, with `schema` (JSON schemas of input and output), `support` "
-    "(platforms by option) and `last_error`.",
+    "(platforms by option), `dispatch` (queue, and what the batcher has learnt and decided), `scaling` (what the "
+    "autoscaler has decided, and why) and `last_error`.",
     "GET /functions/NAME/logs": "What the function has printed: `text` and the `offset` from which to read on. "
     "`?tail=100` for the last lines, `?offset=BYTES` for what came since.",
     "GET /events": "What happened: `at`, `function`, `kind` and details, at most the newest 10,000. `?function=NAME`, "

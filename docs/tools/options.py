@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 
-from skerry.spec import FunctionSpec, Scale
+from skerry.spec import Batch, FunctionSpec, Scale
 from tools.markdown import table
 from tools.places import GENERATED
 
@@ -31,7 +31,13 @@ Durations are a number and one of `us ms s m min h d`. Sizes are a number and a 
 In a decorator: `scale=skerry.Scale(max=4)`. In a file: `scale.max = 4`, or a table `[function.NAME.scale]`. As a
 setting: `--set NAME.scale.max=4`.
 
-{_options(Scale)}"""
+{_options(Scale)}
+## Of its batches
+
+In a decorator: `batch=skerry.Batch(max_size=64, objective="50ms")`. In a file and as a setting as above, with
+`batch.` before the name. A function whose handler takes `skerry.Items` has batches without being told so.
+
+{_options(Batch)}"""
 
 
 def _options(cls: type) -> str:

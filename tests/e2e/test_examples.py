@@ -7,11 +7,20 @@ import pytest
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SAID = {
     "async_fan_out.py": "station-6 with 14.5 degrees\nall at once\n",
+    "batching.py": (
+        "here: (1.0, 1)\none: (2.0, 1)\nin order: [1.0, -1.0, 3.0]\nfailed alone: 16 of 64\nbatched: True\n"
+        "lengths: [1, 2, 3]\n"
+    ),
     "class_handler.py": "['eins', 'zwei', 'drei']\nnot known\n",
     "echo.py": "here: A PLAIN CALL STAYS A PLAIN CALL\nremote: HELLO\nmap: ['A', 'B', 'C']\njob: LATER\n",
     "events.py": "org.example.alarm oven-1 {'celsius': 75}\norg.example.fine {'celsius': 20}\n",
     "map_reduce.py": "34 words so far\n[('the', 7), ('is', 3), ('and', 2)]\n",
     "search_news.py": "best parameters: {'alpha': 0.1, 'fit_prior': True}\n",
+    "streaming.py": (
+        "here: ['h', 'e', 'r', 'e']\nstream: Letter(letter='h', place=1)\nstream: Letter(letter='i', place=2)\n"
+        "remote: 14 letters\nenough at 42\nasync: ['tick 0', 'tick 1', 'tick 2']\n"
+        'events: [\'data: {"letter":"a","place":1}\', \'data: {"letter":"b","place":2}\']\n'
+    ),
 }
 
 

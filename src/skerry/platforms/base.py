@@ -215,3 +215,11 @@ class Platform(ABC):
     @abstractmethod
     def cancel(self, job_id: str) -> JobRecord:
         """Stop a job, running or not, and return what is known about it now."""
+
+    @abstractmethod
+    def retry(self, job_id: str) -> JobRecord:
+        """Run a job that failed or was cancelled again, under its id; return what is known about it now.
+
+        Raises:
+            JobNotReadyError: it waits, runs or has succeeded.
+        """

@@ -363,11 +363,7 @@ class Dispatcher:
         if self.spec.concurrency > 1:
             room = sum(max(0, self._room(slot)) for slot in free)
         else:
-            most = max(1, self.queued + 1)
-            idle = [slot for slot in free if not slot.outstanding]
-            room = sum(
-                1 if slot.streams else self.sizing.size(queued=most, oldest_wait_s=0.0, idle=len(idle)) for slot in idle
-            )
+            room = sum(1 if slot.streams else self.sizing.most for slot in free if not slot.outstanding)
         return max(0, min(room, self._left_in_flight()))
 
     def _left_in_flight(self) -> int:
@@ -439,7 +435,10 @@ class Dispatcher:
         """Take up to ``size`` calls from the queue; those that a worker runs together belong together."""
         batch = self.spec.batch
         if slot.takes_items or batch is not None:
-            return self.waiting.pop_group(size, max_weight=None if batch is None else batch.max_weight)
+            calls = self.waiting.pop_group(size, max_weight=None if batch is None else batch.max_weight)
+            if len(calls) < size and self.waiting.stopped_by:
+                self.sizing.reason = self.waiting.stopped_by
+            return calls
         return self.waiting.pop(size)
 
     def _batch_ended(self, slot: Slot, now: float) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import ipaddress
 import logging
 import os
+import select
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -27,13 +28,14 @@ from skerry.runtime.known_heads import KnownHeads
 from skerry.runtime.message import Request, Response, Route
 from skerry.runtime.observer import CallTrace
 from skerry.runtime.pool import WorkerPool
+from skerry.runtime.probe import answer_health, answer_network_probe, is_probe, network_probe
 from skerry.runtime.reading import Headers, Reading, read_head
 
 logger = logging.getLogger(__name__)
 
 ROUTE_BODY_BYTES = 10 * 2**20
 BACKLOG = 4096
-LAST_TURNS = 3  # of the loop, in which it accepts and reads what the system holds for it
+LAST_TURNS = 3  # of the loop, in which it reads what the system holds for it
 Authorize = Callable[[bytes, Headers], None]
 AsyncRequested = Callable[[WorkerPool, Request, Reading], Response]
 
@@ -50,6 +52,7 @@ class Front:
         self.heads: dict[bool, KnownHeads] = {True: {}, False: {}}
         self.tracer: Tracer | None = None
         self.respond_async: AsyncRequested | None = None
+        self.is_ready: Callable[[], bool] = lambda: True
         self._authorize = authorize
         self._functions: dict[bytes, WorkerPool] = {}
         self._routes: list[tuple[str, list[str], Route]] = []
@@ -98,8 +101,14 @@ class Front:
 
     async def stop_listening(self) -> None:
         """Accept the connections that are at the door, and no further ones; read what they have sent already."""
-        for _ in range(LAST_TURNS):
-            await asyncio.sleep(0)
+        doors = select.poll()
+        for server in self._servers:
+            for door in server.sockets:
+                doors.register(door.fileno(), select.POLLIN)
+        for _ in range(BACKLOG):
+            if not doors.poll(0):
+                break
+            await asyncio.sleep(0)  # the loop accepts one connection in a turn
         for server in self._servers:
             server.close()
         self._servers.clear()
@@ -127,10 +136,10 @@ class Front:
             if self._authorize is not None:
                 self._authorize(path, exchange.headers)
         pool = self._functions.get(path)
-        if pool is not None:
+        if pool is not None and not is_probe(exchange.headers):
             if exchange.method != b"POST":
                 raise MethodNotAllowedError(
-                    f"call {path.decode('latin-1')} with POST, not {exchange.method.decode('latin-1')}"
+                    f"call {path.decode('latin-1')} with POST, not {exchange.method.decode('latin-1')}", allow=["POST"]
                 )
             exchange.entry = pool
             return pool.spec.max_body_bytes
@@ -202,6 +211,9 @@ class Front:
             heads.clear()
 
     def _handle_route(self, exchange: Exchange) -> None:
+        if (answer := self._answer_probe(exchange)) is not None:
+            exchange.reply(answer)
+            return
         request = _request_of(exchange)
         try:
             outcome = self._find_route(request)(request)
@@ -218,6 +230,15 @@ class Front:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         exchange.cancel = task.cancel
+
+    def _answer_probe(self, exchange: Exchange) -> Response | None:
+        """Return the answer to a probe that no route answers: of Knative's network, or of a function."""
+        pool = self._functions.get(exchange.target.partition(b"?")[0])
+        asked = network_probe(exchange.headers)
+        if asked is None and (pool is None or not is_probe(exchange.headers)):
+            return None
+        is_ready = self.is_ready() and (pool is None or pool.dispatcher.refusal is None)
+        return answer_health(is_ready=is_ready) if asked is None else answer_network_probe(asked, is_ready=is_ready)
 
     async def _await_route(self, exchange: Exchange, request: Request, outcome: Any) -> None:
         try:
@@ -236,7 +257,10 @@ class Front:
                     return handler
                 methods.add(method)
         if methods:
-            raise MethodNotAllowedError(f"{request.path}: use {' or '.join(sorted(methods))}, not {request.method}")
+            allow = sorted(methods | ({"HEAD"} if "GET" in methods else set()))
+            raise MethodNotAllowedError(
+                f"{request.path}: use {' or '.join(sorted(methods))}, not {request.method}", allow=allow
+            )
         if request.path.startswith("/function/"):
             names = sorted(path.decode().removeprefix("/function/") for path in self._functions if path != b"/")
             raise FunctionNotFoundError(
@@ -247,13 +271,9 @@ class Front:
 
 def add_health_routes(front: Front, *, is_ready: Callable[[], bool]) -> None:
     """Serve ``/health/liveness`` and ``/health/readiness``."""
-
-    def readiness(_: Request) -> Response:
-        ready = is_ready()
-        return Response.of_json({"status": "ready" if ready else "not ready"}, status=200 if ready else 503)
-
+    front.is_ready = is_ready
     front.route("GET", "/health/liveness", lambda _: Response.of_json({"status": "alive"}))
-    front.route("GET", "/health/readiness", readiness)
+    front.route("GET", "/health/readiness", lambda _: answer_health(is_ready=is_ready()))
 
 
 def _request_of(exchange: Exchange) -> Request:

@@ -102,6 +102,8 @@ class Response:
         """Return the JSON form of an error as a response."""
         status = int(problem.get("status", 500))
         headers = {}
+        if status == 405 and "allow" in problem:
+            headers["allow"] = ", ".join(problem["allow"])
         if status in (429, 503):
             headers["retry-after"] = str(max(1, round(float(problem.get("retry_after_s", 1)))))
         return cls(orjson.dumps(problem, default=str), status=status, content_type=PROBLEM_TYPE, headers=headers)

@@ -17,6 +17,10 @@ class Sizing(Protocol):
     service_s: float | None
     reason: str  # of the last decision
 
+    @property
+    def most(self) -> int:
+        """Most calls that an idle worker would be given at this moment."""
+
     def size(self, *, queued: int, oldest_wait_s: float, idle: int) -> int:
         """Return how many calls an idle worker is given now, at least 1.
 
@@ -43,12 +47,16 @@ class Depth:
         self.service_s: float | None = None  # smoothed seconds of a worker per call
         self.reason = "queue"
 
-    def size(self, *, queued: int, oldest_wait_s: float, idle: int) -> int:
-        """Return how many calls an idle worker is given now."""
+    @property
+    def most(self) -> int:
+        """Most calls that a worker is given ahead of time."""
         if self.service_s is None:
             return 1
-        depth = max(1, min(MAX_DEPTH, int(BATCH_BUDGET_S / max(self.service_s, 1e-6))))
-        return min(depth, -(-queued // idle))
+        return max(1, min(MAX_DEPTH, int(BATCH_BUDGET_S / max(self.service_s, 1e-6))))
+
+    def size(self, *, queued: int, oldest_wait_s: float, idle: int) -> int:
+        """Return how many calls an idle worker is given now."""
+        return min(self.most, -(-queued // idle))
 
     def ended(self, size: int, took_s: float) -> None:
         """Learn how long a worker held ``size`` calls."""
@@ -74,6 +82,11 @@ class ObjectiveBatches:
         self._decision: BatchDecision | None = None
         self._queued = 0
 
+    @property
+    def most(self) -> int:
+        """Most calls of a batch."""
+        return self.batch.max_size
+
     def size(self, *, queued: int, oldest_wait_s: float, idle: int) -> int:
         """Return how many calls an idle worker is given now."""
         decision = self.policy.decide(queued=queued, oldest_wait_s=oldest_wait_s, idle_workers=idle)
@@ -97,7 +110,7 @@ class ObjectiveBatches:
             "objective_s": self.batch.objective_s,
             "queued_then": self._queued,
             "size": last.size if last is not None else None,
-            "reason": str(last.reason) if last is not None else None,
+            "reason": str(self.reason) or None,
         }
 
 

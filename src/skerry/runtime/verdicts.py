@@ -32,4 +32,6 @@ def waited_too_long(spec: FunctionSpec) -> DeadlineExceededError:
 def past_deadline(spec: FunctionSpec, *, ran: bool) -> DeadlineExceededError:
     """Say that the caller's own deadline has passed."""
     state = "while it ran; it was told to stop" if ran else "while it waited; it was not run"
-    return DeadlineExceededError(f"function {spec.name!r}: the request's deadline passed {state}", ran=ran)
+    return DeadlineExceededError(
+        f"function {spec.name!r}: the request's deadline passed {state}", ran=ran, retryable=not ran
+    )

@@ -19,6 +19,7 @@ class WaitingLine:
     """
 
     def __init__(self) -> None:
+        self.stopped_by = ""  # what kept calls out of the group that was taken last: "weight", "group" or nothing
         self._lines: dict[int, deque[Call]] = {}
         self._order: list[deque[Call]] = []  # the lines, the most urgent first
 
@@ -62,6 +63,7 @@ class WaitingLine:
             max_weight: Most weight of them together, none for no limit; the first fits always.
         """
         taken = self.pop(1)
+        self.stopped_by = ""
         if not taken:
             return []
         first = taken[0]
@@ -73,10 +75,12 @@ class WaitingLine:
             if call.done:
                 continue
             if call.group != group:
+                self.stopped_by = "group"
                 passed.append(call)
                 continue
             weight += call.weight or 1.0
             if max_weight is not None and weight > max_weight:
+                self.stopped_by = "weight"
                 passed.append(call)
                 break
             taken.append(call)

@@ -40,6 +40,11 @@ def echo(value):
 
 
 @app.function
+def reverse(text: str) -> str:
+    return text[::-1]
+
+
+@app.function
 def add(a: int, b: int = 1) -> int:
     return a + b
 

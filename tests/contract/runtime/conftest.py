@@ -1,20 +1,23 @@
+import re
+import time
 from pathlib import Path
 
 import pytest
 
-from support.engine_process import Engine
+from support.engine_process import Engine, wait_until
 from support.raw_http import RawClient, request
 from support.runtime_process import RuntimeProcess
 
 APP = Path(__file__).with_name("conformance_app.py")
+WAIT_S = 10.0  # for what takes milliseconds
 
 
 class BarePlace:
     """The app on a bare runtime."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, app=APP):
         self.folder = folder
-        self._runtime = RuntimeProcess(folder / "runtime", APP, environment={"CONFORMANCE_FOLDER": str(folder)})
+        self._runtime = RuntimeProcess(folder / "runtime", app, environment={"CONFORMANCE_FOLDER": str(folder)})
 
     def start(self):
         self._runtime.start()
@@ -22,6 +25,10 @@ class BarePlace:
     @property
     def port(self):
         return self._runtime.port
+
+    @property
+    def pid(self):
+        return self._runtime.pid
 
     def log(self, function):
         return self._runtime.log()
@@ -39,16 +46,26 @@ class BarePlace:
 class EnginePlace:
     """The app on an engine."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, app=APP):
         self.folder = folder
+        self._app = app
         self._engine = Engine(folder / "home", environment={"CONFORMANCE_FOLDER": str(folder)})
 
     def start(self):
-        self._engine.start(APP)
+        try:
+            self._engine.start(self._app)
+        except AssertionError:  # it has ended by itself, and its log may hold the traceback of the app's own fault
+            self._engine.process.stdout.close()
+            self._engine.process = None
+            raise
 
     @property
     def port(self):
         return self._engine.port
+
+    @property
+    def pid(self):
+        return self._engine.pid
 
     def log(self, function):
         return self._engine.control("GET", f"/functions/{function}/logs?tail=1000").json()["text"]
@@ -95,17 +112,91 @@ class Client:
         file = self.folder / name
         return len(file.read_text().splitlines()) if file.exists() else 0
 
+    def lines(self, name):
+        """Return what handlers have noted in a file."""
+        file = self.folder / name
+        return file.read_text().splitlines() if file.exists() else []
+
+    def wait_for_notes(self, name, count=1):
+        wait_until(lambda: self.notes(name) >= count, within_s=WAIT_S, what=f"{count} lines in {name}")
+
+    def settled(self, name, *, for_s=0.3):
+        """Return the number of lines in a file once it has not grown for so long."""
+        until = time.monotonic() + 20
+        count, since = self.notes(name), time.monotonic()
+        while time.monotonic() - since < for_s:
+            assert time.monotonic() < until, f"{name} still grows: {count}"
+            time.sleep(0.01)
+            if (found := self.notes(name)) != count:
+                count, since = found, time.monotonic()
+        return count
+
     def release(self, name):
         (self.folder / name).touch()
+
+    def metrics(self, prefix=""):
+        """Return the samples of ``/metrics`` whose names begin so: by name and labels."""
+        answer = self.send("GET", "/metrics")
+        assert answer.status == 200
+        return samples(line for line in answer.body.decode().splitlines() if line.startswith(prefix))
+
+    def metric(self, name, function, **labels):
+        """Return the sum of a metric's samples for a function."""
+        wanted = {("faas_name", function), *labels.items()}
+        return sum(value for (found, having), value in self.metrics(name).items() if found == name and wanted <= having)
+
+    def wait_for_queue(self, function, count):
+        """Wait until so many requests of a function wait for a worker."""
+        wait_until(
+            lambda: self.metric("kn_revision_request_queued", function) == count,
+            within_s=WAIT_S,
+            what=f"{count} requests in the queue of {function}",
+        )
+
+    def wait_until_idle(self, function):
+        """Wait until the gauges say that nothing of a function waits or runs."""
+        gauges = ("kn_revision_request_active", "kn_revision_request_queued", "kn_serving_queue_depth")
+        wait_until(
+            lambda: all(self.metric(gauge, function) == 0 for gauge in gauges),
+            within_s=WAIT_S,
+            what=f"gauges of {function} at 0",
+        )
+
+
+SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)")
+LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)')
+
+
+def samples(lines):
+    """Read Prometheus' text format, strictly: what is no sample and no comment is an error."""
+    found = {}
+    for line in lines:
+        if line.startswith("# "):
+            continue
+        match = SAMPLE.fullmatch(line)
+        assert match, line
+        name, labels, value = match.groups()
+        pairs = LABEL.findall(labels or "")
+        assert LABEL.sub("", labels or "") == "", line
+        key = (name, frozenset(pairs))
+        assert key not in found, f"twice: {line}"
+        found[key] = float(value)
+    return found
 
 
 PLACES = {"bare": BarePlace, "engine": EnginePlace}
 
 
+def app_of(module):
+    """Return the app that a module's tests want; most want the one beside this file."""
+    name = getattr(module, "APP", None)
+    return APP if name is None else APP.parent / "serving" / name
+
+
 @pytest.fixture(scope="module", params=PLACES)
 def platform(request, tmp_path_factory):
-    """One platform that runs the app for all tests of a module."""
-    place = PLACES[request.param](tmp_path_factory.mktemp(request.param))
+    """One platform that runs the module's app for all its tests."""
+    place = PLACES[request.param](tmp_path_factory.mktemp(request.param), app_of(request.module))
     try:
         place.start()
         yield Client(place)
@@ -114,9 +205,23 @@ def platform(request, tmp_path_factory):
 
 
 @pytest.fixture(params=PLACES)
+def make_place(request, tmp_path):
+    """Make a place for an app; the test starts it."""
+    made = []
+
+    def make(app):
+        made.append(PLACES[request.param](tmp_path, app))
+        return made[-1]
+
+    yield make
+    for place in made:
+        place.close()
+
+
+@pytest.fixture(params=PLACES)
 def own_platform(request, tmp_path):
     """A platform that the test may end."""
-    place = PLACES[request.param](tmp_path)
+    place = PLACES[request.param](tmp_path, app_of(request.module))
     try:
         place.start()
         yield Client(place)

@@ -114,3 +114,21 @@ def test_the_decisions_about_workers_are_in_the_metrics_and_the_description(make
         "kn_revision_capacity_excess",
     } <= set(names)
     assert re.search(rf"^kn_revision_pods_desired\{{{labels}\}} [1-9]", text, re.MULTILINE)
+
+
+def test_probes_of_a_function_at_zero_start_no_worker_and_are_not_counted(make_engine, tmp_path):
+    engine = make_engine().start()
+    engine.deploy(write_app(tmp_path / "app.py", GOOD))
+    probes = [
+        ("GET", "/function/good", {"k-network-probe": "queue"}),
+        ("GET", "/function/good", {"user-agent": "kube-probe/1.31"}),
+        ("POST", "/function/good", {"k-kubelet-probe": "queue"}),
+        ("GET", "/function/unknown", {"k-network-probe": "queue"}),
+    ]
+
+    answers = [engine.tcp(method, path, headers=headers) for method, path, headers in probes]
+
+    assert [answer.status for answer in answers] == [200] * 4
+    assert answers[0].body == b"queue"
+    assert engine.events("good", "worker_starting") == []
+    assert 'skerry_requests_total{faas_name="good"' not in engine.tcp("GET", "/metrics").body.decode()

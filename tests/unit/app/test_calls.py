@@ -66,6 +66,17 @@ def test_map_raises_the_first_error_at_its_turn(platform):
         next(results)
 
 
+def test_a_cancelled_job_runs_again_and_one_that_has_succeeded_does_not(platform):
+    job = report.at(platform).spawn("abc")
+    first = job.result()
+    assert job.cancel() == "cancelled"
+
+    assert job.retry() == "succeeded"
+    assert job.result() == first
+    with pytest.raises(JobNotReadyError):
+        job.retry()
+
+
 def test_a_job_has_a_status_and_a_typed_result(platform):
     job = report.at(platform).spawn("abc")
 

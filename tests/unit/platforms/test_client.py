@@ -150,6 +150,29 @@ def test_the_result_of_a_cancelled_job_is_an_error(stub, engine):
     assert engine.cancel("j1").status == "cancelled"
 
 
+def test_a_retry_is_asked_for(stub, engine):
+    server = stub.serve(lambda *_: stub.Reply(202, {**JOB, "status": "queued"}))
+    assert engine.retry("j1").status == "queued"
+    assert [request[:2] for request in server.requests] == [("PUT", "/jobs/j1/retry")]
+
+
+def test_a_retry_whose_answer_is_lost_is_not_sent_again(stub, engine):
+    server = stub.serve(lambda *_: stub.Reply(drop=True))
+
+    with pytest.raises(TransportError):
+        engine.retry("j1")
+    assert len(server.requests) == 1
+
+
+def test_jobs_are_listed_by_what_is_asked_for(stub, engine):
+    server = stub.serve(lambda *_: stub.Reply(body=[JOB]))
+
+    assert [job.id for job in engine.jobs(function="train", status="failed", limit=3)] == ["j1"]
+    assert len(engine.jobs()) == 1
+    paths = [request[1] for request in server.requests]
+    assert paths == ["/jobs?function=train&status=failed&limit=3", "/jobs?limit=100"]
+
+
 def test_the_result_of_a_failed_job_is_its_error(stub, engine):
     stub.serve(lambda *_: stub.problem(HandlerError("function 'train' failed", error_id="e1")))
 

@@ -27,3 +27,25 @@ def test_a_fault_of_the_servers_own_is_answered_and_the_connection_goes_on(run_l
             await front.finish(limit_s=1.0)
 
     run_loop(run())
+
+
+def test_a_wrong_method_is_told_the_right_ones(run_loop):
+    async def run():
+        front = Front()
+        spec = SimpleNamespace(name="f", max_body_bytes=1000)
+        front.add_function(SimpleNamespace(spec=spec, dispatcher=SimpleNamespace(refusal=None)))
+        front.route("GET", "/jobs/*", lambda _: None)
+        front.route("DELETE", "/jobs/*", lambda _: None)
+        port = await front.listen("127.0.0.1", 0)
+        for line, allow in ((b"PUT /function/f", "POST"), (b"PUT /jobs/j", "DELETE, GET, HEAD")):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                writer.write(line + b" HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
+                status, headers, _ = await asyncio.wait_for(read_answer(reader), 5)
+                assert (status, headers["allow"].upper()) == (405, allow)
+            finally:
+                writer.close()
+        await front.stop_listening()
+        await front.finish(limit_s=1.0)
+
+    run_loop(run())

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from skerry.errors import InternalError, JobNotReadyError, TransportError
-from skerry.platforms.base import ENDED, PLAIN_CALL, Answer, AnswerStream, Cancellation, JobRecord, Platform
+from skerry.platforms.base import ENDED, PLAIN_CALL, Answer, AnswerStream, Cancellation, JobRecord, JobStatus, Platform
 from skerry.platforms.engine.caller import Caller, Request
 from skerry.platforms.engine.connection import Address
 from skerry.platforms.engine.reply import Response
@@ -123,6 +123,26 @@ class EnginePlatform(Platform):
     def cancel(self, job_id: str) -> JobRecord:
         """Stop a job, running or not, and return what is known about it now."""
         return JobRecord.from_json(self._control("DELETE", _job_path(job_id)))
+
+    def retry(self, job_id: str) -> JobRecord:
+        """Run a job that failed or was cancelled again, under its id; see `Platform.retry`."""
+        # Asked for once: the second time, a job that waits again would look like a mistake.
+        asked = Request(method="PUT", path=f"{_job_path(job_id)}/retry", options=PLAIN_CALL, wait_s=CONTROL_TIMEOUT_S)
+        return JobRecord.from_json(_json(self._caller.request(asked)))
+
+    def jobs(
+        self, *, function: str | None = None, status: JobStatus | None = None, limit: int = 100
+    ) -> list[JobRecord]:
+        """Return the newest jobs, the newest first.
+
+        Args:
+            function: Only those that call this function.
+            status: Only those with this status.
+            limit: Most jobs to return, 1 to 10,000.
+        """
+        query = {"function": function, "status": status, "limit": limit}
+        given = {key: value for key, value in query.items() if value is not None}
+        return [JobRecord.from_json(job) for job in self._control("GET", f"/jobs?{urlencode(given)}")]
 
     def engine(self) -> dict[str, Any]:
         """Return the engine's version, process, address, home, workers and memory."""

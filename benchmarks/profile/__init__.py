@@ -1,0 +1,1 @@
+"""Where a request's time goes, in the front and in the worker, without sockets between them."""

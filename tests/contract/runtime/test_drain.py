@@ -1,0 +1,80 @@
+"""SIGTERM under load: nothing that was accepted is lost, on every platform."""
+
+import contextlib
+import os
+import signal
+
+from support.engine_process import wait_until
+from support.raw_http import request
+
+APP = "waiting.py"
+CROWD = 100
+
+
+def accepts(platform):
+    try:
+        platform.connect().socket.close()
+    except ConnectionError:
+        return False
+    return True
+
+
+def test_everything_that_was_accepted_is_answered_before_the_end(own_platform):
+    platform = own_platform
+    assert platform.call("counted", "x").status == 200
+    stream = platform.start_call("tell", "term")
+    assert stream.read_answer(head_only=True).status == 200
+    assert stream.read_chunk() == b'"first"\n'
+    running = platform.start_call("hold", "term")
+    platform.wait_for_notes("term-runs", 2)
+    queued = [platform.start_call("hold", "term") for _ in range(20)]
+    pipelined = platform.connect()
+    pipelined.send(request("/function/hold", "term") * 5)
+    platform.wait_for_queue("hold", 25)
+    behind = platform.start_call("tell", "term")  # a stream that has not begun
+    platform.wait_for_queue("tell", 1)
+    late = platform.connect()  # it asks when the end has begun
+    late.send(request("/health/readiness", b"", method="GET"))
+    late.read_answer()
+
+    platform.place.terminate()
+    wait_until(lambda: not accepts(platform), what="a closed door")
+    late.send(request("/health/readiness", b"", method="GET"))
+    assert late.read_answer().status == 503
+    late.send(request("/function/counted", "x"))
+    refused = late.read_answer()
+    assert (refused.status, refused.code) == (503, "unavailable")
+    assert int(refused.headers["retry-after"]) >= 1
+    platform.release("term")
+
+    assert stream.read_chunks() == [b'"last"\n']
+    assert [client.read_answer().status for client in (running, *queued)] == [200] * 21
+    assert [pipelined.read_answer().status for _ in range(5)] == [200] * 5
+    assert behind.read_answer(head_only=True).status == 200
+    assert b"".join(behind.read_chunks()) == b'"first"\n"last"\n'
+    assert platform.place.wait() == 0
+    for client in (stream, running, *queued, pipelined, behind, late):
+        assert client.is_closed()
+        client.socket.close()
+    assert platform.notes("term-runs") == 1 + 1 + 20 + 5 + 1
+
+
+def test_requests_that_arrive_with_the_signal_are_answered(own_platform):
+    platform = own_platform
+    assert platform.call("counted", "x").status == 200
+    with contextlib.ExitStack() as stack:
+        waiting = [stack.enter_context(platform.connect()) for _ in range(CROWD)]
+        for client in waiting:  # these have been accepted
+            client.send(request("/health/liveness", b"", method="GET"))
+            assert client.read_answer().status == 200
+        os.kill(platform.place.pid, signal.SIGSTOP)  # what comes now is seen all at once
+        new = [stack.enter_context(platform.connect()) for _ in range(CROWD)]
+        for number, client in enumerate((*waiting, *new)):
+            client.send(request("/function/counted", str(number)))
+        platform.place.terminate()
+        os.kill(platform.place.pid, signal.SIGCONT)
+        answers = [client.read_answer() for client in (*waiting, *new)]
+    assert {answer.status for answer in answers} <= {200, 503}
+    assert all(answer.json() == str(number) for number, answer in enumerate(answers) if answer.status == 200)
+    assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers if answer.status == 503)
+    assert platform.place.wait() == 0
