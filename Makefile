@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs format clean
+.PHONY: help demo test check bench soak fuzz docs format clean
 
 help: ## Show the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -29,9 +29,18 @@ check: $(STAMP) ## Lint, types, import layers, docs
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python docs/build.py --check
 
-bench: $(STAMP) ## Run the benchmarks; results go to benchmarks/results
+bench: $(STAMP) ## Run the benchmarks; results go to benchmarks/results (make soak and make fuzz are apart)
 	$(BIN)/python -m benchmarks.cold_start
 	$(BIN)/python -m benchmarks.search
+	$(BIN)/python -m benchmarks.serving
+	$(BIN)/python -m benchmarks.objective
+	$(BIN)/python -m benchmarks.profile
+
+soak: $(STAMP) ## Load an engine for half an hour; nothing may fail or grow
+	$(BIN)/python -m benchmarks.soak $(ARGS)
+
+fuzz: $(STAMP) ## Feed the parsers damaged bytes for ten minutes; nothing may crash or hang
+	$(BIN)/python -m benchmarks.fuzz $(ARGS)
 
 docs: $(STAMP) ## Write the reference pages from the code
 	$(BIN)/python docs/build.py

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import cProfile
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -117,11 +118,13 @@ class FrontBench:
 
     Args:
         variant: What they ask.
+        profile: Is told of the front's own work, not of the clients' and the worker's.
     """
 
-    def __init__(self, variant: Variant) -> None:
+    def __init__(self, variant: Variant, profile: cProfile.Profile | None = None) -> None:
         front = Front()
         self._variant = variant
+        self._profile = profile
         self._pool = WorkerPool(
             FunctionSpec(name="echo"),
             Target(root=None, file=None, module="played", environment={}),
@@ -152,6 +155,7 @@ class FrontBench:
         for _ in range(rounds):
             requests = [self._variant.request() for _ in self._connections]
             times.append(self._round(requests))
+            self._check()
             await asyncio.sleep(0)  # what the loop was asked to do meanwhile, it does between the rounds
         return times
 
@@ -162,6 +166,8 @@ class FrontBench:
 
     def _round(self, requests: list[bytes]) -> tuple[float, ...]:
         pool, dispatcher, clock = self._pool, self._pool.dispatcher, time.perf_counter
+        if self._profile is not None:
+            self._profile.enable()
         began_s = clock()
         for connection, request in zip(self._connections, requests, strict=True):
             connection.data_received(request)
@@ -170,7 +176,11 @@ class FrontBench:
         handed_s = clock()
         parse_s = answer_s = 0.0
         while self._port.sent:
+            if self._profile is not None:
+                self._profile.disable()
             answers = self._work()
+            if self._profile is not None:
+                self._profile.enable()
             before_s = clock()
             frames = self._reader.feed(answers)
             parsed_s = clock()
@@ -179,7 +189,8 @@ class FrontBench:
             answered_s = clock()
             parse_s += parsed_s - before_s
             answer_s += answered_s - parsed_s
-        self._check()
+        if self._profile is not None:
+            self._profile.disable()
         return read_s - began_s, handed_s - read_s, parse_s, answer_s
 
     def _work(self) -> bytes:
@@ -198,9 +209,9 @@ class FrontBench:
 
 
 @contextlib.contextmanager
-def opened(variant: Variant) -> Any:
+def opened(variant: Variant, profile: cProfile.Profile | None = None) -> Iterator[FrontBench]:
     """Make a `FrontBench`, and close it at the end."""
-    bench = FrontBench(variant)
+    bench = FrontBench(variant, profile)
     try:
         yield bench
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cProfile
 import mmap
 import time
 from collections.abc import Callable
@@ -137,10 +138,12 @@ class WorkerBench:
 
     Args:
         work: What it does.
+        profile: Is told of the loop's work.
     """
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, profile: cProfile.Profile | None = None) -> None:
         self._work = work
+        self._profile = profile
         self._called_s: list[tuple[float, float]] = []
         target = Target(root=None, file=None, module="played", function="played", environment={})
         call = self._timed(work.handler) if work.is_group else work.handler
@@ -157,7 +160,10 @@ class WorkerBench:
         self._called_s.clear()
         # The loop holds views of the page, so that it goes when the loop does.
         loop: Any = make_loop(cast(Any, link), mmap.mmap(-1, PROGRESS_BYTES), self._handler)
-        loop.serve()
+        if self._profile is None:
+            loop.serve()
+        else:
+            self._profile.runcall(loop.serve)
         self._check(b"".join(link.answers), rounds)
         spans = list(zip(link.received_s, link.answered_s, strict=False))
         if not self._work.is_group:

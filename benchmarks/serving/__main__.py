@@ -1,7 +1,7 @@
 """Compare servers: `python -m benchmarks.serving [--repeats 5] [--seconds 2]`.
 
 Makes a virtual environment for each peer (kept in the user's cache, or in --environments), serves the same workloads on
-every server, loads them in turn with wrk, checks the answers, and prints one table. The whole run takes DURATION
+every server, loads them in turn with wrk, checks the answers, and prints one table. The whole run takes 20 to 25
 minutes; `--servers skerry,uvicorn --workloads echo --connections 1,32` runs a part of it.
 """
 

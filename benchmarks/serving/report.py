@@ -23,7 +23,7 @@ WHICH_IS_WHICH = (
 def print_result(result: Mapping[str, Any]) -> None:
     """Print tables of medians, ratios and bars."""
     # A width of its own, so that a file or a pipe gets the same table as a wide terminal.
-    console = Console(width=132, highlight=False)
+    console = Console(width=150, highlight=False)
     facts = result["facts"]
     console.print(f"{facts['date']}, {facts['processor']}, {facts['processors']} processors, Python {facts['python']}")
     console.print(result["method"])

@@ -10,7 +10,7 @@ from typing import Any
 
 from skerry.payload import Items
 from skerry.runtime.frames import Frame
-from skerry.runtime.grouping import Grouping, WrongResultError
+from skerry.runtime.grouping import Grouping, WrongResultsError
 from skerry.runtime.handler import LoadedHandler, since
 from skerry.runtime.streaming import Stream
 
@@ -44,8 +44,9 @@ async def answer_group(handler: LoadedHandler, grouping: Grouping, group: list[F
         return b"".join(answers + grouping.encode(frames, results, since(begun_ns)))
     except BaseException as error:
         late, micros = limit.expired(), since(begun_ns)
-        if len(frames) == 1 or late or isinstance(error, WrongResultError):
-            answers += [handler.answer_error(frame.number, error, late=late, micros=micros) for frame in frames]
+        told = error.told if isinstance(error, WrongResultsError) else error
+        if len(frames) == 1 or late or told is not error:
+            answers += [handler.answer_error(frame.number, told, late=late, micros=micros) for frame in frames]
             return b"".join(answers)
         grouping.tell_retry(error, len(frames))
     return b"".join(answers + [await answer_group(handler, grouping, [frame]) for frame in frames])

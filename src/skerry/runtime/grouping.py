@@ -69,7 +69,7 @@ class Grouping:
             micros: How long the handler ran, microseconds.
 
         Raises:
-            HandlerError: there are not as many results.
+            WrongResultsError: there are not as many results.
         """
         values = self._check(results, len(frames))
         usual = not any(codec or (meta and not UNUSUAL.isdisjoint(meta)) for _, _, codec, meta, _, _ in frames)
@@ -110,20 +110,26 @@ class Grouping:
             results = results.tolist()  # an array's numbers, which every codec knows
         sized = hasattr(type(results), "__len__") and hasattr(type(results), "__getitem__")
         if not sized or isinstance(results, dict | str | bytes | bytearray):
-            raise WrongResultError(
-                f"function {self._name!r}: the handler took {count} items and returned {type(results).__name__}: "
-                "return a list with one result for each item, in their order"
-            )
+            raise self._wrong(f"{type(results).__name__}: return a list with one result for each item", count)
         if len(results) != count:
-            raise WrongResultError(
-                f"function {self._name!r}: the handler took {count} items and returned {len(results)} results: "
-                "return one for each item, in their order"
-            )
+            raise self._wrong(f"{len(results)} results: return one for each item", count)
         return results  # type: ignore[no-any-return]  # checked by shape
 
+    def _wrong(self, what: str, count: int) -> WrongResultsError:
+        told = f"function {self._name!r}: the handler took {count} items and returned {what}, in their order"
+        return WrongResultsError(HandlerError(told))
 
-class WrongResultError(HandlerError):
-    """A handler's results cannot be told apart: running it again would not help."""
+
+class WrongResultsError(Exception):
+    """A handler's results cannot be told apart: running it again would not help.
+
+    Args:
+        told: What the callers are told.
+    """
+
+    def __init__(self, told: HandlerError) -> None:
+        super().__init__(told.message)
+        self.told = told
 
 
 class GroupLoop:
@@ -192,8 +198,9 @@ class GroupLoop:
             results = self._handler.call(Items(values))
             return answers + self._grouping.encode(frames, results, since(begun_ns))
         except BaseException as error:
-            if len(frames) == 1 or isinstance(error, WrongResultError):
+            told = error.told if isinstance(error, WrongResultsError) else error
+            if len(frames) == 1 or told is not error:
                 micros = since(begun_ns)
-                return answers + [self._handler.answer_error(frame.number, error, micros=micros) for frame in frames]
+                return answers + [self._handler.answer_error(frame.number, told, micros=micros) for frame in frames]
             self._grouping.tell_retry(error, len(frames))
         return answers + [answer for frame in frames for answer in self._run([frame])]

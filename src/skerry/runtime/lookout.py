@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from skerry.runtime.call import Port
 
-LOOK_S = 60e-6  # longest look
+LOOK_S = 120e-6  # longest look
 LONELY = 8  # calls in a row that found nobody else there: before that, others are likely to follow at once
 WORTH_IT_RATIO = 0.5  # share of the looks that must succeed
 GAIN = 1 / 16  # weight of one look in that share
