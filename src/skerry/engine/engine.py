@@ -21,6 +21,7 @@ from skerry.engine.strays import end_strays
 from skerry.engine.supervisor import Supervisor
 from skerry.runtime.confinement import become_subreaper, raise_file_limit
 from skerry.runtime.front import Front, add_health_routes
+from skerry.runtime.memory import MemoryReturn
 from skerry.runtime.observing import Observing
 from skerry.runtime.pool import WorkerPool
 from skerry.runtime.reaper import Reaper
@@ -79,6 +80,7 @@ async def run_engine(home: Home, listen: Listen, *, target: str | None, on_ready
         journal = Journal(records.events)
         front = Front(authorize=authorizer(home, is_loopback=listen.is_loopback))
         observing = Observing(front, os.environ)
+        memory = MemoryReturn()
         supervisor = Supervisor(home, front=front, reaper=reaper, journal=journal, observing=observing)
         observing.decision_of = lambda pool: _decision_of(supervisor, pool)
         deployer = Deployer(home, records, supervisor, journal)
@@ -112,6 +114,7 @@ async def run_engine(home: Home, listen: Listen, *, target: str | None, on_ready
                 await supervisor.stop(limit_s=DRAIN_LIMIT_S)
                 await front.finish(limit_s=1.0)
                 await observing.stop()
+                memory.stop()
                 jobs.finish()
                 journal.flush()
             finally:

@@ -226,7 +226,9 @@ class WorkerPool:
         worker.link.release()
         if not self.workers:
             self._gone.set()
-        if state == "starting" and not was_killed:
+        if state == "starting" and worker.pid is None and not was_killed:
+            self._lose_order()
+        elif state == "starting" and not was_killed:
             self._start_failed(worker, StartError(f"function {self.spec.name!r}: the worker died while it started"))
         elif state == "draining":
             self._failures = 0
@@ -327,6 +329,12 @@ class WorkerPool:
             f"function {self.spec.name!r} did not start within its start_timeout of {self.spec.start_timeout}"
         )
         self._start_failed(worker, late)
+
+    def _lose_order(self) -> None:
+        """Ask once more for a worker that was never begun: the zygote died with the order, and no function did that."""
+        self.notify("worker_lost", {"pid": None, "reason": "its zygote died before it began"})
+        if self._retry is None:
+            self._retry = self._loop.call_later(FIRST_BACKOFF_S, self._try_again)
 
     def _start_failed(self, worker: Worker | None, error: SkerryError) -> None:
         if worker is not None:

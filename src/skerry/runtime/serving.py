@@ -20,6 +20,7 @@ from skerry.runtime.concurrency import check_concurrency
 from skerry.runtime.confinement import become_subreaper, raise_file_limit
 from skerry.runtime.frames import FrameReader, Kind
 from skerry.runtime.front import Front, add_health_routes
+from skerry.runtime.memory import MemoryReturn
 from skerry.runtime.nursery import Nursery
 from skerry.runtime.observing import Observing
 from skerry.runtime.pool import WorkerPool
@@ -159,6 +160,7 @@ async def serve(target: Target, contract: Contract, *, function: str | None, wor
     pools: list[WorkerPool] = []
     front = Front()
     observing = Observing(front, os.environ)
+    memory = MemoryReturn()
     try:
         pools = await _start(target, contract, nursery, reaper, function=function, workers=workers)
         for pool in pools:
@@ -176,6 +178,7 @@ async def serve(target: Target, contract: Contract, *, function: str | None, wor
         await asyncio.gather(*(pool.drain(limit_s=pool.spec.drain_s) for pool in pools))
         await front.finish(limit_s=5.0)
         await observing.stop()
+        memory.stop()
         nursery.stop()
         reaper.close()
 

@@ -109,6 +109,10 @@ def test_slow_clients_do_not_hold_up_others(start_runtime):
             deaf.send(request("/function/add", 1) * 100)
     except TimeoutError:
         pass
+    waiting = b'kn_revision_request_queued{faas_name="add",kn_revision_name="add-00001"} '
+    wait_until(
+        lambda: waiting + b"0\n" in server.get("/metrics").body
+    )  # the queue is short, and the deaf one has filled it
     with server.connect(timeout_s=5) as client:
         assert [client.call("/function/add", i).json() for i in range(50)] == list(range(1, 51))
     for client in slow:

@@ -163,7 +163,9 @@ def test_values_beyond_the_plain_ones_are_written(content_type):
 
 
 @pytest.mark.parametrize("content_type", [JSON, MSGPACK])
-@pytest.mark.parametrize("value", [object(), [object()], 2**70, "\ud800", Point], ids=["object", "list", "integer", "surrogate", "class"])
+@pytest.mark.parametrize(
+    "value", [object(), [object()], 2**70, "\ud800", Point], ids=["object", "list", "integer", "surrogate", "class"]
+)
 def test_a_value_without_a_form_is_refused_by_its_type(content_type, value):
     with pytest.raises(InvalidPayloadError, match=f"type {type(value).__name__} cannot be written as"):
         encode(value, content_type)

@@ -301,7 +301,9 @@ def test_a_result_close_to_its_annotation_is_converted(content_type):
 
 
 @CODECS
-@pytest.mark.parametrize("value", [{"epochs": 3}, Fit("x", 1), None, object()], ids=["dict", "fields", "none", "object"])
+@pytest.mark.parametrize(
+    "value", [{"epochs": 3}, Fit("x", 1), None, object()], ids=["dict", "fields", "none", "object"]
+)
 def test_a_result_that_is_not_its_annotation_is_the_handlers_error(content_type, value):
     with pytest.raises(HandlerError, match="result"):
         Signature.of(train).encode_result(value, content_type)
