@@ -12,7 +12,10 @@ from skerry.runtime.interruption import CANCELLED_WORD, PROGRESS_WORD
 
 READ_BYTES = 1 << 18
 SPIN_NS = 100_000  # longest time to look for the next call before the process sleeps: waking it takes about as long
+_NEAR_NS = 4 * SPIN_NS  # smoothed gap up to which looking is tried: it shortens the gap itself
 _LONG_GAP_NS = 10 * SPIN_NS
+_WORTH_IT = 0.25  # smoothed share of looks that must succeed
+_FORGIVENESS = 0.002  # what that share rises by with each call that was not looked for, so that it is tried again
 _CANCEL = int(Kind.CANCEL)
 
 
@@ -20,7 +23,7 @@ class Inbox:
     """Frames of the front, in order.
 
     A worker that has answered looks for the next call for up to `SPIN_NS` before it lets the system put it to sleep, as
-    long as calls have come that soon lately: the smoothed gap between answer and next call decides.
+    long as calls come soon after answers, and most looks find one.
 
     Args:
         link: The socket to the front; blocking.
@@ -37,6 +40,7 @@ class Inbox:
         "_gap_ns",
         "_kept",
         "_link",
+        "_luck",
         "_reader",
         "_words",
         "cancelled_word",
@@ -52,6 +56,7 @@ class Inbox:
         self._reader = FrameReader()
         self._kept: deque[tuple[list[Frame], int]] = deque()
         self._gap_ns = _LONG_GAP_NS
+        self._luck = 1.0
         self.received_ns = self.sent_ns = time.monotonic_ns()
 
     def take(self) -> list[Frame] | None:
@@ -59,11 +64,17 @@ class Inbox:
         if self._kept:
             frames, self.received_ns = self._kept.popleft()
             return frames
-        data = self._link.recv(READ_BYTES) if self._gap_ns >= SPIN_NS else self._spin()
+        looks = self._gap_ns < _NEAR_NS and self._luck >= _WORTH_IT
+        data = self._spin() if looks else self._link.recv(READ_BYTES)
         if not data:
             return None
         now_ns = self.received_ns = time.monotonic_ns()
-        self._gap_ns += (min(now_ns - self.sent_ns, _LONG_GAP_NS) - self._gap_ns) // 4
+        gap_ns = now_ns - self.sent_ns
+        self._gap_ns += (min(gap_ns, _LONG_GAP_NS) - self._gap_ns) // 4
+        if looks:
+            self._luck += ((gap_ns < SPIN_NS) - self._luck) / 16
+        elif self._luck < _WORTH_IT:
+            self._luck += _FORGIVENESS
         return self._reader.feed(data)
 
     def keep(self, frames: list[Frame], received_ns: int) -> None:

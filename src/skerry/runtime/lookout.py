@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from skerry.runtime.call import Port
 
+NEAR_S = 300e-6  # longest service for which looking is tried: looking shortens it, for nobody has to be woken
 LOOK_S = 120e-6  # longest look
 LONELY = 8  # calls in a row that found nobody else there: before that, others are likely to follow at once
 WORTH_IT_RATIO = 0.5  # share of the looks that must succeed
@@ -14,7 +15,7 @@ FORGIVENESS = 0.0005  # what it rises by with each call that might have been loo
 class Lookout:
     """Decides when a front looks for the answer to the only call in its hands.
 
-    It pays where the function answers within `LOOK_S` and one caller waits for each answer before it asks again. While
+    It pays where the function answers soon and one caller waits for each answer before it asks again. While
     others are there, the loop has better things to do.
     """
 
@@ -35,7 +36,7 @@ class Lookout:
             self._alone = 0
             return False
         self._alone += 1
-        if self._alone <= LONELY or service_s is None or service_s > LOOK_S:
+        if self._alone <= LONELY or service_s is None or service_s > NEAR_S:
             return False
         if self._luck < WORTH_IT_RATIO:
             self._luck += FORGIVENESS
