@@ -20,7 +20,7 @@ demo: $(STAMP) ## Train a model with functions, publish it, serve it; writes dem
 	$(BIN)/python examples/demo/run.py $(ARGS)
 
 test: $(STAMP) ## Run all tests
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(STAMP) ## Lint, types, import layers, docs
 	$(BIN)/ruff format --check .
