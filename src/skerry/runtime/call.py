@@ -94,6 +94,7 @@ class Slot:
 
     __slots__ = (
         "draining",
+        "due_s",
         "idle_since_s",
         "is_group",
         "outstanding",
@@ -113,6 +114,7 @@ class Slot:
         self.reason: SkerryError | None = None  # why it was killed, if we did it
         self.since_s = 0.0  # when the call that runs now began, or when the last answer came
         self.started_s = 0.0  # when the present batch was handed over
+        self.due_s = 0.0  # when it is expected to end
         self.taken = 0  # calls in the present batch
         self.is_group = False  # the present batch is one call of the handler
         self.idle_since_s = 0.0

@@ -324,6 +324,12 @@ class Dispatcher:
         """Whether a worker holds a call, be it one that nobody waits for any more."""
         return any(slot.outstanding for slot in self.slots)
 
+    def look_for_answers(self, now_s: float) -> None:
+        """See whether workers that should be done are, so that none waits for the loop with calls in the queue."""
+        for slot in self.slots:
+            if slot.outstanding and slot.due_s <= now_s:
+                slot.port.poll(0.0)
+
     def take_load(self) -> float:
         """Return the average number of calls in the system since the last time it was taken."""
         return self.load.take(self._clock())
@@ -425,6 +431,7 @@ class Dispatcher:
         self._number = number
         self.queued -= len(calls)
         slot.taken += len(calls)
+        slot.due_s = now + self.sizing.expected_s(len(calls))
         slot.port.send(b"".join(out))
         self.observer.handed_over(calls, self.sizing.reason, now)
         for call in started:

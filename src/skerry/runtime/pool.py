@@ -32,6 +32,7 @@ MAX_BACKOFF_S = 10.0
 FAILURES_TO_REFUSE = 3
 STOP_PATIENCE_S = 5.0
 EXIT_PATIENCE_S = 0.5
+LOOK_PERIOD_S = 50e-6  # a turn of the loop may read hundreds of requests; a worker that is done meanwhile would idle
 
 Notify = Callable[[str, dict[str, Any]], None]
 
@@ -85,6 +86,7 @@ class WorkerPool:
         self._alarm: asyncio.TimerHandle | None = None  # for the next deadline of a caller
         self._alarm_s = 0.0
         self._lookout = Lookout()
+        self._next_look_s = 0.0  # for answers, while requests come in
         self._gone = asyncio.Event()  # no worker is left
         self._gone.set()
         self._leaving: set[Worker] = set()  # they have closed their links, and their processes have not ended yet
@@ -110,6 +112,9 @@ class WorkerPool:
         dispatcher.offer(call)
         if call.deadline_s is not None:
             self._watch_deadlines()
+        if dispatcher.queued > 1 and call.enqueued_s > self._next_look_s:
+            self._next_look_s = call.enqueued_s + LOOK_PERIOD_S
+            dispatcher.look_for_answers(call.enqueued_s)
         if self._lookout.is_worth_it(dispatcher.load.in_system, dispatcher.sizing.service_s):
             dispatcher.pump()
             if call.slot is not None:

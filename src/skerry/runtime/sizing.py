@@ -30,6 +30,9 @@ class Sizing(Protocol):
             idle: Workers that hold nothing.
         """
 
+    def expected_s(self, size: int) -> float:
+        """Return how long a worker is expected to hold so many calls, 0 where that is not known."""
+
     def ended(self, size: int, took_s: float) -> None:
         """Learn how long a worker held a batch of ``size`` calls."""
 
@@ -57,6 +60,10 @@ class Depth:
     def size(self, *, queued: int, oldest_wait_s: float, idle: int) -> int:
         """Return how many calls an idle worker is given now."""
         return min(self.most, -(-queued // idle))
+
+    def expected_s(self, size: int) -> float:
+        """Return how long a worker is expected to hold so many calls."""
+        return size * (self.service_s or 0.0)
 
     def ended(self, size: int, took_s: float) -> None:
         """Learn how long a worker held ``size`` calls."""
@@ -94,6 +101,10 @@ class ObjectiveBatches:
         self.reason = decision.reason
         self._queued = queued
         return decision.size
+
+    def expected_s(self, size: int) -> float:
+        """Return how long a batch of so many calls is expected to take."""
+        return self.policy.expected_s(size) or 0.0
 
     def ended(self, size: int, took_s: float) -> None:
         """Learn from a batch that has ended."""

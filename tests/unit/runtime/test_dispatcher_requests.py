@@ -311,3 +311,22 @@ def test_the_time_to_try_again_comes_from_the_rate_of_answers():
     with pytest.raises(QueueFullError) as caught:
         world.offer("too many")
     assert caught.value.details["retry_after_s"] == pytest.approx(10.0, rel=0.05)
+
+
+def test_a_worker_that_should_be_done_is_looked_at_and_no_other():
+    world = World()
+    world.dispatcher.sizing.service_s = 0.01
+    slot, idle = world.worker(), world.worker()
+    looked = []
+    slot.port.poll = looked.append
+    idle.port.poll = looked.append
+    world.offer("a")
+    world.dispatcher.pump()
+    busy = slot if slot.outstanding else idle
+    world.dispatcher.look_for_answers(0.005)
+    assert not looked
+    world.dispatcher.look_for_answers(0.02)
+    assert looked == [0.0]
+    world.answer(busy)
+    world.dispatcher.look_for_answers(0.04)
+    assert looked == [0.0]
