@@ -34,10 +34,10 @@ def check(pieces: Sequence[bytes]) -> None:
     Raises:
         Wrong: the reader differs between the two, or returns what is no frame.
     """
-    begun = time.monotonic()
+    begun = time.process_time()  # whatever else the machine does
     in_pieces = _feed(pieces)
     whole = _feed([b"".join(pieces)])
-    if time.monotonic() - begun > SLOW_S:
+    if time.process_time() - begun > SLOW_S:
         raise Wrong("it took long")
     # What stood before a broken frame may have been returned already where it came in an earlier piece.
     if in_pieces[1] != whole[1] or (not whole[1] and in_pieces[0] != whole[0]):

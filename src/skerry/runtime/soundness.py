@@ -23,7 +23,7 @@ def fits(frame: Frame, call: Call) -> bool:
         return (
             not call.streaming
             and frame.codec <= Codec.OTHER
-            and (frame.codec != Codec.OTHER or _is_text(meta.get("content_type")))
+            and _is_text(meta.get("content_type", None if frame.codec == Codec.OTHER else ""))
             and _are_headers(meta.get("headers", {}))
         )
     if kind == Kind.ERROR:
