@@ -262,6 +262,7 @@ def test_a_piece_larger_than_the_window_goes_alone():
 def test_a_generator_that_computes_is_interrupted():
     def spin(marks: int) -> Iterator[int]:
         try:
+            os.write(marks, b"begun ")
             while True:
                 if marks < 0:
                     yield 1
@@ -271,11 +272,11 @@ def test_a_generator_that_computes_is_interrupted():
     fd = os.memfd_create("marks")
     with WorkerProcess(spin) as worker:
         worker.call(1, b"%d" % fd)
-        while worker.running != 1:
+        while seen(fd) != b"begun ":
             os.sched_yield()
         worker.cancel(1)
         assert worker.all_of(1)[-1].kind == Kind.ERROR
-    assert seen(fd) == b"closed"
+    assert seen(fd) == b"begun closed"
     os.close(fd)
 
 
