@@ -87,6 +87,7 @@ def map_calls(
     Items are taken while the caller waits for a result, never more than needed: at most ``in_flight`` calls run, and at
     most `WAITING_PER_CALL` times as many items are started and not yet yielded. Closing the iterator ends the calls.
     Items are taken in the caller's thread, as by the built-in ``map``, so a source that blocks holds results back too.
+    An error of the source is raised in its turn, after the results of the items that came before it.
 
     Args:
         call: Called in threads, with a switch that ends it.
@@ -98,6 +99,7 @@ def map_calls(
     window: deque[_Slot[T, R]] = deque()
     source: Iterator[Any] = iter(items)
     exhausted = False
+    source_error: Exception | None = None
     try:
         while True:
             while not exhausted and len(window) < in_flight * WAITING_PER_CALL:
@@ -110,12 +112,17 @@ def map_calls(
                 except StopIteration:
                     exhausted = True
                     break
+                except Exception as error:  # its turn comes after the results of the items before it
+                    exhausted, source_error = True, error
+                    break
                 window.append(slot)
                 with crew.changed:
                     crew.start(slot)
                 if window[0].done:
                     break
             if not window:
+                if source_error is not None:
+                    raise source_error
                 return
             with crew.changed:
                 # Woken by any call that ends: either the first result is there, or there is room for one more call.

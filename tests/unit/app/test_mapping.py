@@ -114,15 +114,27 @@ def test_closing_ends_the_calls_that_wait():
         next(results)
 
 
-def test_an_error_of_the_items_is_raised():
+@pytest.mark.parametrize("in_flight", [1, 2, 8])
+def test_an_error_of_the_items_is_raised_after_the_results_before_it(in_flight):
+    raised = threading.Event()
+
     def items():
-        yield 1
+        yield from [0, 1, 2]
+        raised.set()
         raise LookupError("no more")
 
-    results = run(lambda item: item, items(), in_flight=1)
+    def call(item):
+        # The last call is still running when the error comes, where more than one may run.
+        if item == 2 and in_flight > 1:
+            assert raised.wait(10)
+        return item
 
-    assert next(results) == 1
+    results = run(call, items(), in_flight=in_flight)
+
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(LookupError):
+        next(results)
+    with pytest.raises(StopIteration):
         next(results)
 
 
