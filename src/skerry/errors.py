@@ -13,11 +13,14 @@
     │   ├── JobNotReadyError           409  the job has no result yet, or was cancelled
     │   ├── MethodNotAllowedError      405  the path exists, the method does not
     │   ├── UnauthorizedError          401  no token, or a wrong one
+    │   ├── ModelNotFoundError         404  no such model, version or alias
+    │   ├── ModelRejectedError         422  a model that cannot be stored or served, with the reason
     │   └── DataError                  422  a data set that the method cannot work on
     ├── ConfigError                    what was declared is wrong (command line: exit code 2)
     │   ├── SpecError                  400  unknown option, wrong type, out of range
     │   ├── AppImportError             400  the app cannot be imported, or holds no function
-    │   └── NameTakenError             409  another application owns the function's name
+    │   ├── NameTakenError             409  another application owns the function's name
+    │   └── ModelInUseError            409  an alias points at the version, or a function serves it
     ├── CapacityError                  nothing wrong with the request; try later
     │   ├── QueueFullError             429  the function's queue is full
     │   ├── UnavailableError           503  nothing can start, or the server is shutting down
@@ -31,7 +34,10 @@
     ├── PlatformError                  the place that runs functions
     │   ├── EngineNotRunningError      503  no engine answers on this folder
     │   ├── EngineLockedError          409  another engine owns this folder
-    │   └── EnvironmentBuildError      400  the app's requirements cannot be installed
+    │   ├── EnvironmentBuildError      400  the app's requirements cannot be installed
+    │   ├── StorageError               503  a store cannot be reached, or has no room
+    │   ├── ObjectNotFoundError        404  the store has no object of this key
+    │   └── CorruptObjectError         500  what a store holds is not what was put there
     ├── TransportError                 502  the connection failed before an answer came
     └── InternalError                  500  a fault of Skerry's own
 
@@ -145,6 +151,20 @@ class UnauthorizedError(UserError):
     http_status = 401
 
 
+class ModelNotFoundError(UserError):
+    """There is no such model, version or alias."""
+
+    code = "model_not_found"
+    http_status = 404
+
+
+class ModelRejectedError(UserError):
+    """A model cannot be stored or served as it is; the message says why."""
+
+    code = "model_rejected"
+    http_status = 422
+
+
 class DataError(UserError):
     """A data set that the method cannot work on."""
 
@@ -175,6 +195,13 @@ class NameTakenError(ConfigError):
     """Another application owns this function's name."""
 
     code = "name_taken"
+    http_status = 409
+
+
+class ModelInUseError(ConfigError):
+    """An alias points at the version of a model, or a function serves it."""
+
+    code = "model_in_use"
     http_status = 409
 
 
@@ -272,6 +299,28 @@ class EnvironmentBuildError(PlatformError):
 
     code = "environment_failed"
     http_status = 400
+
+
+class StorageError(PlatformError):
+    """A store cannot be reached, or has no room."""
+
+    code = "storage_failed"
+    http_status = 503
+    retryable = True
+
+
+class ObjectNotFoundError(PlatformError):
+    """A store has no object of this key."""
+
+    code = "object_not_found"
+    http_status = 404
+
+
+class CorruptObjectError(PlatformError):
+    """What a store holds is not what was put there."""
+
+    code = "object_corrupt"
+    http_status = 500
 
 
 class TransportError(SkerryError):

@@ -99,6 +99,7 @@ def test_retryable_errors_are_those_that_may_pass():
         "DeadlineExceededError",
         "WorkerLostError",
         "StartError",
+        "StorageError",
         "TransportError",
     }
 

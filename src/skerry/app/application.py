@@ -152,6 +152,8 @@ class App:
         env: Mapping[str, str] = ...,
         batch: Batch | None = ...,
         scale: Scale = ...,
+        model: str | None = ...,
+        share_load: bool = ...,
     ) -> Decorator: ...
     def function(  # noqa: PLR0913  # one keyword per option, so that editors and type checkers know them
         self,
@@ -173,6 +175,8 @@ class App:
         env: Mapping[str, str] | Unset = UNSET,
         batch: Batch | Unset | None = UNSET,
         scale: Scale | Unset = UNSET,
+        model: str | Unset | None = UNSET,
+        share_load: bool | Unset = UNSET,
     ) -> Any:
         """Make a function, an async function or a class with ``__call__`` a function of this app.
 
@@ -198,6 +202,9 @@ class App:
             batch: Bounds of the batches in which requests are handed to a worker; a handler that takes
                 `skerry.Items` is batched without it too.
             scale: Bounds and behaviour of the autoscaler.
+            model: Model that is fetched once and pinned by version for each revision, like ``"digits@production"``.
+            share_load: Whether workers are forked from a process that has run the handler's ``load``, so that what it
+                loaded is in memory once.
 
         Raises:
             SpecError: an option has a wrong type or is out of range.
@@ -221,6 +228,8 @@ class App:
             "env": env,
             "batch": batch,
             "scale": scale,
+            "model": model,
+            "share_load": share_load,
         }
 
         def declare(decorated: Callable[..., Any]) -> BaseFunction[Any, Any]:

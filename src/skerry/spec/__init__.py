@@ -10,17 +10,20 @@ from skerry.spec.layers import (
     read_project_file,
     resolve,
 )
+from skerry.spec.model import DEFAULT_ALIAS, ModelReference
 from skerry.spec.option import ENGINE, RUNTIME, support_matrix
 from skerry.spec.quantity import parse_duration, parse_size
 from skerry.spec.scale import Scale
 
 __all__ = [
+    "DEFAULT_ALIAS",
     "ENGINE",
     "PROJECT_FILE",
     "RUNTIME",
     "SET_VARIABLE",
     "Batch",
     "FunctionSpec",
+    "ModelReference",
     "Scale",
     "check_platform",
     "function_spec",

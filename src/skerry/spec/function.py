@@ -10,6 +10,7 @@ from typing import Any
 
 from skerry.errors import SpecError
 from skerry.spec.batch import Batch
+from skerry.spec.model import ModelReference
 from skerry.spec.option import build, check_range, check_types, option
 from skerry.spec.quantity import parse_duration, parse_size
 from skerry.spec.scale import Scale
@@ -42,6 +43,14 @@ class FunctionSpec:
     env: Mapping[str, str] = option("environment variables", default_factory=dict)
     batch: Batch | None = option("bounds of the batches in which requests are handled; none means singly", default=None)
     scale: Scale = option("bounds and behaviour of the autoscaler", default_factory=Scale)
+    model: str | None = option(
+        "model that is fetched once, and pinned by version for each revision: NAME, NAME@ALIAS or NAME@VERSION",
+        default=None,
+    )
+    share_load: bool = option(
+        "whether workers are forked from a process that has run the handler's load, and share its memory",
+        default=False,
+    )
 
     memory_bytes: int | None = field(init=False)
     timeout_s: float = field(init=False)
@@ -72,6 +81,8 @@ class FunctionSpec:
         object.__setattr__(self, "max_body_bytes", parse_size(self.max_body, key="max_body"))
         check_range("max_body (bytes)", self.max_body_bytes, low=1, high=2**31)
         object.__setattr__(self, "env", MappingProxyType(dict(self.env)))
+        if self.model is not None:
+            ModelReference.parse(self.model)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options as plain values, in the form that :func:`function_spec` reads."""

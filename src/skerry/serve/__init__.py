@@ -1,0 +1,1 @@
+"""Models as functions: what goes into the store, and what answers for it in a worker."""

@@ -1,0 +1,1 @@
+"""Where things are kept: objects, and the models made of them."""
