@@ -21,7 +21,7 @@ import httptools
 
 from skerry.errors import BodyTooLargeError, MalformedBodyError, SkerryError
 from skerry.runtime.exchange import Exchange
-from skerry.runtime.known_heads import KnownHeads, learn
+from skerry.runtime.known_heads import TRACEPARENT, KnownHeads, find_traced, learn
 from skerry.runtime.lazy_timer import LazyTimer
 from skerry.runtime.message import Response
 
@@ -114,15 +114,13 @@ class Connection(asyncio.Protocol):
         at, end = 0, len(data)
         while at < end:
             body_at = data.find(b"\r\n\r\n", at) + 4
-            head = heads.get(data[at:body_at])
+            head, traceparent = heads.get(data[at:body_at]), b""
+            if head is None and data.find(TRACEPARENT, at, body_at) > 0:
+                head, traceparent = find_traced(heads, data[at:body_at])
             if head is None or body_at + head.length > end or (pending and not self._is_open()):
                 break
             exchange = Exchange(self)
-            exchange.method = b"POST"
-            exchange.target = head.target
-            exchange.headers = head.headers
-            exchange.entry = head.entry
-            exchange.reading = head.reading
+            head.begin(exchange, traceparent)
             at = body_at + head.length
             exchange.body = data[body_at:at]
             pending.append(exchange)

@@ -1,6 +1,12 @@
-"""Heads of requests that came before, byte by byte the same: what they say need not be found out again."""
+"""Heads of requests that came before, byte by byte the same: what they say need not be found out again.
+
+A head with a `traceparent` is never the same twice. It is known by the bytes before and after the value, which has a
+fixed length and form; the value itself is read anew for each request.
+"""
 
 from __future__ import annotations
+
+import re
 
 from skerry.runtime.exchange import Exchange
 
@@ -13,18 +19,19 @@ UNKEPT = frozenset(
         b"proxy-authorization",
         b"cookie",
         b"origin",
-        b"traceparent",
         b"ce-id",
         b"x-request-id",
         b"expect",
     }
 )
+TRACEPARENT = b"\r\ntraceparent: "  # as clients write it; written otherwise, such heads are parsed
+_TRACE = re.compile(rb"\r\ntraceparent: (00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})\r\n")  # W3C Trace Context, 3.2.2
 
 
 class KnownHead:
     """What a head says, and how long the body after it is."""
 
-    __slots__ = ("entry", "headers", "length", "reading", "target")
+    __slots__ = ("entry", "headers", "length", "reading", "target", "traced_at")
 
     def __init__(self, exchange: Exchange) -> None:
         self.target = exchange.target
@@ -32,9 +39,40 @@ class KnownHead:
         self.length = exchange.size  # bytes of the body
         self.entry = exchange.entry
         self.reading = exchange.reading
+        # Place of the one header whose value is new each time; -1 without.
+        self.traced_at = next((i for i, (name, _) in enumerate(self.headers) if name == b"traceparent"), -1)
+
+    def begin(self, exchange: Exchange, traceparent: bytes) -> None:
+        """Make a request what its head says.
+
+        Args:
+            exchange: The request.
+            traceparent: The value of that header, empty where the head has none.
+        """
+        exchange.method = b"POST"
+        exchange.target = self.target
+        exchange.entry = self.entry
+        if not traceparent:
+            exchange.headers = self.headers
+            exchange.reading = self.reading
+            return
+        exchange.headers = self.headers.copy()
+        exchange.headers[self.traced_at] = (b"traceparent", traceparent)
+        if self.reading is not None:
+            exchange.reading = self.reading.with_traceparent(traceparent.decode("latin-1"))
 
 
-KnownHeads = dict[bytes, KnownHead]
+# By the whole head, or by what is before and after the value of its traceparent.
+KnownHeads = dict[bytes | tuple[bytes, bytes], KnownHead]
+
+
+def find_traced(heads: KnownHeads, head: bytes) -> tuple[KnownHead | None, bytes]:
+    """Return what is known of a head but for its `traceparent`, and that value; None and an empty one for no such head."""
+    found = _TRACE.search(head)
+    if found is None:
+        return None, b""
+    begin, end = found.span(1)
+    return heads.get((head[:begin], head[end:])), found[1]
 
 
 def learn(heads: KnownHeads, data: bytes, body_at: int, exchange: Exchange) -> None:
@@ -52,6 +90,13 @@ def learn(heads: KnownHeads, data: bytes, body_at: int, exchange: Exchange) -> N
         return
     if exchange.body != data[body_at:] or any(name in UNKEPT for name, _ in exchange.headers):
         return
+    key: bytes | tuple[bytes, bytes] = head
+    traces = sum(name == b"traceparent" for name, _ in exchange.headers)
+    if traces:
+        found = _TRACE.search(head)
+        if found is None or traces > 1 or (b"traceparent", found[1]) not in exchange.headers:
+            return
+        key = (head[: found.start(1)], head[found.end(1) :])
     if len(heads) >= MAX_HEADS:
         heads.clear()
-    heads[head] = KnownHead(exchange)
+    heads[key] = KnownHead(exchange)

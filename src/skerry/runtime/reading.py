@@ -60,6 +60,15 @@ class Reading:
         )
         return self
 
+    def with_traceparent(self, traceparent: str) -> Reading:
+        """Return the same reading of a head with another `traceparent`."""
+        same = Reading()
+        same.codec, same.is_async, same.timeout_s = self.codec, self.is_async, self.timeout_s
+        same.urgency, same.weight, same.group = self.urgency, self.weight, self.group
+        same.meta = {**self.meta, "traceparent": traceparent}
+        same.traceparent = traceparent
+        return same
+
 
 def read_head(headers: Headers) -> Reading:
     """Return what a request's headers say to a function.

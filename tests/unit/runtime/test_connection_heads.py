@@ -41,6 +41,7 @@ def feed(loop, connections, *, learning=True, at_once=True, trusted=False):
 
 # Any requests
 
+TRACE = b"traceparent: 00-%b" + b"a" * 31 + b"-" + b"b" * 16 + b"-01"
 LINES = [
     b"Host: x",
     b"HOST:x",
@@ -59,6 +60,14 @@ LINES = [
     b"Expect: something",
     b"Authorization: Bearer x",
     b"Cookie: a=b",
+    TRACE % b"1",
+    TRACE % b"2",
+    TRACE % b"1" + b"\r\n" + TRACE % b"2",
+    (TRACE % b"1").title(),
+    TRACE % b"x",
+    TRACE[:-1] % b"1",
+    b"traceparent: ",
+    b"X: " + TRACE % b"1",
     b"Content-Type: application/json",
     b"Transfer-Encoding: identity",
     b"Transfer-Encoding: gzip",
@@ -70,6 +79,7 @@ LINES = [
     b"Content-Length:\t3 ",
     b"Content-Length: 99999999999999999999",
 ]
+KEPT = [b"Host: x", b"HOST:x", b"Connection: keep-alive", b"Content-Type: application/json", TRACE % b"1", TRACE % b"2"]
 FRAMINGS = ["right"] * 5 + ["none", "short", "long", "chunked", "both", "both, chunked first", "twice"]
 BODIES = [b"", b"", b"abc", b"abc", b"\r\n\r\n", b"GET /route HTTP/1.1\r\n\r\n", post(b"/f", b"x")]
 CHUNK = b"%x\r\n%b\r\n0\r\n\r\n"
@@ -124,7 +134,7 @@ REQUESTS = st.builds(
 PLAIN = st.builds(  # whose heads are kept
     request_of,
     st.sampled_from([b"POST /f HTTP/1.1", b"POST /f/2 HTTP/1.1"]),
-    st.lists(st.sampled_from(LINES[:2] + LINES[10:11] + LINES[17:18]), max_size=2),
+    st.lists(st.sampled_from(KEPT), max_size=2),
     st.just("right"),
     st.sampled_from(BODIES),
     st.sampled_from(NAMES),
@@ -189,10 +199,40 @@ def test_the_head_of_a_plain_request_to_a_function_is_kept(loop):
 
 @pytest.mark.parametrize(
     "name",
-    [b"authorization", b"Authorization", b"proxy-authorization", b"cookie", b"COOKIE", b"origin", b"traceparent"],
+    [b"authorization", b"Authorization", b"proxy-authorization", b"cookie", b"COOKIE", b"origin"],
 )
 def test_heads_with_secrets_or_what_is_checked_each_time_are_not_kept(loop, name):
     assert not heads_after(loop, *[post(b"/f", b"abc", name + b": x")] * 2)
+
+
+def test_a_head_is_known_whatever_its_traceparent_and_each_request_has_its_own(loop):
+    requests = [post(b"/f", b"abc", TRACE % digit) for digit in (b"1", b"2", b"3")]
+    _, found, heads = feed(loop, [requests])
+
+    assert len(heads[False]) == 1
+    assert [dict(headers)[b"traceparent"][3:4] for _, _, headers, *_ in found] == [b"1", b"2", b"3"]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        TRACE % b"1" + b"\r\n" + TRACE % b"2",
+        (TRACE % b"1").title(),
+        TRACE % b"x",
+        TRACE.replace(b": 00", b": 01") % b"1",
+        TRACE % b"1" + b"-more",
+        b"traceparent: ",
+    ],
+)
+def test_heads_with_traceparents_of_another_form_are_not_kept(loop, lines):
+    assert not heads_after(loop, *[post(b"/f", b"abc", lines)] * 2)
+
+
+def test_an_empty_traceparent_is_no_known_head(loop):
+    traced, empty = post(b"/f", b"abc", TRACE % b"1"), post(b"/f", b"abc", b"traceparent: ")
+    outcomes = [feed(loop, [[traced, empty]], learning=learning)[:2] for learning in (True, False)]
+
+    assert outcomes[0] == outcomes[1]
 
 
 @pytest.mark.parametrize(
