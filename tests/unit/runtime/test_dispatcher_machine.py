@@ -173,6 +173,7 @@ def play(data):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # on a busy machine ten thousand schedules take minutes
 @settings(
     max_examples=10_000, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example]
 )

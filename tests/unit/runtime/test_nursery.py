@@ -88,7 +88,7 @@ def test_workers_find_what_was_preloaded(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("bad", "options"), [("lib_crash", {}), ("lib_hang", {"import_limit_s": 1.5})], ids=["crash", "hang"]
+    ("bad", "options"), [("lib_crash", {}), ("lib_hang", {"import_limit_s": 4.0})], ids=["crash", "hang"]
 )
 def test_a_library_that_zygotes_do_not_survive_is_left_to_the_workers_and_the_others_are_not(
     run, tmp_path, bad, options
