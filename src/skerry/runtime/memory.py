@@ -6,17 +6,28 @@ import asyncio
 import ctypes
 
 PERIOD_S = 30.0
+# Numbers of glibc's mallopt(3).
+_MMAP_THRESHOLD = -3
+_ARENA_MAX = -8
+APART_BYTES = 512 * 1024  # what is larger is mapped by itself, and given back as soon as it is free
+ARENAS = 2  # heaps; by default there may be eight for each processor, and each keeps holes of its own
 
 
 class MemoryReturn:
     """Has the C library return free memory to the system, every half minute.
 
     It keeps what large bodies and long queues have left free in the middle of its heap; without this a front stays as
-    large as its busiest moment. Where the C library has no such call, nothing happens.
+    large as its busiest moment. Large bodies are kept out of the heap from the start: by default the C library takes them
+    into it once the first of them has been freed, and what is then put between them keeps their place for good. Where the
+    C library has no such calls, nothing happens.
     """
 
     def __init__(self) -> None:
-        self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        library = ctypes.CDLL(None)
+        self._trim = getattr(library, "malloc_trim", None)
+        if hasattr(library, "mallopt"):
+            library.mallopt(_MMAP_THRESHOLD, APART_BYTES)
+            library.mallopt(_ARENA_MAX, ARENAS)
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._arm()
