@@ -67,7 +67,7 @@ KnownHeads = dict[bytes | tuple[bytes, bytes], KnownHead]
 
 
 def find_traced(heads: KnownHeads, head: bytes) -> tuple[KnownHead | None, bytes]:
-    """Return what is known of a head but for its `traceparent`, and that value; None and an empty one for no such head."""
+    """Return what is known of a head but for its `traceparent`, and that value; None and nothing for no such head."""
     found = _TRACE.search(head)
     if found is None:
         return None, b""

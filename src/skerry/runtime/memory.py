@@ -17,9 +17,9 @@ class MemoryReturn:
     """Has the C library return free memory to the system, every half minute.
 
     It keeps what large bodies and long queues have left free in the middle of its heap; without this a front stays as
-    large as its busiest moment. Large bodies are kept out of the heap from the start: by default the C library takes them
-    into it once the first of them has been freed, and what is then put between them keeps their place for good. Where the
-    C library has no such calls, nothing happens.
+    large as its busiest moment. Large bodies are kept out of the heap from the start: by default the C library takes
+    them into it once the first of them has been freed, and what is then put between them keeps their place for good.
+    Where the C library has no such calls, nothing happens.
     """
 
     def __init__(self) -> None:
