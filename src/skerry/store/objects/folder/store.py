@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from skerry.errors import ObjectNotFoundError
+from skerry.errors import ObjectNotFoundError, StorageError
 from skerry.store.objects import faults
 from skerry.store.objects.base import ObjectInfo, ObjectStore
 from skerry.store.objects.folder import layout, sweeping, writing
@@ -125,13 +125,16 @@ class FolderStore(ObjectStore):
     @contextlib.contextmanager
     def _drafted(self, key: str, folder: str, data: bytes | Iterable[bytes]) -> Iterator[writing.Draft]:
         """Write data into a draft, hand it out to be put in place, and leave nothing of it when that fails."""
-        with self._mapped(key, folder):
-            draft = writing.Draft(folder)
+        try:
+            with self._mapped(key, folder):
+                draft = writing.Draft(folder)
+        except StorageError:
+            writing.prune(folder, self._root)
+            raise
         placed = False
         try:
-            for piece in check_pieces(
-                key, data
-            ):  # what the caller's own iterator raises is the caller's, and stays as it is
+            # Outside of the mapping: what the caller's own iterator raises stays as it is.
+            for piece in check_pieces(key, data):
                 with self._mapped(key, folder, draft):
                     draft.write(piece)
             with self._mapped(key, folder, draft):
@@ -151,9 +154,8 @@ class FolderStore(ObjectStore):
         try:
             yield
         except OSError as error:
-            raise faults.of_system(
-                error, self._url, key, folder, done_bytes=draft.size_bytes if draft else None
-            ) from error
+            done_bytes = draft.size_bytes if draft else None
+            raise faults.of_system(error, self._url, key, folder, done_bytes=done_bytes) from error
 
     def _settle(self, folder: str) -> None:
         """Make what others have written or deleted in a folder durable before anybody acts on it."""
