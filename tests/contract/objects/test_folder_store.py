@@ -1,12 +1,14 @@
 """What the store in a folder promises beyond the contract: its files, full disks, and what the killed leave."""
 
 import os
+import random
 import subprocess
+import threading
 import time
 
 import pytest
 
-from skerry.errors import CorruptObjectError, StorageError
+from skerry.errors import CorruptObjectError, ObjectNotFoundError, StorageError
 from skerry.store.objects import open_store
 from skerry.store.objects.folder import LEFTOVER_AGE_S
 
@@ -153,6 +155,38 @@ def test_a_file_that_may_not_grow_is_an_error_with_figures(folder_store, root, s
     assert "bytes are free" in message
     assert folder_store.get("a") == b"old"
     assert len(files(root)) == 2
+
+
+def test_many_writers_never_see_damage_and_leave_nothing(folder_store, root, monkeypatch):
+    failures = []
+
+    def work(seed):
+        chosen = random.Random(seed)
+        store = open_store(root)
+        for _ in range(60):
+            key = chosen.choice(["a", "a/b", "a/b/c", "d/e"])
+            what = chosen.choice([store.put, store.put, store.put_if_absent, store.get, store.delete, store.sweep])
+            arguments = {"put": (key, key.encode() * 1000), "put_if_absent": (key, key.encode() * 1000), "sweep": ()}
+            try:
+                found = what(*arguments.get(what.__name__, (key,)))
+                if what == store.get and found != key.encode() * 1000:
+                    failures.append(found)
+            except ObjectNotFoundError:
+                pass
+            except Exception as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(100)
+    assert failures == []
+    monkeypatch.setattr("skerry.store.objects.folder.store.LEFTOVER_AGE_S", -60)  # all is old, now that nobody writes
+    folder_store.sweep()
+    objects = [info.key for info in folder_store.list()]
+    assert all(folder_store.get(key) == key.encode() * 1000 for key in objects)
+    assert len(files(root)) == 2 * len(objects)
 
 
 @pytest.fixture
