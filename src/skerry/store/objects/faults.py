@@ -56,8 +56,12 @@ def of_system(error: OSError, url: str, key: str | None, folder: str, *, done_by
     if error.errno in _FULL:
         written = "" if done_bytes is None else f" after {done_bytes:,} bytes of the object"
         return failed(url, key, f"{_FULL[error.errno]}{written}; {_room(folder)}. Make room, or use another disk")
-    if isinstance(error, PermissionError) and os.path.isdir(folder) and not os.access(folder, os.W_OK):
-        return failed(url, key, f"no permission to write in {folder}; its owner has to allow it")
+    if error.errno == errno.EACCES:
+        return failed(url, key, f"permission denied in {folder}; its owner has to let this user read, or write, there")
+    if error.errno == errno.EPERM:
+        return failed(
+            url, key, f"not permitted in {folder}; a store needs symbolic links, which FAT and exFAT have not"
+        )
     return failed(url, key, error.strerror or type(error).__name__)
 
 
