@@ -1,4 +1,4 @@
-"""Processes that publish and fetch models, for tests that race or kill them; each is a fresh one, as stores do not fork."""
+"""Processes that publish and fetch models, for tests that race or kill them; stores do not go over a fork."""
 
 from __future__ import annotations
 
