@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,16 @@ def test_processes_that_ask_at_once_fetch_once(url, repository, cache, log):
     assert streamed(log) == 1
     assert all(answer["model.onnx"] == 5 * 2**20 for answer in answers)
     assert [name for name in names(cache.versions) if name.startswith(".")] == []
+
+
+def test_threads_that_ask_at_once_fetch_once(repository, cache, log):
+    manifest = publish(repository, bytes(2**20))
+
+    with ThreadPoolExecutor(FETCHERS) as pool:
+        paths = list(pool.map(lambda _: cache.fetch(repository, manifest), range(FETCHERS)))
+
+    assert set(paths) == {cache.path_of(manifest)}
+    assert streamed(log) == 1
 
 
 def test_content_that_is_not_what_was_published_is_refused(repository, cache):
