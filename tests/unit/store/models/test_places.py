@@ -1,7 +1,10 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from skerry.store import models
 from skerry.store.models import cache_folder, models_url
 
 
@@ -26,3 +29,18 @@ def test_the_cache_is_the_users_unless_a_variable_says_where(monkeypatch):
     assert cache_folder() == Path("/var/cache/ada/skerry/models")
     monkeypatch.setenv("SKERRY_MODEL_CACHE", "~/models")
     assert cache_folder() == Path("/home/ada/models")
+
+
+def test_the_package_offers_what_it_says_and_nothing_else():
+    for name in models.__all__:
+        assert getattr(models, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
+        _ = models.Nonsense
+
+
+def test_to_read_a_manifest_loads_neither_stores_nor_locks():
+    code = "import sys; from skerry.store.models import Manifest; print(*sys.modules)"
+
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+    assert not {"skerry.store.objects", "skerry.store.models.cache", "fcntl", "obstore"} & set(loaded)
