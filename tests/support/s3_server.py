@@ -11,6 +11,8 @@ import urllib.request
 import uuid
 from pathlib import Path
 
+PAGE = 20  # how many keys a list has at most; S3 has a thousand, which takes long to write
+
 
 class S3Server:
     """The server, and what the tests do to it that no client would."""
@@ -21,7 +23,7 @@ class S3Server:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={key: value for key, value in os.environ.items() if not key.startswith("AWS_")},
+            env=os.environ | {"MOTO_S3_DEFAULT_MAX_KEYS": str(PAGE)},
         )
         self.endpoint = f"http://127.0.0.1:{int(self._process.stdout.readline())}"
 
@@ -37,9 +39,9 @@ class S3Server:
 
     def put(self, path, data, headers=None):
         """Put bytes there behind the back of the store."""
-        with urllib.request.urlopen(
-            urllib.request.Request(self.endpoint + path, data=data, method="PUT", headers=headers or {}), timeout=20
-        ):
+        headers = {"Content-Type": "application/octet-stream", **(headers or {})}
+        request = urllib.request.Request(self.endpoint + path, data=data, method="PUT", headers=headers)
+        with urllib.request.urlopen(request, timeout=20):
             pass
 
     def uploads(self, bucket):
