@@ -77,7 +77,7 @@ class ModelSession:
 
         names = self.outputs if outputs is None else tuple(outputs)
         # A view of a body may begin at any byte, and kernels may rely on the alignment of their elements.
-        feed = {name: np.require(array, requirements="CA") for name, array in inputs.items()}
+        feed = {name: np.require(array, requirements=["C", "A"]) for name, array in inputs.items()}
         try:
             values = self._session.run(list(names), feed)
         except Exception as error:
