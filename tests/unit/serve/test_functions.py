@@ -1,5 +1,6 @@
 """`App.serve`: models as functions of an app, called here, in a worker, and over HTTP."""
 
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -180,3 +181,25 @@ def test_the_bare_runtime_serves_a_model_by_its_name(tmp_path, rows):
         assert runtime.call("digits", b"[[1]]").status == 422
     finally:
         runtime.close()
+
+
+def test_a_container_serves_a_model_that_a_variable_names(tmp_path, rows):
+    publish_digits(tmp_path)
+    environment = {"SKERRY_MODELS": str(tmp_path / "models"), "SKERRY_MODEL_CACHE": str(tmp_path / "here")}
+    environment["SKERRY_SERVE"] = "digits@1"
+    runtime = RuntimeProcess(tmp_path / "runtime", Path("skerry.app.served:app"), environment=environment)
+    try:
+        runtime.start()
+        answer = runtime.call("/", orjson.dumps(rows[:3].tolist()))
+        assert orjson.loads(answer.body)["labels"] == [0, 1, 2], runtime.log()
+    finally:
+        runtime.close()
+
+
+def test_the_app_of_a_container_needs_its_variable(monkeypatch):
+    from skerry.app import served
+
+    monkeypatch.delenv("SKERRY_SERVE", raising=False)
+    with pytest.raises(ConfigError, match="SKERRY_SERVE is not set"):
+        _ = served.app
+    assert list(served.serving_app("news@candidate").functions) == ["news"]

@@ -13,7 +13,7 @@ from skerry.cli.deploy import deploy_target
 from skerry.cli.models.options import open_repository, reference_argument
 from skerry.cli.options import Command, home_option, json_option
 from skerry.errors import SpecError
-from skerry.spec import ModelReference
+from skerry.spec import ModelReference, parse_size
 from skerry.spec.model import NAME
 
 FOLDER = "served"
@@ -23,8 +23,8 @@ SOURCE = '''"""Serves a model by its name; written by `skerry models serve`, whi
 
 import skerry
 
-app = skerry.App({app!r}, imports=("numpy", "onnxruntime"))
-app.serve({name!r}, model={model!r}{more})
+app = skerry.App("{app}", imports=("numpy", "onnxruntime"))
+app.serve("{name}", model="{model}"{more})
 '''
 
 
@@ -74,7 +74,7 @@ def write_app(home: Path, name: str, reference: ModelReference, cache: str | Non
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = home.absolute() / FOLDER / name / "app.py"
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    more = "" if cache is None else f", cache={cache!r}"
+    more = "" if cache is None else f', cache="{parse_size(cache, key="--cache")}B"'
     file.write_text(SOURCE.format(app=app_name(name), name=name, model=str(reference), more=more))
     return file
 
