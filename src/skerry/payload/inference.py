@@ -12,7 +12,7 @@ Source: https://github.com/kserve/open-inference-protocol and Triton's extension
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -114,19 +114,22 @@ def header_length(text: str | None, body: bytes) -> int:
     return int(text)
 
 
-def decode_request(body: bytes, header_bytes: int | None = None) -> InferenceRequest:
+def decode_request(
+    body: bytes, header_bytes: int | None = None, *, load: Callable[[bytes], Any] = orjson.loads
+) -> InferenceRequest:
     """Return the request of a body.
 
     Args:
         body: The whole body.
         header_bytes: How many bytes of it are JSON, none for all; at most as many as there are.
+        load: Reads the JSON and raises `ValueError` where it is none.
 
     Raises:
         MalformedBodyError: the body is not of the protocol's form.
         InvalidPayloadError: a tensor's data do not fit the shape or the datatype that it declares.
     """
     length = len(body) if header_bytes is None else header_bytes
-    head = _members(_load(body[:length]), "the body")
+    head = _members(_load(body[:length], load), "the body")
     tensors = head.get("inputs")
     if not isinstance(tensors, list) or not tensors:
         raise MalformedBodyError("inputs: send a list with the tensors of the request")
@@ -261,9 +264,9 @@ def _wishes(head: Mapping[str, Any], *, default: bool) -> tuple[OutputWish, ...]
     return tuple(wishes.values())
 
 
-def _load(text: bytes) -> Any:
+def _load(text: bytes, load: Callable[[bytes], Any]) -> Any:
     try:
-        return orjson.loads(text)
+        return load(text)
     except ValueError as error:
         raise MalformedBodyError(f"the body is not JSON: {error}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from skerry.errors import InvalidPayloadError, ModelRejectedError, SkerryError
 from skerry.payload.inference import decode_request
 from skerry.serve.merging import UnevenError, run_alone, run_merged
+from skerry.serve.model_session import ModelSession, quota_threads
 from skerry.serve.place import MODEL_FILE, SAMPLE_FILE
 from skerry.serve.ports import Inputs, Port
 from skerry.serve.predictions import Predictions
-from skerry.serve.session import ModelSession, quota_threads
 from skerry.store.models import MANIFEST_FILE, Manifest
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ class LoadedModel:
             ModelRejectedError: the model fails on it.
         """
         try:
-            inputs = self.inputs.check(decode_request(sample).inputs)
+            # Python's reader, because it knows NaN: a sample may hold what JSON has no word for.
+            inputs = self.inputs.check(decode_request(sample, load=json.loads).inputs)
             outputs = self._session.run(inputs)
             self.predictions.name_scores(outputs)
             if self.is_merged and min(map(len, inputs.values())) > 1:

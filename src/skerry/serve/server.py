@@ -152,7 +152,7 @@ class ModelServer:
             raise outputs
         headers = {CACHE_HEADER: "hit"} if is_hit else {}
         if isinstance(call, TensorCall):
-            return Answer(value=_respond(call.request, model, outputs), headers=headers)
+            return Answer(value=_respond(type(self).__name__, call.request, model, outputs), headers=headers)
         if isinstance(call, PredictCall):
             return Answer(value={"predictions": model.predictions.predictions(outputs)}, headers=headers)
         after = self._settings.after
@@ -160,7 +160,10 @@ class ModelServer:
         return Answer(value=value, headers=headers, is_typed=True) if isinstance(call, PlainCall) else value
 
 
-def _respond(request: InferenceRequest, model: LoadedModel, outputs: Mapping[str, Array]) -> InferenceResponse:
+def _respond(
+    name: str, request: InferenceRequest, model: LoadedModel, outputs: Mapping[str, Array]
+) -> InferenceResponse:
+    """Return the answer of a request; on the wire a model has the name of its function."""
     names = model.outputs
     binary = frozenset(names) if request.binary else frozenset()
     chosen = {name: outputs[name] for name in names if name in outputs}
@@ -173,7 +176,5 @@ def _respond(request: InferenceRequest, model: LoadedModel, outputs: Mapping[str
             except InvalidPayloadError as error:
                 raise InvalidPayloadError(f"output {wish.name!r}: {error.message}", field=wish.name) from error
         binary = frozenset(wish.name for wish in request.outputs if wish.binary)
-    manifest = model.manifest
-    return InferenceResponse(
-        model_name=manifest.name, model_version=str(manifest.version), outputs=chosen, binary=binary, id=request.id
-    )
+    version = str(model.manifest.version)
+    return InferenceResponse(model_name=name, model_version=version, outputs=chosen, binary=binary, id=request.id)

@@ -26,8 +26,8 @@ MSGPACK = "application/msgpack"
 class Client:
     """Calls a loaded server as a worker would, without the worker."""
 
-    def __init__(self, name="digits", **settings):
-        self.server = ModelServer.serving(name, ServeSettings(model=name, **settings))()
+    def __init__(self, name="digits", *, function=None, **settings):
+        self.server = ModelServer.serving(function or name, ServeSettings(model=name, **settings))()
         self.server.load()
         self.signature = type(self.server).__skerry_signature__()
 
@@ -153,6 +153,12 @@ def test_only_the_outputs_that_are_asked_for_come_in_their_order(client):
     body["outputs"] = [{"name": "score"}]
     with pytest.raises(InvalidPayloadError, match=r"output 'score': model digits@1 has none .* it has 'label', 'prob"):
         client.v2(body)
+
+
+def test_on_the_wire_a_model_has_the_name_of_its_function(pinned):
+    pinned(publish_digits)
+    body = {"inputs": [tensor(digits()[1][:1])]}
+    assert orjson.loads(Client(function="next").v2(body)[0])["model_name"] == "next"
 
 
 def test_binary_data_output_makes_all_outputs_binary(client):
@@ -333,6 +339,20 @@ def test_a_cache_answers_again_and_says_so(pinned):
         with pytest.raises(InvalidPayloadError):
             client.ask([[1]])
     assert client.ask(rows[2:3].tolist())[2] == {}
+
+
+def test_a_sample_may_hold_nan(pinned):
+    ports = {"x": ("float32", [None, 1])}
+    sample = b'{"inputs": [{"name": "x", "shape": [2, 1], "datatype": "FP32", "data": [NaN, 1.0]}]}'
+    pinned(
+        publish_graph,
+        "id",
+        [helper.make_node("Neg", ["x"], ["y"])],
+        ports,
+        {"y": ("float32", [None, 1])},
+        sample=sample,
+    )
+    assert Client("id").server._model.is_merged
 
 
 def test_what_fails_on_its_own_sample_is_not_served(pinned):

@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from skerry.errors import InvalidPayloadError, ModelRejectedError
-from skerry.serve.session import ModelSession, quota_threads
+from skerry.serve.model_session import ModelSession, quota_threads
 from support.served_models import digits, graph, publish_digits
 
 
