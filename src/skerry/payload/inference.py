@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 LENGTH_HEADER = "inference-header-content-length"
 BINARY = "application/octet-stream"
 MAX_TENSORS = 1024
+MAX_NAME = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,8 +280,8 @@ def _members(value: Any, where: str) -> Mapping[str, Any]:
 
 def _name(entry: Any, where: str) -> str:
     name = _members(entry, where).get("name")
-    if not isinstance(name, str) or not name:
-        raise MalformedBodyError(f"{where}: name must be text")
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
+        raise MalformedBodyError(f"{where}: name must be text of 1 to {MAX_NAME} characters")
     return name
 
 

@@ -56,7 +56,7 @@ class ModelSignature(Signature):
         self.returns_event = False
         self.writes_plain = False
         if self._before is not None:
-            self.parameters = self._before.parameters
+            self.parameters, self.takes_event = self._before.parameters, self._before.takes_event
 
     def decode_call(self, body: bytes, content_type: str, headers: Mapping[str, str] | None = None) -> Arguments:
         """Return the call that a request's body stands for; see :meth:`Signature.decode_call`."""

@@ -175,6 +175,8 @@ def test_a_declared_shape_allocates_nothing(shape, datatype):
         (b'{"inputs": []}', "inputs: send a list"),
         (b'{"inputs": [1]}', r"inputs\[0\]: must be an object"),
         (b'{"inputs": [{"name": 1}]}', r"inputs\[0\]: name must be text"),
+        (one(name=""), "name must be text"),
+        (one(name="x" * 1025), "name must be text of 1 to 1024 characters"),
         (one(datatype="BF16"), "input 'x': BF16 is not supported"),
         (one(datatype="FP8"), "input 'x': datatype 'FP8' is not one of BOOL"),
         (one(datatype=None), "input 'x': datatype 'None'"),
