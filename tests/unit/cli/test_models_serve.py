@@ -4,7 +4,7 @@ import importlib.util
 import string
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skerry.app.application import NAME as APP_NAME
@@ -16,6 +16,7 @@ FUNCTIONS = st.from_regex(r"[a-z]([a-z0-9_-]{0,61}[a-z0-9])?", fullmatch=True)
 
 
 @given(st.lists(FUNCTIONS, min_size=2, max_size=8, unique=True))
+@settings(deadline=None)
 def test_two_functions_never_share_an_app(functions):
     names = [app_name(function) for function in functions]
     assert len(set(names)) == len(names)
@@ -24,6 +25,7 @@ def test_two_functions_never_share_an_app(functions):
 
 
 @given(st.text(string.ascii_lowercase + "_-", min_size=1, max_size=6).map(lambda text: f"a{text}b"))
+@settings(deadline=None)
 def test_names_that_differ_in_dashes_only_do_not_either(function):
     other = function.replace("_", "-")
     assert (app_name(function) == app_name(other)) == (function == other)

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import numpy as np
 import orjson
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -14,6 +14,8 @@ from skerry.errors import InvalidPayloadError, MalformedBodyError
 from skerry.payload.datatype import BYTES, DATATYPES, NUMPY_NAME, datatype_of, to_bytes
 from skerry.payload.inference import InferenceResponse, decode_request, encode_response, header_length
 
+# The machine may be busy with other tests.
+SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 NAMES = st.text(st.characters(codec="utf-8"), min_size=1, max_size=8)
 SHAPES = arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3)
 
@@ -67,14 +69,14 @@ def same(found, sent):
 
 
 @given(requests())
-@settings(max_examples=50)
+@settings(SLOW, max_examples=50)
 def test_what_is_sent_is_what_is_read(sent):
     inputs, binary = sent
     same(decode_request(*request_of(inputs, binary)).inputs, inputs)
 
 
 @given(requests())
-@settings(max_examples=50)
+@settings(SLOW, max_examples=50)
 def test_a_response_says_what_a_request_would(sent):
     outputs, binary = sent
     response = InferenceResponse(model_name="m", model_version="1", outputs=outputs, binary=frozenset(binary))
@@ -86,7 +88,7 @@ def test_a_response_says_what_a_request_would(sent):
 
 
 @given(requests(), st.data())
-@settings(max_examples=80)
+@settings(SLOW, max_examples=80)
 def test_a_body_that_was_damaged_is_read_or_refused(sent, data):
     body, length = request_of(*sent)
     kind = data.draw(st.sampled_from(["cut", "flip", "insert", "length"]))
@@ -118,7 +120,7 @@ JSON_VALUES = st.recursive(
     st.dictionaries(st.sampled_from(["id", "outputs", "parameters"]), JSON_VALUES),
     JSON_VALUES,
 )
-@settings(max_examples=80)
+@settings(SLOW, max_examples=80)
 def test_members_of_any_kind_are_read_or_refused(tensor, rest, size):
     entry = {"name": "x", "datatype": "INT16", "shape": [1], "data": [1], **tensor}
     if isinstance(entry.get("parameters"), dict):
@@ -130,6 +132,7 @@ def test_members_of_any_kind_are_read_or_refused(tensor, rest, size):
 
 
 @given(st.lists(st.integers(0, 2**63 - 1), max_size=6), st.sampled_from(DATATYPES), st.booleans())
+@settings(SLOW)
 def test_no_declared_shape_takes_more_memory_than_its_body(shape, datatype, binary):
     entry = {"name": "x", "datatype": datatype, "shape": shape, "data": []}
     if binary:

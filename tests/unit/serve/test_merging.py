@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skerry.serve.cache import ResponseCache
@@ -14,6 +14,7 @@ def rows(count, width=2):
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 3)), max_size=12), st.integers(1, 16))
+@settings(deadline=None)
 def test_every_row_is_in_one_run_and_no_run_is_too_large(sizes, most_rows):
     requests = [rows(count, width) for count, width in sizes]
     runs = plan(requests, most_rows=most_rows)
@@ -30,6 +31,7 @@ def test_every_row_is_in_one_run_and_no_run_is_too_large(sizes, most_rows):
 
 
 @given(st.lists(st.integers(1, 600), min_size=1, max_size=6))
+@settings(deadline=None)
 def test_each_request_gets_what_it_would_get_alone(counts):
     requests = [{"x": np.full((count, 2), at, dtype="float32")} for at, count in enumerate(counts)]
     found = run_merged(lambda tensors: {"y": tensors["x"] * 2}, requests)
