@@ -87,3 +87,8 @@ count.with_options(deadline="5s")  # error: call-arg
 skerry.Batch(weight="tokens")  # error: arg-type
 skerry.Scale(maximum=4)  # error: call-arg
 skerry.App("types", requirements=[1])  # error: list-item
+app.serve("digits")  # error: call-overload
+app.serve("digits", model="digits", memory=200)  # error: call-overload
+app.serve("digits", model="digits", concurrency=4)  # error: call-overload, call-overload
+digits = app.serve("digits", model="digits", before=count)
+digits.remote(1)  # error: arg-type

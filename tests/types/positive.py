@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Coroutine, Generator, Iterator, Seque
 from dataclasses import dataclass
 from typing import Any, assert_type
 
+import numpy as np
+
 import skerry
 
 app = skerry.App("types", requirements=["numpy"], imports=("numpy",))
@@ -222,3 +224,22 @@ assert_type(app.at(engine), skerry.App)
 with app.run(port=0) as running:
     assert_type(running, skerry.RunningApp)
     assert_type(running.address, str)
+
+# A served model is a function from rows to a dictionary; `before` and `after` give it their own types.
+digits = app.serve("digits", model="digits@production", memory="100MiB", batch=None, cache="64MiB")
+assert_type(digits([[0.0]]), dict[str, Any])
+assert_type(digits.remote([[0.0]]), dict[str, Any])
+
+
+def to_rows(text: str, *, times: int = 1) -> list[list[float]]:
+    return [[float(len(text))]] * times
+
+
+def to_report(outputs: dict[str, np.ndarray]) -> Report:
+    return Report(float(outputs["score"][0]))
+
+
+both = app.serve("both", model="news", before=to_rows, after=to_report)
+assert_type(both.remote("abc", times=2), Report)
+assert_type(app.serve("first", model="news", before=to_rows).remote("abc"), dict[str, Any])
+assert_type(app.serve("last", model="news", after=to_report)([[1.0]]), Report)

@@ -24,6 +24,7 @@ from skerry.app.function import AsyncFunction, BaseFunction, Function
 from skerry.app.making import make_function
 from skerry.app.options import UNSET, Unset, given_options
 from skerry.app.running import RunningApp
+from skerry.app.serving import ServesModels
 from skerry.app.stream import AsyncStreamFunction, StreamFunction
 from skerry.app.target import Target
 from skerry.errors import AppImportError, NameTakenError, SpecError
@@ -41,7 +42,7 @@ R = TypeVar("R")
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
-class App:
+class App(ServesModels):
     """A set of functions that are deployed together.
 
     Args:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -28,9 +29,22 @@ def deploy(console: Console, target: str | None, settings: tuple[str, ...], host
 
     TARGET is FILE[:APP] or package.module[:APP]; without it, the one that skerry.toml names.
     """
-    found = find_target(target)
+    deploy_target(console, str(find_target(target)), settings, home=home, host=host, port=port)
+
+
+def deploy_target(console: Console, target: str, settings: Sequence[str], *, home: Path, host: str, port: int) -> None:
+    """Deploy an app and say what was deployed, starting an engine if none runs.
+
+    Args:
+        console: Where to say it.
+        target: ``/abs/file.py:app`` or ``package.module:app``.
+        settings: ``FUNCTION.OPTION=VALUE`` settings.
+        home: Folder of the engine.
+        host: Address of an engine that is started.
+        port: Its port.
+    """
     _start_if_needed(console, home, host, port)
-    deployed = connect(home).deploy(str(found), flags=settings, environment=os.environ.get(SET_VARIABLE, ""))
+    deployed = connect(home).deploy(target, flags=settings, environment=os.environ.get(SET_VARIABLE, ""))
     if console.as_json:
         console.json(deployed)
         return

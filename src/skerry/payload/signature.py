@@ -77,9 +77,14 @@ class Signature:
     def of(cls, handler: Any) -> Signature:
         """Return the signature of a plain or async function, or of a class with ``__call__``.
 
+        A handler whose calls travel in a form of their own has a function ``__skerry_signature__``, which returns it.
+
         Raises:
             SpecError: an annotation has no wire form, or no body can fill a parameter; the message names it.
         """
+        own: Callable[[], Signature] | None = getattr(handler, "__skerry_signature__", None)
+        if own is not None:
+            return own()
         parameters, result, native = read_handler(handler)
         name = getattr(handler, "__qualname__", None) or type(handler).__qualname__
         call, _ = find_call(handler, name)

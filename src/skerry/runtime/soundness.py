@@ -8,7 +8,8 @@ from skerry.runtime.call import Call
 from skerry.runtime.frames import Codec, Frame, Kind
 
 LINE_BREAK = re.compile(r"[\r\n\0]")
-EVENT_HEADER = re.compile(r"ce-[a-z0-9-]+")  # the only headers that a function sets
+# The only headers that a function sets: of a CloudEvent, of binary tensors, of an answer that was given before.
+RESULT_HEADER = re.compile(r"ce-[a-z0-9-]+|inference-header-content-length|skerry-cache")
 
 
 def fits(frame: Frame, call: Call) -> bool:
@@ -43,5 +44,5 @@ def _are_headers(headers: object) -> bool:
     if not isinstance(headers, dict):
         return False
     return all(
-        _is_text(value) and isinstance(name, str) and EVENT_HEADER.fullmatch(name) for name, value in headers.items()
+        _is_text(value) and isinstance(name, str) and RESULT_HEADER.fullmatch(name) for name, value in headers.items()
     )

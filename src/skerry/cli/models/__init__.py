@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "describe": "skerry.cli.models.describe:describe",
         "alias": "skerry.cli.models.alias:alias",
         "rollback": "skerry.cli.models.rollback:rollback",
+        "serve": "skerry.cli.models.serve:serve",
         "pull": "skerry.cli.models.pull:pull",
         "delete": "skerry.cli.models.delete:delete",
         "gc": "skerry.cli.models.gc:gc",

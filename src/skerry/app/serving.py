@@ -1,0 +1,148 @@
+"""Functions that serve a model by its name, without a handler."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar, Unpack, overload
+
+from skerry.app.function import BaseFunction, Function
+from skerry.errors import ConfigError
+from skerry.spec import Batch, ModelReference, Scale, parse_size
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Outputs = dict[str, np.ndarray[Any, Any]]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+BATCH = Batch(max_size=32, objective="50ms")
+
+
+class ServeOptions(TypedDict, total=False):
+    """The options of a function that serves a model: those of other functions, see :meth:`skerry.App.function`."""
+
+    memory: str | None
+    cpu: float
+    timeout: str
+    start_timeout: str
+    drain: str
+    queue: int
+    max_in_flight: int
+    max_body: str
+    files: int
+    idempotent: bool
+    env: Mapping[str, str]
+    scale: Scale
+    share_load: bool
+
+
+class ServesModels:
+    """The part of an app that serves models; an app is one of these."""
+
+    @overload
+    def serve(
+        self,
+        name: str,
+        *,
+        model: str,
+        before: None = None,
+        after: None = None,
+        batch: Batch | None = BATCH,
+        cache: str | None = None,
+        **options: Unpack[ServeOptions],
+    ) -> Function[[Any], dict[str, Any]]: ...
+    @overload
+    def serve(
+        self,
+        name: str,
+        *,
+        model: str,
+        before: Callable[P, Any],
+        after: None = None,
+        batch: Batch | None = BATCH,
+        cache: str | None = None,
+        **options: Unpack[ServeOptions],
+    ) -> Function[P, dict[str, Any]]: ...
+    @overload
+    def serve(
+        self,
+        name: str,
+        *,
+        model: str,
+        before: None = None,
+        after: Callable[[Outputs], R],
+        batch: Batch | None = BATCH,
+        cache: str | None = None,
+        **options: Unpack[ServeOptions],
+    ) -> Function[[Any], R]: ...
+    @overload
+    def serve(
+        self,
+        name: str,
+        *,
+        model: str,
+        before: Callable[P, Any],
+        after: Callable[[Outputs], R],
+        batch: Batch | None = BATCH,
+        cache: str | None = None,
+        **options: Unpack[ServeOptions],
+    ) -> Function[P, R]: ...
+    def serve(
+        self,
+        name: str,
+        *,
+        model: str,
+        before: Callable[..., Any] | None = None,
+        after: Callable[..., Any] | None = None,
+        batch: Batch | None = BATCH,
+        cache: str | None = None,
+        **options: Any,
+    ) -> Any:
+        """Serve a model as a function of this app: plain JSON, KServe's protocol v1, the Open Inference Protocol v2.
+
+        A plain call sends rows, ``[[...], ...]``, for a model with one input, or ``{"inputs": {NAME: rows, ...}}``. A
+        classifier answers ``{"labels": [...], "probabilities": [[...]], "model": "digits@3"}``, another model
+        ``{"outputs": {NAME: ...}, "model": ...}``.
+
+        Args:
+            name: Name in the address.
+            model: Which one: ``NAME``, ``NAME@ALIAS`` or ``NAME@VERSION``.
+            before: A plain function from a plain call's arguments, which its annotations check, to the model's inputs:
+                an array, or arrays by the input's name.
+            after: A plain function from the outputs of one caller's rows, arrays by name, to the result of its call.
+            batch: Bounds of the batches whose rows go through the model in one run; none means singly.
+            cache: Memory of each worker for answers that it gave before, like ``"64MiB"``; none by default. An answer
+                from there says so in the header ``skerry-cache: hit``.
+            options: As for :meth:`function`; ``idempotent`` and ``share_load`` are true unless they are given.
+
+        Raises:
+            SpecError: an option has a wrong type or is out of range, or the model's name is not of its form.
+            ConfigError: ``before`` or ``after`` is no plain function.
+            NameTakenError: the app has a function of this name already.
+
+        Example:
+            ``digits = app.serve("digits", model="digits@production")``, then ``digits.remote([[0.0] * 64])``
+        """
+        from skerry.serve.server import ModelServer, ServeSettings
+
+        ModelReference.parse(model)
+        for role, function in (("before", before), ("after", after)):
+            if function is not None and (not callable(function) or _is_special(function)):
+                raise ConfigError(
+                    f"function {name!r}: {role} = {function!r}: give it a plain function, not an async one"
+                )
+        cache_bytes = 0 if cache is None else parse_size(cache, key="cache")
+        settings = ServeSettings(model=model, before=before, after=after, cache_bytes=cache_bytes)
+        chosen = {"idempotent": True, "share_load": True, **options, "batch": batch, "model": model}
+        return self._declare(ModelServer.serving(name, settings), name, chosen)
+
+    def _declare(self, handler: Callable[..., Any], name: str, options: Mapping[str, Any]) -> BaseFunction[Any, Any]:
+        raise NotImplementedError
+
+
+def _is_special(function: Callable[..., Any]) -> bool:
+    kinds = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction, inspect.isclass)
+    return any(is_kind(function) for is_kind in kinds)
