@@ -43,6 +43,9 @@ ADDRESSES = {
     "`?tail=100` for the last lines, `?offset=BYTES` for what came since.",
     "GET /events": "What happened: `at`, `function`, `kind` and details, at most the newest 10,000. `?function=NAME`, "
     "`?since=UNIX_SECONDS`.",
+    "GET /usage": "What functions have used, by revision and hour: `function`, `revision`, `hour_at` (Unix seconds), "
+    "`requests`, `errors`, `billed_us`, `memory_gb_s`, `cold_starts`, `cold_start_us`, `idle_us`. `?function=NAME`, "
+    "`?since=UNIX_SECONDS` for the hours that ended after it.",
 }
 # A `*` in a route, by the segment before it.
 PLACEHOLDERS = {"jobs": "ID", "apps": "NAME", "functions": "NAME"}

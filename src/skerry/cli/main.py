@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "logs": "skerry.cli.logs:logs",
         "delete": "skerry.cli.delete:delete",
         "jobs": "skerry.cli.jobs:jobs",
+        "usage": "skerry.cli.usage:usage",
         "engine": "skerry.cli.engine:engine",
         "doctor": "skerry.cli.doctor:doctor",
         "completion": "skerry.cli.completion:completion",

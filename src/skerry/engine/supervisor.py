@@ -18,6 +18,7 @@ from skerry.engine.logs import Logs
 from skerry.engine.records import AppRecord, RevisionRecord
 from skerry.engine.source import Source
 from skerry.engine.strays import MARK
+from skerry.engine.usage import UsageMeter
 from skerry.errors import FunctionNotFoundError, StartError
 from skerry.runtime.confinement import share_bytes
 from skerry.runtime.front import Front
@@ -55,9 +56,12 @@ class Supervisor:
         reaper: Notices the end of processes.
         journal: Takes events.
         observing: Counts and traces what functions do.
+        usage: Records what is billed.
     """
 
-    def __init__(self, home: Home, *, front: Front, reaper: Reaper, journal: Journal, observing: Observing) -> None:
+    def __init__(
+        self, home: Home, *, front: Front, reaper: Reaper, journal: Journal, observing: Observing, usage: UsageMeter
+    ) -> None:
         self.served: dict[str, Served] = {}
         self.on_change: Callable[[str], None] = lambda function: None  # another revision serves it from now on, or none
         self._home = home
@@ -65,6 +69,7 @@ class Supervisor:
         self._reaper = reaper
         self._journal = journal
         self._observing = observing
+        self.usage = usage
         self._logs = Logs(home.logs)
         self._nurseries: dict[Path, Nursery] = {}
         self._retiring: dict[WorkerPool, asyncio.Task[None]] = {}
@@ -116,7 +121,7 @@ class Supervisor:
         before = self.served.get(spec.name)
         self.served[spec.name] = Served(revision, pool, autoscaler, nursery)
         self._front.add_function(pool)
-        self._observing.observe(pool, revision.name)
+        self.usage.watch(pool, revision.name, self._observing.observe(pool, revision.name))
         autoscaler.start(policy.desired)
         if before is not None:
             self._retire(before)
@@ -225,6 +230,7 @@ class Supervisor:
 
         def ended(_: asyncio.Task[None]) -> None:
             self._retiring.pop(pool, None)
+            self.usage.forget(pool)
             pool.dispatcher.observer.close()
 
         task.add_done_callback(ended)
