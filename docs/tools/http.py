@@ -27,7 +27,7 @@ ADDRESSES = {
     "GET /health/readiness": "200 when a request finds a function that takes it, workers or not, or when nothing is "
     "deployed yet; 503 while the engine starts or stops, and while no function can start its workers.",
     "GET /engine": "`version`, `pid`, `started_at`, `address`, `home`, `workers`, and `memory_bytes` of `front`, "
-    "`zygotes` and `workers`.",
+    "`zygotes` and `workers`, and `memory_budget_bytes`, which the workers of all functions may hold together.",
     "POST /engine/stop": "Stop the engine; answers 202 at once.",
     "GET /apps": "The deployed apps: `name`, `target`, `deployed_at`, `functions`.",
     "POST /apps": 'Deploy: `{"target": "/folder/app.py:app", "flags": ["train.memory=1GiB"], "environment": "..."}`. '

@@ -93,6 +93,7 @@ class Control:
                 "home": str(self._home.path),
                 "workers": sum(len(served.pool.workers) for served in self._supervisor.served.values()),
                 "memory_bytes": {"front": share_bytes(pid), **self._supervisor.memory_bytes()},
+                "memory_budget_bytes": self._supervisor.memory.budget_bytes,
             }
         )
 

@@ -15,7 +15,9 @@ from skerry.engine.environment import Environment
 from skerry.engine.home import Home
 from skerry.engine.journal import Journal
 from skerry.engine.logs import Logs
+from skerry.engine.memory_budget import memory_budget
 from skerry.engine.records import AppRecord, RevisionRecord
+from skerry.engine.residency import MemoryGate
 from skerry.engine.source import Source
 from skerry.engine.strays import MARK
 from skerry.engine.usage import UsageMeter
@@ -75,6 +77,9 @@ class Supervisor:
         self._retiring: dict[WorkerPool, asyncio.Task[None]] = {}
         self._capacity = os.cpu_count() or 1
         self._shares: Shares[Autoscaler] = Shares()
+        self.memory = MemoryGate(
+            memory_budget(os.environ), served=self.served, retiring=self._retiring, notify=journal.add
+        )
 
     def nursery(self, environment: Environment) -> Nursery:
         """Return the zygote of an environment; there is one for each interpreter."""
@@ -117,7 +122,13 @@ class Supervisor:
             initial=workers,
             start_limit_s=spec.start_timeout_s,
         )
-        autoscaler = Autoscaler(pool, policy, shares=self._shares, notify=self._journal.notifier(spec.name))
+        autoscaler = Autoscaler(
+            pool,
+            policy,
+            shares=self._shares,
+            notify=self._journal.notifier(spec.name),
+            admit=lambda: self.memory.admit(pool),
+        )
         before = self.served.get(spec.name)
         self.served[spec.name] = Served(revision, pool, autoscaler, nursery)
         self._front.add_function(pool)
@@ -192,6 +203,7 @@ class Supervisor:
 
     async def stop(self, *, limit_s: float) -> None:
         """Finish what runs and end everything."""
+        self.memory.stop()
         for served in self.served.values():
             served.autoscaler.stop()
         pools = [served.pool for served in self.served.values()]

@@ -47,6 +47,7 @@ class _Meter:
         self._metrics = metrics
         self._taken = _Reading()
         self._memory_bytes = 0  # of a worker, measured last
+        self._unweighed_us = 0  # billed while no worker could be measured
 
     def take(self, hour_at: int) -> UsageRecord | None:
         """Return what came since the last time; none when nothing did."""
@@ -70,11 +71,20 @@ class _Meter:
             requests=now.requests - before.requests,
             errors=now.errors - before.errors,
             billed_us=billed_us,
-            memory_gb_s=billed_us / 1e6 * self._worker_bytes() / 1e9 if billed_us else 0.0,
+            memory_gb_s=self._weigh(billed_us),
             cold_starts=now.cold_starts - before.cold_starts,
             cold_start_us=now.cold_start_us - before.cold_start_us,
             idle_us=now.idle_us - before.idle_us,
         )
+
+    def _weigh(self, billed_us: int) -> float:
+        """Return time multiplied by memory; time without a known memory waits for the next that has one."""
+        self._unweighed_us += billed_us
+        memory_bytes = self._worker_bytes() if self._unweighed_us else 0
+        if not memory_bytes:
+            return 0.0
+        weighed_us, self._unweighed_us = self._unweighed_us, 0
+        return weighed_us / 1e6 * memory_bytes / 1e9
 
     def _worker_bytes(self) -> int:
         """Return the memory that is billed: what was declared, else what a worker holds for itself."""

@@ -1,4 +1,5 @@
 import asyncio
+import os
 import sqlite3
 from contextlib import closing
 from types import SimpleNamespace
@@ -109,3 +110,19 @@ def test_what_cannot_be_recorded_is_kept_and_recorded_once_later(tmp_path):
     with Records(path) as records:
         run_meter(records, body, clock=[0.0])
         assert [record.billed_us for record in records.usage.list()] == [21]
+
+
+def test_without_a_declared_memory_the_time_waits_for_a_worker_that_can_be_measured(tmp_path):
+    def body(meter, pool, metrics):
+        pool.spec.memory_bytes = None
+        metrics.handler_us = 1_000_000
+        meter.flush()
+        pool.workers = [SimpleNamespace(pid=os.getpid())]
+        metrics.handler_us = 2_000_000
+        meter.flush()
+
+    with Records(tmp_path / "records.sqlite3") as records:
+        run_meter(records, body, clock=[0.0])
+        [record] = records.usage.list()
+        assert record.billed_us == 2_000_000
+        assert 2 * 2**20 < record.memory_gb_s * 1e9 < 2 * 2**34
