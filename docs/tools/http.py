@@ -27,7 +27,7 @@ ADDRESSES = {
     "GET /health/readiness": "200 when a request finds a function that takes it, workers or not, or when nothing is "
     "deployed yet; 503 while the engine starts or stops, and while no function can start its workers.",
     "GET /engine": "`version`, `pid`, `started_at`, `address`, `home`, `workers`, and `memory_bytes` of `front`, "
-    "`zygotes` and `workers`.",
+    "`zygotes` and `workers`, and `memory_budget_bytes`, which the workers of all functions may hold together.",
     "POST /engine/stop": "Stop the engine; answers 202 at once.",
     "GET /apps": "The deployed apps: `name`, `target`, `deployed_at`, `functions`.",
     "POST /apps": 'Deploy: `{"target": "/folder/app.py:app", "flags": ["train.memory=1GiB"], "environment": "..."}`. '
@@ -43,6 +43,9 @@ ADDRESSES = {
     "`?tail=100` for the last lines, `?offset=BYTES` for what came since.",
     "GET /events": "What happened: `at`, `function`, `kind` and details, at most the newest 10,000. `?function=NAME`, "
     "`?since=UNIX_SECONDS`.",
+    "GET /usage": "What functions have used, by revision and hour: `function`, `revision`, `hour_at` (Unix seconds), "
+    "`requests`, `errors`, `billed_us`, `memory_gb_s`, `cold_starts`, `cold_start_us`, `idle_us`. `?function=NAME`, "
+    "`?since=UNIX_SECONDS` for the hours that ended after it.",
 }
 # A `*` in a route, by the segment before it.
 PLACEHOLDERS = {"jobs": "ID", "apps": "NAME", "functions": "NAME"}

@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "delete": "skerry.cli.delete:delete",
         "jobs": "skerry.cli.jobs:jobs",
         "models": "skerry.cli.models:models",
+        "usage": "skerry.cli.usage:usage",
         "engine": "skerry.cli.engine:engine",
         "doctor": "skerry.cli.doctor:doctor",
         "completion": "skerry.cli.completion:completion",

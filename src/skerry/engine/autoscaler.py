@@ -11,6 +11,7 @@ from skerry.scaling import Claim, Decision, Observation, ReactivePolicy, Reason,
 
 MAX_TICK_S = 2.0  # Knative's period
 MIN_TICK_S = 0.05
+ASK_S = 0.02  # while the memory for a first worker is not there, how soon to ask again
 SOON_S = 0.1  # after a start from zero, how soon to look whether one worker was enough
 
 
@@ -22,6 +23,7 @@ class Autoscaler:
         policy: What decides.
         shares: What all functions of this machine claim.
         notify: Called with the kind and the details of each change.
+        admit: Asked before the first worker of a pool that has none: whether the memory is there.
     """
 
     def __init__(
@@ -31,12 +33,16 @@ class Autoscaler:
         *,
         shares: Shares[Autoscaler],
         notify: Callable[[str, dict[str, Any]], None],
+        admit: Callable[[], bool] = lambda: True,
     ) -> None:
         self.decision: Decision | None = None  # the last one, before the limit of the share
         self._pool = pool
         self._policy = policy
         self._shares = shares
         self._notify = notify
+        self._admit = admit
+        self._is_put_out = False  # and no call has come since
+        self._asking: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._due_s = 0.0  # when the timer goes off
@@ -57,13 +63,20 @@ class Autoscaler:
             self._set(1, reason="a request waits and there is no worker", panic=False)
         self._arm(min(SOON_S, self._tick_s))
 
+    def put_out(self) -> None:
+        """End all workers, which are idle, to make room; the next call wants one again, whatever the windows say."""
+        self._is_put_out = True
+        self._set(0, reason="another function needs the memory", panic=False)
+        self._arm(min(SOON_S, self._tick_s))  # a call that comes while a worker leaves does not ask for another
+
     def stop(self) -> None:
         """Decide nothing more, and claim nothing."""
         self._pool.on_demand = lambda: None
         self.decision = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._asking):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._asking = None
         self._shares.leave(self)  # the others see it when they decide next
 
     def keep_to_share(self) -> None:
@@ -117,6 +130,24 @@ class Autoscaler:
 
     def _set(self, desired: int, *, reason: str, panic: bool) -> None:
         before = self._pool.desired
+        if desired and not before and not self._may_begin():
+            return
         if desired != before:
             self._notify("scaled", {"from": before, "to": desired, "reason": reason, "panic": panic})
         self._pool.set_desired(desired)
+
+    def _may_begin(self) -> bool:
+        has_calls = bool(self._pool.dispatcher.in_system)
+        if self._is_put_out and not has_calls:
+            return False  # the windows still know of calls that were answered before
+        if self._admit():
+            self._is_put_out = False
+            return True
+        if has_calls and self._asking is None:
+            self._asking = self._loop.call_later(ASK_S, self._ask_again)
+        return False
+
+    def _ask_again(self) -> None:
+        self._asking = None
+        if self._pool.dispatcher.in_system:
+            self.poke()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -73,6 +74,7 @@ class Control:
         front.route("GET", "/functions/*", self._function)
         front.route("GET", "/functions/*/logs", self._read_logs)
         front.route("GET", "/events", self._events)
+        front.route("GET", "/usage", self._usage)
         front.route("GET", "/jobs", jobs.list)
         front.route("GET", "/jobs/*", jobs.status)
         front.route("GET", "/jobs/*/result", jobs.result)
@@ -91,6 +93,7 @@ class Control:
                 "home": str(self._home.path),
                 "workers": sum(len(served.pool.workers) for served in self._supervisor.served.values()),
                 "memory_bytes": {"front": share_bytes(pid), **self._supervisor.memory_bytes()},
+                "memory_budget_bytes": self._supervisor.memory.budget_bytes,
             }
         )
 
@@ -157,13 +160,14 @@ class Control:
 
     def _events(self, request: Request) -> Response:
         self._flush()
-        since = request.parameter("since")
-        try:
-            since_s = None if since is None else float(since)
-        except ValueError as error:
-            raise MalformedBodyError(f"since = {since!r}: must be Unix time in seconds") from error
+        since_s = _since(request)
         events = self._records.events.list(request.parameter("function"), since_s=since_s, limit=10_000)
         return Response.of_json([event.to_dict() for event in events])
+
+    def _usage(self, request: Request) -> Response:
+        self._supervisor.usage.flush()
+        usage = self._records.usage.list(request.parameter("function"), since_s=_since(request))
+        return Response.of_json([asdict(record) for record in usage])
 
     def _summary(self, served: Served) -> dict[str, Any]:
         dispatcher = served.pool.dispatcher
@@ -207,6 +211,17 @@ def _scaling(served: Served) -> dict[str, Any]:
 
 def _segment(request: Request) -> str:
     return request.path.strip("/").split("/")[1]
+
+
+def _since(request: Request) -> float | None:
+    text = request.parameter("since")
+    try:
+        since_s = None if text is None else float(text)
+    except ValueError:
+        since_s = math.nan
+    if since_s is not None and not math.isfinite(since_s):
+        raise MalformedBodyError(f"since = {text!r}: must be Unix time in seconds")
+    return since_s
 
 
 def _number(request: Request, name: str) -> int | None:

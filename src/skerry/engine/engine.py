@@ -19,6 +19,7 @@ from skerry.engine.journal import Journal
 from skerry.engine.records import Records
 from skerry.engine.strays import end_strays
 from skerry.engine.supervisor import Supervisor
+from skerry.engine.usage import UsageMeter
 from skerry.runtime.confinement import become_subreaper, raise_file_limit
 from skerry.runtime.front import Front, add_health_routes
 from skerry.runtime.memory import MemoryReturn
@@ -81,7 +82,8 @@ async def run_engine(home: Home, listen: Listen, *, target: str | None, on_ready
         front = Front(authorize=authorizer(home, is_loopback=listen.is_loopback))
         observing = Observing(front, os.environ)
         memory = MemoryReturn()
-        supervisor = Supervisor(home, front=front, reaper=reaper, journal=journal, observing=observing)
+        usage = UsageMeter(records.usage)
+        supervisor = Supervisor(home, front=front, reaper=reaper, journal=journal, observing=observing, usage=usage)
         observing.decision_of = lambda pool: _decision_of(supervisor, pool)
         deployer = Deployer(home, records, supervisor, journal)
         jobs = JobRunner(records, supervisor)
@@ -117,6 +119,7 @@ async def run_engine(home: Home, listen: Listen, *, target: str | None, on_ready
                 memory.stop()
                 jobs.finish()
                 journal.flush()
+                usage.stop()
             finally:
                 reaper.close()
 

@@ -128,6 +128,18 @@ def ensure(
     return Environment(python=_python(folder), digest=digest)
 
 
+def find_built(requirements: Iterable[str], home: Home) -> Environment | None:
+    """Return the environment for an app's requirements if it exists already, else none.
+
+    Raises:
+        ConfigError: a requirement is empty, an option of pip, or another version of Skerry.
+    """
+    wanted = sorted({requirement.strip() for requirement in requirements})
+    digest = _digest(_to_install(wanted))
+    folder = home.environments / digest
+    return Environment(python=_python(folder), digest=digest) if _is_complete(folder) else None
+
+
 def _to_install(wanted: list[str]) -> list[str]:
     """Return what pip is asked for: the app's requirements and the libraries that Skerry itself imports."""
     others: list[str] = []

@@ -15,9 +15,12 @@ from skerry.engine.environment import Environment
 from skerry.engine.home import Home
 from skerry.engine.journal import Journal
 from skerry.engine.logs import Logs
+from skerry.engine.memory_budget import memory_budget
 from skerry.engine.records import AppRecord, RevisionRecord
+from skerry.engine.residency import MemoryGate
 from skerry.engine.source import Source
 from skerry.engine.strays import MARK
+from skerry.engine.usage import UsageMeter
 from skerry.errors import FunctionNotFoundError, StartError
 from skerry.runtime.confinement import share_bytes
 from skerry.runtime.front import Front
@@ -55,9 +58,12 @@ class Supervisor:
         reaper: Notices the end of processes.
         journal: Takes events.
         observing: Counts and traces what functions do.
+        usage: Records what is billed.
     """
 
-    def __init__(self, home: Home, *, front: Front, reaper: Reaper, journal: Journal, observing: Observing) -> None:
+    def __init__(
+        self, home: Home, *, front: Front, reaper: Reaper, journal: Journal, observing: Observing, usage: UsageMeter
+    ) -> None:
         self.served: dict[str, Served] = {}
         self.on_change: Callable[[str], None] = lambda function: None  # another revision serves it from now on, or none
         self._home = home
@@ -65,11 +71,15 @@ class Supervisor:
         self._reaper = reaper
         self._journal = journal
         self._observing = observing
+        self.usage = usage
         self._logs = Logs(home.logs)
         self._nurseries: dict[Path, Nursery] = {}
         self._retiring: dict[WorkerPool, asyncio.Task[None]] = {}
         self._capacity = os.cpu_count() or 1
         self._shares: Shares[Autoscaler] = Shares()
+        self.memory = MemoryGate(
+            memory_budget(os.environ), served=self.served, retiring=self._retiring, notify=journal.add
+        )
 
     def nursery(self, environment: Environment) -> Nursery:
         """Return the zygote of an environment; there is one for each interpreter."""
@@ -112,11 +122,17 @@ class Supervisor:
             initial=workers,
             start_limit_s=spec.start_timeout_s,
         )
-        autoscaler = Autoscaler(pool, policy, shares=self._shares, notify=self._journal.notifier(spec.name))
+        autoscaler = Autoscaler(
+            pool,
+            policy,
+            shares=self._shares,
+            notify=self._journal.notifier(spec.name),
+            admit=lambda: self.memory.admit(pool),
+        )
         before = self.served.get(spec.name)
         self.served[spec.name] = Served(revision, pool, autoscaler, nursery)
         self._front.add_function(pool)
-        self._observing.observe(pool, revision.name)
+        self.usage.watch(pool, revision.name, self._observing.observe(pool, revision.name))
         autoscaler.start(policy.desired)
         if before is not None:
             self._retire(before)
@@ -187,6 +203,7 @@ class Supervisor:
 
     async def stop(self, *, limit_s: float) -> None:
         """Finish what runs and end everything."""
+        self.memory.stop()
         for served in self.served.values():
             served.autoscaler.stop()
         pools = [served.pool for served in self.served.values()]
@@ -225,6 +242,7 @@ class Supervisor:
 
         def ended(_: asyncio.Task[None]) -> None:
             self._retiring.pop(pool, None)
+            self.usage.forget(pool)
             pool.dispatcher.observer.close()
 
         task.add_done_callback(ended)

@@ -4,10 +4,10 @@ Nothing here knows the front, and only the exporter, in its own thread, does any
 """
 
 from skerry.observe.exporter import SpanExporter
-from skerry.observe.function_metrics import FunctionMetrics
+from skerry.observe.function_metrics import CLIENT_LEFT, FunctionMetrics
 from skerry.observe.instruments import Callback, Counter, Histogram, Split
 from skerry.observe.metrics import Family, Registry
-from skerry.observe.serving_metrics import CLIENT_LEFT, ServingMetrics
+from skerry.observe.serving_metrics import ServingMetrics
 from skerry.observe.spans import RequestTimes, SharedBatch, TracedFunction
 from skerry.observe.telemetry import Telemetry
 from skerry.observe.trace_context import TraceContext, parse_traceparent

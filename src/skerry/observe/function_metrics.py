@@ -16,6 +16,7 @@ SECONDS = (
 )
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 CODE = "http_response_status_code"
+CLIENT_LEFT = 499  # never sent: the caller left before its answer
 
 
 class FunctionMetrics:
@@ -28,12 +29,14 @@ class FunctionMetrics:
 
     __slots__ = (
         *("_batch_size", "_coldstarts", "_durations", "_families", "_handler", "_init"),
-        *("_labels", "_phases", "_reasons", "_shown", "_wait"),
+        *("_labels", "_phases", "_reasons", "_shown", "_wait", "cold_start_us", "handler_us"),
     )
 
     def __init__(self, families: Mapping[str, Family], labels: tuple[str, str]) -> None:
         self._families = families
         self._labels = labels
+        self.handler_us = 0  # what workers have said, summed: whole microseconds, so that nothing is rounded
+        self.cold_start_us = 0  # that workers took to start for which a request waited
         self._shown: list[tuple[Family, tuple[str, ...], Instrument]] = []
         self._durations: dict[int, Histogram] = {}  # by status code
         self._phases: dict[str, Histogram] = {}
@@ -61,6 +64,21 @@ class FunctionMetrics:
         for family, values, instrument in self._shown:
             family.remove(values, instrument)
         self._shown.clear()
+
+    @property
+    def requests(self) -> int:
+        """Requests that have been answered, also those that no worker was given; not those whose callers left."""
+        return sum(durations.count for status, durations in self._durations.items() if status != CLIENT_LEFT)
+
+    @property
+    def errors(self) -> int:
+        """Requests whose answer had a status code of 500 or more."""
+        return self._count(range(500, 600))
+
+    @property
+    def cold_starts(self) -> int:
+        """Starts of workers for which a request waited."""
+        return int(self._coldstarts.value)
 
     # The hot path: what `Histogram.observe` does is written out, for a call costs as much as the counting.
 
@@ -120,8 +138,11 @@ class FunctionMetrics:
             phases_ms: Milliseconds by phase: fork, confine, import, load.
             cold: Whether a request waited for it.
         """
-        self._coldstarts.value += cold
-        self._init.observe(sum(phases_ms.values()) / 1000)
+        took_ms = sum(phases_ms.values())
+        if cold:
+            self._coldstarts.value += 1
+            self.cold_start_us += round(took_ms * 1000)
+        self._init.observe(took_ms / 1000)
         for phase, spent_ms in phases_ms.items():
             if phase not in self._phases:
                 name = "skerry_init_phase_duration_seconds"

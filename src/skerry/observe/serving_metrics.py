@@ -11,7 +11,6 @@ from skerry.observe.function_metrics import CODE, FunctionMetrics
 from skerry.observe.instruments import Callback, Split
 from skerry.observe.metrics import Registry
 
-CLIENT_LEFT = 499  # never sent: the caller left before its answer
 FUNCTION = ("faas_name", "kn_revision_name")
 # Name: kind, labels besides the function's, help.
 FAMILIES: Mapping[str, tuple[str, tuple[str, ...], str]] = {

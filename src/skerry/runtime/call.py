@@ -39,6 +39,7 @@ class Call:
     urgency = DEFAULT_URGENCY  # 0 to 7, 0 first
     weight: float | None = None  # what it counts in a batch
     group: str | None = None  # calls of one group may share a batch
+    together = 1  # calls that one call of the handler answers, this one among them
     waiting = False
     done = False
     cancelled = False  # answered already, and must not run on

@@ -46,8 +46,7 @@ async def answer_group(handler: LoadedHandler, grouping: Grouping, group: list[F
         late, micros = limit.expired(), since(begun_ns)
         told = error.told if isinstance(error, WrongResultsError) else error
         if len(frames) == 1 or late or told is not error:
-            answers += [handler.answer_error(frame.number, told, late=late, micros=micros) for frame in frames]
-            return b"".join(answers)
+            return b"".join(answers + grouping.fail(frames, told, micros, late=late))
         grouping.tell_retry(error, len(frames))
     return b"".join(answers + [await answer_group(handler, grouping, [frame]) for frame in frames])
 

@@ -66,6 +66,7 @@ class Dispatcher:
         self._closing: SkerryError | None = None  # the refusal that lasts
         self._arrivals = 0
         self._number = 0
+        self._idle_s = 0.0  # of workers, up to the moment when each was given its latest call
         self._deadlines = Deadlines()
 
     # Calls come and go
@@ -178,6 +179,8 @@ class Dispatcher:
                 if not call.done:
                     call.done = True
                     answers.append((call, frame))
+                else:
+                    self.observer.ran_for_nobody(frame)
             elif not call.done:
                 call.streaming = True
                 call.on_piece(frame)
@@ -220,6 +223,8 @@ class Dispatcher:
         """
         if slot in self.slots:
             self.slots.remove(slot)
+            if not slot.outstanding:
+                self._idle_s += self._clock() - slot.idle_since_s
         running = slot.port.running()
         again: list[Call] = []
         for number, call in slot.outstanding.items():
@@ -324,6 +329,11 @@ class Dispatcher:
         """Whether a worker holds a call, be it one that nobody waits for any more."""
         return any(slot.outstanding for slot in self.slots)
 
+    def idle_s(self) -> float:
+        """Return the seconds that workers have been ready and held no call, summed over all there ever were."""
+        now = self._clock()
+        return self._idle_s + sum(now - slot.idle_since_s for slot in self.slots if not slot.outstanding)
+
     def look_for_answers(self, now_s: float) -> None:
         """See whether workers that should be done are, so that none waits for the loop with calls in the queue."""
         for slot in self.slots:
@@ -411,9 +421,13 @@ class Dispatcher:
             slot.taken = 0
         if not calls:
             return
+        if not outstanding:
+            self._idle_s += now - slot.idle_since_s
         out: list[bytes] = []
         slot.is_group = slot.takes_items
         if slot.is_group:
+            for call in calls:
+                call.together = len(calls)
             out.append(encode_frame(Kind.BATCH, len(calls)))
         number = self._number
         started: list[Call] = []

@@ -11,7 +11,8 @@ offset bytes
 9      1     codec of the body (`Codec`)
 10     2     length of the metadata
 12     4     time: of a CALL, ms until its deadline (0 for none); of a RESULT, ERROR or
-             END, microseconds that the handler ran; of a CREDIT, bytes
+             END, microseconds that the handler ran, of a group's items each its
+             share; of a CREDIT, bytes
 ====== ===== =======================================================================
 
 Frames stand back to back: whatever has gathered in one turn of the loop is sent with one write.

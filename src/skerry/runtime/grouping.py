@@ -66,18 +66,27 @@ class Grouping:
         Args:
             frames: Its calls.
             results: What the handler returned: as many results, in the same order.
-            micros: How long the handler ran, microseconds.
+            micros: How long the handler ran, microseconds. Each answer says its share, and all together say the whole:
+                what they say is what is billed.
 
         Raises:
             WrongResultsError: there are not as many results.
         """
         values = self._check(results, len(frames))
+        spent = split_time(micros, len(frames))
         usual = not any(codec or (meta and not UNUSUAL.isdisjoint(meta)) for _, _, codec, meta, _, _ in frames)
         if usual and not any(isinstance(value, _SPECIAL) for value in values):
             # One that cannot be written leaves the way to those that can: below, only that one fails.
             with suppress(Exception):
-                return self._frame(frames, self._handler.signature.encode_results(values), micros)
-        return [self._encode_one(frame, value, micros) for frame, value in zip(frames, values, strict=True)]
+                return self._frame(frames, self._handler.signature.encode_results(values), spent)
+        return [self._encode_one(*one) for one in zip(frames, values, spent, strict=True)]
+
+    def fail(self, frames: Sequence[Frame], error: BaseException, micros: int, *, late: bool = False) -> list[bytes]:
+        """Return the answers of a group that has one error for all; the time is shared as in `encode`."""
+        return [
+            self._handler.answer_error(frame.number, error, late=late, micros=spent)
+            for frame, spent in zip(frames, split_time(micros, len(frames)), strict=True)
+        ]
 
     def tell_retry(self, error: BaseException, count: int) -> None:
         """Say in the log that a group failed and runs item by item."""
@@ -89,11 +98,11 @@ class Grouping:
         finally:
             traceback.clear_frames(error.__traceback__)  # they hold the items, and what they were made into
 
-    def _frame(self, frames: Sequence[Frame], bodies: Sequence[bytes], micros: int) -> list[bytes]:
-        pack, kind, time = HEADER.pack, int(Kind.RESULT), min(micros, MAX_TIME)
+    def _frame(self, frames: Sequence[Frame], bodies: Sequence[bytes], spent: Sequence[int]) -> list[bytes]:
+        pack, kind = HEADER.pack, int(Kind.RESULT)
         parts = []
-        for (_, number, *_), body in zip(frames, bodies, strict=True):
-            parts.append(pack(len(body), number, kind, 0, 0, time))
+        for (_, number, *_), body, micros in zip(frames, bodies, spent, strict=True):
+            parts.append(pack(len(body), number, kind, 0, 0, min(micros, MAX_TIME)))
             parts.append(body)
         return parts
 
@@ -118,6 +127,12 @@ class Grouping:
     def _wrong(self, what: str, count: int) -> WrongResultsError:
         told = f"function {self._name!r}: the handler took {count} items and returned {what}, in their order"
         return WrongResultsError(HandlerError(told))
+
+
+def split_time(micros: int, count: int) -> list[int]:
+    """Return the shares of a run's items, microseconds; they differ by 1 at most, and their sum is the run's time."""
+    share, rest = divmod(micros, count)
+    return [share + 1] * rest + [share] * (count - rest)
 
 
 class WrongResultsError(Exception):
@@ -200,7 +215,6 @@ class GroupLoop:
         except BaseException as error:
             told = error.told if isinstance(error, WrongResultsError) else error
             if len(frames) == 1 or told is not error:
-                micros = since(begun_ns)
-                return answers + [self._handler.answer_error(frame.number, told, micros=micros) for frame in frames]
+                return answers + self._grouping.fail(frames, told, since(begun_ns))
             self._grouping.tell_retry(error, len(frames))
         return answers + [answer for frame in frames for answer in self._run([frame])]

@@ -21,6 +21,9 @@ class Observer:
     def answered(self, answers: Sequence[tuple[Call, Frame]], now_s: float) -> None:
         """A worker has answered calls whose callers still wait."""
 
+    def ran_for_nobody(self, answer: Frame) -> None:
+        """A worker has answered a call that was over already."""
+
     def ended(self, call: Call, status: int, now_s: float) -> None:
         """A call is over without a worker's answer."""
 
@@ -80,11 +83,17 @@ class FunctionObserver(Observer):
                 good.append(now_s - call.enqueued_s)
         if good:
             self._metrics.answered_all(200, good)
-        self._metrics.handled(handler_us / (1e6 * len(answers)), len(answers))
+        self._metrics.handler_us += handler_us
+        # Each item of a group says its share, and took as long as the whole.
+        self._metrics.handled(handler_us * answers[0][0].together / (1e6 * len(answers)), len(answers))
         if self._function is not None:
             for call, frame in answers:
                 status = int(frame.meta["status"]) if frame.kind == ERROR else 200
-                self._finish(call, status, now_s, frame.time / 1e6)
+                self._finish(call, status, now_s, frame.time * call.together / 1e6)
+
+    def ran_for_nobody(self, answer: Frame) -> None:
+        """Count the time of a handler whose caller had left: it ran all the same."""
+        self._metrics.handler_us += answer.time
 
     def ended(self, call: Call, status: int, now_s: float) -> None:
         """Count a call that the queue, the clock or its caller has ended."""

@@ -61,8 +61,8 @@ class Observing:
             self._exporter.start()
         front.route("GET", "/metrics", self._scrape)
 
-    def observe(self, pool: WorkerPool, revision: str) -> None:
-        """Count and trace what happens to a pool's calls from now on."""
+    def observe(self, pool: WorkerPool, revision: str) -> FunctionMetrics:
+        """Count and trace what happens to a pool's calls from now on, and return what counts."""
         dispatcher, name = pool.dispatcher, pool.spec.name
 
         def batch_model() -> dict[str, float]:
@@ -81,6 +81,7 @@ class Observing:
         traced = None if self._tracer is None else TracedFunction(name, revision)
         dispatcher.observer.close()
         dispatcher.observer = _PoolObserver(metrics, traced, self._show_scaling(pool, revision))
+        return metrics
 
     async def stop(self) -> None:
         """Send what is traced and not sent yet."""

@@ -10,6 +10,7 @@ from skerry.spec.layers import (
     read_project_file,
     resolve,
 )
+from skerry.spec.limits import PlatformLimits
 from skerry.spec.model import DEFAULT_ALIAS, ModelReference
 from skerry.spec.option import ENGINE, RUNTIME, support_matrix
 from skerry.spec.quantity import parse_duration, parse_size
@@ -24,6 +25,7 @@ __all__ = [
     "Batch",
     "FunctionSpec",
     "ModelReference",
+    "PlatformLimits",
     "Scale",
     "check_platform",
     "function_spec",

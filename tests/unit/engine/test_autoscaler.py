@@ -107,3 +107,48 @@ def test_a_limit_applies_at_once_to_a_function_that_has_decided_already(run_loop
         assert shares.limit("another") == 4  # all that the machine has
 
     run_loop(run())
+
+
+def test_a_function_that_is_put_out_stays_out_until_it_is_called_whatever_its_windows_say(run_loop):
+    async def run():
+        pool = Pool(window="1s")
+        autoscaler = start(pool)
+        pool.waiting = pool.dispatcher.in_system = 1
+        pool.on_demand()
+        assert pool.desired == 1
+        pool.dispatcher.in_system = 0
+        autoscaler.put_out()
+        autoscaler.keep_to_share()
+        for _ in range(3):
+            autoscaler._decide()  # the window still knows of the call
+        assert autoscaler.decision.desired > 0
+        assert pool.desired == 0
+        pool.dispatcher.in_system = 1
+        pool.on_demand()
+        assert pool.desired == 1
+        autoscaler.stop()
+
+    run_loop(run())
+
+
+def test_a_first_worker_waits_for_memory_as_long_as_there_are_calls(run_loop):
+    async def run():
+        pool = Pool(window="1s")
+        answers = iter([False, False, False, True])
+        asked = []
+
+        def admit():
+            asked.append(pool.desired)
+            return next(answers)
+
+        policy = ReactivePolicy(pool.spec.scale, concurrency=1, capacity=4, initial=0)
+        autoscaler = Autoscaler(pool, policy, shares=Shares(), notify=lambda *_: None, admit=admit)
+        autoscaler.start(0)
+        assert asked == []
+        pool.waiting = pool.dispatcher.in_system = 1
+        pool.on_demand()
+        await pool.until(1)
+        autoscaler.stop()
+        return asked
+
+    assert run_loop(run()) == [0, 0, 0, 0]

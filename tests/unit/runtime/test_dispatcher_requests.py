@@ -3,7 +3,8 @@
 import pytest
 
 from skerry.errors import DeadlineExceededError, QueueFullError, UnavailableError, WorkerLostError
-from skerry.runtime.frames import Kind
+from skerry.runtime.frames import Codec, Frame, Kind
+from skerry.runtime.observer import Observer
 from skerry.spec import Batch
 from support.dispatcher_world import World
 
@@ -330,3 +331,42 @@ def test_a_worker_that_should_be_done_is_looked_at_and_no_other():
     world.answer(busy)
     world.dispatcher.look_for_answers(0.04)
     assert looked == [0.0]
+
+
+# What is metered
+
+
+class Told(Observer):
+    def __init__(self):
+        self.for_nobody_us = 0
+
+    def ran_for_nobody(self, answer):
+        self.for_nobody_us += answer.time
+
+
+def test_idle_time_is_that_of_workers_that_hold_nothing():
+    world = World()
+    first, _ = world.worker(), world.worker()
+    world.now = 2.0  # both idle
+    world.offer("a")
+    world.dispatcher.pump()
+    world.now = 5.0  # one idle
+    assert world.dispatcher.idle_s() == 7.0
+    busy = next(slot for slot in world.dispatcher.slots if slot.outstanding)
+    world.answer(busy)
+    world.now = 6.0
+    assert world.dispatcher.idle_s() == 9.0
+    world.dispatcher.worker_lost(first)
+    world.now = 10.0  # one is gone
+    assert world.dispatcher.idle_s() == 13.0
+
+
+def test_the_time_of_a_handler_whose_caller_has_left_is_told():
+    world = World()
+    world.dispatcher.observer = told = Told()
+    slot = world.worker()
+    call = world.offer("a")
+    world.dispatcher.pump()
+    world.dispatcher.abandon(call)
+    world.dispatcher.heard(slot, [Frame(Kind.RESULT, call.number, Codec.JSON, {}, b"1", 250)])
+    assert told.for_nobody_us == 250

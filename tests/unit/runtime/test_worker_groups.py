@@ -7,12 +7,15 @@ import msgpack
 import numpy as np
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from typing_extensions import TypedDict
 
 from skerry.errors import InvalidPayloadError
 from skerry.payload import Event, Items
 from skerry.runtime.context import context
 from skerry.runtime.frames import Codec, Kind, encode_frame
+from skerry.runtime.grouping import split_time
 from support.worker_process import WorkerProcess
 
 
@@ -57,6 +60,33 @@ def test_each_caller_gets_its_own_result(worker):
     answers = worker.answers(64)
     assert [orjson.loads(answers[n + 1].body) for n in range(64)] == [{"label": n} for n in range(64)]
     assert worker.running == 64
+
+
+@pytest.mark.parametrize("count", [1, 3, 64])
+def test_what_the_answers_of_a_group_say_adds_up_to_its_run(worker, count):
+    worker.send(batch(range(1, count + 1), [b"1"] * count))
+    times = [frame.time for frame in worker.answers(count).values()]
+    assert max(times) - min(times) <= 1
+
+
+@given(st.integers(0, 2**32), st.integers(1, 1000))
+def test_the_shares_of_a_run_are_equal_to_the_microsecond_and_add_up(micros, count):
+    shares = split_time(micros, count)
+    assert (sum(shares), len(shares)) == (micros, count)
+    assert max(shares) - min(shares) <= 1
+
+
+def test_an_error_of_all_shares_the_time_too():
+    def wrong(xs: Items[int]) -> list[int]:
+        time.sleep(0.01)
+        return [1]
+
+    for handler in in_both(wrong):
+        with WorkerProcess(handler) as worker:
+            worker.send(batch([1, 2, 3, 4], [b"1"] * 4))
+            times = [frame.time for frame in worker.answers(4).values()]
+            assert sum(times) >= 10_000
+            assert max(times) - min(times) <= 1
 
 
 def test_a_call_outside_of_a_group_is_a_group_of_one(worker):

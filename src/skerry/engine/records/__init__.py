@@ -1,9 +1,10 @@
-"""The engine's memory: apps and revisions, jobs, events, in one SQLite file that survives the engine's death."""
+"""The engine's memory: apps and revisions, jobs, events, usage, in one SQLite file that survives the engine's death."""
 
 from skerry.engine.records.apps import AppRecord, Apps, Deployment, RevisionDraft, RevisionRecord
 from skerry.engine.records.events import EventRecord, Events
 from skerry.engine.records.jobs import JobRecord, JobRequest, JobResult, Jobs, JobStatus, Recovery
 from skerry.engine.records.records import Records
+from skerry.engine.records.usage import Usage, UsageRecord
 
 __all__ = [
     "AppRecord",
@@ -20,4 +21,6 @@ __all__ = [
     "Recovery",
     "RevisionDraft",
     "RevisionRecord",
+    "Usage",
+    "UsageRecord",
 ]

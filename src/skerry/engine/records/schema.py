@@ -66,6 +66,15 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE jobs ADD COLUMN attempts_before INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE job_requests ADD COLUMN options TEXT NOT NULL DEFAULT '{}'",
     ),
+    (
+        """CREATE TABLE usage (
+            function TEXT NOT NULL, revision TEXT NOT NULL, hour_at INTEGER NOT NULL, requests INTEGER NOT NULL,
+            errors INTEGER NOT NULL, billed_us INTEGER NOT NULL, memory_gb_s REAL NOT NULL,
+            cold_starts INTEGER NOT NULL, cold_start_us INTEGER NOT NULL, idle_us INTEGER NOT NULL,
+            PRIMARY KEY (function, revision, hour_at)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX usage_by_hour ON usage (hour_at)",
+    ),
 )
 
 

@@ -148,6 +148,16 @@ class EnginePlatform(Platform):
         """Return the engine's version, process, address, home, workers and memory."""
         return dict(self._control("GET", "/engine"))
 
+    def usage(self, *, function: str | None = None, since_s: float | None = None) -> list[dict[str, Any]]:
+        """Return what functions have used, by revision and hour, the oldest first.
+
+        Args:
+            function: Only this function.
+            since_s: Only hours that ended after this Unix time, seconds.
+        """
+        query = {key: value for key, value in (("function", function), ("since", since_s)) if value is not None}
+        return list(self._control("GET", f"/usage?{urlencode(query)}"))
+
     def ready(self) -> bool:
         """Return whether the engine answers and accepts requests."""
         try:
