@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 
 HEAD_BYTES = 512
-_EXPORT = "export it to ONNX from Python: skerry.serve.push(name, model, sample=rows), or skerry models push NAME FILE.py:MODEL"
+_EXPORT = (
+    "export it to ONNX from Python: skerry.serve.push(name, model, sample=rows), "
+    "or skerry models push NAME FILE.py:MODEL"
+)
 _PICKLE = f"which runs whatever its author wrote when it is opened, and is never loaded here; {_EXPORT}"
 _UNPACK = "archives are never unpacked here; give the .onnx file itself, or a folder with model.onnx"
 

@@ -26,7 +26,7 @@ def parse_model(content: bytes) -> Any:
         ModelRejectedError: they are none, or end too early.
     """
     import onnx
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # its stubs are a package of their own
 
     try:
         # From bytes, never by onnx.load: that would follow paths to external data before they are judged.

@@ -68,7 +68,7 @@ def _count(tensor: Any, elements: int, bits: int | None) -> tuple[int, int, str]
 
 def _check_external(tensor: Any, where: str, folder: Path, expected_bytes: int) -> str:
     entries = {entry.key: entry.value for entry in tensor.external_data}
-    location = entries.get("location", "")
+    location = str(entries.get("location", ""))
     path = check_location(location, where, folder)
     if tensor.data_type == tensor.STRING:
         raise ModelRejectedError(f"{where} has texts in the external file {location!r}; only numbers can be there")

@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
         sample = None if request["sample"] is None else decode_sample(Path(request["sample"]).read_bytes())
         facts = read_facts(Path(request["model"]))
         _make_room(facts, Path(request["model"]), request["size_bytes"])
-        answer = {"facts": try_model(Path(request["model"]), facts, sample).to_json()}
+        answer: dict[str, Any] = {"facts": try_model(Path(request["model"]), facts, sample).to_json()}
     except SkerryError as error:
         answer = {"refused": error.message}
     except MemoryError:
@@ -94,9 +94,12 @@ def read_facts(path: Path) -> ModelFacts:
     content = path.read_bytes()
     model = parse_model(content)
     del content
-    external = check_model(model, path.parent)
-    kind, labels = read_kind(model)
-    inputs, outputs = read_inputs(model), read_outputs(model)
+    try:
+        external = check_model(model, path.parent)
+        kind, labels = read_kind(model)
+        inputs, outputs = read_inputs(model), read_outputs(model)
+    except UnicodeError as error:
+        raise ModelRejectedError("the file is broken: a name in it is no text; export it again") from error
     if not inputs:
         raise ModelRejectedError("the model takes no input, so that every answer would be the same")
     shaped = {value.name for value in model.graph.output if has_shape(value)}
