@@ -62,6 +62,14 @@ def run_session(session: Any, feeds: Mapping[str, Array]) -> dict[str, Array]:
     return dict(zip(names, results, strict=True))
 
 
+def explain(error: BaseException) -> str:
+    """Return the innermost cause of an error of another library in one line: its class and its first sentences."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {' '.join(lines[:3])[:_MOST_WORDS]}"
+
+
 def shorten(error: BaseException) -> str:
     """Return an error of another library as one line of a bearable length."""
     return " ".join(str(error).split())[:_MOST_WORDS]

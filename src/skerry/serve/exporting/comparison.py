@@ -58,8 +58,7 @@ def compare(name: str, expected: Array, actual: Array) -> Difference:
     if actual.size == 0:
         return Difference(worst=0.0, words=f"output {name!r} is empty")
     if not _is_real(expected) or not _is_real(actual):
-        distances = (expected.astype(str) != actual.astype(str)).astype(float) * float("inf")
-        distances[np.isnan(distances)] = 0.0
+        distances = np.where(expected.astype(str) != actual.astype(str), float("inf"), 0.0)
     else:
         distances = _distances(expected.astype(np.float64), actual.astype(np.float64))
         if expected.dtype.kind in "iub" and actual.dtype.kind in "iub":

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from skerry.errors import ModelRejectedError
-from skerry.serve.session import shorten
+from skerry.serve.session import explain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,7 +77,7 @@ def convert(model: Any, name: str, array: Array, *, is_wide: bool) -> Any:
                 f"{type(part).__name__} splits texts with a Python function, which no graph can hold: use token_pattern"
             )
     final = _with_rounding(model) if is_wide else model
-    refusal: Exception | None = None
+    refusal: Exception = NameError("no options fit")
     for own in _options(model):
         options = {**_vectorizer_options(model), **({id(final): own} if own else {})}
         try:
@@ -94,7 +94,7 @@ def convert(model: Any, name: str, array: Array, *, is_wide: bool) -> Any:
         except Exception as error:  # skl2onnx has no class for its refusals
             refusal = error
             break
-    raise ModelRejectedError(f"{type(model).__name__} cannot be exported by skl2onnx: {shorten(refusal)}") from refusal
+    raise ModelRejectedError(f"{type(model).__name__} cannot be exported by skl2onnx: {explain(refusal)}") from refusal
 
 
 def _type(array: Array, shape: list[int | None], *, is_wide: bool) -> Any:

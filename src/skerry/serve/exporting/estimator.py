@@ -19,7 +19,7 @@ from skerry.serve.checking.facts import CLASSIFIER, OTHER, REGRESSOR
 from skerry.serve.exporting.comparison import Difference, compare, require_equal
 from skerry.serve.exporting.conversion import convert, input_type, is_tree
 from skerry.serve.exporting.exported import ExportedModel
-from skerry.serve.exporting.rewriting import narrow_edges, rename_outputs, strip_notes
+from skerry.serve.exporting.rewriting import declare_outputs, narrow_edges, rename_outputs, strip_notes
 from skerry.serve.exporting.rows import read_rows
 from skerry.serve.session import open_session, run_session, shorten
 
@@ -134,6 +134,7 @@ def _export(model: Any, name: str, array: Array, arithmetic: str) -> tuple[bytes
         names[output], difference = _judge(model, reference, position, output, actual)
         differences.append(difference)
     worst = require_equal(what, differences)
+    declare_outputs(exported, {output: actual.shape for output, actual in results})
     if len(set(names.values())) == len(names):
         rename_outputs(exported, names)
     return exported.SerializeToString(), worst

@@ -16,7 +16,7 @@ from skerry.serve.exporting.comparison import compare, require_equal
 from skerry.serve.exporting.exported import ExportedModel
 from skerry.serve.exporting.rewriting import strip_notes
 from skerry.serve.exporting.rows import read_rows
-from skerry.serve.session import open_session, run_session, shorten
+from skerry.serve.session import explain, open_session, run_session, shorten
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,7 +81,7 @@ def _require_library() -> None:
         import torch
     except ImportError as error:
         raise SkerryError(
-            f'export of torch modules needs {error.name or "torch"}, which is not installed: pip install '
+            f"export of torch modules needs {error.name or 'torch'}, which is not installed: pip install "
             '"skerry[torch]"'
         ) from error
     del torch, onnxscript
@@ -171,9 +171,11 @@ def _export(module: Any, feeds: Mapping[str, Array], outputs: list[str]) -> Any:
             )
     except Exception as error:  # its errors are of many classes, the cause is the innermost
         raise ModelRejectedError(
-            f"{type(module).__name__} cannot be exported by torch.onnx: {_reason(error)}; the number of rows must be "
+            f"{type(module).__name__} cannot be exported by torch.onnx: {explain(error)}; the number of rows must be "
             "free and the code must not depend on values"
         ) from error
+    if program is None:
+        raise ModelRejectedError(f"{type(module).__name__} cannot be exported by torch.onnx, which gives no reason")
     return program.model_proto
 
 
@@ -192,10 +194,3 @@ def _silence() -> Iterator[None]:
             yield
     finally:
         logging.disable(disabled)
-
-
-def _reason(error: BaseException) -> str:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {' '.join(lines[:2])[:300]}"

@@ -46,6 +46,22 @@ def narrow_edges(model: Any, names: Mapping[str, str], elem_type: int) -> None:
     model.graph.node.extend(kept)
 
 
+def declare_outputs(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Declare the shapes that outputs have, with any number of rows, in place: converters are not always right.
+
+    Args:
+        model: The ``onnx.ModelProto``.
+        shapes: The shape that each output had when the graph was run.
+    """
+    for value in model.graph.output:
+        shape = value.type.tensor_type.shape
+        del shape.dim[:]
+        for position, length in enumerate(shapes[value.name]):
+            dimension = shape.dim.add()
+            if position:
+                dimension.dim_value = length
+
+
 def strip_notes(model: Any) -> None:
     """Remove what exporters note for their own debugging, in place: source lines and absolute paths among it."""
     del model.metadata_props[:]
