@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from skerry.errors import ModelRejectedError
+from skerry.errors import DataError, ModelRejectedError
+from skerry.serve.rows import read_rows
+from skerry.store.models import TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 SAMPLE_FILE = "sample.json"
+TEXT = "string"
 SAMPLE_ROWS = 4
 MOST_SAMPLE_BYTES = 64 * 2**20
 # The protocol's words for element types, by NumPy's; text is BYTES.
@@ -44,6 +47,32 @@ def encode_sample(feeds: Mapping[str, Array], *, rows: int = SAMPLE_ROWS) -> byt
         data = few.ravel().tolist() if datatype != "BYTES" else [str(text) for text in few.ravel()]
         inputs.append({"name": name, "shape": list(few.shape), "datatype": datatype, "data": data})
     return json.dumps({"inputs": inputs}, allow_nan=True).encode()
+
+
+def fit_sample(sample: Any, inputs: Sequence[TensorSpec]) -> dict[str, Array]:
+    """Return sample rows as a model's inputs take them: by name, and in their element types.
+
+    Args:
+        sample: An array, a list of strings, or a mapping of input names to those.
+        inputs: What the model takes.
+
+    Raises:
+        DataError: the names or types do not fit.
+    """
+    first = inputs[0]
+    feeds = read_rows(sample, name=first.name, text_name=first.name)
+    wanted = {tensor.name: tensor for tensor in inputs}
+    if set(feeds) != set(wanted):
+        given, taken = ", ".join(sorted(feeds)), ", ".join(wanted)
+        raise DataError(f"sample: the inputs given are {given}, and the model takes {taken}")
+    return {name: _fit(array, wanted[name]) for name, array in feeds.items()}
+
+
+def _fit(array: Array, tensor: TensorSpec) -> Array:
+    if (tensor.dtype == TEXT) != (array.dtype == object):
+        given = "texts" if array.dtype == object else str(array.dtype)
+        raise DataError(f"sample: input {tensor.name!r} takes {tensor.dtype}, not {given}")
+    return array if tensor.dtype == TEXT else array.astype(tensor.dtype)
 
 
 def decode_sample(body: bytes) -> dict[str, Array]:

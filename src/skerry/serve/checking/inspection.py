@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import skerry
 from skerry.errors import ModelRejectedError
 from skerry.serve.checking.disguises import HEAD_BYTES, name_disguise
 from skerry.serve.checking.facts import ModelFacts
@@ -170,6 +169,6 @@ def _name_death(code: int, tail: str, limits: Limits) -> str:
 def _environment() -> Mapping[str, str]:
     kept = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
     # The child imports the same Skerry as this process, wherever that comes from.
-    paths = [str(Path(skerry.__file__).parents[1]), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    paths = [str(Path(__file__).parents[3]), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     absolute = dict.fromkeys(os.path.abspath(path) for path in paths)
     return {**kept, "PYTHONPATH": os.pathsep.join(absolute), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}

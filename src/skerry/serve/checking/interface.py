@@ -11,9 +11,9 @@ from skerry.errors import ModelRejectedError
 from skerry.serve.checking.facts import CLASSIFIER, OTHER, REGRESSOR
 from skerry.serve.checking.graph import walk_nodes
 from skerry.serve.checking.support import ML_DOMAIN
+from skerry.serve.sample import TEXT
 from skerry.store.models import TensorSpec
 
-STRING = "string"
 MOST_LABELS = 10_000
 MOST_DECLARED_BYTES = 2**32
 _CLASSIFIERS = frozenset({"LinearClassifier", "SVMClassifier", "TreeEnsembleClassifier", "ZipMap"})
@@ -105,4 +105,4 @@ def _names() -> dict[int, str]:
 
     same = ("UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "BOOL", "FLOAT16")
     names = {TensorProto.DataType.Value(name): name.lower() for name in same}
-    return {**names, TensorProto.FLOAT: "float32", TensorProto.DOUBLE: "float64", TensorProto.STRING: STRING}
+    return {**names, TensorProto.FLOAT: "float32", TensorProto.DOUBLE: "float64", TensorProto.STRING: TEXT}

@@ -19,9 +19,9 @@ from typing import Any
 from skerry.errors import ModelRejectedError, SkerryError
 from skerry.serve.checking.facts import ModelFacts
 from skerry.serve.checking.graph import check_model, parse_model
-from skerry.serve.checking.interface import STRING, has_shape, read_inputs, read_kind, read_outputs
+from skerry.serve.checking.interface import has_shape, read_inputs, read_kind, read_outputs
 from skerry.serve.checking.support import name_domain
-from skerry.serve.sample import decode_sample
+from skerry.serve.sample import TEXT, decode_sample
 from skerry.store.models import TensorSpec
 
 MOST_OUTPUT_BYTES = 16 * 2**20
@@ -161,7 +161,7 @@ def _zeros(tensor: TensorSpec) -> Any:
     import numpy as np
 
     shape = [1 if length is None else length for length in tensor.shape]
-    if tensor.dtype == STRING:
+    if tensor.dtype == TEXT:
         return np.full(shape, "", dtype=object)
     return np.zeros(shape, dtype=tensor.dtype)
 

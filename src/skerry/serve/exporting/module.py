@@ -14,8 +14,8 @@ from skerry.errors import ModelRejectedError, SkerryError
 from skerry.serve.checking.facts import OTHER
 from skerry.serve.exporting.comparison import compare, require_equal
 from skerry.serve.exporting.exported import ExportedModel
-from skerry.serve.exporting.rewriting import strip_notes
-from skerry.serve.exporting.rows import read_rows
+from skerry.serve.exporting.rewriting import name_rows, strip_notes
+from skerry.serve.rows import read_rows
 from skerry.serve.session import explain, open_session, run_session, shorten
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def export_torch(module: Any, sample: Any) -> ExportedModel:
         expected = _run(module, feeds)
         exported = _export(module, feeds, list(expected))
         strip_notes(exported)
+        name_rows(exported)
         try:
             content = exported.SerializeToString()
         except ValueError as error:

@@ -62,6 +62,15 @@ def declare_outputs(model: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
                 dimension.dim_value = length
 
 
+def name_rows(model: Any) -> None:
+    """Call the free number of rows ``rows`` everywhere, in place: exporters number it, differently each time."""
+    del model.graph.value_info[:]
+    for value in (*model.graph.input, *model.graph.output):
+        for dimension in value.type.tensor_type.shape.dim[:1]:
+            if dimension.dim_param:
+                dimension.dim_param = "rows"
+
+
 def strip_notes(model: Any) -> None:
     """Remove what exporters note for their own debugging, in place: source lines and absolute paths among it."""
     del model.metadata_props[:]
