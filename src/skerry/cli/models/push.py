@@ -31,7 +31,7 @@ from skerry.errors import ConfigError
 @store_options
 @json_option
 @click.pass_obj
-def push(  # noqa: PLR0913  # each is an option of the command
+def push(  # noqa: PLR0913, PLR0917  # each is an option of the command
     console: Console,
     name: str,
     source: str,
@@ -44,8 +44,8 @@ def push(  # noqa: PLR0913  # each is an option of the command
 ) -> None:
     """Check a model and publish it as the next version of NAME.
 
-    SOURCE is an .onnx file, a folder with model.onnx and its external data, or FILE.py:NAME: a scikit-learn estimator or
-    a torch module, which is exported to ONNX and compared with the original on the sample. Pickles are never loaded.
+    SOURCE is an .onnx file, a folder with model.onnx and its external data, or FILE.py:NAME: a scikit-learn estimator
+    or a torch module, which is exported to ONNX and compared with the original on the sample. Pickles are never loaded.
     """
     from skerry.serve import push as publish
 
