@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -75,6 +75,7 @@ def _int8_dynamic(source: Path, target: Path, _: EvaluationData, __: float) -> N
     """Store weights of matrix products in 8 bits; activations are quantised as they come."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
+    _require_operators(source, "int8-dynamic", _DYNAMIC_OPERATORS)
     quantize_dynamic(
         str(source),
         str(target),
@@ -91,6 +92,7 @@ def _int8_static(source: Path, target: Path, data: EvaluationData, _: float) -> 
     """Store weights in 8 bits, and compute in them with ranges of activations that were seen on the data."""
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
+    _require_operators(source, "int8-static", ("Conv", *_DYNAMIC_OPERATORS))
     quantize_static(
         str(source),
         str(target),
@@ -138,11 +140,20 @@ class _Reader:
         return next(self._batches, None)
 
 
+def _require_operators(file: Path, method: str, operators: Sequence[str]) -> None:
+    import onnx
+
+    found = {node.op_type for node in onnx.load(str(file), load_external_data=False).graph.node}
+    _require(bool(found.intersection(operators)), method, f"{', '.join(operators[:3])} or the like")
+
+
 def _require_int8(file: Path, method: str) -> None:
     import onnx
 
     kinds = {tensor.data_type for tensor in onnx.load(str(file)).graph.initializer}
-    _require(bool(kinds & {onnx.TensorProto.INT8, onnx.TensorProto.UINT8}), method, "matrix products or convolutions")
+    _require(
+        bool(kinds & {onnx.TensorProto.INT8, onnx.TensorProto.UINT8}), method, "weights that can be stored in 8 bits"
+    )
 
 
 def _require(found: bool, method: str, what: str) -> None:

@@ -39,11 +39,11 @@ def exported(digits):
     threads = torch.get_num_threads()
     model = export(network, images[:1].astype(np.float64))
     assert torch.get_num_threads() == threads
-    return network, images, model
+    return network, images, model, (network.training, network.norm.training, network.dropout.training)
 
 
 def test_a_network_gives_what_the_original_gives_on_all_digits(exported):
-    network, images, model = exported
+    network, images, model, _ = exported
     results = run_session(open_session(model.content), {"image": images})
     with torch.no_grad():
         expected = network.eval()(torch.from_numpy(images)).numpy()
@@ -57,11 +57,9 @@ def test_nothing_of_the_machine_is_in_the_file(exported):
     assert b"site-packages" not in exported[2].content
 
 
-def test_a_module_keeps_its_mode(digits):
-    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2))
-    network[1].eval()
-    export(network, digits[0][:2])
-    assert (network.training, network[1].training) == (True, False)
+def test_a_module_keeps_its_modes(exported):
+    _, _, _, modes = exported
+    assert modes == (True, False, True)
 
 
 def test_code_that_depends_on_values_is_refused_with_the_reason(digits):
@@ -79,7 +77,7 @@ def test_a_sample_that_the_module_does_not_take_is_refused(digits):
 
 
 def test_a_network_is_pushed_with_its_labels(exported, repository):
-    network, images, _ = exported
+    network, images, _, _ = exported
     manifest = push("digits", network, sample=images[:3], repository=repository, labels="0123456789")
     assert (manifest.kind, manifest.labels) == ("classifier", tuple("0123456789"))
     assert [(tensor.name, tensor.shape) for tensor in manifest.inputs] == [("image", (None, 1, 8, 8))]
