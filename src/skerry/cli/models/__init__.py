@@ -12,8 +12,10 @@ from skerry.cli.options import Group
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
+        "push": "skerry.cli.models.push:push",
         "list": "skerry.cli.models.listing:list_models",
         "describe": "skerry.cli.models.describe:describe",
+        "optimise": "skerry.cli.models.optimise:optimise",
         "alias": "skerry.cli.models.alias:alias",
         "rollback": "skerry.cli.models.rollback:rollback",
         "serve": "skerry.cli.models.serve:serve",
@@ -42,7 +44,8 @@ class ModelGroup(Group):
 
 @click.group(
     cls=ModelGroup,
-    example="skerry models list\nskerry models alias digits@3 production\nskerry models rollback digits@production",
+    example="skerry models push digits digits.onnx\nskerry models alias digits@3 production\n"
+    "skerry models rollback digits@production",
 )
 def models() -> None:
     """Look after published models: their versions, and the aliases that point at them.
