@@ -66,6 +66,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE jobs ADD COLUMN attempts_before INTEGER NOT NULL DEFAULT 0",
         "ALTER TABLE job_requests ADD COLUMN options TEXT NOT NULL DEFAULT '{}'",
     ),
+    ("ALTER TABLE revisions ADD COLUMN model TEXT",),
 )
 
 
