@@ -106,7 +106,7 @@ class ModelWatch:
         self._revisions = revisions
         self._journal = journal
         self._seen: dict[str, Seen] = {}
-        self._following: dict[str, tuple[str, asyncio.Task[None]]] = {}  # function -> digest of the version, and work
+        self._following: dict[str, tuple[Manifest, asyncio.Task[None]]] = {}  # by the function's name
         self._told: dict[str, str] = {}  # what is logged already, by what it is about
         self._one_look = asyncio.Lock()
         self._loop: asyncio.Task[None] | None = None
@@ -136,11 +136,13 @@ class ModelWatch:
         if reference is None:
             return None
         failure = self.failures.get(served.revision.function)
+        following = self._following.get(served.revision.function)
         return {
             "reference": str(ModelReference.parse(reference)),
             "version": None if pin is None else pin.version,
             "digest": None if pin is None else pin.digest,
             "loaded": served.is_loaded,
+            "following": following[0].version if following else None,
             "failed": None if failure is None else {"version": failure.version, "reason": failure.reason},
         }
 
@@ -181,22 +183,24 @@ class ModelWatch:
                 self._seen[one.function] = (one.revision, head)  # it says so until the alias comes back
             return
         self._told.pop(one.function, None)
-        digest, task = self._following.get(one.function, (None, None))
-        if digest == manifest.digest:
-            return  # it is on its way
-        if task is not None:  # to a version that is not wanted any more
-            task.cancel()
-            await asyncio.wait([task])
+        following = self._following.get(one.function)
+        if following is not None:
+            target, work = following
+            if target.digest == manifest.digest:
+                return  # it is on its way
+            work.cancel()
+            await asyncio.wait([work])
         if manifest.digest == one.digest:
             self._seen[one.function] = (one.revision, head)
             self.failures.pop(one.function, None)
             return
         task = asyncio.get_running_loop().create_task(self._follow(one, manifest, head))
-        self._following[one.function] = (manifest.digest, task)
+        self._following[one.function] = (manifest, task)
         task.add_done_callback(lambda task: self._forget(one.function, task))
 
     def _forget(self, function: str, task: asyncio.Task[None]) -> None:
-        if self._following.get(function, (None, None))[1] is task:
+        following = self._following.get(function)
+        if following is not None and following[1] is task:
             del self._following[function]
 
     async def _follow(self, one: Follower, manifest: Manifest, head: int) -> None:
