@@ -55,7 +55,9 @@ class ModelStore:
 
 def write_model_app(path, *, name="digits", model=None, **options):
     """Write an app with one function of a model, that of its name where none is given; further options as text."""
-    told = ", ".join([f"model={model or f'{name}@production'!r}", *(f"{key}={value}" for key, value in options.items())])
+    told = ", ".join(
+        [f"model={model or f'{name}@production'!r}", *(f"{key}={value}" for key, value in options.items())]
+    )
     return write_app(path, APP.format(name=name, options=told))
 
 

@@ -38,7 +38,11 @@ class ModelControl:
         return {
             name: ServedModel(
                 name=name,
-                versions={served.pinned.version: served.pinned.manifest},
+                versions={
+                    one.pinned.version: one.pinned.manifest
+                    for one in (served, *served.beside)
+                    if one.pinned is not None
+                },
                 refusal=served.pool.dispatcher.refusal,
             )
             for name, served in self._supervisor.served.items()

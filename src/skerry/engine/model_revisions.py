@@ -56,8 +56,13 @@ class ModelRevisions:
         revision = self._prepared(function, manifest)
         return await self._supervisor.stand_by(self._apps.get(revision.app), revision, pinned)
 
-    def switch(self, served: Served) -> None:
-        """Let a prepared revision serve its function from now on; the one before finishes what it has.
+    def switch(self, served: Served, *, keep_before: bool = False) -> None:
+        """Let a prepared revision serve its function from now on.
+
+        Args:
+            served: What `prepare` returned.
+            keep_before: Whether the revision before stands by from now on, until `retire`; else it finishes what it
+                has, and ends.
 
         Raises:
             ConfigError: the function was deployed anew since it was prepared, or it stands by no more.
@@ -68,11 +73,11 @@ class ModelRevisions:
             raise ConfigError(f"revision {revision.name} does not stand by; prepare it again")
         served.revision = self._apps.switch(revision)
         before = self._supervisor.served[revision.function].revision
-        self._supervisor.promote(served)
+        self._supervisor.promote(served, keep_before=keep_before)
         self._tell(before, served.revision)
 
     def retire(self, served: Served) -> None:
-        """End a prepared revision; requests that it has been given are finished."""
+        """End a revision that stands by; requests that it has been given are finished."""
         self._supervisor.dismiss(served)
 
     async def follow(self, function: str, manifest: Manifest) -> None:

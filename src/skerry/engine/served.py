@@ -16,7 +16,18 @@ from skerry.runtime.pool import WorkerPool
 class Served:
     """One revision of a function that is being served, or stands by to be."""
 
-    __slots__ = ("_hold", "autoscaler", "is_loaded", "nursery", "pinned", "pool", "ready", "revision", "unloading")
+    __slots__ = (
+        "_hold",
+        "autoscaler",
+        "beside",
+        "is_loaded",
+        "nursery",
+        "pinned",
+        "pool",
+        "ready",
+        "revision",
+        "unloading",
+    )
 
     def __init__(
         self,
@@ -32,14 +43,15 @@ class Served:
         self.autoscaler = autoscaler
         self.pinned = pinned
         self._hold = None if pinned is None else pinned.hold()
+        self.beside: tuple[Served, ...] = ()  # other versions that may be asked for by their number
         self.is_loaded = True  # false once somebody has asked for its unload
         self.unloading: asyncio.Task[None] | None = None
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # see `start_one`
 
     @property
     def is_ready(self) -> bool:
-        """Whether `start_one` has seen a worker that is ready."""
-        return self.ready.done() and self.ready.exception() is None
+        """Whether a worker has loaded it."""
+        return self.pool.counts()["ready"] > 0
 
     async def start_one(self) -> None:
         """Begin with one worker, and wait until it is ready.

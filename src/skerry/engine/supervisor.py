@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -128,13 +128,39 @@ class Supervisor:
             raise
         return served
 
-    def promote(self, served: Served) -> None:
-        """Let a revision that stands by serve its function from now on; the one before finishes what it has."""
+    def promote(self, served: Served, *, keep_before: bool = False) -> None:
+        """Let a revision that stands by serve its function from now on.
+
+        Args:
+            served: That revision.
+            keep_before: Whether the one before stands by from now on; else it finishes what it has, and ends.
+        """
+        function = served.revision.function
         del self.standby[served.revision.name]
         served.autoscaler.stop()
-        before = self.served[served.revision.function]
-        self._take_over(served, max(before.pool.desired, 1))
-        self.on_change(served.revision.function)
+        before = self.served[function]
+        if keep_before:
+            self.standby[before.revision.name] = before
+        self._take_over(served, max(before.pool.desired, 1), keep_before=keep_before)
+        if not before.is_loaded:
+            self.unload(function)
+        self.on_change(function)
+
+    def route(self, function: str, entry: WorkerPool, beside: Sequence[Served] = ()) -> None:
+        """Have a function's requests taken by ``entry`` until its revision changes.
+
+        Args:
+            function: Its name.
+            entry: The pool that serves it, or what divides requests between that one and others.
+            beside: Revisions that stand by and may be asked for by the number of their model's version.
+
+        Raises:
+            FunctionNotFoundError: nothing serves it.
+        """
+        served = self.find(function)
+        served.beside = tuple(beside)
+        versions = {one.pinned.version: one.pool for one in (served, *beside) if one.pinned is not None}
+        self._front.add_function(entry, versions=versions or None)
 
     def replace(self, app: AppRecord, revision: RevisionRecord, pinned: PinnedModel) -> None:
         """Serve a revision in the place of one that has no workers, without workers, and unloaded if that one is."""
@@ -290,16 +316,15 @@ class Supervisor:
         served.autoscaler = self._autoscaler(served.pool, workers)
         served.autoscaler.start()
 
-    def _take_over(self, served: Served, workers: int | None) -> None:
+    def _take_over(self, served: Served, workers: int | None, *, keep_before: bool = False) -> None:
         """Let a revision answer its function's requests, beginning with this turn of the loop."""
         function = served.revision.function
         before = self.served.get(function)
         self.served[function] = served
-        versions = None if served.pinned is None else {served.pinned.version: served.pool}
-        self._front.add_function(served.pool, versions=versions)
+        self.route(function, served.pool)
         if served.is_loaded:
             self._scale(served, workers)
-        if before is not None:
+        if before is not None and not keep_before:
             self._retire(before)
 
     def _new_nursery(self, environment: Environment) -> Nursery:

@@ -22,6 +22,7 @@ from skerry.runtime.frames import FrameReader, Kind
 from skerry.runtime.front import Front, add_health_routes
 from skerry.runtime.inference_routes import InferenceRoutes, ServedModel
 from skerry.runtime.memory import MemoryReturn
+from skerry.runtime.message import Request, Response
 from skerry.runtime.model_source import provide
 from skerry.runtime.nursery import Nursery
 from skerry.runtime.observing import Observing
@@ -178,6 +179,8 @@ async def serve(target: Target, contract: Contract, *, function: str | None, wor
             front, is_ready=lambda: not stopping.is_set() and all(pool.counts()["ready"] for pool in pools)
         )
         InferenceRoutes(front, lambda: _show_models(pools, models)).add_routes()
+        for verb in ("load", "unload"):
+            front.route("POST", f"/v2/repository/models/*/{verb}", _refuse_loading)
         port = await front.listen(contract.host, contract.port)
         sys.stdout.write(f"skerry runtime: http://{contract.host}:{port}\n")
         sys.stdout.flush()
@@ -225,6 +228,13 @@ def _show_models(pools: list[WorkerPool], models: Mapping[str, PinnedModel]) -> 
         for pool in pools
         if (pinned := models.get(pool.spec.name)) is not None
     }
+
+
+def _refuse_loading(request: Request) -> Response:
+    raise FunctionNotFoundError(
+        f"{request.path}: a bare runtime knows no token, so nobody may do this here: its model lives as long as it "
+        "does; an engine loads and unloads"
+    )
 
 
 def _start(

@@ -150,9 +150,7 @@ class digits:
     store.publish("digits", "one", alias="production")
     engine.deploy(write_app(tmp_path / "app.py", slow))
     store.publish("digits", "slow", alias="production")
-    starting = wait_until(
-        lambda: engine.function("digits")["model"]["following"], what="the start of the slow version"
-    )
+    starting = wait_until(lambda: engine.function("digits")["model"]["following"], what="the start of the slow version")
     assert starting == 2
 
     store.repository.rollback("digits")
