@@ -1,4 +1,4 @@
-"""Models: content-addressed files with a manifest, versions that never change, aliases with a history, a local cache."""
+"""Models: files by content with a manifest, versions that never change, aliases with a history, a local cache."""
 
 from skerry.store.models.cache import Hold, ModelCache
 from skerry.store.models.draft import FileEntry, ManifestDraft, TensorSpec

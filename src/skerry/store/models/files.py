@@ -1,4 +1,4 @@
-"""Files and locks of the cache: written beside and renamed, locked by the kernel, gone with the process that held them."""
+"""Files and locks of the cache: written beside and renamed; locked by the kernel until their process ends."""
 
 from __future__ import annotations
 
@@ -93,9 +93,7 @@ def is_verified(path: Path, entry: FileEntry) -> bool:
         status = path.lstat()
     except OSError:
         return False
-    return (
-        stat.S_ISREG(status.st_mode) and status.st_size == entry.size_bytes and status.st_mtime_ns == VERIFIED_NS
-    )
+    return stat.S_ISREG(status.st_mode) and status.st_size == entry.size_bytes and status.st_mtime_ns == VERIFIED_NS
 
 
 def write_verified(path: Path, chunks: Iterable[bytes], entry: FileEntry) -> None:
@@ -161,7 +159,7 @@ def remove_folder(folder: Path) -> None:
     """Remove a folder that was closed; one that is not there is fine."""
     for parent, _, __ in os.walk(folder):
         with suppress(OSError):
-            os.chmod(parent, 0o755)
+            os.chmod(parent, 0o700)
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -1,9 +1,9 @@
 """The history of one model in a store: read once, followed by its end, written without locks.
 
 Entries are numbered without gaps and never change. So what was read is kept, and whether there is more is one look for
-the next number: a poll costs one small request, whatever the length of the history. A writer decides by what it has read
-and writes the next number if it is absent. If somebody was faster, what was decided may be wrong by now: it reads on and
-decides again. So every entry was right at its place, and no two writers take the same place.
+the next number: a poll costs one small request, whatever the length of the history. A writer decides by what it has
+read and writes the next number if it is absent. If somebody was faster, what was decided may be wrong by now: it reads
+on and decides again. So every entry was right at its place, and no two writers take the same place.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What a version is: its files by content, what goes in and out, and where it came from; frozen, strictly read.
 
 A manifest comes from a store that others may write to, so nothing in it is believed: every field has a type and a
-bound, unknown fields are refused, and `digest`, the checksum of everything else in its one spelling, has to fit. Whoever
-makes a manifest goes through the reader too, so that there is one place that says what is allowed.
+bound, unknown fields are refused, and `digest`, the checksum of everything else in its one spelling, has to fit.
+Whoever makes a manifest goes through the reader too, so that there is one place that says what is allowed.
 """
 
 from __future__ import annotations

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 
 from skerry.errors import CorruptObjectError, ObjectNotFoundError, SkerryError, StorageError
+from skerry.store.objects.s3_address import SECRETS
 
 _FULL = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the quota is used up",
     errno.EFBIG: "a file may not grow so far",
 }
+_SAID = re.compile(r"<(Code|Message)>([^<]*)</")
+_DENIED = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied"}
 
 
 def missing(url: str, key: str) -> ObjectNotFoundError:
@@ -62,3 +66,31 @@ def _room(folder: str) -> str:
         folder = os.path.dirname(folder)
     usage = shutil.disk_usage(folder)
     return f"{usage.free:,} of {usage.total:,} bytes are free in {folder}"
+
+
+def of_service(error: Exception, url: str, key: str | None) -> SkerryError:
+    """Return what an error of the S3 client means, without what it quotes of credentials.
+
+    Args:
+        error: The error of the client.
+        url: The address of the store.
+        key: The object that it was about, if one.
+    """
+    text = str(error).partition("\n\nDebug source")[0]
+    said = dict(_SAID.findall(text))
+    if said.get("Code") == "NoSuchBucket":
+        return failed(url, key, "there is no such bucket; make it, or change the address")
+    if isinstance(error, FileNotFoundError) and key is not None:
+        return missing(url, key)
+    reason = ": ".join(filter(None, (said.get("Code"), said.get("Message")))) or " ".join(text.split())
+    reason = reason.removeprefix("Generic S3 error: ")
+    if type(error).__name__ in {"PermissionDeniedError", "UnauthenticatedError"} or said.get("Code") in _DENIED:
+        reason += "; look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and at what they are allowed to do"
+    return failed(url, key, _without_secrets(reason)[:600])
+
+
+def _without_secrets(text: str) -> str:
+    for name in SECRETS:
+        if secret := os.environ.get(name):
+            text = text.replace(secret, f"${name}")
+    return text

@@ -25,7 +25,7 @@ def check_key(key: str) -> str:
     Raises:
         ConfigError: It is not a key.
     """
-    if isinstance(key, str) and len(key) <= KEY_BYTES and all(map(is_segment, key.split("/"))):
+    if isinstance(key, str) and is_key(key):
         return key
     raise ConfigError(f"{_shown(key)} is not the key of an object: {_WHAT_A_KEY_IS}")
 
@@ -41,6 +41,11 @@ def check_prefix(prefix: str) -> str:
         if all(map(is_segment, whole)) and len(begun) <= SEGMENT_BYTES and (not begun or _SEGMENT.fullmatch(begun)):
             return prefix
     raise ConfigError(f"no key of an object begins with {_shown(prefix)}: {_WHAT_A_KEY_IS}")
+
+
+def is_key(text: str) -> bool:
+    """Whether a text is the key of an object."""
+    return len(text) <= KEY_BYTES and all(map(is_segment, text.split("/")))
 
 
 def is_segment(text: str) -> bool:

@@ -11,7 +11,11 @@ from skerry.store.objects.base import ObjectStore
 from skerry.store.objects.folder import FolderStore
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://|(file|s3):", re.IGNORECASE)
-_KNOWN = "known are: the path of a folder, and file:///PATH"
+_KNOWN = (
+    "known are: the path of a folder, file:///PATH, and "
+    "s3://BUCKET/PREFIX?endpoint=https://HOST&region=REGION (both optional), with the keys in AWS_ACCESS_KEY_ID and "
+    "AWS_SECRET_ACCESS_KEY"
+)
 
 
 def open_store(url: str | Path) -> ObjectStore:
@@ -21,7 +25,8 @@ def open_store(url: str | Path) -> ObjectStore:
         url: One of
 
             - the path of a folder, absolute or from the current one; ``~`` is the home;
-            - ``file:///PATH``, with ``%20`` and the like for what may not stand in an address.
+            - ``file:///PATH``, with ``%20`` and the like for what may not stand in an address;
+            - ``s3://BUCKET/PREFIX``, see `skerry.store.objects.s3`.
 
     Raises:
         ConfigError: The address is none of these. The message says what is known, and repeats no secret.
@@ -37,6 +42,10 @@ def open_store(url: str | Path) -> ObjectStore:
         return _open_folder(text)
     if name == "file":
         return _open_file_url(text)
+    if name == "s3":
+        from skerry.store.objects.s3 import open_s3
+
+        return open_s3(text)
     raise ConfigError(f"no store of objects is reached by {name}://; {_KNOWN}")
 
 

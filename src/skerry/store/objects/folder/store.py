@@ -15,7 +15,7 @@ from skerry.store.objects.base import ObjectInfo, ObjectStore
 from skerry.store.objects.folder import layout, sweeping, writing
 from skerry.store.objects.folder.reading import open_blob, walk
 from skerry.store.objects.keys import check_key, check_prefix
-from skerry.store.objects.pieces import check_chunk_bytes, check_pieces, verify
+from skerry.store.objects.pieces import check_bytes, check_chunk_bytes, check_pieces, verify
 
 LEFTOVER_AGE_S = 3600.0
 
@@ -56,11 +56,12 @@ class FolderStore(ObjectStore):
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """Write an object unless there is one; see `ObjectStore.put_if_absent`."""
         folder, name = layout.place_of(self._root, check_key(key))
+        whole = check_bytes(key, data)
         if os.path.lexists(os.path.join(folder, name)):
             with self._mapped(key, folder):
                 self._settle(folder)
                 return False
-        with self._drafted(key, folder, data) as draft:
+        with self._drafted(key, folder, whole) as draft:
             draft.finish()
             placed = draft.place_if_absent(name)
             if not placed:

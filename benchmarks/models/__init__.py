@@ -1,0 +1,1 @@
+"""Benchmarks of the repository of models."""
