@@ -6,9 +6,10 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 
+from skerry.errors import ConfigError
 from skerry.runtime.pinned_model import PinnedModel, mounted_model
 from skerry.spec import ModelReference
-from skerry.store.models import Manifest, ModelCache, ModelRepository, cache_folder, models_url
+from skerry.store.models import MANIFEST_FILE, Manifest, ModelCache, ModelRepository, cache_folder, models_url
 from skerry.store.objects import open_store
 
 FOLDER_PERIOD_S = 0.25
@@ -74,7 +75,14 @@ class ModelSource:
             StorageError: the store cannot be reached.
             SkerryError: the files are gone, or are not what the manifest says.
         """
-        folder = self._cache.fetch(self._repository(), manifest)
+        try:
+            repository = self._repository()
+        except ConfigError:  # such as lost credentials: what is here already needs none
+            folder = self._cache.path_of(manifest)
+            if not (folder / MANIFEST_FILE).is_file():
+                raise
+        else:
+            folder = self._cache.fetch(repository, manifest)
         return PinnedModel(name=manifest.name, version=manifest.version, folder=folder, manifest=manifest)
 
     def _repository(self) -> ModelRepository:
