@@ -3,6 +3,8 @@
 import itertools
 
 import pytest
+from tritonclient.http import InferenceServerClient
+from tritonclient.utils import InferenceServerException
 
 from support.engine_process import Engine, wait_until
 from support.model_store import ModelStore, tensors, write_model_app
@@ -288,3 +290,27 @@ def test_a_job_of_an_inference_address_runs(deployed, name):
 
     assert answer.status == 202
     assert deployed.job_result(answer.json()["id"]).json()["content"] == "one"
+
+
+def test_a_client_that_others_wrote_reads_what_is_told_of_models(described):
+    described.tcp("GET", "/engine")  # the token is made when it is first needed
+    token = {"authorization": f"Bearer {(described.home / 'token').read_text().strip()}"}
+    client = InferenceServerClient(f"127.0.0.1:{described.port}")
+    try:
+        assert client.is_server_live()
+        assert client.is_server_ready()
+        assert client.is_model_ready("digits")
+        assert not client.is_model_ready("digits", "7")
+        assert client.get_server_metadata()["name"] == "skerry"
+        assert client.get_model_metadata("digits", "1")["inputs"][0]["datatype"] == "FP32"
+        assert "digits" in [entry["name"] for entry in client.get_model_repository_index()]
+        with pytest.raises(InferenceServerException, match="served is: 1"):
+            client.get_model_metadata("digits", "7")
+        with pytest.raises(InferenceServerException, match="wants the engine's token"):
+            client.unload_model("digits")
+        client.unload_model("digits", headers=token)
+        assert not client.is_model_ready("digits")
+        client.load_model("digits", headers=token)
+        assert client.is_model_ready("digits")
+    finally:
+        client.close()
