@@ -26,6 +26,7 @@ from skerry.runtime.serving import inspect_app
 from skerry.spec import SET_VARIABLE, FunctionSpec, ModelReference, read_project_file, resolve
 
 logger = logging.getLogger(__name__)
+LACKING_PERIOD_S = 2.0
 T = TypeVar("T")
 
 
@@ -50,6 +51,7 @@ class Deployer:
         self._models = models
         self._builds = Builds()
         self._one_at_a_time = asyncio.Lock()
+        self._lacking: asyncio.Task[None] | None = None
 
     async def deploy(self, target: str, *, flags: list[str], settings: str) -> Deployment:
         """Deploy an app.
@@ -111,21 +113,19 @@ class Deployer:
             return deployment
 
     async def restore(self) -> None:
-        """Serve what was served when the engine ended; an app that cannot be is reported and left out."""
-        for app in self._records.apps.all():
-            try:
-                environment = await asyncio.to_thread(ensure, app.requirements, self._home, builds=self._builds)
-                for revision in self._records.apps.active(app.name):
-                    pinned = await asyncio.to_thread(self._restore_pin, revision)
-                    self._supervisor.serve(app, revision, environment, pinned=pinned, workers=0)
-            except SkerryError as error:
-                logger.error("app %r is not served: %s", app.name, error.message)
-            except Exception as error:  # whatever it is, it is this app's; the others have nothing to do with it
-                logger.error("app %r is not served: %s: %s", app.name, type(error).__name__, error)
+        """Serve what was served when the engine ended; an app that cannot be is reported and left out.
+
+        A function whose model is neither on this machine nor to be had now is served as soon as it is.
+        """
+        lacking = {app.name for app in self._records.apps.all() if await self._restore(app, level=logging.ERROR)}
+        if lacking:
+            self._lacking = asyncio.get_running_loop().create_task(self._restore_lacking(lacking))
 
     def stop(self) -> None:
         """End builds of environments that are under way, and begin none any more."""
         self._builds.stop()
+        if self._lacking is not None:
+            self._lacking.cancel()
 
     async def remove(self, name: str) -> None:
         """Remove an app and its functions.
@@ -138,6 +138,41 @@ class Deployer:
                 self._supervisor.stop_serving(revision.function)
                 self._journal.add(revision.function, "removed", {"app": name})
             self._supervisor.end_unused_zygotes()
+
+    async def _restore(self, app: AppRecord, *, level: int) -> bool:
+        """Serve an app's functions that are not served; whether the model of one of them cannot be had now.
+
+        Args:
+            app: The app.
+            level: At which that is logged.
+        """
+        is_lacking = False
+        try:
+            environment = await asyncio.to_thread(ensure, app.requirements, self._home, builds=self._builds)
+            for revision in self._records.apps.active(app.name):
+                if revision.function in self._supervisor.served:
+                    continue
+                try:
+                    pinned = await asyncio.to_thread(self._restore_pin, revision)
+                except SkerryError as error:
+                    is_lacking = True
+                    text = "%s is not served until its model can be had: %s"
+                    logger.log(level, text, revision.name, error.message)
+                else:
+                    self._supervisor.serve(app, revision, environment, pinned=pinned, workers=0)
+        except SkerryError as error:
+            logger.error("app %r is not served: %s", app.name, error.message)
+        except Exception as error:  # whatever it is, it is this app's; the others have nothing to do with it
+            logger.error("app %r is not served: %s: %s", app.name, type(error).__name__, error)
+        return is_lacking
+
+    async def _restore_lacking(self, lacking: set[str]) -> None:
+        """Try again to serve the apps that lack a model, until none does any more."""
+        while lacking:
+            await asyncio.sleep(LACKING_PERIOD_S)
+            async with self._one_at_a_time:
+                apps = [app for app in self._records.apps.all() if app.name in lacking]
+                lacking = {app.name for app in apps if await self._restore(app, level=logging.DEBUG)}
 
     async def _inspect(self, source: Source, nursery: Nursery) -> dict[str, Any]:
         log_fd = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)

@@ -132,6 +132,21 @@ def test_an_engine_whose_store_is_gone_serves_from_the_cache(engine, store, tmp_
     wait_until(lambda: version(engine) == 2, what="version 2")
 
 
+def test_a_function_whose_model_is_lost_is_served_once_the_store_has_it_again(engine, store, tmp_path):
+    store.publish("digits", "one", alias="production")
+    engine.deploy(write_model_app(tmp_path / "app.py"))
+    engine.kill()
+    store.folder.rename(tmp_path / "elsewhere")
+    (tmp_path / "cache").rename(tmp_path / "lost")
+
+    engine.start()
+    assert engine.call("digits", {}).status == 404
+    (tmp_path / "elsewhere").rename(store.folder)
+
+    wait_until(lambda: engine.call("digits", {}).status == 200, what="the function")
+    assert "digits-00001 is not served until its model can be had" in engine.stderr()
+
+
 def test_a_switch_that_is_not_wanted_any_more_is_given_up(engine, store, tmp_path):
     slow = """\
 import pathlib
