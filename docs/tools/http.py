@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from skerry.engine.control import OPEN_PREFIXES, Control
+from skerry.engine.control import Control, is_open
 from skerry.engine.job_runner import JobRunner
+from skerry.engine.model_control import ModelControl
 from skerry.runtime.front import add_health_routes
+from skerry.runtime.inference_routes import InferenceRoutes
 from tools.markdown import table
 from tools.places import GENERATED
 
@@ -38,9 +40,32 @@ ADDRESSES = {
     "`draining`), `queued`, `in_flight`, `spec`.",
     "GET /functions/NAME": "The same for one function, with `schema` (JSON schemas of input and output), `support` "
     "(platforms by option), `dispatch` (queue, and what the batcher has learnt and decided), `scaling` (what the "
-    "autoscaler has decided, and why) and `last_error`.",
+    "autoscaler has decided, and why), `last_error`, and `model`: null, or `reference`, `version`, `digest`, `loaded`, "
+    "`following` (the version that is being started) and `failed` (`version` and `reason` of one that could not).",
     "GET /functions/NAME/logs": "What the function has printed: `text` and the `offset` from which to read on. "
     "`?tail=100` for the last lines, `?offset=BYTES` for what came since.",
+    "POST /models/refresh": "Look at once whether aliases of models have moved, and answer when every function that "
+    "follows one serves what it means now, or has failed to: a list of `function` and the members of `model`.",
+    "POST /v2/models/NAME/infer": "Call the function NAME of a model by the Open Inference Protocol v2.",
+    "POST /v2/models/NAME/versions/VERSION/infer": "The same, for one version; 404 `model_not_found` when another one "
+    "is served.",
+    "POST /v1/models/NAME:predict": "Call the function NAME of a model by KServe's protocol v1.",
+    "GET /v2": "`name`, `version` and `extensions` of the server.",
+    "GET /v2/health/live": "200 while the process answers.",
+    "GET /v2/health/ready": "As `/health/readiness`.",
+    "GET /v2/models/NAME": "What the model takes and gives: `name`, `versions`, `platform`, and `inputs` and `outputs` "
+    "with `name`, `datatype` and `shape` (-1 where any length fits).",
+    "GET /v2/models/NAME/versions/VERSION": "The same, for one version.",
+    "GET /v2/models/NAME/ready": "200 when a request would be taken, workers or not; 503 while the model is unloaded "
+    "or cannot start.",
+    "GET /v2/models/NAME/versions/VERSION/ready": "The same, for one version.",
+    "POST /v2/repository/index": "The models that are served: `name`, `version`, `state` (`READY`, `UNAVAILABLE`), "
+    '`reason`. With `{"ready": true}` those that are ready.',
+    "POST /v2/repository/models/NAME/load": "Take requests again after an unload, and start one worker.",
+    "POST /v2/repository/models/NAME/unload": "Refuse requests with 503, and end the workers once they have finished "
+    "what they have.",
+    "GET /v1/models": "The names of the models that are served.",
+    "GET /v1/models/NAME": "`name` and `ready`; 503 when it is not.",
     "GET /events": "What happened: `at`, `function`, `kind` and details, at most the newest 10,000. `?function=NAME`, "
     "`?since=UNIX_SECONDS`.",
     "GET /usage": "What functions have used, by revision and hour: `function`, `revision`, `hour_at` (Unix seconds), "
@@ -48,7 +73,8 @@ ADDRESSES = {
     "`?since=UNIX_SECONDS` for the hours that ended after it.",
 }
 # A `*` in a route, by the segment before it.
-PLACEHOLDERS = {"jobs": "ID", "apps": "NAME", "functions": "NAME"}
+PLACEHOLDERS = {"jobs": "ID", "apps": "NAME", "functions": "NAME", "models": "NAME", "versions": "VERSION"}
+PREDICT = "POST /v1/models/NAME"  # the route's segment holds the verb as well
 
 
 def render() -> str:
@@ -86,8 +112,10 @@ def _served() -> set[str]:
     front: Any = recorder
     # Only their bound methods are needed: nothing of an engine is started.
     Control.add_routes(Control.__new__(Control), front, JobRunner.__new__(JobRunner))
+    ModelControl.add_routes(ModelControl.__new__(ModelControl), front)
+    InferenceRoutes(front, dict).add_routes()
     add_health_routes(front, is_ready=bool)
-    return recorder.addresses
+    return {f"{address}:predict" if address == PREDICT else address for address in recorder.addresses}
 
 
 class _Recorder:
@@ -104,4 +132,4 @@ class _Recorder:
 
 
 def _is_open(address: str) -> bool:
-    return address.partition(" ")[2].encode().startswith(OPEN_PREFIXES)
+    return is_open(address.partition(" ")[2].encode())

@@ -14,8 +14,10 @@ from skerry.engine.deployment import Deployer
 from skerry.engine.home import Home
 from skerry.engine.job_runner import JobRunner
 from skerry.engine.logs import Logs
+from skerry.engine.model_watch import ModelWatch
 from skerry.engine.records import Records
-from skerry.engine.supervisor import Served, Supervisor
+from skerry.engine.served import Served
+from skerry.engine.supervisor import Supervisor
 from skerry.errors import MalformedBodyError, UnauthorizedError
 from skerry.runtime.confinement import share_bytes
 from skerry.runtime.front import Authorize, Front, header
@@ -24,7 +26,17 @@ from skerry.runtime.reading import Headers
 from skerry.spec import Batch, FunctionSpec, Scale, support_matrix
 from skerry.version import __version__
 
-OPEN_PREFIXES = (b"/function/", b"/health/", b"/jobs/", b"/metrics")
+OPEN_PREFIXES = (
+    b"/function/",
+    b"/health/",
+    b"/jobs/",
+    b"/metrics",
+    b"/v1/models",
+    b"/v2/health/",
+    b"/v2/models/",
+    b"/v2/repository/index",
+)
+HEALTH_PREFIXES = (b"/health/", b"/v2/health/")
 DEFAULT_TAIL = 100
 MAX_TAIL = 100_000
 GROUPS = frozenset({"scale", "batch"})  # options that are groups of options
@@ -38,6 +50,7 @@ class Control:
         records: Its records.
         supervisor: What serves.
         deployer: What deploys.
+        watch: What follows the aliases of models.
         address: Where functions answer, such as ``http://127.0.0.1:8080``.
         flush: Writes events that wait to be recorded.
         stop: Stops the engine.
@@ -50,6 +63,7 @@ class Control:
         supervisor: Supervisor,
         deployer: Deployer,
         *,
+        watch: ModelWatch,
         flush: Callable[[], None],
         stop: Callable[[], None],
     ) -> None:
@@ -58,6 +72,7 @@ class Control:
         self._records = records
         self._supervisor = supervisor
         self._deployer = deployer
+        self._watch = watch
         self._flush = flush
         self._stop = stop
         self._started_at = time.time()
@@ -144,6 +159,7 @@ class Control:
                 "dispatch": served.pool.dispatcher.describe(),
                 "scaling": _scaling(served),
                 "last_error": None if error is None else error.message,
+                "model": self._watch.describe(served),
             }
         )
 
@@ -186,13 +202,18 @@ class Control:
         return f"{self.address}/function/{function}"
 
 
+def is_open(path: bytes) -> bool:
+    """Return whether an address is of the data plane."""
+    return path == b"/v2" or path.startswith(OPEN_PREFIXES)
+
+
 def authorizer(home: Home, *, is_loopback: bool) -> Authorize:
     """Return the check of requests over TCP: on loopback functions are open and the rest wants the token."""
 
     def authorize(path: bytes, headers: Headers) -> None:
         # As the routes see it: "/jobs/" and "/jobs/%2f" list the jobs of all callers as "/jobs" does.
         seen = b"/" + unquote_to_bytes(path).strip(b"/")
-        if seen.startswith(b"/health/") or (is_loopback and seen.startswith(OPEN_PREFIXES)):
+        if seen.startswith(HEALTH_PREFIXES) or (is_loopback and is_open(seen)):
             return
         given = header(headers, b"authorization") or ""
         if not hmac.compare_digest(given.encode("latin-1", "replace"), f"Bearer {home.token()}".encode()):

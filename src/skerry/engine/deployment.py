@@ -7,22 +7,26 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, TypeVar
 
 from skerry.engine.environment import Builds, Environment, ensure
 from skerry.engine.home import Home
 from skerry.engine.journal import Journal
-from skerry.engine.records import AppRecord, Deployment, Records, RevisionDraft
+from skerry.engine.model_revisions import fetch_pinned, pin_of
+from skerry.engine.records import AppRecord, Deployment, ModelPin, Records, RevisionDraft, RevisionRecord
 from skerry.engine.source import Source, take
 from skerry.engine.supervisor import Supervisor, source_target
 from skerry.errors import ConfigError, SkerryError
 from skerry.runtime.concurrency import check_concurrency
+from skerry.runtime.model_source import ModelSource
 from skerry.runtime.nursery import Nursery
+from skerry.runtime.pinned_model import PinnedModel
 from skerry.runtime.serving import inspect_app
-from skerry.spec import SET_VARIABLE, read_project_file, resolve
+from skerry.spec import SET_VARIABLE, FunctionSpec, ModelReference, read_project_file, resolve
 
 logger = logging.getLogger(__name__)
+LACKING_PERIOD_S = 2.0
 T = TypeVar("T")
 
 
@@ -34,15 +38,20 @@ class Deployer:
         records: Where apps and revisions are kept.
         supervisor: What serves them.
         journal: Takes events.
+        models: Where models come from.
     """
 
-    def __init__(self, home: Home, records: Records, supervisor: Supervisor, journal: Journal) -> None:
+    def __init__(
+        self, home: Home, records: Records, supervisor: Supervisor, journal: Journal, models: ModelSource
+    ) -> None:
         self._home = home
         self._records = records
         self._supervisor = supervisor
         self._journal = journal
+        self._models = models
         self._builds = Builds()
         self._one_at_a_time = asyncio.Lock()
+        self._lacking: asyncio.Task[None] | None = None
 
     async def deploy(self, target: str, *, flags: list[str], settings: str) -> Deployment:
         """Deploy an app.
@@ -56,6 +65,8 @@ class Deployer:
             AppImportError: the app cannot be imported; its traceback is in the details.
             ConfigError: an option is wrong, or another app owns a name.
             EnvironmentBuildError: its requirements cannot be installed.
+            ModelNotFoundError: there is no such model, version or alias as one of its functions names.
+            StorageError: the store of models cannot be reached.
             StartError: a worker cannot load its function.
         """
         async with self._one_at_a_time:
@@ -72,8 +83,11 @@ class Deployer:
                 specs = resolve(declared, file=project, environment={SET_VARIABLE: settings}, flags=flags)
                 for name, spec in specs.items():
                     check_concurrency(name, spec.concurrency, is_async=description["functions"][name]["is_async"])
+                models = {name: await asyncio.to_thread(self._pin, spec) for name, spec in specs.items()}
                 base = source_target(source)
-                modules = await _all_or_none(self._supervisor.try_out(spec, base, nursery) for spec in specs.values())
+                modules = await _all_or_none(
+                    self._supervisor.try_out(spec, base, nursery, models[name]) for name, spec in specs.items()
+                )
             app = AppRecord(
                 name=description["name"],
                 target=target,
@@ -89,29 +103,29 @@ class Deployer:
                     spec=spec.to_dict(),
                     schema=description["functions"][name]["schema"],
                     modules=needed,
+                    model=_pin_of(models[name]),
                 )
                 for (name, spec), needed in zip(specs.items(), modules, strict=True)
             ]
             deployment = self._records.apps.deploy(app, drafts, now_s=time.time())
-            self._switch(deployment, environment)
+            self._switch(deployment, environment, models)
             self._supervisor.end_unused_zygotes()
             return deployment
 
     async def restore(self) -> None:
-        """Serve what was served when the engine ended; an app that cannot be is reported and left out."""
-        for app in self._records.apps.all():
-            try:
-                environment = await asyncio.to_thread(ensure, app.requirements, self._home, builds=self._builds)
-                for revision in self._records.apps.active(app.name):
-                    self._supervisor.serve(app, revision, environment, workers=0)
-            except SkerryError as error:
-                logger.error("app %r is not served: %s", app.name, error.message)
-            except Exception as error:  # whatever it is, it is this app's; the others have nothing to do with it
-                logger.error("app %r is not served: %s: %s", app.name, type(error).__name__, error)
+        """Serve what was served when the engine ended; an app that cannot be is reported and left out.
+
+        A function whose model is neither on this machine nor to be had now is served as soon as it is.
+        """
+        lacking = {app.name for app in self._records.apps.all() if await self._restore(app, level=logging.ERROR)}
+        if lacking:
+            self._lacking = asyncio.get_running_loop().create_task(self._restore_lacking(lacking))
 
     def stop(self) -> None:
         """End builds of environments that are under way, and begin none any more."""
         self._builds.stop()
+        if self._lacking is not None:
+            self._lacking.cancel()
 
     async def remove(self, name: str) -> None:
         """Remove an app and its functions.
@@ -125,6 +139,41 @@ class Deployer:
                 self._journal.add(revision.function, "removed", {"app": name})
             self._supervisor.end_unused_zygotes()
 
+    async def _restore(self, app: AppRecord, *, level: int) -> bool:
+        """Serve an app's functions that are not served; whether the model of one of them cannot be had now.
+
+        Args:
+            app: The app.
+            level: At which that is logged.
+        """
+        is_lacking = False
+        try:
+            environment = await asyncio.to_thread(ensure, app.requirements, self._home, builds=self._builds)
+            for revision in self._records.apps.active(app.name):
+                if revision.function in self._supervisor.served:
+                    continue
+                try:
+                    pinned = await asyncio.to_thread(self._restore_pin, revision)
+                except SkerryError as error:
+                    is_lacking = True
+                    text = "%s is not served until its model can be had: %s"
+                    logger.log(level, text, revision.name, error.message)
+                else:
+                    self._supervisor.serve(app, revision, environment, pinned=pinned, workers=0)
+        except SkerryError as error:
+            logger.error("app %r is not served: %s", app.name, error.message)
+        except Exception as error:  # whatever it is, it is this app's; the others have nothing to do with it
+            logger.error("app %r is not served: %s: %s", app.name, type(error).__name__, error)
+        return is_lacking
+
+    async def _restore_lacking(self, lacking: set[str]) -> None:
+        """Try again to serve the apps that lack a model, until none does any more."""
+        while lacking:
+            await asyncio.sleep(LACKING_PERIOD_S)
+            async with self._one_at_a_time:
+                apps = [app for app in self._records.apps.all() if app.name in lacking]
+                lacking = {app.name for app in apps if await self._restore(app, level=logging.DEBUG)}
+
     async def _inspect(self, source: Source, nursery: Nursery) -> dict[str, Any]:
         log_fd = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         try:
@@ -132,7 +181,26 @@ class Deployer:
         finally:
             os.close(log_fd)
 
-    def _switch(self, deployment: Deployment, environment: Environment) -> None:
+    def _pin(self, spec: FunctionSpec) -> PinnedModel | None:
+        """Return the version that a function's model means now, fetched; none without a model."""
+        if spec.model is None:
+            return None
+        return self._models.fetch(self._models.resolve(ModelReference.parse(spec.model)))
+
+    def _restore_pin(self, revision: RevisionRecord) -> PinnedModel | None:
+        """Return the version that a revision served before: the cache has it, whether the store answers or not.
+
+        Whether its alias has moved meanwhile is for `ModelWatch` to find out.
+        """
+        if revision.model is None:
+            return None
+        pinned = fetch_pinned(self._models, revision.model)
+        logger.info("%s serves %s@%d again, from the cache", revision.name, pinned.name, pinned.version)
+        return pinned
+
+    def _switch(
+        self, deployment: Deployment, environment: Environment, models: Mapping[str, PinnedModel | None]
+    ) -> None:
         active = {revision.function for revision in deployment.active}
         for revision in deployment.retired:
             if revision.function not in active:
@@ -142,10 +210,14 @@ class Deployer:
             if served is not None and served.revision.name == revision.name:
                 continue
             # It is new, or one that this engine could not restore when it started.
-            self._supervisor.serve(deployment.app, revision, environment)
+            self._supervisor.serve(deployment.app, revision, environment, pinned=models[revision.function])
             self._journal.add(revision.function, "deployed", {"revision": revision.name, "app": deployment.app.name})
         # It imports the libraries meanwhile, also when no worker is wanted yet: the first call finds them there.
         self._supervisor.nursery(environment).start()
+
+
+def _pin_of(pinned: PinnedModel | None) -> ModelPin | None:
+    return None if pinned is None or pinned.manifest is None else pin_of(pinned.manifest)
 
 
 async def _all_or_none(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

@@ -16,13 +16,18 @@ from skerry.engine.deployment import Deployer
 from skerry.engine.home import EngineInfo, Home
 from skerry.engine.job_runner import JobRunner
 from skerry.engine.journal import Journal
+from skerry.engine.model_control import ModelControl
+from skerry.engine.model_revisions import ModelRevisions
+from skerry.engine.model_watch import ModelWatch
 from skerry.engine.records import Records
 from skerry.engine.strays import end_strays
 from skerry.engine.supervisor import Supervisor
 from skerry.engine.usage import UsageMeter
 from skerry.runtime.confinement import become_subreaper, raise_file_limit
 from skerry.runtime.front import Front, add_health_routes
+from skerry.runtime.inference_routes import InferenceRoutes
 from skerry.runtime.memory import MemoryReturn
+from skerry.runtime.model_source import ModelSource
 from skerry.runtime.observing import Observing
 from skerry.runtime.pool import WorkerPool
 from skerry.runtime.reaper import Reaper
@@ -85,17 +90,23 @@ async def run_engine(home: Home, listen: Listen, *, target: str | None, on_ready
         usage = UsageMeter(records.usage)
         supervisor = Supervisor(home, front=front, reaper=reaper, journal=journal, observing=observing, usage=usage)
         observing.decision_of = lambda pool: _decision_of(supervisor, pool)
-        deployer = Deployer(home, records, supervisor, journal)
+        models = ModelSource.default(home.models)
+        deployer = Deployer(home, records, supervisor, journal, models)
+        watch = ModelWatch(models, supervisor, ModelRevisions(records, supervisor, journal, models), journal)
         jobs = JobRunner(records, supervisor)
         front.respond_async = jobs.submit
-        control = Control(home, records, supervisor, deployer, flush=journal.flush, stop=stopping.set)
+        control = Control(home, records, supervisor, deployer, watch=watch, flush=journal.flush, stop=stopping.set)
         control.add_routes(front, jobs)
+        model_control = ModelControl(supervisor, watch)
+        model_control.add_routes(front)
+        InferenceRoutes(front, model_control.models).add_routes()
         add_health_routes(front, is_ready=lambda: started.is_set() and not stopping.is_set() and _can_serve(supervisor))
         try:
             # A client that comes back after a restart must never be told that its function is unknown.
             if not await _finish(deployer.restore(), unless=stopping):
                 return
             jobs.recover()
+            watch.start()
             port = await front.listen(listen.host, listen.port)
             control.address = f"http://{_in_url(listen.host)}:{port}"
             await front.listen_unix(home.socket)
@@ -111,6 +122,7 @@ async def run_engine(home: Home, listen: Listen, *, target: str | None, on_ready
         finally:
             try:
                 await front.stop_listening()
+                await watch.stop()
                 deployer.stop()
                 jobs.stop()
                 await supervisor.stop(limit_s=DRAIN_LIMIT_S)
@@ -132,10 +144,11 @@ def _decision_of(supervisor: Supervisor, pool: WorkerPool) -> Decision | None:
 def _can_serve(supervisor: Supervisor) -> bool:
     """Whether a request may find a function that takes it; one without workers does, for it can start some.
 
-    An engine that has no functions yet waits for some: it is not broken.
+    An engine that has no functions yet waits for some, and one whose models are unloaded for their load: neither is
+    broken.
     """
     served = supervisor.served.values()
-    return not served or any(one.pool.dispatcher.refusal is None for one in served)
+    return not served or any(one.pool.dispatcher.refusal is None or not one.is_loaded for one in served)
 
 
 async def _finish(work: Coroutine[Any, Any, Any], *, unless: asyncio.Event) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from skerry.engine.logs import Logs
 from skerry.engine.memory_budget import memory_budget
 from skerry.engine.records import AppRecord, RevisionRecord
 from skerry.engine.residency import MemoryGate
+from skerry.engine.served import Served, unloaded
 from skerry.engine.source import Source
 from skerry.engine.strays import MARK
 from skerry.engine.usage import UsageMeter
@@ -26,6 +27,7 @@ from skerry.runtime.confinement import share_bytes
 from skerry.runtime.front import Front
 from skerry.runtime.nursery import Nursery
 from skerry.runtime.observing import Observing
+from skerry.runtime.pinned_model import PinnedModel
 from skerry.runtime.pool import WorkerPool
 from skerry.runtime.reaper import Reaper
 from skerry.runtime.serving import identity, worker_target
@@ -35,18 +37,6 @@ from skerry.spec import FunctionSpec, function_spec
 
 logger = logging.getLogger(__name__)
 STOP_LIMIT_S = 10.0
-
-
-class Served:
-    """One function that is being served."""
-
-    __slots__ = ("autoscaler", "nursery", "pool", "revision")
-
-    def __init__(self, revision: RevisionRecord, pool: WorkerPool, autoscaler: Autoscaler, nursery: Nursery) -> None:
-        self.revision = revision
-        self.nursery = nursery
-        self.pool = pool
-        self.autoscaler = autoscaler
 
 
 class Supervisor:
@@ -65,7 +55,9 @@ class Supervisor:
         self, home: Home, *, front: Front, reaper: Reaper, journal: Journal, observing: Observing, usage: UsageMeter
     ) -> None:
         self.served: dict[str, Served] = {}
+        self.standby: dict[str, Served] = {}  # revisions beside those that serve, by the revision's name
         self.on_change: Callable[[str], None] = lambda function: None  # another revision serves it from now on, or none
+        self.sources = home.sources
         self._home = home
         self._front = front
         self._reaper = reaper
@@ -98,45 +90,103 @@ class Supervisor:
             nursery.stop()
 
     def serve(
-        self, app: AppRecord, revision: RevisionRecord, environment: Environment, *, workers: int | None = None
+        self,
+        app: AppRecord,
+        revision: RevisionRecord,
+        environment: Environment,
+        *,
+        pinned: PinnedModel | None = None,
+        workers: int | None = None,
     ) -> None:
         """Serve a revision in the place of the one before, which finishes what it has.
+
+        What stands by for the one before is ended: it runs code that is not deployed any more.
 
         Args:
             app: The app that the revision is part of.
             revision: What to serve.
             environment: Where its workers run.
+            pinned: The files of its model; none without a model.
             workers: Workers to begin with; none means the function's `initial`.
 
         Raises:
             SkerryError: the revision's source is gone.
         """
-        spec = function_spec(revision.spec, where=f"revision {revision.name}")
-        nursery = self.nursery(environment)
-        nursery.preload([*app.imports, *revision.modules])
-        pool = self._pool(spec, app_target(app, self._home.sources), revision.name, nursery)
-        policy = ReactivePolicy(
-            spec.scale,
-            concurrency=spec.concurrency,
-            capacity=max(1, int(self._capacity / spec.cpu)),
-            initial=workers,
-            start_limit_s=spec.start_timeout_s,
-        )
-        autoscaler = Autoscaler(
-            pool,
-            policy,
-            shares=self._shares,
-            notify=self._journal.notifier(spec.name),
-            admit=lambda: self.memory.admit(pool),
-        )
-        before = self.served.get(spec.name)
-        self.served[spec.name] = Served(revision, pool, autoscaler, nursery)
-        self._front.add_function(pool)
-        self.usage.watch(pool, revision.name, self._observing.observe(pool, revision.name))
-        autoscaler.start(policy.desired)
-        if before is not None:
-            self._retire(before)
-        self.on_change(spec.name)
+        served = self._make(app, revision, self.nursery(environment), pinned)
+        self._watch(served)
+        self._take_over(served, workers)
+        for other in list(self.standby.values()):
+            if other.revision.function == revision.function:
+                self.dismiss(other)
+        self.on_change(revision.function)
+
+    async def stand_by(self, app: AppRecord, revision: RevisionRecord, pinned: PinnedModel) -> Served:
+        """Start a revision beside the one that serves, and wait until a worker of it is ready; it gets no requests.
+
+        Raises:
+            StartError: no worker can be started; nothing of it is left.
+            UnavailableError: the function was deployed anew meanwhile.
+            FunctionNotFoundError: nothing serves the function.
+        """
+        served = self._make(app, revision, self.find(revision.function).nursery, pinned)
+        self._watch(served)
+        self.standby[revision.name] = served
+        try:
+            await served.start_one()
+        except BaseException:
+            self.dismiss(served)
+            raise
+        return served
+
+    def promote(self, served: Served, *, keep_before: bool = False) -> None:
+        """Let a revision that stands by serve its function from now on.
+
+        Args:
+            served: That revision.
+            keep_before: Whether the one before stands by from now on; else it finishes what it has, and ends.
+        """
+        function = served.revision.function
+        del self.standby[served.revision.name]
+        served.autoscaler.stop()
+        before = self.served[function]
+        if keep_before:
+            self.standby[before.revision.name] = before
+        self._take_over(served, max(before.pool.desired, 1), keep_before=keep_before)
+        if not before.is_loaded:
+            self.unload(function)
+        self.on_change(function)
+
+    def route(self, function: str, entry: WorkerPool, beside: Sequence[Served] = ()) -> None:
+        """Have a function's requests taken by ``entry`` until its revision changes.
+
+        Args:
+            function: Its name.
+            entry: The pool that serves it, or what divides requests between that one and others.
+            beside: Revisions that stand by and may be asked for by the number of their model's version.
+
+        Raises:
+            FunctionNotFoundError: nothing serves it.
+        """
+        served = self.find(function)
+        served.beside = tuple(beside)
+        versions = {one.pinned.version: one.pool for one in (served, *beside) if one.pinned is not None}
+        self._front.add_function(entry, versions=versions or None)
+
+    def replace(self, app: AppRecord, revision: RevisionRecord, pinned: PinnedModel) -> None:
+        """Serve a revision in the place of one that has no workers, without workers, and unloaded if that one is."""
+        before = self.served[revision.function]
+        served = self._make(app, revision, before.nursery, pinned)
+        self._watch(served)
+        if not before.is_loaded:
+            served.is_loaded = False
+            served.pool.dispatcher.close(unloaded(revision.function))
+        self._take_over(served, before.pool.desired)
+        self.on_change(revision.function)
+
+    def dismiss(self, served: Served) -> None:
+        """End a revision that stands by; requests that it has been given are finished."""
+        if self.standby.pop(served.revision.name, None) is not None:
+            self._retire(served)
 
     def stop_serving(self, function: str) -> None:
         """Serve a function no more; requests that it has are finished."""
@@ -144,11 +194,47 @@ class Supervisor:
         if served is not None:
             self._front.remove_function(function)
             self._retire(served)
+        for other in list(self.standby.values()):
+            if other.revision.function == function:
+                self.dismiss(other)
+        self.on_change(function)
+
+    def unload(self, function: str) -> None:
+        """Refuse a function's requests from now on, and end its workers once they have finished what they have.
+
+        Raises:
+            FunctionNotFoundError: nothing serves it.
+        """
+        served = self.find(function)
+        if served.is_loaded:
+            served.is_loaded = False
+            served.autoscaler.stop()
+            why = unloaded(function)
+            served.pool.dispatcher.close(why)
+            drain = served.pool.drain(limit_s=served.pool.spec.drain_s, why=why)
+            served.unloading = asyncio.get_running_loop().create_task(drain)
+            self._journal.add(function, "unloaded", {})
+
+    async def load(self, function: str) -> None:
+        """Take a function's requests again after an unload, and start a worker.
+
+        Raises:
+            FunctionNotFoundError: nothing serves it.
+        """
+        served = self.find(function)
+        if served.unloading is not None:
+            await asyncio.wait([served.unloading])
+        if served.is_loaded or self.served.get(function) is not served:
+            return  # somebody else was faster
+        served.is_loaded, served.unloading = True, None
+        served.pool.reopen()
+        self._scale(served, 1)
+        self._journal.add(function, "loaded", {})
         self.on_change(function)
 
     def end_unused_zygotes(self) -> None:
         """End the zygotes of environments that no function uses; one that is wanted after all starts again."""
-        used = {served.nursery for served in self.served.values()}
+        used = {served.nursery for served in self._all()}
         for nursery in self._nurseries.values():
             if nursery not in used:
                 nursery.stop()
@@ -165,7 +251,9 @@ class Supervisor:
             raise FunctionNotFoundError(f"no function {function!r} here; there are: {there}")
         return served
 
-    async def try_out(self, spec: FunctionSpec, target: Target, nursery: Nursery) -> tuple[str, ...]:
+    async def try_out(
+        self, spec: FunctionSpec, target: Target, nursery: Nursery, pinned: PinnedModel | None = None
+    ) -> tuple[str, ...]:
         """Start one worker of a function and end it again, as a platform does before it trusts a revision.
 
         Returns:
@@ -180,7 +268,7 @@ class Supervisor:
             if kind == "worker_lost" and not found.done():
                 found.set_exception(pool.last_error or StartError(detail["reason"]))
 
-        pool = self._pool(spec, target, f"{spec.name}-trial", nursery, report_modules=True)
+        pool = self._pool(spec, target, f"{spec.name}-trial", nursery, pinned, report_modules=True)
         pool.notify = heard
         pool.on_modules = lambda modules: None if found.done() else found.set_result(tuple(modules))
         pool.set_desired(1)
@@ -198,15 +286,15 @@ class Supervisor:
         zygotes = [nursery.pid for nursery in self._nurseries.values() if nursery.pid is not None]
         return {
             "zygotes": sum(share_bytes(pid) for pid in zygotes),
-            "workers": sum(served.pool.memory_bytes() for served in self.served.values()),
+            "workers": sum(served.pool.memory_bytes() for served in self._all()),
         }
 
     async def stop(self, *, limit_s: float) -> None:
         """Finish what runs and end everything."""
         self.memory.stop()
-        for served in self.served.values():
+        for served in self._all():
             served.autoscaler.stop()
-        pools = [served.pool for served in self.served.values()]
+        pools = [served.pool for served in self._all()]
         await asyncio.gather(
             *(pool.drain(limit_s=limit_s) for pool in pools),
             *(self._end_retiring(pool, task, limit_s) for pool, task in self._retiring.items()),
@@ -214,15 +302,70 @@ class Supervisor:
         for nursery in self._nurseries.values():
             nursery.stop()
 
+    def _all(self) -> list[Served]:
+        return [*self.served.values(), *self.standby.values()]
+
+    def _make(self, app: AppRecord, revision: RevisionRecord, nursery: Nursery, pinned: PinnedModel | None) -> Served:
+        spec = function_spec(revision.spec, where=f"revision {revision.name}")
+        nursery.preload([*app.imports, *revision.modules])
+        pool = self._pool(spec, app_target(app, self._home.sources), revision.name, nursery, pinned)
+        return Served(revision, pool, self._autoscaler(pool, None), nursery, pinned)
+
+    def _autoscaler(self, pool: WorkerPool, workers: int | None) -> Autoscaler:
+        spec = pool.spec
+        policy = ReactivePolicy(
+            spec.scale,
+            concurrency=spec.concurrency,
+            capacity=max(1, int(self._capacity / spec.cpu)),
+            initial=workers,
+            start_limit_s=spec.start_timeout_s,
+        )
+        return Autoscaler(
+            pool,
+            policy,
+            shares=self._shares,
+            notify=self._journal.notifier(spec.name),
+            admit=lambda: self.memory.admit(pool),
+        )
+
+    def _watch(self, served: Served) -> None:
+        """Count, trace and meter what a revision does."""
+        name = served.revision.name
+        self.usage.watch(served.pool, name, self._observing.observe(served.pool, name))
+
+    def _scale(self, served: Served, workers: int | None) -> None:
+        """Have the number of a pool's workers decided from now on, beginning with so many."""
+        served.autoscaler = self._autoscaler(served.pool, workers)
+        served.autoscaler.start()
+
+    def _take_over(self, served: Served, workers: int | None, *, keep_before: bool = False) -> None:
+        """Let a revision answer its function's requests, beginning with this turn of the loop."""
+        function = served.revision.function
+        before = self.served.get(function)
+        self.served[function] = served
+        self.route(function, served.pool)
+        if served.is_loaded:
+            self._scale(served, workers)
+        if before is not None and not keep_before:
+            self._retire(before)
+
     def _new_nursery(self, environment: Environment) -> Nursery:
         variables = {**os.environ, "SKERRY_ENGINE": str(self._home.socket), MARK: str(self._home.socket)}
         variables.pop("PYTHONSTARTUP", None)
         return Nursery(environment.python, reaper=self._reaper, environment=variables)
 
     def _pool(
-        self, spec: FunctionSpec, base: Target, revision: str, nursery: Nursery, *, report_modules: bool = False
+        self,
+        spec: FunctionSpec,
+        base: Target,
+        revision: str,
+        nursery: Nursery,
+        pinned: PinnedModel | None,
+        *,
+        report_modules: bool = False,
     ) -> WorkerPool:
         environment = {**identity(spec.name, revision), "SKERRY_ENGINE": str(self._home.socket)}
+        environment |= {} if pinned is None else pinned.variables()
         target = worker_target(base, spec, environment, report_modules=report_modules)
         return WorkerPool(
             spec,
@@ -234,9 +377,8 @@ class Supervisor:
         )
 
     def _retire(self, served: Served) -> None:
-        served.autoscaler.stop()
+        served.give_up()
         pool = served.pool
-        pool.dispatcher.close()  # now, and not when the task begins: what comes after a deployment is not the old one's
         task = asyncio.get_running_loop().create_task(pool.drain(limit_s=pool.spec.drain_s))
         self._retiring[pool] = task
 
@@ -244,6 +386,7 @@ class Supervisor:
             self._retiring.pop(pool, None)
             self.usage.forget(pool)
             pool.dispatcher.observer.close()
+            served.release()
 
         task.add_done_callback(ended)
 

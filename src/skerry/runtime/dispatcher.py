@@ -306,11 +306,22 @@ class Dispatcher:
         """Take calls again, unless the dispatcher is closed."""
         self.refusal = self._closing
 
-    def close(self) -> SkerryError:
-        """Refuse further calls, and return what they are told; those that wait are still served."""
-        self._closing = UnavailableError(f"function {self.spec.name!r} is shutting down; try again", retry_after_s=1)
+    def close(self, why: SkerryError | None = None) -> SkerryError:
+        """Refuse further calls, and return what they are told; those that wait are still served.
+
+        Args:
+            why: What they are told; none for what was said at an earlier close, or that the function shuts down.
+        """
+        if why is not None or self._closing is None:
+            self._closing = why or UnavailableError(
+                f"function {self.spec.name!r} is shutting down; try again", retry_after_s=1
+            )
         self.refusal = self._closing
-        return self.refusal
+        return self._closing
+
+    def reopen(self) -> None:
+        """Take calls again after a close."""
+        self._closing = self.refusal = None
 
     # What is there
 

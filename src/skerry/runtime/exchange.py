@@ -16,6 +16,7 @@ SMALL_BYTES = 1024
 JSON_HEADS = [JSON_HEAD % size for size in range(SMALL_BYTES)]
 RESULT = int(Kind.RESULT)
 LAST_CHUNK = b"0\r\n\r\n"
+INFERENCE = (b"/v1/", b"/v2/")  # addresses whose clients read the text of an error from its member `error`
 TELLS_ERRORS = ("text/event-stream", "application/msgpack")  # streams that say in their own words what broke them
 
 
@@ -81,6 +82,8 @@ class Exchange(Call):
 
     def reply(self, response: Response) -> None:
         """Answer the request."""
+        if response.status >= 400 and self.target.startswith(INFERENCE):
+            response.name_error()
         self.reply_bytes(response.encode(keep_alive=self.keep_alive, with_body=self.method != b"HEAD"))
 
     def reply_bytes(self, answer: bytes) -> None:

@@ -9,7 +9,7 @@ import logging
 import os
 import select
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -24,6 +24,7 @@ from skerry.errors import (
 from skerry.observe import Tracer
 from skerry.runtime.connection import Connection
 from skerry.runtime.exchange import Exchange
+from skerry.runtime.inference_paths import inference_paths
 from skerry.runtime.known_heads import KnownHeads
 from skerry.runtime.message import Request, Response, Route
 from skerry.runtime.observer import CallTrace
@@ -55,22 +56,41 @@ class Front:
         self.is_ready: Callable[[], bool] = lambda: True
         self._authorize = authorize
         self._functions: dict[bytes, WorkerPool] = {}
+        self._protocols: dict[bytes, str] = {}  # of inference, by the path; the others have none
+        self._paths: dict[str, tuple[bytes, ...]] = {}  # by the function's name
         self._routes: list[tuple[str, list[str], Route]] = []
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     # What is served
 
-    def add_function(self, pool: WorkerPool, *, alone: bool = False) -> None:
-        """Serve a function at ``/function/NAME``, and at ``/`` when it is alone; replaces what was there."""
-        self._functions[f"/function/{pool.spec.name}".encode()] = pool
+    def add_function(
+        self, pool: WorkerPool, *, alone: bool = False, versions: Mapping[int, WorkerPool] | None = None
+    ) -> None:
+        """Serve a function; replaces what was there, all addresses at once.
+
+        Args:
+            pool: What takes its calls, at ``/function/NAME``.
+            alone: Whether it is called at ``/`` as well.
+            versions: For the function of a model: what takes the calls of each version that may be asked for by its
+                number. It is then called at the addresses of inference protocols as well.
+        """
+        name = pool.spec.name
+        self.remove_function(name)
+        paths = {f"/function/{name}".encode(): pool}
         if alone:
-            self._functions[b"/"] = pool
-        self._forget_heads()
+            paths[b"/"] = pool
+        for address in () if versions is None else inference_paths(name, versions):
+            paths[address.path] = pool if versions is None or address.version is None else versions[address.version]
+            self._protocols[address.path] = address.protocol
+        self._functions.update(paths)
+        self._paths[name] = tuple(paths)
 
     def remove_function(self, name: str) -> None:
         """Serve a function no more."""
-        self._functions.pop(f"/function/{name}".encode(), None)
+        for path in self._paths.pop(name, ()):
+            del self._functions[path]
+            self._protocols.pop(path, None)
         self._forget_heads()
 
     def route(self, method: str, pattern: str, handler: Route) -> None:
@@ -178,7 +198,8 @@ class Front:
     def _call(self, pool: WorkerPool, exchange: Exchange) -> None:
         reading = exchange.reading
         if reading is None:
-            reading = exchange.reading = read_head(exchange.headers)
+            protocol = self._protocols.get(exchange.target.partition(b"?")[0])
+            reading = exchange.reading = read_head(exchange.headers, protocol)
         if reading.is_async and self.respond_async is not None:
             exchange.reply(self.respond_async(pool, _request_of(exchange), reading))
             return
@@ -262,9 +283,9 @@ class Front:
                 f"{request.path}: use {' or '.join(sorted(methods))}, not {request.method}", allow=allow
             )
         if request.path.startswith("/function/"):
-            names = sorted(path.decode().removeprefix("/function/") for path in self._functions if path != b"/")
+            there = ", ".join(sorted(self._paths)) or "none"
             raise FunctionNotFoundError(
-                f"no function {request.path.removeprefix('/function/')!r} here; there are: {', '.join(names) or 'none'}"
+                f"no function {request.path.removeprefix('/function/')!r} here; there are: {there}"
             )
         raise FunctionNotFoundError(f"nothing is served at {request.path}; functions answer at /function/NAME")
 

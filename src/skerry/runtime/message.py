@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs
@@ -107,6 +108,14 @@ class Response:
         if status in (429, 503):
             headers["retry-after"] = str(max(1, round(float(problem.get("retry_after_s", 1)))))
         return cls(orjson.dumps(problem, default=str), status=status, content_type=PROBLEM_TYPE, headers=headers)
+
+    def name_error(self) -> None:
+        """Say a problem's text as the member `error` too, where clients of inference protocols look for it."""
+        if self.content_type != PROBLEM_TYPE:
+            return
+        with contextlib.suppress(orjson.JSONDecodeError, TypeError, AttributeError):  # a worker's may be anything
+            problem = orjson.loads(self.body)
+            self.body = orjson.dumps({"error": problem.get("detail", "no detail was given"), **problem})
 
     def encode(self, *, keep_alive: bool, with_body: bool = True) -> bytes:
         """Return the response as it goes over the wire."""

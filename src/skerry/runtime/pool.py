@@ -151,9 +151,14 @@ class WorkerPool:
         """Return the workers' share of the machine's memory."""
         return sum(share_bytes(w.pid) for w in self.workers if w.pid is not None)
 
-    async def drain(self, *, limit_s: float) -> None:
-        """Take nothing new, finish what waits and runs, and end all workers; those that take longer are ended."""
-        refusal = self.dispatcher.close()
+    async def drain(self, *, limit_s: float, why: SkerryError | None = None) -> None:
+        """Take nothing new, finish what waits and runs, and end all workers; those that take longer are ended.
+
+        Args:
+            limit_s: How long they may take.
+            why: What further calls are told; none for that the function shuts down.
+        """
+        refusal = self.dispatcher.close(why)
         until = self._loop.time() + limit_s
         if self.dispatcher.queued and not self.desired:
             self.set_desired(1)
@@ -187,6 +192,12 @@ class WorkerPool:
                 timer.cancel()
         self._sweeper = self._alarm = None
         self.dispatcher.refuse(self.dispatcher.close())  # what lost workers gave back will not be run here
+
+    def reopen(self) -> None:
+        """Take calls again after `drain`; workers start once they are wanted."""
+        self._failures = 0
+        self.last_error = None
+        self.dispatcher.reopen()
 
     # What workers say
 

@@ -17,6 +17,9 @@ UNTYPED = frozenset({b"", b"application/json", b"application/x-www-form-urlencod
 ANSWERS = (b"text/event-stream", b"application/msgpack")  # what a caller may ask for besides the default
 URGENCY = re.compile(rb"(?:^|,)\s*u\s*=\s*(\d+)\s*(?:;[^,]*)?(?=,|$)")
 
+PROTOCOL = "skerry-protocol"  # what a handler is told of the address; a client's header of this name is not
+INFERENCE_HEAD = b"inference-header-content-length"  # Open Inference Protocol: how much of a body is JSON
+
 Headers = list[tuple[bytes, bytes]]
 
 
@@ -70,11 +73,12 @@ class Reading:
         return same
 
 
-def read_head(headers: Headers) -> Reading:
+def read_head(headers: Headers, protocol: str | None = None) -> Reading:
     """Return what a request's headers say to a function.
 
     Args:
         headers: Names in lower case.
+        protocol: The inference protocol of the address, ``v1`` or ``v2``; none for `/function/NAME`.
 
     Raises:
         MalformedBodyError: a header's value is not of its form; the message names the header.
@@ -85,8 +89,10 @@ def read_head(headers: Headers) -> Reading:
         read = _READERS.get(name)
         if read is not None:
             read(reading, meta, value)
-        elif name.startswith(b"ce-"):
+        elif name.startswith(b"ce-") or (protocol is not None and name == INFERENCE_HEAD):
             meta.setdefault("headers", {})[name.decode("latin-1")] = value.decode("latin-1")
+    if protocol is not None:
+        meta.setdefault("headers", {})[PROTOCOL] = protocol
     if meta:
         reading.meta = meta
         size = sum(len(text) for text in meta.values() if isinstance(text, str))

@@ -20,13 +20,17 @@ from skerry.runtime.concurrency import check_concurrency
 from skerry.runtime.confinement import become_subreaper, raise_file_limit
 from skerry.runtime.frames import FrameReader, Kind
 from skerry.runtime.front import Front, add_health_routes
+from skerry.runtime.inference_routes import InferenceRoutes, ServedModel
 from skerry.runtime.memory import MemoryReturn
+from skerry.runtime.message import Request, Response
+from skerry.runtime.model_source import provide
 from skerry.runtime.nursery import Nursery
 from skerry.runtime.observing import Observing
+from skerry.runtime.pinned_model import PinnedModel
 from skerry.runtime.pool import WorkerPool
 from skerry.runtime.reaper import Reaper
 from skerry.runtime.target import DEFAULT_ATTRIBUTE, Target
-from skerry.spec import FunctionSpec, resolve
+from skerry.spec import FunctionSpec, ModelReference, resolve
 
 logger = logging.getLogger(__name__)
 
@@ -158,17 +162,25 @@ async def serve(target: Target, contract: Contract, *, function: str | None, wor
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     pools: list[WorkerPool] = []
+    models: dict[str, PinnedModel] = {}
     front = Front()
     observing = Observing(front, os.environ)
     memory = MemoryReturn()
     try:
-        pools = await _start(target, contract, nursery, reaper, function=function, workers=workers)
+        specs = await _inspect(target, nursery, function=function)
+        models = await asyncio.to_thread(_provide_models, specs)
+        pools = _start(specs, models, target, contract, nursery, reaper, workers=workers)
         for pool in pools:
-            front.add_function(pool, alone=len(pools) == 1)
+            pinned = models.get(pool.spec.name)
+            versions = None if pinned is None else {pinned.version: pool}
+            front.add_function(pool, alone=len(pools) == 1, versions=versions)
             observing.observe(pool, contract.revision or f"{pool.spec.name}-00001")
         add_health_routes(
             front, is_ready=lambda: not stopping.is_set() and all(pool.counts()["ready"] for pool in pools)
         )
+        InferenceRoutes(front, lambda: _show_models(pools, models)).add_routes()
+        for verb in ("load", "unload"):
+            front.route("POST", f"/v2/repository/models/*/{verb}", _refuse_loading)
         port = await front.listen(contract.host, contract.port)
         sys.stdout.write(f"skerry runtime: http://{contract.host}:{port}\n")
         sys.stdout.flush()
@@ -183,9 +195,8 @@ async def serve(target: Target, contract: Contract, *, function: str | None, wor
         reaper.close()
 
 
-async def _start(
-    target: Target, contract: Contract, nursery: Nursery, reaper: Reaper, *, function: str | None, workers: int
-) -> list[WorkerPool]:
+async def _inspect(target: Target, nursery: Nursery, *, function: str | None) -> list[FunctionSpec]:
+    """Return the options of the functions to serve."""
     log_fd = os.dup(2)
     try:
         description = await inspect_app(nursery, target, log_fd=log_fd)
@@ -195,13 +206,53 @@ async def _start(
     declared = {name: entry["options"] for name, entry in description["functions"].items()}
     if function is not None and function not in declared:
         raise FunctionNotFoundError(f"no function {function!r} in this app; it has: {', '.join(sorted(declared))}")
+    specs = [spec for name, spec in resolve(declared).items() if function in (None, name)]
+    for spec in specs:
+        check_concurrency(spec.name, spec.concurrency, is_async=description["functions"][spec.name]["is_async"])
+    return specs
+
+
+def _provide_models(specs: list[FunctionSpec]) -> dict[str, PinnedModel]:
+    """Return the models of the functions that have one, on this machine, by the functions' names."""
+    return {
+        spec.name: provide(ModelReference.parse(spec.model), os.environ) for spec in specs if spec.model is not None
+    }
+
+
+def _show_models(pools: list[WorkerPool], models: Mapping[str, PinnedModel]) -> dict[str, ServedModel]:
+    """Return the models that are served, as the inference addresses show them."""
+    return {
+        pool.spec.name: ServedModel(
+            name=pool.spec.name, versions={pinned.version: pinned.manifest}, refusal=pool.dispatcher.refusal
+        )
+        for pool in pools
+        if (pinned := models.get(pool.spec.name)) is not None
+    }
+
+
+def _refuse_loading(request: Request) -> Response:
+    raise FunctionNotFoundError(
+        f"{request.path}: a bare runtime knows no token, so nobody may do this here: its model lives as long as it "
+        "does; an engine loads and unloads"
+    )
+
+
+def _start(
+    specs: list[FunctionSpec],
+    models: Mapping[str, PinnedModel],
+    target: Target,
+    contract: Contract,
+    nursery: Nursery,
+    reaper: Reaper,
+    *,
+    workers: int,
+) -> list[WorkerPool]:
     pools = []
-    for name, spec in resolve(declared).items():
-        if function not in (None, name):
-            continue
-        check_concurrency(name, spec.concurrency, is_async=description["functions"][name]["is_async"])
+    for spec in specs:
+        name = spec.name
         environment = identity(contract.service or name, contract.revision or f"{name}-00001")
         environment["PORT"] = str(contract.port)
+        environment |= models[name].variables() if name in models else {}
         pool = WorkerPool(
             spec,
             worker_target(target, spec, environment),

@@ -5,95 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
+from skerry.engine.records.model_pin import ModelPin
+from skerry.engine.records.revisions import AppRecord, Deployment, RevisionDraft, RevisionRecord
 from skerry.engine.records.schema import Database, to_json
 from skerry.errors import ConfigError, FunctionNotFoundError, NameTakenError
 
 RETIRED_KEPT = 50  # retired revisions that remain readable per function
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AppRecord:
-    """A deployed app.
-
-    Args:
-        name: The app's name.
-        target: What the user named, such as ``/home/ada/news/app.py:app``.
-        source_digest: Digest of the source that runs.
-        source: How to load it, plain JSON values (``Source.to_dict``).
-        environment_digest: Digest of the Python environment, or ``engine``.
-        requirements: What the app needs installed.
-        imports: Libraries that the zygote imports before it forks.
-        deployed_at: Unix time of the last deployment that changed the app, seconds.
-    """
-
-    name: str
-    target: str
-    source_digest: str
-    source: Mapping[str, Any]
-    environment_digest: str
-    requirements: tuple[str, ...]
-    imports: tuple[str, ...]
-    deployed_at: float = 0.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RevisionDraft:
-    """What one function of an app becomes by a deployment.
-
-    Args:
-        function: The function's name.
-        spec: ``FunctionSpec.to_dict()``.
-        schema: JSON Schema of input and output.
-        modules: Modules worth importing before a fork; a hint, a change of it alone makes no new revision.
-    """
-
-    function: str
-    spec: Mapping[str, Any]
-    schema: Mapping[str, Any]
-    modules: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RevisionRecord:
-    """An immutable deployed version of a function, named ``FUNCTION-00001`` and so on."""
-
-    name: str
-    function: str
-    number: int
-    app: str
-    source_digest: str
-    environment_digest: str
-    spec: Mapping[str, Any]
-    schema: Mapping[str, Any]
-    modules: tuple[str, ...]
-    created_at: float
-    state: Literal["active", "retired"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Deployment:
-    """What a deployment did.
-
-    Args:
-        app: The app as it is now.
-        active: The app's revisions, one per function, by function name.
-        created: Those of them that are new.
-        retired: Revisions that no longer serve: replaced ones and those of functions that the app lost.
-    """
-
-    app: AppRecord
-    active: tuple[RevisionRecord, ...]
-    created: tuple[RevisionRecord, ...]
-    retired: tuple[RevisionRecord, ...]
-
-    @property
-    def changed(self) -> bool:
-        """Whether any function serves differently than before."""
-        return bool(self.created or self.retired)
 
 
 class Apps:
@@ -148,6 +69,53 @@ class Apps:
             active = tuple(_active(connection, app.name))
             row = connection.execute("SELECT * FROM apps WHERE name = ?", (app.name,)).fetchone()
         return Deployment(app=_app(row), active=active, created=tuple(created), retired=tuple(retired))
+
+    def prepare(self, function: str, model: ModelPin, *, now_s: float) -> RevisionRecord:
+        """Return a further revision of what serves a function, for another version of its model.
+
+        It has a name of its own from now on, and is not on record before `switch`.
+
+        Raises:
+            FunctionNotFoundError: no deployed app has such a function.
+        """
+        serving = self.function(function)
+        with self._database.write() as connection:
+            number = _next_number(connection, function, serving.app)
+        name = _name(function, number)
+        return replace(serving, name=name, number=number, model=model, created_at=now_s, state="prepared")
+
+    def switch(self, revision: RevisionRecord) -> RevisionRecord:
+        """Let a prepared revision serve its function from now on, in the place of the one that does.
+
+        Raises:
+            FunctionNotFoundError: no deployed app has such a function any more.
+            ConfigError: the function was deployed anew since the revision was prepared; nothing was changed.
+        """
+        with self._database.write() as connection:
+            row = connection.execute(
+                "SELECT * FROM revisions WHERE function = ? AND state = 'active'", (revision.function,)
+            ).fetchone()
+            if row is None:
+                raise FunctionNotFoundError(f"there is no function {revision.function!r} any more")
+            serving = _revision(row)
+            if serving.name == revision.name:
+                return serving
+            if _without_model(serving) != _without_model(revision):
+                raise ConfigError(
+                    f"function {revision.function!r} was deployed anew since {revision.name} was prepared"
+                )
+            app = _app(connection.execute("SELECT * FROM apps WHERE name = ?", (serving.app,)).fetchone())
+            draft = RevisionDraft(
+                function=revision.function,
+                spec=revision.spec,
+                schema=revision.schema,
+                modules=serving.modules,
+                model=revision.model,
+            )
+            _retire(connection, serving)
+            return _add_revision(
+                connection, app, draft, _content(app, draft), revision.created_at, number=revision.number
+            )
 
     def remove(self, name: str) -> tuple[RevisionRecord, ...]:
         """Forget an app and return the revisions that this retired.
@@ -234,7 +202,7 @@ def _put_app(connection: sqlite3.Connection, app: AppRecord) -> None:
 
 def _content(app: AppRecord, draft: RevisionDraft) -> str:
     """Return the digest of everything that makes a revision what it is."""
-    parts = (
+    parts: tuple[Any, ...] = (
         app.source_digest,
         dict(app.source),
         app.environment_digest,
@@ -242,6 +210,8 @@ def _content(app: AppRecord, draft: RevisionDraft) -> str:
         dict(draft.spec),
         dict(draft.schema),
     )
+    if draft.model is not None:  # the digests of revisions without a model are what they always were
+        parts += draft.model.identity
     return hashlib.sha256(to_json(parts).encode()).hexdigest()
 
 
@@ -269,20 +239,22 @@ def _retire(connection: sqlite3.Connection, revision: RevisionRecord) -> Revisio
 
 
 def _add_revision(
-    connection: sqlite3.Connection, app: AppRecord, draft: RevisionDraft, content: str, now_s: float
+    connection: sqlite3.Connection,
+    app: AppRecord,
+    draft: RevisionDraft,
+    content: str,
+    now_s: float,
+    *,
+    number: int | None = None,
 ) -> RevisionRecord:
-    number = connection.execute(
-        """INSERT INTO functions (name, app, last_number) VALUES (?, ?, 1)
-           ON CONFLICT (name) DO UPDATE SET app = excluded.app, last_number = last_number + 1
-           RETURNING last_number""",
-        (draft.function, app.name),
-    ).fetchone()[0]
+    if number is None:
+        number = _next_number(connection, draft.function, app.name)
     row = connection.execute(
         """INSERT INTO revisions (name, function, number, app, source_digest, environment_digest, content, spec, schema,
-                                  modules, created_at, state)
-           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'active') RETURNING *""",
+                                  modules, created_at, model, state)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'active') RETURNING *""",
         (
-            f"{draft.function}-{number:05d}",
+            _name(draft.function, number),
             draft.function,
             number,
             app.name,
@@ -293,9 +265,29 @@ def _add_revision(
             to_json(dict(draft.schema)),
             to_json(draft.modules),
             now_s,
+            None if draft.model is None else to_json(draft.model.to_dict()),
         ),
     ).fetchone()
     return _revision(row)
+
+
+def _next_number(connection: sqlite3.Connection, function: str, app: str) -> int:
+    row = connection.execute(
+        """INSERT INTO functions (name, app, last_number) VALUES (?, ?, 1)
+           ON CONFLICT (name) DO UPDATE SET app = excluded.app, last_number = last_number + 1
+           RETURNING last_number""",
+        (function, app),
+    ).fetchone()
+    return int(row[0])
+
+
+def _name(function: str, number: int) -> str:
+    return f"{function}-{number:05d}"
+
+
+def _without_model(revision: RevisionRecord) -> tuple[Any, ...]:
+    """Return what two revisions of a function have in common that differ by their model's version alone."""
+    return revision.app, revision.source_digest, revision.environment_digest, revision.spec, revision.schema
 
 
 def _app(row: sqlite3.Row) -> AppRecord:
@@ -324,4 +316,5 @@ def _revision(row: sqlite3.Row) -> RevisionRecord:
         modules=tuple(json.loads(row["modules"])),
         created_at=row["created_at"],
         state=row["state"],
+        model=None if row["model"] is None else ModelPin.from_dict(json.loads(row["model"])),
     )

@@ -75,6 +75,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT, WITHOUT ROWID""",
         "CREATE INDEX usage_by_hour ON usage (hour_at)",
     ),
+    ("ALTER TABLE revisions ADD COLUMN model TEXT",),
 )
 
 
