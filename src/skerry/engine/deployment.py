@@ -20,6 +20,7 @@ from skerry.errors import ConfigError, SkerryError
 from skerry.runtime.concurrency import check_concurrency
 from skerry.runtime.nursery import Nursery
 from skerry.runtime.serving import inspect_app
+from skerry.runtime.sharing import check_share_load
 from skerry.spec import SET_VARIABLE, read_project_file, resolve
 
 logger = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ class Deployer:
                 specs = resolve(declared, file=project, environment={SET_VARIABLE: settings}, flags=flags)
                 for name, spec in specs.items():
                     check_concurrency(name, spec.concurrency, is_async=description["functions"][name]["is_async"])
+                    check_share_load(name, share_load=spec.share_load, load=description["functions"][name]["load"])
                 base = source_target(source)
                 modules = await _all_or_none(self._supervisor.try_out(spec, base, nursery) for spec in specs.values())
             app = AppRecord(

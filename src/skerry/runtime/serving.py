@@ -25,6 +25,7 @@ from skerry.runtime.nursery import Nursery
 from skerry.runtime.observing import Observing
 from skerry.runtime.pool import WorkerPool
 from skerry.runtime.reaper import Reaper
+from skerry.runtime.sharing import check_share_load
 from skerry.runtime.target import DEFAULT_ATTRIBUTE, Target
 from skerry.spec import FunctionSpec, resolve
 
@@ -200,6 +201,7 @@ async def _start(
         if function not in (None, name):
             continue
         check_concurrency(name, spec.concurrency, is_async=description["functions"][name]["is_async"])
+        check_share_load(name, share_load=spec.share_load, load=description["functions"][name]["load"])
         environment = identity(contract.service or name, contract.revision or f"{name}-00001")
         environment["PORT"] = str(contract.port)
         pool = WorkerPool(
