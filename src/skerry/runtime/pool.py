@@ -357,6 +357,8 @@ class WorkerPool:
         self.wake()
 
     def _start_timed_out(self, worker: Worker) -> None:
+        if worker.killed:
+            return  # with others, in this very turn of the loop
         late = StartError(
             f"function {self.spec.name!r} did not start within its start_timeout of {self.spec.start_timeout}"
         )

@@ -21,6 +21,7 @@ import signal
 import socket
 import sys
 import traceback
+from collections.abc import Iterable
 from typing import Any
 
 import msgpack
@@ -66,7 +67,7 @@ def main() -> None:
                 _begin_again(control)
             continue
         if spare is None or not _hand_over(spare, packet, fds):
-            spare = _fork_spare(control, front_pid)
+            spare = _fork_spare(control, front_pid, unwanted=fds)
             _hand_over(spare, packet, fds)
         spare.close()
         spare = None
@@ -95,10 +96,15 @@ def _begin_again(control: socket.socket) -> None:
     os.execv(sys.executable, [sys.executable, "-P", "-m", "skerry.runtime.zygote", str(control.fileno())])  # noqa: S606  # own code
 
 
-def _fork_spare(control: socket.socket, front_pid: int) -> socket.socket:
+def _fork_spare(control: socket.socket, front_pid: int, *, unwanted: Iterable[int] = ()) -> socket.socket:
     """Fork a process that waits to be told which worker to be; return the socket that tells it.
 
     Forked in idle moments, it takes the fork and most page faults out of the next cold start.
+
+    Args:
+        control: The zygote's socket.
+        front_pid: Its parent to be.
+        unwanted: Descriptors that it inherits and must not keep: it is given its own.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, PACKET_BYTES)
@@ -106,6 +112,8 @@ def _fork_spare(control: socket.socket, front_pid: int) -> socket.socket:
     if fork_orphan():
         control.close()
         ours.close()
+        for fd in unwanted:
+            os.close(fd)
         _become_worker(theirs, front_pid)
     theirs.close()
     return ours
