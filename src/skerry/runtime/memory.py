@@ -8,15 +8,21 @@ import ctypes
 PERIOD_S = 30.0
 
 
+def return_memory() -> None:
+    """Have the C library return its free memory to the system; where it has no such call, nothing happens."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 class MemoryReturn:
     """Has the C library return free memory to the system, every half minute.
 
     It keeps what large bodies and long queues have left free in the middle of its heap; without this a front stays as
-    large as its busiest moment. Where the C library has no such call, nothing happens.
+    large as its busiest moment.
     """
 
     def __init__(self) -> None:
-        self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._arm()
@@ -31,6 +37,5 @@ class MemoryReturn:
         self._timer = self._loop.call_later(PERIOD_S, self._give_back)
 
     def _give_back(self) -> None:
-        if self._trim is not None:
-            self._trim(0)
+        return_memory()
         self._arm()

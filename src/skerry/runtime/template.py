@@ -33,6 +33,7 @@ import msgpack
 from skerry.runtime.confinement import check_memory, die_with
 from skerry.runtime.forking import fork_orphan, redirect_output, reseed, threads
 from skerry.runtime.handler import LoadedHandler, find_function, start_error
+from skerry.runtime.memory import return_memory
 from skerry.runtime.phases import Phases
 from skerry.runtime.sharing import check_share_load, load_kind
 from skerry.runtime.target import Target
@@ -70,6 +71,7 @@ def serve(control: socket.socket, target: Target, *, front_pid: int, asked_at_s:
         sys.stderr.write(f"function {target.function!r}: share_load is not possible: {reason}\n")
         _say(control, {"refused": reason})
         _end(0)
+    return_memory()  # what loading has left free would be in each worker
     gc.disable()
     gc.freeze()  # the collector would write to every object, and so copy its page into each worker
     _say(control, {"ready": phases.since(asked_at_s)})

@@ -90,12 +90,9 @@ class Template:
     def hear(self) -> None:
         """Take what the process has said, its end included."""
         while self._control is not None:
-            try:
-                packet = self._control.recv(PACKET_BYTES)
-            except BlockingIOError:
+            packet = _receive(self._control)
+            if packet is None:
                 return
-            except OSError:
-                packet = b""
             if not packet:
                 self._lose()
                 return
@@ -128,8 +125,9 @@ class Template:
             return
         self._loop.remove_reader(control.fileno())
         if self.pid is None:
-            with contextlib.suppress(Exception):  # it may have greeted in the meantime
-                self._take(msgpack.unpackb(control.recv(PACKET_BYTES)))
+            packet = _receive(control)
+            if packet:  # it has greeted in the meantime
+                self._take(msgpack.unpackb(packet))
         control.close()
         pid, self.pid, self._is_ready = self.pid, None, False
         if pid in self._alive:
@@ -208,6 +206,17 @@ class Template:
         self._ended_one.set()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)  # what the load has started goes with it
+
+
+def _receive(control: socket.socket) -> bytes | None:
+    """Return what was said next: nothing yet (None), or nothing more (no bytes)."""
+    while True:
+        try:
+            return control.recv(PACKET_BYTES)
+        except BlockingIOError:
+            return None
+        except ConnectionResetError:
+            continue  # told once: it died with orders unread; what it had said comes with the next call
 
 
 def _kill(pid: int) -> None:
