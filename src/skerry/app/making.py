@@ -12,6 +12,7 @@ from skerry.app.function import AsyncFunction, BaseFunction, Function
 from skerry.app.local import takes_items
 from skerry.app.stream import AsyncStreamFunction, StreamFunction
 from skerry.errors import ConfigError, SpecError
+from skerry.runtime.sharing import check_share_load, load_kind
 
 
 def make_function(
@@ -32,6 +33,7 @@ def make_function(
         raise ConfigError(f"{handler!r}: decorate a function, an async function, or a class with __call__")
     kind = _kind(called)
     _check_batch(name, kind, called, options)
+    check_share_load(name, share_load=options.get("share_load") is True, load=load_kind(handler))
     return kind(handler, name=name, options=options, binding=binding)
 
 

@@ -23,6 +23,7 @@ from skerry.runtime.model_source import ModelSource
 from skerry.runtime.nursery import Nursery
 from skerry.runtime.pinned_model import PinnedModel
 from skerry.runtime.serving import inspect_app
+from skerry.runtime.sharing import check_share_load
 from skerry.spec import SET_VARIABLE, FunctionSpec, ModelReference, read_project_file, resolve
 
 logger = logging.getLogger(__name__)
@@ -83,6 +84,7 @@ class Deployer:
                 specs = resolve(declared, file=project, environment={SET_VARIABLE: settings}, flags=flags)
                 for name, spec in specs.items():
                     check_concurrency(name, spec.concurrency, is_async=description["functions"][name]["is_async"])
+                    check_share_load(name, share_load=spec.share_load, load=description["functions"][name]["load"])
                 models = {name: await asyncio.to_thread(self._pin, spec) for name, spec in specs.items()}
                 base = source_target(source)
                 modules = await _all_or_none(

@@ -89,6 +89,20 @@ def limit_memory(memory_bytes: int, *, function: str) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
+def check_memory(memory_bytes: int, *, function: str) -> None:
+    """Refuse what has been loaded when it fills a worker's memory, before workers are made of it.
+
+    Raises:
+        MemoryLimitError: the process holds more than ``memory_bytes``.
+    """
+    _, resident_bytes = _memory_of_self()
+    if resident_bytes > memory_bytes:
+        raise MemoryLimitError(
+            f"function {function!r}: memory is {memory_bytes // 2**20} MiB, but a worker holds "
+            f"{resident_bytes // 2**20} MiB once it has loaded; raise memory"
+        )
+
+
 def limit_threads(cpu: float) -> None:
     """Pin the thread pools of numeric libraries to ``cpu`` processors, rounded up."""
     threads = max(1, math.ceil(cpu))
@@ -124,6 +138,15 @@ def share_bytes(pid: int) -> int:
     except OSError:
         return 0
     return 0
+
+
+def is_child(pid: int) -> bool:
+    """Whether a process is a child of this one, or has ended."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            return int(file.read().rpartition(")")[2].split()[1]) == os.getpid()
+    except OSError:
+        return True
 
 
 def _exists(pid: int) -> bool:

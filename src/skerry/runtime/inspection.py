@@ -9,6 +9,7 @@ from typing import Any
 
 from skerry.errors import AppImportError
 from skerry.runtime.concurrency import check_concurrency, is_async
+from skerry.runtime.sharing import load_kind
 from skerry.runtime.target import AppObject
 
 
@@ -30,6 +31,7 @@ def describe(app: AppObject) -> dict[str, Any]:
             "options": _plain(dict(function.options)),
             "schema": function.signature.schema(),
             "is_async": is_async(function.handler),
+            "load": load_kind(function.handler),
             "streams": function.signature.streams,
             "takes_items": function.signature.takes_items,
         }

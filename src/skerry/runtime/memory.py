@@ -13,18 +13,23 @@ APART_BYTES = 512 * 1024  # what is larger is mapped by itself, and given back a
 ARENAS = 2  # heaps; by default there may be eight for each processor, and each keeps holes of its own
 
 
+def return_memory() -> None:
+    """Have the C library return its free memory to the system; where it has no such call, nothing happens."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
 class MemoryReturn:
     """Has the C library return free memory to the system, every half minute.
 
     It keeps what large bodies and long queues have left free in the middle of its heap; without this a front stays as
     large as its busiest moment. Large bodies are kept out of the heap from the start: by default the C library takes
     them into it once the first of them has been freed, and what is then put between them keeps their place for good.
-    Where the C library has no such calls, nothing happens.
     """
 
     def __init__(self) -> None:
         library = ctypes.CDLL(None)
-        self._trim = getattr(library, "malloc_trim", None)
         if hasattr(library, "mallopt"):
             library.mallopt(_MMAP_THRESHOLD, APART_BYTES)
             library.mallopt(_ARENA_MAX, ARENAS)
@@ -42,6 +47,5 @@ class MemoryReturn:
         self._timer = self._loop.call_later(PERIOD_S, self._give_back)
 
     def _give_back(self) -> None:
-        if self._trim is not None:
-            self._trim(0)
+        return_memory()
         self._arm()

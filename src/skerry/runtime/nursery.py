@@ -12,9 +12,9 @@ import socket
 import subprocess
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgpack
 
@@ -30,6 +30,13 @@ IMPORT_LIMIT_S = 60.0  # how long a zygote may import one request's libraries be
 # ONNX Runtime reports home from a thread that it starts when imported (1.29 and later). The thread would keep the
 # zygote from being forked, and no function should talk to anybody that its author did not name.
 QUIET = {"ORT_DISABLE_TELEMETRY": "1"}
+
+
+class WorkerSource(Protocol):
+    """Where workers come from."""
+
+    def spawn(self, target: Target, *, log_fd: int) -> tuple[socket.socket, mmap.mmap]:
+        """Ask for a worker; see `Nursery.spawn`."""
 
 
 class Nursery:
@@ -85,25 +92,31 @@ class Nursery:
         Raises:
             OSError: the zygote cannot be started.
         """
-        control = self._running()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._running()  # a start of its own is no part of the worker's
+        packet = msgpack.packb({"spawn": target.to_message(), "asked_at_s": time.monotonic()})
+        return order_worker(lambda fds: self._order(packet, fds), log_fd)
+
+    def spawn_template(self, target: Target, *, log_fd: int) -> socket.socket:
+        """Ask for a template, from which workers are forked.
+
+        Returns:
+            The front's end of its socket, not blocking.
+
+        Raises:
+            OSError: the zygote cannot be started.
+        """
+        self._running()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
-        progress_fd = os.memfd_create("skerry-progress", os.MFD_CLOEXEC)
         try:
-            os.ftruncate(progress_fd, PROGRESS_BYTES)
-            progress = mmap.mmap(progress_fd, PROGRESS_BYTES)
-            request = {"spawn": target.to_message(), "asked_at_s": time.monotonic()}
-            packet = msgpack.packb(request)
-            fds = [theirs.fileno(), progress_fd, log_fd]
-            try:
-                socket.send_fds(control, [packet], fds)
-            except OSError:  # it has just died, and its end was not noticed yet
-                self._lose("died")
-                socket.send_fds(self._running(), [packet], fds)
+            packet = msgpack.packb({"template": target.to_message(), "asked_at_s": time.monotonic()})
+            self._order(packet, [theirs.fileno(), log_fd])
+        except BaseException:
+            ours.close()
+            raise
         finally:
             theirs.close()
-            os.close(progress_fd)
-        return ours, progress
+        return ours
 
     def start(self) -> None:
         """Start the zygote now rather than when the first worker is wanted."""
@@ -118,6 +131,14 @@ class Nursery:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 return
+
+    def _order(self, packet: bytes, fds: list[int]) -> None:
+        control = self._running()
+        try:
+            socket.send_fds(control, [packet], fds)
+        except OSError:  # it has just died, and its end was not noticed yet
+            self._lose("died")
+            socket.send_fds(self._running(), [packet], fds)
 
     def _running(self) -> socket.socket:
         if self._control is not None:
@@ -239,6 +260,35 @@ class Nursery:
         if control is not None:
             asyncio.get_running_loop().remove_reader(control.fileno())
             control.close()
+
+
+def order_worker(send: Callable[[list[int]], None], log_fd: int) -> tuple[socket.socket, mmap.mmap]:
+    """Make what a worker and the front have in common, and send the worker's part away.
+
+    Args:
+        send: Sends descriptors to the process that makes the worker: its end of the link, the shared page, the log.
+        log_fd: The log.
+
+    Returns:
+        The front's end of the link, not blocking, and the shared page.
+
+    Raises:
+        OSError: there are no descriptors left, or ``send`` raised it.
+    """
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    ours.setblocking(False)
+    progress_fd = os.memfd_create("skerry-progress", os.MFD_CLOEXEC)
+    try:
+        os.ftruncate(progress_fd, PROGRESS_BYTES)
+        progress = mmap.mmap(progress_fd, PROGRESS_BYTES)
+        send([theirs.fileno(), progress_fd, log_fd])
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+        os.close(progress_fd)
+    return ours, progress
 
 
 def _package(module: str) -> str:

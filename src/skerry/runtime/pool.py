@@ -15,13 +15,14 @@ import orjson
 
 from skerry.errors import MemoryLimitError, SkerryError, StartError, WorkerLostError, from_problem
 from skerry.runtime.call import Call, Slot
-from skerry.runtime.confinement import resident_bytes, share_bytes
+from skerry.runtime.confinement import is_child, resident_bytes, share_bytes
 from skerry.runtime.dispatcher import Dispatcher
 from skerry.runtime.frames import Frame, Kind, encode_frame
 from skerry.runtime.lookout import Lookout
-from skerry.runtime.nursery import Nursery
+from skerry.runtime.nursery import Nursery, WorkerSource
 from skerry.runtime.reaper import Reaper
 from skerry.runtime.target import Target
+from skerry.runtime.template_handle import Template
 from skerry.runtime.worker_handle import Worker
 from skerry.spec import FunctionSpec
 
@@ -79,6 +80,11 @@ class WorkerPool:
         self._reaper = reaper
         self._open_log = open_log
         self.notify = notify
+        self._template: Template | None = None
+        self._source: WorkerSource = nursery
+        if spec.share_load:
+            self._template = Template(self, spec.name, nursery=nursery, reaper=reaper, open_log=open_log)
+            self._source = self._template
         self._failures = 0
         self._retry: asyncio.TimerHandle | None = None
         self._pumping = False
@@ -141,6 +147,7 @@ class WorkerPool:
         elif self._retry is None:
             for _ in range(desired - len(counted)):
                 self._start()
+        self._end_unused_template()
 
     def counts(self) -> dict[str, int]:
         """Return the number of workers by state."""
@@ -148,8 +155,9 @@ class WorkerPool:
         return {state: states.count(state) for state in ("starting", "ready", "draining")}
 
     def memory_bytes(self) -> int:
-        """Return the workers' share of the machine's memory."""
-        return sum(share_bytes(w.pid) for w in self.workers if w.pid is not None)
+        """Return the share of the machine's memory that the workers and their template have."""
+        template_bytes = 0 if self._template is None else self._template.memory_bytes()
+        return template_bytes + sum(share_bytes(w.pid) for w in self.workers if w.pid is not None)
 
     async def drain(self, *, limit_s: float, why: SkerryError | None = None) -> None:
         """Take nothing new, finish what waits and runs, and end all workers; those that take longer are ended.
@@ -212,6 +220,8 @@ class WorkerPool:
             pid = frame.meta["pid"]
             if worker.pid is not None or not isinstance(pid, int) or pid <= 1:
                 return  # the first one comes before any code of the app; what follows is not believed
+            if self._source is self._template and not is_child(pid):
+                return  # not so where the app was imported before the fork
             worker.pid = pid
             self._reaper.watch(pid, lambda code: self._exited(worker, code))
             if worker.killed:
@@ -220,17 +230,13 @@ class WorkerPool:
             self._ready(worker, frame)
         elif frame.kind == Kind.START_FAILED:
             error = from_problem(orjson.loads(frame.body))
-            self._start_failed(worker, error)
+            self.start_failed(worker, error)
 
     def closed(self, worker: Worker) -> None:
         """Settle what a worker held that has closed its end."""
         if worker not in self.workers:
             return
-        self.workers.discard(worker)
-        if worker.timer is not None:
-            worker.timer.cancel()
-        if worker.pid is not None and worker.exit_code is None:
-            self._leaving.add(worker)
+        self._forget(worker)
         state, worker.state = worker.state, "gone"
         was_killed = worker.killed
         if state == "draining":
@@ -242,10 +248,11 @@ class WorkerPool:
         worker.link.release()
         if not self.workers:
             self._gone.set()
+            self._end_unused_template()
         if state == "starting" and worker.pid is None and not was_killed:
-            self._lose_order()
+            self.lose_order()
         elif state == "starting" and not was_killed:
-            self._start_failed(worker, StartError(f"function {self.spec.name!r}: the worker died while it started"))
+            self.start_failed(worker, StartError(f"function {self.spec.name!r}: the worker died while it started"))
         elif state == "draining":
             self._failures = 0
             self.notify("worker_stopped", {"pid": worker.pid})
@@ -260,6 +267,27 @@ class WorkerPool:
                 self._failures = 0
             self.set_desired(self.desired)
         self.wake()
+
+    # What the template says
+
+    def start_failed(self, worker: Worker | None, error: SkerryError) -> None:
+        """Note that a start has failed, be it a worker's or, with none, the template's."""
+        if worker is not None:
+            worker.killed = True
+        self.last_error = error
+        self.notify("worker_lost", {"pid": worker.pid if worker else None, "reason": error.message})
+        self._count_failure(error)
+
+    def lose_order(self) -> None:
+        """Ask once more for a worker that was never begun: the zygote died with the order, and no function did that."""
+        self.notify("worker_lost", {"pid": None, "reason": "its zygote died before it began"})
+        if self._retry is None:
+            self._retry = self._loop.call_later(FIRST_BACKOFF_S, self._try_again)
+
+    def load_in_workers(self) -> None:
+        """Have each worker load for itself from now on: the template cannot be forked."""
+        self._source = self._nursery
+        self._loop.call_soon(lambda: self.set_desired(self.desired))  # once its orders are forgotten
 
     # Inside
 
@@ -305,11 +333,11 @@ class WorkerPool:
         try:
             log_fd = self._open_log()
             try:
-                ours, progress = self._nursery.spawn(self.target, log_fd=log_fd)
+                ours, progress = self._source.spawn(self.target, log_fd=log_fd)
             finally:
                 os.close(log_fd)
         except OSError as error:
-            self._start_failed(None, StartError(f"function {self.spec.name!r}: cannot start a worker: {error}"))
+            self.start_failed(None, StartError(f"function {self.spec.name!r}: cannot start a worker: {error}"))
             return
         worker = Worker(self, self.spec.name, progress)
         self.workers.add(worker)
@@ -340,24 +368,20 @@ class WorkerPool:
         self.wake()
 
     def _start_timed_out(self, worker: Worker) -> None:
-        worker.kill()
+        if worker.killed:
+            return  # with others, in this very turn of the loop
         late = StartError(
             f"function {self.spec.name!r} did not start within its start_timeout of {self.spec.start_timeout}"
         )
-        self._start_failed(worker, late)
+        if self._template is not None and self._template.owes(worker):
+            self._template.fail(late)
+            return
+        worker.kill()
+        self.start_failed(worker, late)
 
-    def _lose_order(self) -> None:
-        """Ask once more for a worker that was never begun: the zygote died with the order, and no function did that."""
-        self.notify("worker_lost", {"pid": None, "reason": "its zygote died before it began"})
-        if self._retry is None:
-            self._retry = self._loop.call_later(FIRST_BACKOFF_S, self._try_again)
-
-    def _start_failed(self, worker: Worker | None, error: SkerryError) -> None:
-        if worker is not None:
-            worker.killed = True
-        self.last_error = error
-        self.notify("worker_lost", {"pid": worker.pid if worker else None, "reason": error.message})
-        self._count_failure(error)
+    def _end_unused_template(self) -> None:
+        if self._template is not None and not self.desired and not self.workers:
+            self._template.end()
 
     def _count_failure(self, error: SkerryError) -> None:
         """Wait longer after each failure in a row; from the third on, callers are told rather than kept waiting."""
@@ -406,6 +430,18 @@ class WorkerPool:
                     await self._left.wait()
         for worker in self._leaving:
             worker.kill()
+        if self._template is not None:
+            self._template.end()
+            await self._template.see_off(limit_s=EXIT_PATIENCE_S)
+
+    def _forget(self, worker: Worker) -> None:
+        if self._template is not None and self._template.owes(worker):
+            self._template.lose_order(worker)
+        self.workers.discard(worker)
+        if worker.timer is not None:
+            worker.timer.cancel()
+        if worker.pid is not None and worker.exit_code is None:
+            self._leaving.add(worker)
 
     def _exited(self, worker: Worker, code: int) -> None:
         worker.exit_code = code

@@ -29,6 +29,7 @@ from skerry.runtime.observing import Observing
 from skerry.runtime.pinned_model import PinnedModel
 from skerry.runtime.pool import WorkerPool
 from skerry.runtime.reaper import Reaper
+from skerry.runtime.sharing import check_share_load
 from skerry.runtime.target import DEFAULT_ATTRIBUTE, Target
 from skerry.spec import FunctionSpec, ModelReference, resolve
 
@@ -208,7 +209,9 @@ async def _inspect(target: Target, nursery: Nursery, *, function: str | None) ->
         raise FunctionNotFoundError(f"no function {function!r} in this app; it has: {', '.join(sorted(declared))}")
     specs = [spec for name, spec in resolve(declared).items() if function in (None, name)]
     for spec in specs:
-        check_concurrency(spec.name, spec.concurrency, is_async=description["functions"][spec.name]["is_async"])
+        entry = description["functions"][spec.name]
+        check_concurrency(spec.name, spec.concurrency, is_async=entry["is_async"])
+        check_share_load(spec.name, share_load=spec.share_load, load=entry["load"])
     return specs
 
 

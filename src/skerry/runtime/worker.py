@@ -6,12 +6,10 @@ import asyncio
 import inspect
 import mmap
 import os
-import random
 import signal
 import socket
 import sys
-import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import orjson
@@ -21,14 +19,16 @@ from skerry.errors import ConfigError
 from skerry.payload import Signature
 from skerry.runtime.calls import CallLoop
 from skerry.runtime.confinement import limit_files, limit_memory, limit_threads
+from skerry.runtime.forking import reseed
 from skerry.runtime.frames import FrameReader, Kind, encode_frame
 from skerry.runtime.grouping import GroupLoop
 from skerry.runtime.handler import LoadedHandler, find_function, start_error
 from skerry.runtime.inspection import describe, installed_modules
 from skerry.runtime.interruption import Interruption
 from skerry.runtime.link import PROGRESS_BYTES
+from skerry.runtime.phases import Phases
 from skerry.runtime.streaming import StreamLoop
-from skerry.runtime.target import Target, load_app
+from skerry.runtime.target import FunctionObject, Target, load_app
 from skerry.runtime.tasks import serve_tasks
 from skerry.spec import FunctionSpec, Scale
 
@@ -42,27 +42,59 @@ def work(link: socket.socket, progress_fd: int, target: Target, *, asked_at_s: f
         target: What to run.
         asked_at_s: Monotonic clock reading when the front asked for the worker, seconds.
     """
-    clock = _Phases(asked_at_s)
+    phases = Phases(asked_at_s)
+    phases.mark("fork")
     link.sendall(encode_frame(Kind.HELLO, 0, meta={"pid": os.getpid()}))
     name = target.function or target.module
     try:
-        _prepare(target)
+        prepare(target)
         if target.function is None:
             _leave(link, encode_frame(Kind.RESULT, 0, orjson.dumps(describe(load_app(target)))), code=0)
-        clock.mark("confine")
+        phases.mark("confine")
         function = find_function(target)
-        clock.mark("import")
+        phases.mark("import")
         handler, runner = _load(function, target)
-        clock.mark("load")
+        phases.mark("load")
     except BaseException as error:
         problem, log = start_error(name, error)
         sys.stderr.write(f"{problem.message}\n{log}\n")
         told = error if target.function is None and isinstance(error, ConfigError) else problem
         _leave(link, encode_frame(Kind.START_FAILED, 0, orjson.dumps(told.to_problem(), default=str)), code=1)
+    _greet_and_serve(link, progress_fd, handler, runner, phases.since(asked_at_s))
+
+
+def work_loaded(
+    link: socket.socket, progress_fd: int, handler: LoadedHandler, phases: Phases, *, asked_at_s: float
+) -> None:
+    """Be a worker whose handler is there already, in a process forked from one that has loaded it; never returns.
+
+    Args:
+        link: The worker's end of the socket to the front.
+        progress_fd: Memory shared with the front.
+        handler: What to call.
+        phases: How the start went until the fork.
+        asked_at_s: Monotonic clock reading when the front asked for the worker, seconds.
+    """
+    phases.mark("fork")
+    link.sendall(encode_frame(Kind.HELLO, 0, meta={"pid": os.getpid()}))
+    _disregard_signals()  # the fork has undone it
+    phases.mark("confine")
+    runner = _runner_of(handler)
+    phases.mark("load")
+    _greet_and_serve(link, progress_fd, handler, runner, phases.since(asked_at_s))
+
+
+def _greet_and_serve(
+    link: socket.socket,
+    progress_fd: int,
+    handler: LoadedHandler,
+    runner: asyncio.Runner | None,
+    phases_ms: dict[str, float],
+) -> None:
     page = mmap.mmap(progress_fd, PROGRESS_BYTES)
     os.close(progress_fd)
-    modules = orjson.dumps(installed_modules()) if target.report_modules else b""
-    greeting = {"phases_ms": clock.phases_ms, **handler.nature()}
+    modules = orjson.dumps(installed_modules()) if handler.target.report_modules else b""
+    greeting = {"phases_ms": phases_ms, **handler.nature()}
     link.sendall(encode_frame(Kind.READY, 0, modules, meta=greeting))
     serve(link, page, handler, runner)
     _leave(link, b"", code=0)
@@ -88,35 +120,28 @@ def rehearse() -> None:
     ours.close()
     link.close()
     FunctionSpec(name="sample", scale=Scale())
-    random.seed()
-    if "numpy.random" in sys.modules:  # the zygote's state must not be everybody's
-        sys.modules["numpy.random"].seed()
+    reseed()
 
 
-class _Phases:
-    """Splits the start of a worker into named parts."""
+def prepare(target: Target) -> None:
+    """Set the variables, the folder and the limits that a target asks for.
 
-    def __init__(self, asked_at_s: float) -> None:
-        self.phases_ms: dict[str, float] = {}
-        self._last_s = asked_at_s
-        self.mark("fork")
-
-    def mark(self, phase: str) -> None:
-        now = time.monotonic()
-        self.phases_ms[phase] = round((now - self._last_s) * 1000, 3)
-        self._last_s = now
-
-
-def _prepare(target: Target) -> None:
-    _disregard(signal.SIGTERM)  # the front ends a worker through the link, or with SIGKILL
-    _disregard(signal.SIGINT)
-    _disregard(signal.SIGUSR1)  # asks a plain handler to end its call, once it serves
+    Raises:
+        MemoryLimitError: the process holds more than its memory already.
+    """
+    _disregard_signals()
     os.environ.update(target.environment)
     os.chdir(target.root or "/")  # so that an app finds the files of its project by relative paths
     limit_threads(target.cpu)
     limit_files(target.files)
     if target.memory_bytes is not None:
         limit_memory(target.memory_bytes, function=target.function or "?")
+
+
+def _disregard_signals() -> None:
+    _disregard(signal.SIGTERM)  # the front ends a worker through the link, or with SIGKILL
+    _disregard(signal.SIGINT)
+    _disregard(signal.SIGUSR1)  # asks a plain handler to end its call, once it serves
 
 
 def _disregard(number: signal.Signals) -> None:
@@ -126,17 +151,25 @@ def _disregard(number: signal.Signals) -> None:
     os.register_at_fork(after_in_child=lambda: signal.signal(number, signal.SIG_DFL))
 
 
-def _load(function: Any, target: Target) -> tuple[LoadedHandler, asyncio.Runner | None]:
-    signature = function.signature
+def _load(function: FunctionObject, target: Target) -> tuple[LoadedHandler, asyncio.Runner | None]:
+    handler, load = make_handler(function, target)
+    runner = _runner_of(handler)
+    if load is not None:
+        _run(load, runner)
+    return handler, runner
+
+
+def make_handler(function: FunctionObject, target: Target) -> tuple[LoadedHandler, Callable[[], Any] | None]:
+    """Return a function's handler and its ``load``, which has not been called yet."""
     call, unload, load = function.handler, None, None
     if inspect.isclass(call):
         call = call()
         load, unload = getattr(call, "load", None), getattr(call, "unload", None)
-    handler = LoadedHandler(call, signature, unload, target)
-    runner = asyncio.Runner(loop_factory=uvloop.new_event_loop) if handler.is_async else None
-    if load is not None:
-        _run(load, runner)
-    return handler, runner
+    return LoadedHandler(call, function.signature, unload, target), load
+
+
+def _runner_of(handler: LoadedHandler) -> asyncio.Runner | None:
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop) if handler.is_async else None
 
 
 def _run(function: Any, runner: asyncio.Runner | None) -> None:

@@ -51,6 +51,11 @@ class Worker:
         self._pool = pool
         self._function = function
 
+    @property
+    def is_order(self) -> bool:
+        """Whether it has been asked for, is still wanted, and has not greeted yet."""
+        return self.state == "starting" and self.pid is None and not self.killed
+
     def send(self, data: bytes) -> None:
         """Send frames."""
         self.link.send(data)

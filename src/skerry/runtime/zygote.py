@@ -4,7 +4,8 @@ One zygote stands for one Python environment. It is asked over a socket, one Mes
 
     {"import": ["numpy", ...]}                    answered {"imported": n, "failed": {...}, "threaded": [...]}
                                                   with a library in "threaded", it begins again without any library
-    {"spawn": {...}, "asked_at_s": ..}   with the descriptors of link, progress page and log
+    {"spawn": {...}, "asked_at_s": ..}      with the descriptors of link, progress page and log
+    {"template": {...}, "asked_at_s": ..}   with the descriptors of its socket and log; see `template`
 
 A worker is forked twice, so that it becomes a child of the front (which is a subreaper) and outlives the zygote. One
 spare process is forked ahead and waits to be told what to be.
@@ -20,12 +21,14 @@ import signal
 import socket
 import sys
 import traceback
+from collections.abc import Iterable
 from typing import Any
 
 import msgpack
 
-from skerry.runtime import worker
+from skerry.runtime import template, worker
 from skerry.runtime.confinement import die_with
+from skerry.runtime.forking import fork_orphan, redirect_output, threads
 from skerry.runtime.target import Target
 
 PACKET_BYTES = 1 << 20
@@ -64,7 +67,7 @@ def main() -> None:
                 _begin_again(control)
             continue
         if spare is None or not _hand_over(spare, packet, fds):
-            spare = _fork_spare(control, front_pid)
+            spare = _fork_spare(control, front_pid, unwanted=fds)
             _hand_over(spare, packet, fds)
         spare.close()
         spare = None
@@ -80,7 +83,7 @@ def _import(names: list[str]) -> dict[str, Any]:
             importlib.import_module(name)
         except BaseException as error:
             failed[name] = f"{type(error).__name__}: {error}"
-        if _threads() > 1:
+        if threads() > 1:
             return {"imported": 0, "failed": failed, "threaded": [name]}
     gc.collect()
     gc.freeze()
@@ -93,23 +96,26 @@ def _begin_again(control: socket.socket) -> None:
     os.execv(sys.executable, [sys.executable, "-P", "-m", "skerry.runtime.zygote", str(control.fileno())])  # noqa: S606  # own code
 
 
-def _fork_spare(control: socket.socket, front_pid: int) -> socket.socket:
+def _fork_spare(control: socket.socket, front_pid: int, *, unwanted: Iterable[int] = ()) -> socket.socket:
     """Fork a process that waits to be told which worker to be; return the socket that tells it.
 
     Forked in idle moments, it takes the fork and most page faults out of the next cold start.
+
+    Args:
+        control: The zygote's socket.
+        front_pid: Its parent to be.
+        unwanted: Descriptors that it inherits and must not keep: it is given its own.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, PACKET_BYTES)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PACKET_BYTES)
-    middle = os.fork()
-    if middle == 0:
-        if os.fork() == 0:
-            control.close()
-            ours.close()
-            _become_worker(theirs, front_pid)
-        os._exit(0)
+    if fork_orphan():
+        control.close()
+        ours.close()
+        for fd in unwanted:
+            os.close(fd)
+        _become_worker(theirs, front_pid)
     theirs.close()
-    os.waitpid(middle, 0)
     return ours
 
 
@@ -133,31 +139,20 @@ def _become_worker(orders: socket.socket, front_pid: int) -> None:
         if not packet:
             os._exit(0)
         request = msgpack.unpackb(packet)
-        link_fd, progress_fd, log_fd = fds
-        for fd in (link_fd, progress_fd):
+        *ends, log_fd = fds
+        for fd in ends:
             os.set_inheritable(fd, False)  # what the handler starts must not hold the link open
-        _redirect_output(log_fd)
-        link = socket.socket(fileno=link_fd)
+        redirect_output(log_fd)
+        if "template" in request:
+            control = socket.socket(fileno=ends[0])
+            target = Target(**request["template"])
+            template.serve(control, target, front_pid=front_pid, asked_at_s=request["asked_at_s"])
+        link, progress_fd = socket.socket(fileno=ends[0]), ends[1]
         worker.work(link, progress_fd, Target(**request["spawn"]), asked_at_s=request["asked_at_s"])
     except BaseException:
         traceback.print_exc()
     finally:
         os._exit(1)
-
-
-def _redirect_output(log_fd: int) -> None:
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.dup2(log_fd, 1)
-    os.dup2(log_fd, 2)
-    os.close(null)
-    os.close(log_fd)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # both are text files here
-
-
-def _threads() -> int:
-    return len(os.listdir("/proc/self/task"))
 
 
 if __name__ == "__main__":

@@ -131,6 +131,15 @@ class AsyncModel:
         note("async-unloaded")
 
 
+@app.function(share_load=True, scale=one_worker)
+class SharedModel:
+    def load(self):
+        self.loaded_by = os.getpid()
+
+    def __call__(self, x: int) -> dict:
+        return {"x": x, "loaded_by": self.loaded_by, "pid": os.getpid()}
+
+
 @app.function(env={"MY_OPTION": "mine"})
 def environment(names: list[str]) -> dict:
     return {name: os.environ.get(name) for name in names}

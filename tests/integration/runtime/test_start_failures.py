@@ -111,13 +111,21 @@ def test_one_function_of_an_app_is_served_alone_at_the_root(start_runtime):
     assert server.call("model", b"").status == 404
 
 
-@pytest.mark.parametrize(("declared", "setting"), [("(concurrency=4)", ""), ("", "work.concurrency=4")])
-def test_a_plain_handler_with_concurrency_is_refused_before_it_serves(tmp_path, declared, setting):
+@pytest.mark.parametrize(
+    ("declared", "setting", "reason"),
+    [
+        ("(concurrency=4)", "", "concurrency = 4 needs an async handler"),
+        ("", "work.concurrency=4", "concurrency = 4 needs an async handler"),
+        ("(share_load=True)", "", "share_load = True needs a class with a method load"),
+        ("", "work.share_load=true", "share_load = True needs a class with a method load"),
+    ],
+)
+def test_an_option_that_does_not_go_with_the_handler_is_refused_before_it_serves(tmp_path, declared, setting, reason):
     source = f'app = skerry.App("a")\n\n@app.function{declared}\ndef work(x: int) -> int:\n    return x\n'
     server = RuntimeProcess(tmp_path, source, environment={"SKERRY_SET": setting})
     try:
         with pytest.raises(AssertionError, match="ended with 2"):
             server.start()
-        assert "concurrency = 4 needs an async handler" in server.log()
+        assert reason in server.log()
     finally:
         server.close()
