@@ -56,6 +56,11 @@ class FunctionMetrics:
         self._shown.append((self._families[name], values, instrument))
         return self._families[name].add(values, instrument)
 
+    @property
+    def durations(self) -> Mapping[int, Histogram]:
+        """The time from arrival to answer, by status code."""
+        return self._durations
+
     def close(self) -> None:
         """Show this revision no more."""
         for family, values, instrument in self._shown:

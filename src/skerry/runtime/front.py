@@ -30,6 +30,7 @@ from skerry.runtime.observer import CallTrace
 from skerry.runtime.pool import WorkerPool
 from skerry.runtime.probe import answer_health, answer_network_probe, is_probe, network_probe
 from skerry.runtime.reading import Headers, Reading, read_head
+from skerry.runtime.split import Split
 
 logger = logging.getLogger(__name__)
 
@@ -54,14 +55,14 @@ class Front:
         self.respond_async: AsyncRequested | None = None
         self.is_ready: Callable[[], bool] = lambda: True
         self._authorize = authorize
-        self._functions: dict[bytes, WorkerPool] = {}
+        self._functions: dict[bytes, WorkerPool | Split] = {}
         self._routes: list[tuple[str, list[str], Route]] = []
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     # What is served
 
-    def add_function(self, pool: WorkerPool, *, alone: bool = False) -> None:
+    def add_function(self, pool: WorkerPool | Split, *, alone: bool = False) -> None:
         """Serve a function at ``/function/NAME``, and at ``/`` when it is alone; replaces what was there."""
         self._functions[f"/function/{pool.spec.name}".encode()] = pool
         if alone:
@@ -175,12 +176,13 @@ class Front:
 
     # Inside
 
-    def _call(self, pool: WorkerPool, exchange: Exchange) -> None:
+    def _call(self, pool: WorkerPool | Split, exchange: Exchange) -> None:
         reading = exchange.reading
         if reading is None:
             reading = exchange.reading = read_head(exchange.headers)
         if reading.is_async and self.respond_async is not None:
-            exchange.reply(self.respond_async(pool, _request_of(exchange), reading))
+            taker = pool.choose() if isinstance(pool, Split) else pool
+            exchange.reply(self.respond_async(taker, _request_of(exchange), reading))
             return
         if not reading.is_plain:
             exchange.codec, exchange.meta = reading.codec, reading.meta
@@ -188,7 +190,7 @@ class Front:
             exchange.urgency = reading.urgency
             exchange.group = reading.group
             exchange.weight = reading.weight
-        exchange.pool = pool
+        exchange.pool = pool  # type: ignore[assignment]  # a split says itself which of its pools has taken it
         if self.tracer is not None:
             self._trace(exchange, reading)
         pool.take(exchange)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from skerry.observe import FunctionMetrics, RequestTimes, RequestTrace, SharedBatch, TracedFunction
+from skerry.observe import FunctionMetrics, Histogram, RequestTimes, RequestTrace, SharedBatch, TracedFunction
 from skerry.runtime.call import Call
 from skerry.runtime.frames import Frame, Kind
 
@@ -29,6 +29,10 @@ class Observer:
 
     def worker_started(self, phases_ms: Mapping[str, float], began_s: float, *, cold: bool) -> None:
         """A worker is ready; cold if a call waits for it."""
+
+    def durations(self) -> Mapping[int, Histogram]:
+        """Return the time from arrival to answer, by status code; nothing where nothing is counted."""
+        return {}
 
     def close(self) -> None:
         """Nothing more will happen."""
@@ -99,6 +103,10 @@ class FunctionObserver(Observer):
         """Count the start of a worker."""
         self._metrics.worker_started(phases_ms, cold=cold)
         self._start = began_s, began_s + sum(phases_ms.values()) / 1000
+
+    def durations(self) -> Mapping[int, Histogram]:
+        """Return the time from arrival to answer, by status code."""
+        return self._metrics.durations
 
     def close(self) -> None:
         """Show this revision no more."""
