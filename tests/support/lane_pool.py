@@ -1,9 +1,11 @@
 """Pools without processes behind a split: a real dispatcher, and workers that the test plays."""
 
+from skerry.observe import Registry, ServingMetrics
 from skerry.runtime.call import Slot
 from skerry.runtime.dispatcher import Dispatcher
 from skerry.runtime.exchange import Exchange
 from skerry.runtime.frames import Codec, Frame, Kind
+from skerry.runtime.observer import FunctionObserver
 from skerry.spec import FunctionSpec
 from support.dispatcher_world import Port
 
@@ -24,6 +26,8 @@ class LanePool:
         )
         self.credited = []
         self.served = 0
+        metrics = ServingMetrics(Registry()).function("f", "f-1", queued=int, active=int, workers=dict)
+        self.dispatcher.observer = FunctionObserver(metrics, None)
         for _ in range(workers):
             self.start()
 

@@ -33,6 +33,7 @@ class Mirror:
         pool: Who answers them.
         sample_ratio: Share of the requests that is copied, 0 to 1.
         most_open: Most copies without an answer.
+        report: Where comparisons are counted; one of its own by default.
         soon: Runs a callable in a later turn of the loop.
     """
 
@@ -42,10 +43,11 @@ class Mirror:
         *,
         sample_ratio: float = 1.0,
         most_open: int = MOST_OPEN,
+        report: ComparisonReport | None = None,
         soon: Callable[..., Any] | None = None,
     ) -> None:
         self.pool = pool
-        self.report = ComparisonReport()
+        self.report = ComparisonReport() if report is None else report
         self.sample_ratio = sample_ratio
         self.open = 0
         self._most_open = most_open

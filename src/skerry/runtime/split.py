@@ -53,16 +53,15 @@ class Split:
 
     Args:
         stable: Who answers what no other lane gets.
-        sticky: Name of a header, in lower case: requests with the same value of it go to the same lane.
 
     Example:
         ``split = Split(pool); split.add("candidate", other, weight_ratio=0.05); front.add_function(split)``
     """
 
-    def __init__(self, stable: WorkerPool, *, sticky: str | None = None) -> None:
+    def __init__(self, stable: WorkerPool) -> None:
         self.stable = Lane(STABLE, stable, WHOLE)
         self.mirror: Mirror | None = None
-        self._sticky = None if sticky is None else sticky.lower().encode("latin-1")
+        self._sticky: bytes | None = None
         self._others: dict[str, Lane] = {}
         self._turns: list[Lane] = [self.stable]  # lanes with a weight, the stable one last
 
@@ -133,6 +132,10 @@ class Split:
         """
         self._others[name].weight = round(weight_ratio * WHOLE)
         self._settle()
+
+    def stick_to(self, header: str | None) -> None:
+        """Send requests with the same value of a header to the same lane from now on; none to take turns only."""
+        self._sticky = None if header is None else header.lower().encode("latin-1")
 
     def remove(self, name: str) -> None:
         """Give a lane nothing more; what it has, it finishes, and what it cannot begin goes to the stable one."""

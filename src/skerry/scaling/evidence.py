@@ -59,12 +59,21 @@ class LaneStatistics:
     agreements: int = 0
 
     @classmethod
-    def of_counts(cls, by_status: Mapping[int, Sequence[int]], bounds_s: tuple[float, ...]) -> LaneStatistics:
+    def of_counts(
+        cls,
+        by_status: Mapping[int, Sequence[int]],
+        bounds_s: tuple[float, ...],
+        *,
+        comparisons: int = 0,
+        agreements: int = 0,
+    ) -> LaneStatistics:
         """Return the statistics of answers that are counted by status and by bucket of their latency.
 
         Args:
             by_status: For each status code, the answers in each bucket; one more than bounds.
             bounds_s: Upper ends of the buckets, seconds, rising.
+            comparisons: Answers that were compared.
+            agreements: Of these, the same.
         """
         totals = {status: sum(counts) for status, counts in by_status.items() if status not in NO_VERDICT}
         results = [counts for status, counts in by_status.items() if status < 400]
@@ -74,6 +83,8 @@ class LaneStatistics:
             refusals=sum(total for status, total in totals.items() if 400 <= status < 500),
             bounds_s=bounds_s,
             counts=tuple(map(sum, zip(*results, strict=True))) if results else (0,) * (len(bounds_s) + 1),
+            comparisons=comparisons,
+            agreements=agreements,
         )
 
     def since(self, before: LaneStatistics) -> LaneStatistics:

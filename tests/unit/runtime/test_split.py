@@ -18,7 +18,8 @@ ratios = st.integers(0, WHOLE).map(lambda parts: parts / WHOLE)
 
 def split_of(weight_ratio, *, workers=1, sticky=None, **options):
     stable, candidate = LanePool(workers=workers, **options), LanePool(workers=workers, **options)
-    split = Split(stable, sticky=sticky)
+    split = Split(stable)
+    split.stick_to(sticky)
     split.add("candidate", candidate, weight_ratio=weight_ratio)
     return split, stable, candidate
 
