@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "logs": "skerry.cli.logs:logs",
         "delete": "skerry.cli.delete:delete",
         "jobs": "skerry.cli.jobs:jobs",
+        "models": "skerry.cli.models:models",
         "engine": "skerry.cli.engine:engine",
         "doctor": "skerry.cli.doctor:doctor",
         "completion": "skerry.cli.completion:completion",

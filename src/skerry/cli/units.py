@@ -25,3 +25,14 @@ def count(number: float, one: str, many: str | None = None) -> str:
     """Return a number with its noun, like ``1 worker`` and ``2.5 workers``."""
     noun = one if number == 1 else many or f"{one}s"
     return f"{number:.3g} {noun}"
+
+
+def size(size_bytes: int) -> str:
+    """Return a size with the unit that suits it, like ``1.5 MiB``."""
+    if size_bytes < 1024:
+        return f"{size_bytes} B"
+    for power, unit in ((1, "KiB"), (2, "MiB"), (3, "GiB")):
+        # From there on, three digits would be written as a power of ten.
+        if size_bytes < 999.5 * 1024**power:
+            return f"{size_bytes / 1024**power:.3g} {unit}"
+    return f"{size_bytes / 1024**4:.3g} TiB"

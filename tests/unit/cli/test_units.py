@@ -1,6 +1,6 @@
 import pytest
 
-from skerry.cli.units import count, duration, moment
+from skerry.cli.units import count, duration, moment, size
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,19 @@ def test_one_is_not_many():
 def test_a_moment_that_has_not_come_is_a_dash():
     assert moment(None) == "-"
     assert len(moment(0.0)) == len("1970-01-01 00:00:00")
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "text"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1536, "1.5 KiB"),
+        (2**20 - 1, "1 MiB"),
+        (100 * 2**20, "100 MiB"),
+        (3 * 2**30, "3 GiB"),
+        (5000 * 2**30, "4.88 TiB"),
+    ],
+)
+def test_sizes_have_the_unit_that_suits_them(size_bytes, text):
+    assert size(size_bytes) == text

@@ -1,0 +1,87 @@
+"""Processes that publish and fetch models, for tests that race or kill them; stores do not go over a fork."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from skerry.spec import ModelReference
+from skerry.store.models import ManifestDraft, ModelCache, ModelRepository
+from skerry.store.objects import open_store
+
+PATIENCE_S = 100
+
+
+def start(action, *words):
+    """Start a process that does one of the things below once it reads a line, so that several start at once."""
+    command = [sys.executable, "-m", "support.model_processes", action, *map(str, words)]
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]
+    )
+
+
+def go(processes):
+    """Wait until all are ready, let them begin, and return what each says; all must end well."""
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    answers = [json.loads(process.communicate(timeout=PATIENCE_S)[0]) for process in processes]
+    assert [process.returncode for process in processes] == [0] * len(processes)
+    return answers
+
+
+def race(url, count, who):
+    """Publish, and move an alias to what was published, so many times; return the numbers of versions and entries."""
+    repository = ModelRepository(open_store(url))
+    versions, entries = [], []
+    for turn in range(int(count)):
+        manifest = repository.publish(
+            "digits", {"model.onnx": f"{who} {turn}".encode()}, ManifestDraft(about={"who": who})
+        )
+        versions.append(manifest.version)
+        entries.append(repository.set_alias("digits", "production", manifest.version, reason=who).number)
+    return [versions, entries]
+
+
+def publish_endlessly(url, who):
+    """Publish until killed, in versions of several files."""
+    repository = ModelRepository(open_store(url))
+    turn = 0
+    while True:
+        turn += 1
+        files = {f"part{i}.bin": f"{who} {turn} {i}".encode() * 5000 for i in range(4)}
+        repository.publish("digits", files, ManifestDraft())
+
+
+def fetch(url, folder, reference, log):
+    """Fetch a version; note in a file every content that is asked of the store."""
+    repository = ModelRepository(NotingStore(open_store(url), Path(log)))
+    path = ModelCache(Path(folder)).fetch(repository, repository.resolve(ModelReference.parse(reference)))
+    return {file.name: file.stat().st_size for file in path.iterdir()}
+
+
+class NotingStore:
+    """A store that notes what is streamed from it."""
+
+    def __init__(self, store, log):
+        self.store = store
+        self.log = log
+
+    def stream(self, key, **options):
+        with self.log.open("a") as file:
+            file.write(f"{key}\n")
+        return self.store.stream(key, **options)
+
+    def __getattr__(self, name):
+        return getattr(self.store, name)
+
+
+if __name__ == "__main__":
+    print("ready", flush=True)
+    sys.stdin.readline()
+    action = {"race": race, "publish": publish_endlessly, "fetch": fetch}[sys.argv[1]]
+    print(json.dumps(action(*sys.argv[2:])))
