@@ -16,6 +16,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "describe": "skerry.cli.models.describe:describe",
         "alias": "skerry.cli.models.alias:alias",
         "rollback": "skerry.cli.models.rollback:rollback",
+        "traffic": "skerry.cli.models.traffic:traffic",
+        "promote": "skerry.cli.models.traffic:promote",
         "pull": "skerry.cli.models.pull:pull",
         "delete": "skerry.cli.models.delete:delete",
         "gc": "skerry.cli.models.gc:gc",
