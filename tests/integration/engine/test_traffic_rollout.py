@@ -2,8 +2,13 @@
 
 import asyncio
 
+import pytest
+
 from skerry.engine.traffic import Traffic
+from skerry.engine.traffic_control import TrafficControl
 from skerry.engine.traffic_plan import TrafficPlan
+from skerry.errors import ModelNotFoundError, SpecError
+from skerry.platforms.engine.client import EnginePlatform
 from support.played_worker import until
 from support.real_lanes import client_of, real_lanes, run_with_workers
 
@@ -107,3 +112,36 @@ def test_a_shadow_that_disagrees_is_withdrawn_before_a_caller_sees_it(tmp_path):
 
     asked = {"mirror": True, "automatic": {**QUICK, "steps": [0.0, 1.0], "min_agreement_ratio": 0.95}}
     play(tmp_path, OTHER, asked=asked, then=then)
+
+
+def test_people_drive_a_trial_over_http(tmp_path):
+    async def main():
+        async with real_lanes(tmp_path) as lanes:
+            lanes.candidate_source = GOOD
+            lanes.stable = await lanes.start(STABLE)
+            lanes.route(lanes.stable)
+            traffic = Traffic("f", lanes, notify=lambda *event: None)
+            TrafficControl(find=lambda name: traffic, resolve=lambda name, text: int(text)).add_routes(lanes.front)
+            await asyncio.to_thread(drive, EnginePlatform(f"http://127.0.0.1:{lanes.port}"))
+            traffic.stop()
+
+    def drive(engine):
+        assert engine.traffic("f") == {"function": "f", "candidate": None}
+        with pytest.raises(ModelNotFoundError):
+            engine.promote("f")
+        with pytest.raises(SpecError, match="weight_ratio"):
+            engine.split_traffic("f", {"candidate": 2, "weight_ratio": 7})
+        assert engine.split_traffic("f", {"candidate": 2, "weight_ratio": 0.5, "mirror": True})["weight_ratio"] == 0.5
+        versions = [engine.invoke("f", b"1", content_type="application/json").body.count(b'"new"') for _ in range(20)]
+        assert sum(versions) == 10
+        found = engine.traffic("f")
+        assert found["statistics"]["stable"]["requests"] == 10
+        assert found["statistics"]["candidate"]["requests"] >= 10
+        assert found["statistics"]["stable"]["p50_s"] > 0
+        assert engine.split_traffic("f", {}) == {"function": "f", "candidate": None}
+        engine.split_traffic("f", {"candidate": "2", "weight_ratio": 0.5})
+        assert engine.promote("f") == {"function": "f", "promoted": 2}
+        assert b'"new"' in engine.invoke("f", b"1", content_type="application/json").body
+        engine.close()
+
+    run_with_workers(main())
