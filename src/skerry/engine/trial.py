@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from skerry.engine.traffic_plan import TrafficPlan
+from skerry.observe import Histogram
 from skerry.runtime.comparison import ComparisonReport
 from skerry.runtime.mirror import Mirror
 from skerry.runtime.pool import WorkerPool
@@ -87,11 +88,12 @@ class Trial:
 
 def _statistics(pool: WorkerPool, report: ComparisonReport | None = None) -> LaneStatistics:
     """Return what the front's metrics have counted of a pool: nothing is counted for this alone."""
-    durations = pool.dispatcher.observer.durations()
-    bounds_s: tuple[float, ...] = next((one.bounds for one in durations.values()), ())
-    return LaneStatistics.of_counts(
-        {status: tuple(one.counts) for status, one in durations.items()},
-        bounds_s,
+    observer = pool.dispatcher.observer
+    times = observer.handling() or Histogram(())
+    return LaneStatistics.of_statuses(
+        {status: durations.count for status, durations in observer.durations().items()},
+        bounds_s=times.bounds,
+        counts=tuple(times.counts),
         comparisons=0 if report is None else report.comparisons,
         agreements=0 if report is None else report.agreements,
     )

@@ -61,6 +61,11 @@ class FunctionMetrics:
         """The time from arrival to answer, by status code."""
         return self._durations
 
+    @property
+    def handling(self) -> Histogram:
+        """The handler's time."""
+        return self._handler
+
     def close(self) -> None:
         """Show this revision no more."""
         for family, values, instrument in self._shown:

@@ -34,6 +34,10 @@ class Observer:
         """Return the time from arrival to answer, by status code; nothing where nothing is counted."""
         return {}
 
+    def handling(self) -> Histogram | None:
+        """Return the handler's time; none where nothing is counted."""
+        return None
+
     def close(self) -> None:
         """Nothing more will happen."""
 
@@ -107,6 +111,10 @@ class FunctionObserver(Observer):
     def durations(self) -> Mapping[int, Histogram]:
         """Return the time from arrival to answer, by status code."""
         return self._metrics.durations
+
+    def handling(self) -> Histogram | None:
+        """Return the handler's time."""
+        return self._metrics.handling
 
     def close(self) -> None:
         """Show this revision no more."""

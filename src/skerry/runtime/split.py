@@ -33,12 +33,13 @@ class Lane:
         weight: Its part of `WHOLE`.
     """
 
-    __slots__ = ("credit", "moved", "name", "pool", "taken", "weight")
+    __slots__ = ("credit", "moved", "name", "pool", "rescue", "taken", "weight")
 
     def __init__(self, name: str, pool: WorkerPool, weight: int) -> None:
         self.name = name
         self.pool = pool
         self.weight = weight
+        self.rescue: Rescue | None = None  # none where there is nowhere else to go
         self.credit = 0  # of the weighted round robin
         self.taken = 0  # requests that it was given, those that moved on included
         self.moved = 0  # requests that it refused or gave back, and that the stable lane has taken
@@ -86,7 +87,7 @@ class Split:
         lane = self._turns[0] if len(self._turns) == 1 else self._next(exchange)
         lane.taken += 1
         if lane is not self.stable:
-            exchange.pool, exchange.watcher = lane.pool, _Rescue(self, lane)
+            exchange.pool, exchange.watcher = lane.pool, lane.rescue
             try:
                 lane.pool.take(exchange)
                 return
@@ -120,7 +121,8 @@ class Split:
             pool: Who answers.
             weight_ratio: Its share of the requests, 0 to 1.
         """
-        self._others[name] = Lane(name, pool, 0)
+        lane = self._others[name] = Lane(name, pool, 0)
+        lane.rescue = Rescue(self, lane)
         self.weigh(name, weight_ratio)
 
     def weigh(self, name: str, weight_ratio: float) -> None:
@@ -212,12 +214,12 @@ class Split:
         return True
 
 
-class _Rescue:
-    """Sees the answer of a request in a lane that is not trusted yet.
+class Rescue:
+    """Sees the answers of a lane that is not trusted yet.
 
     Args:
-        split: Where it may go instead.
-        lane: Who has accepted it.
+        split: Where requests may go instead.
+        lane: Who has accepted them.
     """
 
     __slots__ = ("_lane", "_split")

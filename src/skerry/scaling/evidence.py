@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 NO_VERDICT = frozenset({429, 499})  # a full queue, a caller that left: they say nothing of the version
 
@@ -44,8 +45,9 @@ class LaneStatistics:
         requests: Answers, at least 0; without those that say nothing of the version: 429 and 499.
         errors: Of these, 5xx.
         refusals: Of these, 4xx: what the version does not take as its input.
-        bounds_s: Upper ends of the buckets of the latencies, seconds, rising.
-        counts: Answers that were results, by bucket; one more than bounds.
+        bounds_s: Upper ends of the buckets of the times that the handler took, seconds, rising. Not from arrival to
+            answer: how long a request waited says more of the number of workers than of the version.
+        counts: Runs of the handler, by bucket; one more than bounds.
         comparisons: Answers that were compared with those of another lane to the same requests.
         agreements: Of these, the same.
     """
@@ -59,32 +61,19 @@ class LaneStatistics:
     agreements: int = 0
 
     @classmethod
-    def of_counts(
-        cls,
-        by_status: Mapping[int, Sequence[int]],
-        bounds_s: tuple[float, ...],
-        *,
-        comparisons: int = 0,
-        agreements: int = 0,
-    ) -> LaneStatistics:
-        """Return the statistics of answers that are counted by status and by bucket of their latency.
+    def of_statuses(cls, totals: Mapping[int, int], **rest: Any) -> LaneStatistics:
+        """Return the statistics of answers that are counted by status.
 
         Args:
-            by_status: For each status code, the answers in each bucket; one more than bounds.
-            bounds_s: Upper ends of the buckets, seconds, rising.
-            comparisons: Answers that were compared.
-            agreements: Of these, the same.
+            totals: Answers by status code.
+            rest: The other fields: latencies and comparisons.
         """
-        totals = {status: sum(counts) for status, counts in by_status.items() if status not in NO_VERDICT}
-        results = [counts for status, counts in by_status.items() if status < 400]
+        counted = {status: total for status, total in totals.items() if status not in NO_VERDICT}
         return cls(
-            requests=sum(totals.values()),
-            errors=sum(total for status, total in totals.items() if status >= 500),
-            refusals=sum(total for status, total in totals.items() if 400 <= status < 500),
-            bounds_s=bounds_s,
-            counts=tuple(map(sum, zip(*results, strict=True))) if results else (0,) * (len(bounds_s) + 1),
-            comparisons=comparisons,
-            agreements=agreements,
+            requests=sum(counted.values()),
+            errors=sum(total for status, total in counted.items() if status >= 500),
+            refusals=sum(total for status, total in counted.items() if 400 <= status < 500),
+            **rest,
         )
 
     def since(self, before: LaneStatistics) -> LaneStatistics:
@@ -101,16 +90,16 @@ class LaneStatistics:
         )
 
     @property
-    def results(self) -> int:
-        """Answers that were results: their latencies are known."""
+    def runs(self) -> int:
+        """Runs of the handler: their times are known."""
         return sum(self.counts)
 
     def latency_s(self, ratio: float) -> float | None:
-        """Return the latency that a ratio of the results kept, such as 0.95 of them; none without results.
+        """Return the time that a ratio of the runs kept, such as 0.95 of them; none without runs.
 
-        Within a bucket, results are taken to be spread evenly; above the last bound, to be at that bound.
+        Within a bucket, runs are taken to be spread evenly; above the last bound, to be at that bound.
         """
-        total = self.results
+        total = self.runs
         if not total or not self.bounds_s:
             return None
         wanted = ratio * total
@@ -123,12 +112,12 @@ class LaneStatistics:
         return low + (self.bounds_s[bucket] - low) * (wanted - before) / self.counts[bucket]
 
     def latency_bounds_s(self, ratio: float, z: float) -> tuple[float, float] | None:
-        """Return the bounds between which a quantile of the latency lies, whatever the latencies' distribution.
+        """Return the bounds between which a quantile of the latency lies, whatever its distribution.
 
         Source: confidence intervals of quantiles by order statistics (David and Nagaraja, *Order Statistics*, section
         7.1), with the bounds of the rank by Wilson's interval.
         """
-        total = self.results
+        total = self.runs
         low, high = wilson_bounds(round(ratio * total), total, z)
         slow, fast = self.latency_s(high), self.latency_s(low)
         return None if slow is None or fast is None else (fast, slow)

@@ -46,7 +46,8 @@ class Rollout:
     step_duration: str = option("time that each step lasts at least", default="10s")
     max_error_ratio: float = option("most 5xx among the candidate's answers", default=0.01)
     max_latency_ratio: float | None = option(
-        "most that the candidate's p50 and p95 may be of the stable version's; none to leave latency out", default=2.0
+        "most that the p50 and p95 of the handler's time may be of the stable version's; none leaves time out",
+        default=2.0,
     )
     min_agreement_ratio: float | None = option(
         "fewest mirrored requests that both versions answer alike; none to leave agreement out", default=None
@@ -180,7 +181,7 @@ def _fault(options: Rollout, stable: LaneStatistics, candidate: LaneStatistics) 
 
 def _slowness(options: Rollout, stable: LaneStatistics, candidate: LaneStatistics) -> str | None:
     """Return what is certainly too slow."""
-    if options.max_latency_ratio is None or min(candidate.results, stable.results) < FEWEST:
+    if options.max_latency_ratio is None or min(candidate.runs, stable.runs) < FEWEST:
         return None
     for ratio in QUANTILES:
         ours, theirs = candidate.latency_bounds_s(ratio, SURE_Z), stable.latency_bounds_s(ratio, SURE_Z)

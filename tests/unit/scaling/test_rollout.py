@@ -181,31 +181,27 @@ def test_without_a_stable_version_to_compare_with_latency_is_left_out():
 
 
 def test_statistics_come_from_counts_by_status():
-    counts = {
-        200: (1, 2, 0, 0, 0),
-        204: (0, 1, 0, 0, 0),
-        422: (3, 0, 0, 0, 0),
-        429: (9, 0, 0, 0, 0),
-        499: (7, 0, 0, 0, 0),
-    }
-    found = LaneStatistics.of_counts({**counts, 503: (0, 0, 5, 0, 0)}, BOUNDS_S)
-
-    assert (found.requests, found.errors, found.refusals, found.counts) == (12, 5, 3, (1, 3, 0, 0, 0))
-    assert found.since(LaneStatistics.of_counts(counts, BOUNDS_S)) == LaneStatistics(
-        requests=5, errors=5, bounds_s=BOUNDS_S, counts=(0, 0, 0, 0, 0)
+    before = LaneStatistics.of_statuses(
+        {200: 3, 204: 1, 422: 3, 429: 9, 499: 7}, bounds_s=BOUNDS_S, counts=(1, 3, 0, 0, 0)
     )
-    assert LaneStatistics.of_counts({}, BOUNDS_S).latency_s(0.5) is None
+    after = LaneStatistics.of_statuses(
+        {200: 4, 204: 1, 422: 3, 429: 9, 503: 5}, bounds_s=BOUNDS_S, counts=(1, 3, 0, 1, 0)
+    )
+
+    assert (before.requests, before.errors, before.refusals, before.runs) == (7, 0, 3, 4)
+    assert after.since(before) == LaneStatistics(requests=6, errors=5, bounds_s=BOUNDS_S, counts=(0, 0, 0, 1, 0))
+    assert LaneStatistics.of_statuses({}).latency_s(0.5) is None
 
 
 @given(lanes(), st.floats(0.01, 0.99), st.floats(0.01, 0.99))
 def test_quantiles_rise_and_lie_between_their_bounds(statistics, a, b):
     low, high = sorted((a, b))
-    if not statistics.results:
+    if not statistics.runs:
         assert statistics.latency_s(a) is None
         return
     assert 0.0 <= statistics.latency_s(low) <= statistics.latency_s(high) <= BOUNDS_S[-1]
     fast, slow = statistics.latency_bounds_s(a, 3.0)
-    if statistics.results > 100:
+    if statistics.runs > 100:
         assert fast <= statistics.latency_s(a) * (1 + 1e-9) + 1e-3
         assert slow >= statistics.latency_s(a) * (1 - 1e-9) - 1e-3
 
