@@ -156,9 +156,23 @@ def test_a_deadline_goes_on_where_a_request_has_moved(monkeypatch):
     assert stable.dispatcher.next_deadline_s() == pytest.approx(110.0)
 
 
+def test_a_request_that_a_lane_has_begun_is_not_run_again():
+    split, stable, candidate = split_of(1.0)
+    [client] = send(split)
+    candidate.dispatcher.pump()
+    [slot] = candidate.dispatcher.slots
+    slot.port.begun = next(iter(slot.outstanding))
+    candidate.dispatcher.worker_lost(slot)
+
+    assert client.status == 502
+    assert stable.dispatcher.in_system == 0
+
+
 def test_settling_on_a_pool_sends_everything_there():
     split, stable, candidate = split_of(0.1)
+    split.mirror = Mirror(candidate, soon=lambda *_: None)
     split.settle_on(candidate)
+    assert split.mirror is None
     clients = send(split, 20)
     candidate.serve_all()
 
