@@ -238,11 +238,12 @@ class Lanes(RuleBasedStateMachine):
     @rule(promote=st.booleans(), drained=st.booleans())
     def end(self, promote, drained):
         old, self.candidate = self.candidate, None
-        if promote and old.dispatcher.slots and old.dispatcher.refusal is None and old.spec.queue > 4:
+        promoted = promote and old.dispatcher.slots and old.dispatcher.refusal is None and old.spec.queue > 4
+        if promoted:
             old, self.stable = self.stable, old
         self.split.settle_on(self.stable)
         refusal = old.dispatcher.close()
-        if drained:
+        if drained or promoted:  # what was stable finishes what it has: nobody stands in for it
             old.serve_all()
         old.dispatcher.refuse(refusal)
         self.gone.append(old)
