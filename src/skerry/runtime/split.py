@@ -106,7 +106,8 @@ class Split:
     def choose(self) -> WorkerPool:
         """Return the pool of the lane whose turn it is, for what is no request of a connection: a job."""
         lane = self._turns[0] if len(self._turns) == 1 else self._by_turn()
-        if lane.pool.dispatcher.refusal is not None:
+        dispatcher = lane.pool.dispatcher
+        if dispatcher.refusal is not None or dispatcher.queued >= max(1, dispatcher.spec.queue):
             lane = self.stable
         lane.taken += 1
         return lane.pool

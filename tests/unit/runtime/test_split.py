@@ -86,6 +86,15 @@ def test_a_full_lane_leaves_its_requests_to_the_stable_one():
         send(split, 1)
 
 
+def test_jobs_are_not_given_to_a_lane_that_is_full_or_refuses():
+    split, stable, candidate = split_of(1.0, workers=0, queue=1)
+    assert split.choose() is candidate
+    send(split, 1)
+    assert split.choose() is stable
+    candidate.close(StartError("it cannot start"))
+    assert split.choose() is stable
+
+
 def test_requests_that_wait_in_a_lane_that_cannot_start_move_to_the_stable_one():
     split, stable, candidate = split_of(1.0, workers=0)
     clients = send(split, 3)
