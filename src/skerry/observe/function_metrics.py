@@ -59,6 +59,16 @@ class FunctionMetrics:
         self._shown.append((self._families[name], values, instrument))
         return self._families[name].add(values, instrument)
 
+    @property
+    def durations(self) -> Mapping[int, Histogram]:
+        """The time from arrival to answer, by status code."""
+        return self._durations
+
+    @property
+    def handling(self) -> Histogram:
+        """The handler's time."""
+        return self._handler
+
     def close(self) -> None:
         """Show this revision no more."""
         for family, values, instrument in self._shown:

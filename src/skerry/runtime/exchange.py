@@ -42,6 +42,13 @@ class Taker(Protocol):
         """The client has taken so much of a stream."""
 
 
+class Watcher(Protocol):
+    """Who sees the answer to a request before its client does."""
+
+    def answered(self, exchange: Exchange, answer: Frame | SkerryError) -> bool:
+        """See the answer; true keeps it from the client, who gets another one later."""
+
+
 class Exchange(Call):
     """One request on a connection and, later, its answer: also the call that the dispatcher sees."""
 
@@ -63,6 +70,7 @@ class Exchange(Call):
     owed_bytes = 0  # of a stream, sent and not yet credited to the worker
     cancel: Callable[[], Any] | None = None  # called when the client leaves before the answer
     pool: Taker | None = None  # who has taken the call
+    watcher: Watcher | None = None  # where traffic is split or mirrored
 
     def __init__(self, connection: Channel) -> None:
         self.connection = connection
@@ -96,6 +104,8 @@ class Exchange(Call):
 
     def on_answer(self, answer: Frame | SkerryError) -> None:
         """Answer with a worker's result, its error, or what the dispatcher says."""
+        if self.watcher is not None and self.watcher.answered(self, answer):
+            return
         if self.streaming:
             self._end_stream(answer)
         elif isinstance(answer, SkerryError):

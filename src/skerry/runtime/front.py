@@ -31,6 +31,7 @@ from skerry.runtime.observer import CallTrace
 from skerry.runtime.pool import WorkerPool
 from skerry.runtime.probe import answer_health, answer_network_probe, is_probe, network_probe
 from skerry.runtime.reading import Headers, Reading, read_head
+from skerry.runtime.split import Split
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class Front:
         self.respond_async: AsyncRequested | None = None
         self.is_ready: Callable[[], bool] = lambda: True
         self._authorize = authorize
-        self._functions: dict[bytes, WorkerPool] = {}
+        self._functions: dict[bytes, WorkerPool | Split] = {}
         self._protocols: dict[bytes, str] = {}  # of inference, by the path; the others have none
         self._paths: dict[str, tuple[bytes, ...]] = {}  # by the function's name
         self._routes: list[tuple[str, list[str], Route]] = []
@@ -65,7 +66,7 @@ class Front:
     # What is served
 
     def add_function(
-        self, pool: WorkerPool, *, alone: bool = False, versions: Mapping[int, WorkerPool] | None = None
+        self, pool: WorkerPool | Split, *, alone: bool = False, versions: Mapping[int, WorkerPool] | None = None
     ) -> None:
         """Serve a function; replaces what was there, all addresses at once.
 
@@ -77,7 +78,7 @@ class Front:
         """
         name = pool.spec.name
         self.remove_function(name)
-        paths = {f"/function/{name}".encode(): pool}
+        paths: dict[bytes, WorkerPool | Split] = {f"/function/{name}".encode(): pool}
         if alone:
             paths[b"/"] = pool
         for address in () if versions is None else inference_paths(name, versions):
@@ -195,13 +196,14 @@ class Front:
 
     # Inside
 
-    def _call(self, pool: WorkerPool, exchange: Exchange) -> None:
+    def _call(self, pool: WorkerPool | Split, exchange: Exchange) -> None:
         reading = exchange.reading
         if reading is None:
             protocol = self._protocols.get(exchange.target.partition(b"?")[0])
             reading = exchange.reading = read_head(exchange.headers, protocol)
         if reading.is_async and self.respond_async is not None:
-            exchange.reply(self.respond_async(pool, _request_of(exchange), reading))
+            taker = pool.choose() if isinstance(pool, Split) else pool
+            exchange.reply(self.respond_async(taker, _request_of(exchange), reading))
             return
         if not reading.is_plain:
             exchange.codec, exchange.meta = reading.codec, reading.meta
@@ -209,7 +211,7 @@ class Front:
             exchange.urgency = reading.urgency
             exchange.group = reading.group
             exchange.weight = reading.weight
-        exchange.pool = pool
+        exchange.pool = pool  # type: ignore[assignment]  # a split says itself which of its pools has taken it
         if self.tracer is not None:
             self._trace(exchange, reading)
         pool.take(exchange)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from skerry.observe import FunctionMetrics, RequestTimes, RequestTrace, SharedBatch, TracedFunction
+from skerry.observe import FunctionMetrics, Histogram, RequestTimes, RequestTrace, SharedBatch, TracedFunction
 from skerry.runtime.call import Call
 from skerry.runtime.frames import Frame, Kind
 
@@ -32,6 +32,14 @@ class Observer:
 
     def worker_started(self, phases_ms: Mapping[str, float], began_s: float, *, cold: bool) -> None:
         """A worker is ready; cold if a call waits for it."""
+
+    def durations(self) -> Mapping[int, Histogram]:
+        """Return the time from arrival to answer, by status code; nothing where nothing is counted."""
+        return {}
+
+    def handling(self) -> Histogram | None:
+        """Return the handler's time; none where nothing is counted."""
+        return None
 
     def close(self) -> None:
         """Nothing more will happen."""
@@ -108,6 +116,14 @@ class FunctionObserver(Observer):
         """Count the start of a worker."""
         self._metrics.worker_started(phases_ms, cold=cold)
         self._start = began_s, began_s + sum(phases_ms.values()) / 1000
+
+    def durations(self) -> Mapping[int, Histogram]:
+        """Return the time from arrival to answer, by status code."""
+        return self._metrics.durations
+
+    def handling(self) -> Histogram | None:
+        """Return the handler's time."""
+        return self._metrics.handling
 
     def close(self) -> None:
         """Show this revision no more."""

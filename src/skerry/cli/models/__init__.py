@@ -19,6 +19,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "alias": "skerry.cli.models.alias:alias",
         "rollback": "skerry.cli.models.rollback:rollback",
         "serve": "skerry.cli.models.serve:serve",
+        "traffic": "skerry.cli.models.traffic:traffic",
+        "promote": "skerry.cli.models.traffic:promote",
         "pull": "skerry.cli.models.pull:pull",
         "delete": "skerry.cli.models.delete:delete",
         "gc": "skerry.cli.models.gc:gc",

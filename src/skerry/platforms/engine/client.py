@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -195,6 +195,30 @@ class EnginePlatform(Platform):
         """Return all that is known about one function: its schema, support matrix and last error too."""
         return dict(self._control("GET", f"/functions/{quote(name, safe='')}"))
 
+    def traffic(self, name: str) -> dict[str, Any]:
+        """Return who gets a function's requests, how they do, and what was decided about it."""
+        return dict(self._control("GET", _traffic_path(name)))
+
+    def split_traffic(self, name: str, plan: Mapping[str, Any]) -> dict[str, Any]:
+        """Try a candidate beside what serves a function; an empty plan ends what is tried.
+
+        Args:
+            name: The function.
+            plan: ``candidate`` (a version or an alias) and some of ``weight_ratio``, ``mirror``, ``sample_ratio``,
+                ``sticky`` and ``automatic``.
+
+        Returns:
+            The same as `traffic`.
+        """
+        return dict(self._control("PUT", _traffic_path(name), dict(plan), timeout_s=DEPLOY_TIMEOUT_S))
+
+    def promote(self, name: str) -> dict[str, Any]:
+        """Make a function's candidate what serves it; returns ``function`` and ``promoted``, the version."""
+        # Asked for once: the second time, there is no candidate any more.
+        path = f"{_traffic_path(name)}/promote"
+        asked = Request(method="PUT", path=path, options=PLAIN_CALL, wait_s=CONTROL_TIMEOUT_S)
+        return dict(_json(self._caller.request(asked)))
+
     def logs(self, name: str, *, tail: int | None = None, offset: int | None = None) -> tuple[str, int]:
         """Return log text of a function, and the offset in bytes from which to read on.
 
@@ -249,6 +273,10 @@ def _call(function: str, body: bytes, content_type: str, accept: str | None, opt
 
 def _job_path(job_id: str) -> str:
     return f"/jobs/{quote(job_id, safe='')}"
+
+
+def _traffic_path(function: str) -> str:
+    return f"/functions/{quote(function, safe='')}/traffic"
 
 
 def _answer(response: Response) -> Answer:

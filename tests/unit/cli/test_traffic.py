@@ -1,0 +1,128 @@
+"""`skerry models traffic` and `promote` against an engine that answers as the test says."""
+
+import json
+
+import pytest
+
+NOBODY = {"function": "digits", "candidate": None}
+TRIED = {
+    "function": "digits",
+    "candidate": 4,
+    "weight_ratio": 0.1,
+    "step": 0,
+    "automatic": {"steps": [0.1, 1.0]},
+    "lanes": {
+        "stable": {"weight_ratio": 0.9, "taken": 90, "moved": 0},
+        "candidate": {"weight_ratio": 0.1, "taken": 10, "moved": 0},
+    },
+    "statistics": {
+        "stable": {"requests": 90, "errors": 0, "refusals": 1, "p50_s": 0.001, "p95_s": 0.002},
+        "candidate": {"requests": 10, "errors": 2, "refusals": 0, "p50_s": None, "p95_s": None},
+    },
+    "decision": {"action": "wait", "reason": "10 of 100 answers are there"},
+    "comparison": {
+        **{"sent": 3, "agrees": 2, "differs": 1, "failed": 0, "uncompared": 0, "dropped": 0},
+        "differences": [{"request_digest": "ab12", "primary": "1", "shadow": "x" * 90}],
+    },
+}
+
+
+class Engine:
+    def __init__(self):
+        self.found = TRIED
+        self.asked = []
+
+    def traffic(self, name):
+        self.asked.append((name, "look"))
+        return self.found
+
+    def split_traffic(self, name, plan):
+        self.asked.append((name, plan))
+        return self.found
+
+    def promote(self, name):
+        return {"function": name, "promoted": 4}
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    made = Engine()
+    monkeypatch.setattr("skerry.cli.models.traffic.connect", lambda *_: made)
+    return made
+
+
+def test_looking_shows_versions_decision_and_comparison(engine, skerry_command):
+    code, out, err = skerry_command("models", "traffic", "digits")
+
+    lines = [line.split() for line in out.splitlines()]
+    assert (code, err, engine.asked) == (0, "", [("digits", "look")])
+    assert lines[1] == ["serving", "0.9", "90", "90", "0", "1", "1", "ms", "2", "ms"]
+    assert lines[2] == ["4", "(candidate)", "0.1", "10", "10", "2", "0", "-", "-"]
+    assert "step 1 of 2; decided: wait: 10 of 100 answers are there" in out
+    assert "of 3 copies: 2 agrees, 1 differs" in out
+    assert "x" * 39 + "…" in out
+    assert json.loads(skerry_command("models", "traffic", "digits", "--json")[1]) == TRIED
+
+
+def test_without_a_candidate_one_is_told_how_to_try_one(engine, skerry_command):
+    engine.found = NOBODY
+    code, out, err = skerry_command("models", "traffic", "digits")
+
+    assert (code, out) == (0, "")
+    assert "--candidate VERSION" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "plan"),
+    [
+        (["--candidate", "4", "--weight", "10%"], {"candidate": "4", "mirror": False, "weight_ratio": 0.1}),
+        (
+            ["--candidate", "next", "--mirror", "--sample", "0.5"],
+            {"candidate": "next", "mirror": True, "sample_ratio": 0.5},
+        ),
+        (["--candidate", "4", "--automatic"], {"candidate": "4", "mirror": False, "automatic": {}}),
+        (
+            [
+                *("--candidate", "4", "--automatic", "--sticky", "x-user", "--rule", "min_requests=20"),
+                *("--rule", "steps=5%,1", "--rule", "max_duration=10m", "--rule", "max_latency_ratio=null"),
+            ],
+            {
+                "candidate": "4",
+                "mirror": False,
+                "sticky": "x-user",
+                "automatic": {
+                    "min_requests": 20,
+                    "steps": [0.05, 1.0],
+                    "max_duration": "10m",
+                    "max_latency_ratio": None,
+                },
+            },
+        ),
+        (["--end"], {}),
+    ],
+)
+def test_options_become_a_plan(engine, skerry_command, words, plan):
+    assert skerry_command("models", "traffic", "digits", *words)[0] == 0
+    assert engine.asked == [("digits", plan)]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--weight", "10%"], "--candidate VERSION"),
+        (["--candidate", "4", "--weight", "ten"], "--weight ten"),
+        (["--candidate", "4", "--weight", "110%"], "from 0% to 100%"),
+        (["--candidate", "4", "--rule", "min_requests=1"], "--automatic"),
+        (["--candidate", "4", "--automatic", "--rule", "min_requests"], "KEY=VALUE"),
+        (["--end", "--candidate", "4"], "--end"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(engine, skerry_command, words, says):
+    code, _, err = skerry_command("models", "traffic", "digits", *words)
+
+    assert (code, says in err, engine.asked) == (2, True, [])
+
+
+def test_promoting_says_what_serves(engine, skerry_command):
+    assert skerry_command("models", "promote", "digits")[2] == "digits: version 4 serves from now on\n"
+    assert json.loads(skerry_command("models", "promote", "digits", "--json")[1])["promoted"] == 4
