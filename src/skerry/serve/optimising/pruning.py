@@ -14,7 +14,7 @@ MIN_WEIGHTS = 64  # below this, every weight counts
 def prune_model(model: Any, ratio: float) -> bool:
     """Set the smallest weights of every matrix of weights to zero, in place, and return whether there was one.
 
-    Biases and scales, which have one dimension, are left alone.
+    Biases and scales, which extend in one dimension, are left alone.
 
     Args:
         model: The ``onnx.ModelProto``, all weights inside.
@@ -28,7 +28,8 @@ def prune_model(model: Any, ratio: float) -> bool:
 
     changed = False
     for tensor in model.graph.initializer:
-        if tensor.data_type not in (tensor.FLOAT, tensor.DOUBLE, tensor.FLOAT16) or len(tensor.dims) < 2:
+        is_matrix = sum(length > 1 for length in tensor.dims) >= 2
+        if tensor.data_type not in (tensor.FLOAT, tensor.DOUBLE, tensor.FLOAT16) or not is_matrix:
             continue
         weights = numpy_helper.to_array(tensor).copy()
         zeros = int(weights.size * ratio)

@@ -116,6 +116,21 @@ def test_a_model_without_inputs_is_refused(tmp_path):
     assert "takes no input" in refusal(tmp_path, proto)
 
 
+def test_a_graph_that_is_nested_too_deeply_is_refused(tmp_path):
+    def field(number, content):
+        size, length = len(content), b""
+        while size > 127:
+            length, size = length + bytes([size & 127 | 128]), size >> 7
+        return bytes([number << 3 | 2]) + length + bytes([size]) + content
+
+    graph = field(1, field(4, b"Relu"))
+    for _ in range(5000):
+        graph = field(1, field(4, b"If") + field(5, field(6, graph)))
+    (tmp_path / "model.onnx").write_bytes(doubling().SerializeToString() + field(7, graph))
+    with pytest.raises(ModelRejectedError, match="its protobuf cannot be read"):
+        read_facts(tmp_path / "model.onnx")
+
+
 @pytest.mark.parametrize(
     "location",
     ["/etc/passwd", "../weights", "a/../../weights", "a\\b", "", "./weights", "C:weights", "model.onnx", ".x"],

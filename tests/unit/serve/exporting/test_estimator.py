@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import onnx
 import pytest
@@ -128,6 +131,14 @@ def test_what_no_exporter_knows_is_refused():
         export(object(), [[1.0]])
     with pytest.raises(ModelRejectedError, match="weights without the model"):
         export({"layer.weight": np.zeros(2)}, [[1.0]])
+
+
+def test_the_package_imports_nothing_of_publishing_until_asked():
+    code = (
+        "import sys, skerry.serve; print([m for m in ('skerry.serve.publishing', 'numpy', 'onnx') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_exports_are_the_same_each_time(digits):
