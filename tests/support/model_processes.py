@@ -51,6 +51,19 @@ def fetch(url, folder, reference, log):
     return {file.name: file.stat().st_size for file in path.iterdir()}
 
 
+def fetch_a_part(url, folder, reference, log):
+    """Begin to fetch a version, say so, and never end."""
+
+    class Stalling(NotingStore):
+        def stream(self, key, **options):
+            yield next(super().stream(key, **options))
+            print("begun", flush=True)
+            sys.stdin.read()
+
+    repository = ModelRepository(Stalling(open_store(url), Path(log)))
+    ModelCache(Path(folder)).fetch(repository, repository.resolve(ModelReference.parse(reference)))
+
+
 class NotingStore:
     """A store that notes what is streamed from it."""
 
@@ -70,5 +83,5 @@ class NotingStore:
 if __name__ == "__main__":
     print("ready", flush=True)
     sys.stdin.readline()
-    action = {"publish": publish_endlessly, "fetch": fetch}[sys.argv[1]]
+    action = {"publish": publish_endlessly, "fetch": fetch, "fetch-a-part": fetch_a_part}[sys.argv[1]]
     print(json.dumps(action(*sys.argv[2:])))

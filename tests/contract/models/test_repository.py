@@ -234,6 +234,17 @@ def test_a_poll_costs_one_request(url, repository, publish):
     assert counting.calls == ["get"] * 3
 
 
+def test_a_long_history_is_read_whole_and_in_order(url, repository, publish):
+    publish()
+    for _ in range(40):
+        repository.set_alias("digits", "production", 1)
+
+    assert ModelRepository(open_store(url)).history("digits") == repository.history("digits")
+    repository.store.delete("models/digits/history/000000030")
+    with pytest.raises(CorruptObjectError, match="models/digits/history/000000030 is missing"):
+        ModelRepository(open_store(url)).history("digits")
+
+
 def test_a_manifest_under_the_wrong_number_is_refused(url, repository, publish):
     publish()
     content = repository.store.get("models/digits/versions/000000001")

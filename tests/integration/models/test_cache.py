@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,16 @@ def test_processes_that_ask_at_once_fetch_once(url, repository, cache, log):
     assert [name for name in names(cache.versions) if name.startswith(".")] == []
 
 
+def test_threads_that_ask_at_once_fetch_once(repository, cache, log):
+    manifest = publish(repository, bytes(2**20))
+
+    with ThreadPoolExecutor(FETCHERS) as pool:
+        paths = list(pool.map(lambda _: cache.fetch(repository, manifest), range(FETCHERS)))
+
+    assert set(paths) == {cache.path_of(manifest)}
+    assert streamed(log) == 1
+
+
 def test_content_that_is_not_what_was_published_is_refused(repository, cache):
     manifest = publish(repository, b"weights")
     for wrong in (b"Weights", b"weigh", b"weights and more"):
@@ -135,6 +146,22 @@ def test_a_fetch_that_was_killed_leaves_no_version_and_the_next_one_works(reposi
 
     assert (cache.fetch(repository, manifest) / "model.onnx").read_bytes() == b"weights"
     assert not partial.exists()
+
+
+def test_a_fetch_that_is_killed_keeps_no_lock_and_its_leavings_are_cleared(url, repository, cache, log):
+    manifest = publish(repository, bytes(3 * 2**20))
+    process = start("fetch-a-part", url, cache.folder, "digits@1", log)
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    assert [process.stdout.readline() for _ in range(2)] == ["ready\n", "begun\n"]
+    assert cache.evict(0).removed_bytes == 0, "a fetch that goes on is left alone"
+    process.kill()
+    process.communicate()
+    assert [name.partition("sha256")[0] for name in names(cache.blobs)] == [".partial-"]
+
+    assert cache.evict(2**30).removed_bytes > 0
+    assert names(cache.versions) == names(cache.blobs) == []
+    assert (cache.fetch(repository, manifest) / "model.onnx").stat().st_size == 3 * 2**20
 
 
 def test_an_eviction_clears_up_what_killed_fetches_left(repository, cache):
@@ -253,6 +280,8 @@ def test_a_file_system_without_hard_links_gets_copies(repository, cache, monkeyp
     assert (path / "model.onnx").read_bytes() == b"weights"
     assert (path / "model.onnx").stat().st_mtime_ns == VERIFIED_NS
     assert cache.fetch(repository, manifest) == path
+    assert cache.evict(7).kept_bytes == 7, "the copy counts, the content that nothing links to is gone"
+    assert cache.evict(6).versions == (path.name,)
 
 
 def test_a_full_disk_leaves_no_half_version(url, repository, cache):

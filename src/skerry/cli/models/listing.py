@@ -27,9 +27,10 @@ def list_models(console: Console, name: str | None, home: Path, store: str | Non
     if name is not None:
         _list_versions(console, repository, name)
         return
-    newest = [repository.manifest(known, repository.versions(known)[-1]) for known in repository.names()]
+    models = {known: repository.versions(known) for known in repository.names()}
+    newest = [(repository.manifest(known, versions[-1]), versions) for known, versions in models.items()]
     if console.as_json:
-        console.json([_model(repository, manifest) for manifest in newest])
+        console.json([_model(repository, manifest, versions) for manifest, versions in newest])
         return
     if not newest:
         console.message("no models; push one with: skerry models push NAME FILE")
@@ -39,13 +40,13 @@ def list_models(console: Console, name: str | None, home: Path, store: str | Non
         [
             [
                 manifest.name,
-                str(len(repository.versions(manifest.name))),
+                str(len(versions)),
                 str(manifest.version),
                 moment(manifest.created_at),
                 size(manifest.size_bytes),
                 ", ".join(f"{alias}={number}" for alias, number in repository.aliases(manifest.name).items()) or "-",
             ]
-            for manifest in newest
+            for manifest, versions in newest
         ],
     )
 
@@ -76,10 +77,10 @@ def _list_versions(console: Console, repository: ModelRepository, name: str) -> 
     )
 
 
-def _model(repository: ModelRepository, newest: Manifest) -> dict[str, object]:
+def _model(repository: ModelRepository, newest: Manifest, versions: list[int]) -> dict[str, object]:
     return {
         "name": newest.name,
-        "versions": repository.versions(newest.name),
+        "versions": versions,
         "aliases": repository.aliases(newest.name),
         "published_at": newest.created_at,
         "size_bytes": newest.size_bytes,

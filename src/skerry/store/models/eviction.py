@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from skerry.store.models.files import locked_now, remove_folder, same_file
+from skerry.store.models.names import MANIFEST_FILE
 
 PARTIAL = ".partial-"
 GONE = ".gone-"
@@ -38,9 +40,10 @@ def evict(folder: Path, limit_bytes: int, *, keep: Path | None) -> Eviction:
     for path in _least_recently_used(folder / "versions"):
         if left_bytes <= limit_bytes:
             break
+        copied_bytes = _copied_bytes(path)
         if path != keep and _remove_version(folder, path):
             versions.append(path.name)
-            freed_bytes = _remove_unlinked(folder)
+            freed_bytes = copied_bytes + _remove_unlinked(folder)
             removed_bytes += freed_bytes
             left_bytes -= freed_bytes
     return Eviction(versions=tuple(versions), removed_bytes=removed_bytes, kept_bytes=left_bytes)
@@ -125,11 +128,22 @@ def _clear_leftovers(folder: Path) -> int:
 
 
 def _contents_bytes(folder: Path) -> int:
-    total_bytes = 0
+    total_bytes = sum(map(_copied_bytes, _entries(folder / "versions")))
     for blob in _entries(folder / "blobs"):
         with suppress(FileNotFoundError):
             total_bytes += blob.stat().st_size
     return total_bytes
+
+
+def _copied_bytes(version: Path) -> int:
+    """Return the length of the files that are a version's own: copies, where there are no hard links."""
+    copied_bytes = 0
+    for path in version.rglob("*"):
+        with suppress(FileNotFoundError):
+            status = path.lstat()
+            if stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and path != version / MANIFEST_FILE:
+                copied_bytes += status.st_size
+    return copied_bytes
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from skerry.errors import CorruptObjectError, ModelRejectedError, ObjectNotFoundError
 from skerry.store.models.history import AliasTable, HistoryEntry
-from skerry.store.models.names import NUMBER_LIMIT, history_prefix, numbered
+from skerry.store.models.names import NUMBER_LIMIT, history_prefix, number_of, numbered
 from skerry.store.objects import ObjectStore
+
+FEW = 16
+READERS = 8
 
 Decision = Callable[[AliasTable, int], HistoryEntry]
 
@@ -69,13 +73,38 @@ class HistoryLog:
                 return entry
 
     def _follow(self) -> None:
+        known = len(self._entries)
         while len(self._entries) < NUMBER_LIMIT:
+            if len(self._entries) == known + FEW:
+                self._catch_up()
             try:
-                entry = self._read_entry(len(self._entries) + 1)
+                self._take(self._read_entry(len(self._entries) + 1))
             except ObjectNotFoundError:
                 return
-            self._entries.append(entry)
-            self._table = self._table.after(entry)
+
+    def _catch_up(self) -> None:
+        """Read what is far behind by several requests at a time, as one waits for its answer for most of the time."""
+        numbers = {number_of(info.key) or 0 for info in self._store.list(self._prefix)}
+        begin = end = len(self._entries) + 1
+        while end in numbers:
+            end += 1
+        with ThreadPoolExecutor(READERS, thread_name_prefix="skerry-history") as pool:
+            for entry in pool.map(self._read_entry, range(begin, end)):
+                self._take(entry)
+        if max(numbers, default=0) > end:
+            self._check_there(end)
+
+    def _check_there(self, number: int) -> None:
+        """Look for an entry that must be there, as a later one is: it may have been written while we listed."""
+        try:
+            self._read_entry(number)
+        except ObjectNotFoundError as error:
+            key = numbered(self._prefix, number)
+            raise CorruptObjectError(f"{key} is missing, and later entries are there; restore it") from error
+
+    def _take(self, entry: HistoryEntry) -> None:
+        self._entries.append(entry)
+        self._table = self._table.after(entry)
 
     def _read_entry(self, number: int) -> HistoryEntry:
         key = numbered(self._prefix, number)

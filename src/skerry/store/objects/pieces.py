@@ -20,8 +20,10 @@ def check_pieces(key: str, data: Any) -> Iterator[bytes | memoryview]:
     if isinstance(data, bytes | bytearray | memoryview):
         yield memoryview(data).cast("B")
         return
-    if isinstance(data, str):
-        raise ConfigError(f"the data of object {key} are str, not bytes; encode them first")
+    if isinstance(data, str) or not isinstance(data, Iterable):
+        raise ConfigError(
+            f"the data of object {key} are {type(data).__name__}; they have to be bytes, or pieces of bytes"
+        )
     for number, piece in enumerate(data):
         if not isinstance(piece, bytes | bytearray | memoryview):
             raise ConfigError(f"piece {number} of object {key} is {type(piece).__name__}, not bytes")

@@ -28,7 +28,7 @@ _WRITER = "skerry-writer"
 _PART_BYTES = 5 * 2**20  # the least that S3 takes: on a slow line a part has to arrive within the time-out
 _PARTS = 9_000  # S3 takes 10,000
 _PARTS_AT_ONCE = 2
-_RETRIES = 4
+_RETRIES = 3
 _PAGE = 1_000
 _ATTEMPTS = 5
 
