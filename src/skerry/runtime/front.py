@@ -90,7 +90,7 @@ class Front:
     def remove_function(self, name: str) -> None:
         """Serve a function no more."""
         for path in self._paths.pop(name, ()):
-            del self._functions[path]
+            self._functions.pop(path, None)
             self._protocols.pop(path, None)
         self._forget_heads()
 
