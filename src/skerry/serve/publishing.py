@@ -122,16 +122,16 @@ def check(model: Any, sample: Any, folder: Path, limits: Limits | None) -> Check
         DataError: the sample is no sample.
     """
     if isinstance(model, str | os.PathLike):
-        return _check_path(Path(model), sample, folder, limits)
+        return _check_path(Path(model), sample, folder, limits, called="")
     if isinstance(model, bytes | bytearray):
         file = folder / MODEL_FILE
         file.write_bytes(model)
-        return _check_path(file, sample, folder, limits)
+        return _check_path(file, sample, folder, limits, called="the model's bytes")
     exported = export(model, sample)
     file, sample_file = folder / MODEL_FILE, folder / SAMPLE_FILE
     file.write_bytes(exported.content)
     sample_file.write_bytes(encode_sample(exported.feeds))
-    facts = inspect_onnx(file, limits=limits, sample=sample_file)
+    facts = inspect_onnx(file, limits=limits, sample=sample_file, called=f"{type(model).__name__} as ONNX")
     files: dict[str, Path | bytes] = {MODEL_FILE: file, SAMPLE_FILE: sample_file}
     return CheckedModel(files=files, facts=facts, exported=exported, code_digest=digest_code(model))
 
@@ -152,14 +152,14 @@ def digest_code(model: Any) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def _check_path(path: Path, sample: Any, folder: Path, limits: Limits | None) -> CheckedModel:
+def _check_path(path: Path, sample: Any, folder: Path, limits: Limits | None, *, called: str) -> CheckedModel:
     beside = path / SAMPLE_FILE if path.is_dir() else None
     kept = beside if sample is None and beside is not None and beside.is_file() else None
     if kept is not None and kept.stat().st_size > MOST_SAMPLE_BYTES:
         raise ModelRejectedError(
             f"{kept}: a sample may have {MOST_SAMPLE_BYTES:,} bytes at most; a few rows are enough"
         )
-    facts = inspect_onnx(path, limits=limits, sample=kept)
+    facts = inspect_onnx(path, limits=limits, sample=kept, called=called)
     file = find_model_file(path)
     files: dict[str, Path | bytes] = {MODEL_FILE: file, **{name: file.parent / name for name in facts.external_files}}
     if kept is not None:
@@ -169,7 +169,7 @@ def _check_path(path: Path, sample: Any, folder: Path, limits: Limits | None) ->
         kept = folder / SAMPLE_FILE
         kept.write_bytes(encode_sample(fit_sample(sample, facts.inputs)))
         files[SAMPLE_FILE] = kept
-        facts = inspect_onnx(path, limits=limits, sample=kept)
+        facts = inspect_onnx(path, limits=limits, sample=kept, called=called)
     return CheckedModel(files=files, facts=facts)
 
 

@@ -73,8 +73,10 @@ def test_a_pickle_is_refused_and_never_opened(tmp_path, repository):
 
     path = tmp_path / "model.onnx"
     path.write_bytes(pickle.dumps(Trap()))
-    for source in (path, path.read_bytes()):
-        with pytest.raises(ModelRejectedError, match=r"a Python pickle .* never loaded here; export it to ONNX"):
+    for source, called in ((path, str(path)), (path.read_bytes(), "the model's bytes")):
+        with pytest.raises(
+            ModelRejectedError, match=rf"{called}: the file is a Python pickle .* never loaded here; export it to ONNX"
+        ):
             push("trap", source, repository=repository)
     assert not (tmp_path / "sprung").exists()
     assert repository.names() == []

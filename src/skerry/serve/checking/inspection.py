@@ -44,7 +44,9 @@ class Limits:
     wall_s: float = 300.0
 
 
-def inspect_onnx(path: Path, *, limits: Limits | None = None, sample: Path | None = None) -> ModelFacts:
+def inspect_onnx(
+    path: Path, *, limits: Limits | None = None, sample: Path | None = None, called: str = ""
+) -> ModelFacts:
     """Return what is true of an ONNX model, or refuse it.
 
     The file is opened and run once in a child process under limits; nothing of it runs in this one.
@@ -53,6 +55,7 @@ def inspect_onnx(path: Path, *, limits: Limits | None = None, sample: Path | Non
         path: The .onnx file, or a folder with ``model.onnx`` (or one other .onnx file) and its external data.
         limits: What it may take.
         sample: A ``sample.json`` with which the model must work.
+        called: What messages call the model; its path by default.
 
     Raises:
         ModelRejectedError: with the exact reason and a way out.
@@ -63,15 +66,17 @@ def inspect_onnx(path: Path, *, limits: Limits | None = None, sample: Path | Non
     require_libraries()
     limits = limits or Limits()
     file = find_model_file(path)
-    size_bytes = _check_size(file, limits)
     try:
+        size_bytes = _check_size(file, limits)
         with file.open("rb") as opened:
             disguise = name_disguise(opened.read(HEAD_BYTES))
+        if disguise is not None:
+            raise ModelRejectedError(f"the file is {disguise}")
+        return _run_trial(file, sample, limits, size_bytes)
     except OSError as error:
-        raise ModelRejectedError(f"{file}: cannot be read: {error.strerror}") from error
-    if disguise is not None:
-        raise ModelRejectedError(f"{file}: the file is {disguise}")
-    return _run_trial(file, sample, limits, size_bytes)
+        raise ModelRejectedError(f"{called or file}: cannot be read: {error.strerror}") from error
+    except ModelRejectedError as error:
+        raise ModelRejectedError(f"{called or file}: {error.message}") from error
 
 
 def find_model_file(path: Path) -> Path:
@@ -91,15 +96,12 @@ def find_model_file(path: Path) -> Path:
 
 
 def _check_size(file: Path, limits: Limits) -> int:
-    try:
-        status = file.stat()
-    except OSError as error:
-        raise ModelRejectedError(f"{file}: cannot be read: {error.strerror}") from error
+    status = file.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise ModelRejectedError(f"{file}: not a plain file")
+        raise ModelRejectedError("not a plain file")
     if status.st_size > limits.size_bytes:
         raise ModelRejectedError(
-            f"{file}: {status.st_size:,} bytes, and models are refused above {limits.size_bytes:,}; make it smaller "
+            f"{status.st_size:,} bytes, and models are refused above {limits.size_bytes:,}; make it smaller "
             "(float16, int8), or raise the limit (size_bytes)"
         )
     return status.st_size
@@ -130,25 +132,25 @@ def _run_trial(file: Path, sample: Path | None, limits: Limits, size_bytes: int)
                 check=False,
             ).returncode
         except subprocess.TimeoutExpired as error:
-            raise ModelRejectedError(f"{file}: opening and running it once took over {limits.wall_s:g} s") from error
+            raise ModelRejectedError(f"opening and running it once took over {limits.wall_s:g} s") from error
         output.seek(0)
         said = output.read(MOST_OUTPUT_BYTES)
         errors.seek(max(0, errors.seek(0, os.SEEK_END) - _TAIL_BYTES))
         tail = errors.read().decode(errors="replace").strip()
     if code != 0:
-        raise ModelRejectedError(f"{file}: {_name_death(code, tail, limits)}")
-    return _read_answer(file, said)
+        raise ModelRejectedError(_name_death(code, tail, limits))
+    return _read_answer(said)
 
 
-def _read_answer(file: Path, said: bytes) -> ModelFacts:
+def _read_answer(said: bytes) -> ModelFacts:
     try:
         answer = json.loads(said)
         if "refused" in answer:
-            raise ModelRejectedError(f"{file}: {answer['refused']}")
+            raise ModelRejectedError(str(answer["refused"]))
         return ModelFacts.from_json(answer["facts"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelRejectedError(
-            f"{file}: its inspection ended without a sound answer; the file is not to be trusted"
+            "its inspection ended without a sound answer; the file is not to be trusted"
         ) from error
 
 

@@ -100,7 +100,8 @@ def optimise(
     apply_method(method, source, target, data, ratio=ratio)
     _require_same_interface(source, target, method)
     kept_sample = folder / SAMPLE_FILE
-    facts = inspect_onnx(target, sample=kept_sample if kept_sample.is_file() else None)
+    kept = kept_sample if kept_sample.is_file() else None
+    facts = inspect_onnx(target, sample=kept, called=f"{manifest} after {method}")
     score, before, after = _measure(source, target, manifest, data)
     model = OptimisedModel(
         file=target,

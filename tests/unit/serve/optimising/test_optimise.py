@@ -53,7 +53,7 @@ def test_each_method_keeps_the_interface_and_reports_the_figures(method, publish
     for side in ("before", "after"):
         assert sorted(profile[side]) == ["latency_1_ms", "latency_32_ms", "load_ms", "score", "size_bytes"]
         assert all(figure > 0 for figure in profile[side].values())
-    assert model.before.score > 0.97
+    assert model.before.score > 0.9
     assert model.before.size_bytes == manifest.files["model.onnx"].size_bytes
     if method == "float16":
         assert model.after.size_bytes < 0.8 * model.before.size_bytes
