@@ -16,16 +16,13 @@ from skerry.engine.deployment import Deployer
 from skerry.engine.home import EngineInfo, Home
 from skerry.engine.job_runner import JobRunner
 from skerry.engine.journal import Journal
-from skerry.engine.model_control import ModelControl
-from skerry.engine.model_revisions import ModelRevisions
-from skerry.engine.model_watch import ModelWatch
+from skerry.engine.model_serving import ModelServing
 from skerry.engine.records import Records
 from skerry.engine.strays import end_strays
 from skerry.engine.supervisor import Supervisor
 from skerry.engine.usage import UsageMeter
 from skerry.runtime.confinement import become_subreaper, raise_file_limit
 from skerry.runtime.front import Front, add_health_routes
-from skerry.runtime.inference_routes import InferenceRoutes
 from skerry.runtime.memory import MemoryReturn
 from skerry.runtime.model_source import ModelSource
 from skerry.runtime.observing import Observing
@@ -90,23 +87,23 @@ async def run_engine(home: Home, listen: Listen, *, target: str | None, on_ready
         usage = UsageMeter(records.usage)
         supervisor = Supervisor(home, front=front, reaper=reaper, journal=journal, observing=observing, usage=usage)
         observing.decision_of = lambda pool: _decision_of(supervisor, pool)
-        models = ModelSource.default(home.models)
-        deployer = Deployer(home, records, supervisor, journal, models)
-        watch = ModelWatch(models, supervisor, ModelRevisions(records, supervisor, journal, models), journal)
+        source = ModelSource.default(home.models)
+        deployer = Deployer(home, records, supervisor, journal, source)
+        models = ModelServing(records, supervisor, journal, source)
         jobs = JobRunner(records, supervisor)
         front.respond_async = jobs.submit
-        control = Control(home, records, supervisor, deployer, watch=watch, flush=journal.flush, stop=stopping.set)
+        control = Control(
+            home, records, supervisor, deployer, watch=models.watch, flush=journal.flush, stop=stopping.set
+        )
         control.add_routes(front, jobs)
-        model_control = ModelControl(supervisor, watch)
-        model_control.add_routes(front)
-        InferenceRoutes(front, model_control.models).add_routes()
+        models.add_routes(front)
         add_health_routes(front, is_ready=lambda: started.is_set() and not stopping.is_set() and _can_serve(supervisor))
         try:
             # A client that comes back after a restart must never be told that its function is unknown.
             if not await _finish(deployer.restore(), unless=stopping):
                 return
             jobs.recover()
-            watch.start()
+            models.start()
             port = await front.listen(listen.host, listen.port)
             control.address = f"http://{_in_url(listen.host)}:{port}"
             await front.listen_unix(home.socket)
@@ -122,7 +119,7 @@ async def run_engine(home: Home, listen: Listen, *, target: str | None, on_ready
         finally:
             try:
                 await front.stop_listening()
-                await watch.stop()
+                await models.stop()
                 deployer.stop()
                 jobs.stop()
                 await supervisor.stop(limit_s=DRAIN_LIMIT_S)

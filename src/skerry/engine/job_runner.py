@@ -154,7 +154,7 @@ class JobRunner:
             logger.info("jobs: %d run again, %d were lost", len(recovery.requeued), len(recovery.failed))
         for record in self._jobs.pending():
             self._resume(record.id, record.function)
-        self._supervisor.on_change = self._changed
+        self._supervisor.on_change.append(self._changed)
         self._purge()
 
     def stop(self) -> None:

@@ -31,6 +31,7 @@ from skerry.runtime.pinned_model import PinnedModel
 from skerry.runtime.pool import WorkerPool
 from skerry.runtime.reaper import Reaper
 from skerry.runtime.serving import identity, worker_target
+from skerry.runtime.split import Split
 from skerry.runtime.target import Target
 from skerry.scaling import ReactivePolicy, Shares
 from skerry.spec import FunctionSpec, function_spec
@@ -56,7 +57,7 @@ class Supervisor:
     ) -> None:
         self.served: dict[str, Served] = {}
         self.standby: dict[str, Served] = {}  # revisions beside those that serve, by the revision's name
-        self.on_change: Callable[[str], None] = lambda function: None  # another revision serves it from now on, or none
+        self.on_change: list[Callable[[str], None]] = []  # called when another revision serves a function, or none
         self.sources = home.sources
         self._home = home
         self._front = front
@@ -118,7 +119,7 @@ class Supervisor:
         for other in list(self.standby.values()):
             if other.revision.function == revision.function:
                 self.dismiss(other)
-        self.on_change(revision.function)
+        self._tell_change(revision.function)
 
     async def stand_by(self, app: AppRecord, revision: RevisionRecord, pinned: PinnedModel) -> Served:
         """Start a revision beside the one that serves, and wait until a worker of it is ready; it gets no requests.
@@ -154,9 +155,9 @@ class Supervisor:
         self._take_over(served, max(before.pool.desired, 1), keep_before=keep_before)
         if not before.is_loaded:
             self.unload(function)
-        self.on_change(function)
+        self._tell_change(function)
 
-    def route(self, function: str, entry: WorkerPool, beside: Sequence[Served] = ()) -> None:
+    def route(self, function: str, entry: WorkerPool | Split, beside: Sequence[Served] = ()) -> None:
         """Have a function's requests taken by ``entry`` until its revision changes.
 
         Args:
@@ -181,7 +182,7 @@ class Supervisor:
             served.is_loaded = False
             served.pool.dispatcher.close(unloaded(revision.function))
         self._take_over(served, before.pool.desired)
-        self.on_change(revision.function)
+        self._tell_change(revision.function)
 
     def dismiss(self, served: Served) -> None:
         """End a revision that stands by; requests that it has been given are finished."""
@@ -197,7 +198,7 @@ class Supervisor:
         for other in list(self.standby.values()):
             if other.revision.function == function:
                 self.dismiss(other)
-        self.on_change(function)
+        self._tell_change(function)
 
     def unload(self, function: str) -> None:
         """Refuse a function's requests from now on, and end its workers once they have finished what they have.
@@ -230,7 +231,7 @@ class Supervisor:
         served.pool.reopen()
         self._scale(served, 1)
         self._journal.add(function, "loaded", {})
-        self.on_change(function)
+        self._tell_change(function)
 
     def end_unused_zygotes(self) -> None:
         """End the zygotes of environments that no function uses; one that is wanted after all starts again."""
@@ -304,6 +305,10 @@ class Supervisor:
 
     def _all(self) -> list[Served]:
         return [*self.served.values(), *self.standby.values()]
+
+    def _tell_change(self, function: str) -> None:
+        for told in self.on_change:
+            told(function)
 
     def _make(self, app: AppRecord, revision: RevisionRecord, nursery: Nursery, pinned: PinnedModel | None) -> Served:
         spec = function_spec(revision.spec, where=f"revision {revision.name}")

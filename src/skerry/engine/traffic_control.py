@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from skerry.engine.traffic import Traffic
@@ -21,7 +21,7 @@ class TrafficControl:
             `ModelNotFoundError` where there is none.
     """
 
-    def __init__(self, *, find: Callable[[str], Traffic], resolve: Callable[[str, str], int]) -> None:
+    def __init__(self, *, find: Callable[[str], Traffic], resolve: Callable[[str, str], Awaitable[int]]) -> None:
         self._find = find
         self._resolve = resolve
 
@@ -49,7 +49,7 @@ class TrafficControl:
             if traffic.to_dict() is not None:
                 await traffic.withdraw()
             return Response.of_json(traffic.describe())
-        plan = TrafficPlan.asked(body, candidate=self._version(traffic.function, body))
+        plan = TrafficPlan.asked(body, candidate=await self._version(traffic.function, body))
         await traffic.begin(plan)
         return Response.of_json(traffic.describe())
 
@@ -70,10 +70,10 @@ class TrafficControl:
     def _traffic(self, request: Request) -> Traffic:
         return self._find(request.path.strip("/").split("/")[1])
 
-    def _version(self, function: str, body: dict[str, Any]) -> int:
+    async def _version(self, function: str, body: dict[str, Any]) -> int:
         candidate = body.get("candidate")
         if isinstance(candidate, bool) or not isinstance(candidate, int | str):
             raise SpecError(
                 f"traffic: candidate = {candidate!r}: must be a version, such as 4, or an alias", field="candidate"
             )
-        return self._resolve(function, str(candidate))
+        return await self._resolve(function, str(candidate))

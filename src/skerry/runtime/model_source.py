@@ -8,7 +8,7 @@ from pathlib import Path
 
 from skerry.errors import ConfigError
 from skerry.runtime.pinned_model import PinnedModel, mounted_model
-from skerry.spec import ModelReference
+from skerry.spec import DEFAULT_ALIAS, ModelReference
 from skerry.store.models import MANIFEST_FILE, Manifest, ModelCache, ModelRepository, cache_folder, models_url
 from skerry.store.objects import open_store
 
@@ -67,6 +67,22 @@ class ModelSource:
             StorageError: the store cannot be reached.
         """
         return self._repository().manifest(name, version)
+
+    def promote(self, reference: ModelReference, version: int, *, reason: str, expected: int) -> None:
+        """Move an alias to a version that was tried beside the one that it means.
+
+        Args:
+            reference: The model and its alias.
+            version: What it means from now on.
+            reason: For the history.
+            expected: What it means now.
+
+        Raises:
+            ModelInUseError: it means another version now.
+            StorageError: the store cannot be written.
+        """
+        alias = reference.alias or DEFAULT_ALIAS
+        self._repository().set_alias(reference.name, alias, version, action="promote", reason=reason, expected=expected)
 
     def fetch(self, manifest: Manifest) -> PinnedModel:
         """Return a version with its files on this machine; what the cache holds is not asked of the store.

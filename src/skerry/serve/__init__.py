@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from skerry.serve.publishing import push
+    from skerry.serve.server import ModelServer
 
-__all__ = ["push"]
+__all__ = ["ModelServer", "push"]
 
 # A worker that serves a model imports this package, and needs nothing of what publishes one.
-_LAZY = {"push": "skerry.serve.publishing"}
+_LAZY = {"ModelServer": "skerry.serve.server", "push": "skerry.serve.publishing"}
 
 
 def __getattr__(name: str) -> object:

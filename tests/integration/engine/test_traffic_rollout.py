@@ -39,6 +39,10 @@ QUICK = {
 }
 
 
+async def resolved(function, text):
+    return int(text)
+
+
 class Callers:
     """Clients that call until they are told to stop."""
 
@@ -121,7 +125,7 @@ def test_people_drive_a_trial_over_http(tmp_path):
             lanes.stable = await lanes.start(STABLE)
             lanes.route(lanes.stable)
             traffic = Traffic("f", lanes, notify=lambda *event: None)
-            TrafficControl(find=lambda name: traffic, resolve=lambda name, text: int(text)).add_routes(lanes.front)
+            TrafficControl(find=lambda name: traffic, resolve=resolved).add_routes(lanes.front)
             await asyncio.to_thread(drive, EnginePlatform(f"http://127.0.0.1:{lanes.port}"))
             traffic.stop()
 

@@ -87,7 +87,7 @@ class World:
             raise FunctionNotFoundError(f"no function {name!r}")
         return self.traffic
 
-    def resolve(self, function, candidate):
+    async def resolve(self, function, candidate):
         versions = {"4": 4, "5": 5, "candidate": 4}
         if candidate not in versions:
             raise ModelNotFoundError(f"no version {candidate!r}")

@@ -1,4 +1,4 @@
-"""The four kinds of records behind one open file."""
+"""The five kinds of records behind one open file."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from skerry.engine.records.apps import Apps
 from skerry.engine.records.events import Events
 from skerry.engine.records.jobs import Jobs
 from skerry.engine.records.schema import Database
+from skerry.engine.records.traffic import TrafficPlans
 from skerry.engine.records.usage import Usage
 
 
@@ -24,13 +25,14 @@ class Records:
         ConfigError: the file is no SQLite file, cannot be opened, or was written by a newer Skerry.
     """
 
-    __slots__ = ("_database", "apps", "events", "jobs", "usage")
+    __slots__ = ("_database", "apps", "events", "jobs", "traffic", "usage")
 
     def __init__(self, path: Path) -> None:
         self._database = Database(path)
         self.apps = Apps(self._database)
         self.jobs = Jobs(self._database)
         self.events = Events(self._database)
+        self.traffic = TrafficPlans(self._database)
         self.usage = Usage(self._database)
 
     def close(self) -> None:

@@ -76,6 +76,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX usage_by_hour ON usage (hour_at)",
     ),
     ("ALTER TABLE revisions ADD COLUMN model TEXT",),
+    ("CREATE TABLE traffic (function TEXT PRIMARY KEY, plan TEXT NOT NULL) STRICT",),
 )
 
 
