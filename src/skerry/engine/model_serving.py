@@ -1,4 +1,4 @@
-"""What an engine does about models, in one place: it follows aliases, divides traffic and answers inference addresses."""
+"""What an engine does about models: it follows aliases, divides traffic, and answers inference addresses."""
 
 from __future__ import annotations
 

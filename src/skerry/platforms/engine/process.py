@@ -12,6 +12,8 @@ from pathlib import Path
 
 from skerry.errors import EngineLockedError, PlatformError, TransportError, UnavailableError
 from skerry.platforms.engine.client import EnginePlatform
+from skerry.platforms.home import default_home
+from skerry.store.models import MODELS_VARIABLE
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
@@ -91,7 +93,12 @@ def start_engine(
         began_at_bytes = output.tell()
         # A session of its own, so that Ctrl-C in the terminal reaches only its starter, which then stops it in order.
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env=_environment(temporary=temporary),
         )
     try:
         address = _wait_until_ready(process, home, log, began_at_bytes, timeout_s)
@@ -99,6 +106,14 @@ def start_engine(
         end_process(process, timeout_s=STOP_TIMEOUT_S)
         raise
     return EngineProcess(process, EnginePlatform.of_home(home, expected=True), address)
+
+
+def _environment(*, temporary: bool) -> dict[str, str]:
+    """Return an engine's variables; one whose folder does not last has its models from where the user's are."""
+    environment = dict(os.environ)
+    if temporary and not environment.get(MODELS_VARIABLE):
+        environment[MODELS_VARIABLE] = str((default_home() / "models").absolute())
+    return environment
 
 
 def end_process(process: subprocess.Popen[bytes], *, timeout_s: float) -> None:
