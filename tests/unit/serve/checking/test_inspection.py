@@ -32,7 +32,7 @@ def zipped(first):
         (pickle.dumps({"a": 1}, protocol=2), "a Python pickle (protocol 2)"),
         (pickle.dumps({"a": 1}, protocol=0), "a Python pickle (protocol 0 or 1)"),
         (zlib.compress(pickle.dumps([1])), "joblib"),
-        (gzip.compress(b"x"), "a gzip archive; archives are never unpacked"),
+        (gzip.compress(b"x", mtime=0), "a gzip archive; archives are never unpacked"),
         (zipped("archive/data.pkl"), "a PyTorch archive"),
         (zipped("a.npy"), "an .npz file"),
         (zipped("model.onnx"), "a ZIP archive; archives are never unpacked"),
