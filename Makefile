@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak fuzz docs format clean
+.PHONY: help demo test check bench bench-models soak fuzz docs format clean
 
 help: ## Show the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Skerry needs Python 3.11 or newer: make PYTHON=python3.11 ...") if sys.version_info < (3, 11) else None'
@@ -35,6 +35,14 @@ bench: $(STAMP) ## Run the benchmarks; results go to benchmarks/results (make so
 	$(BIN)/python -m benchmarks.serving
 	$(BIN)/python -m benchmarks.objective
 	$(BIN)/python -m benchmarks.profile
+
+bench-models: $(STAMP) ## Run the benchmarks of models
+	$(BIN)/python -m benchmarks.models.cold_start
+	$(BIN)/python -m benchmarks.models.sharing
+	$(BIN)/python -m benchmarks.models.rollback
+	$(BIN)/python -m benchmarks.models.paper_003
+	$(BIN)/python -m benchmarks.models.race --count 1000 --store folder
+	$(BIN)/python -m benchmarks.models.race --count 1000 --store s3
 
 soak: $(STAMP) ## Load an engine for half an hour; nothing may fail or grow
 	$(BIN)/python -m benchmarks.soak $(ARGS)
