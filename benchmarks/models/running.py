@@ -62,7 +62,7 @@ class Served:
 
         Args:
             model: The function that serves it.
-            rows: float32, the first dimension is the batch.
+            rows: float32 or uint8; the first dimension is the batch.
             name: The model's input.
         """
         head = orjson.dumps(
@@ -71,7 +71,7 @@ class Served:
                     {
                         "name": name,
                         "shape": list(rows.shape),
-                        "datatype": "FP32",
+                        "datatype": {"float32": "FP32", "uint8": "UINT8"}[rows.dtype.name],
                         "parameters": {"binary_data_size": rows.nbytes},
                     }
                 ],

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Tensors = Mapping[str, Array]
     Runner = Callable[[Tensors], dict[str, Array]]
 
-MOST_ROWS = 256  # a processor's vector units are busy with far fewer
+MOST_ROWS = 64  # a processor is busy with fewer, and what lies between the layers of a network is that much smaller
 
 
 class Piece(NamedTuple):
