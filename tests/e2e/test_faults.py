@@ -15,6 +15,7 @@ TASKS = 200
 JOBS = 200
 CLIENTS = 6
 PACE_S = 0.15
+VICTIM_S = 5.0  # how long a fault waits for a process that it can strike
 DEADLINE_S = 60.0
 MOST = 3
 QUEUES = itertools.count(1000)
@@ -119,16 +120,22 @@ class Chaos:
         time.sleep(self._random.uniform(0.1, 0.5))
 
     def strike(self, what):
-        zygotes = self._engine.zygotes()
         if what == "engine":
             self._engine.kill()
             self._engine.start()
             self.counts[what] += 1
             return
-        forks = [pid for pid in self._engine.processes() if pid not in (*zygotes, self._engine.pid)]
-        victims = zygotes if what == "zygote" else forks
+        until = time.monotonic() + VICTIM_S
+        while not (victims := self._victims(what)) and time.monotonic() < until:
+            time.sleep(0.02)  # an engine that has just been started again may have none yet
         if victims and self._kill(self._random.choice(victims)):
             self.counts[what] += 1
+
+    def _victims(self, what):
+        zygotes = self._engine.zygotes()
+        if what == "zygote":
+            return zygotes
+        return [pid for pid in self._engine.processes() if pid not in (*zygotes, self._engine.pid)]
 
     def run(self, strikes):
         self._random.shuffle(strikes)
