@@ -1,4 +1,4 @@
-"""A version of a model that is tried beside the one that serves, on a real engine: shares, copies, both ends, a kill."""
+"""A version of a model that is tried beside the one that serves: shares, copies, both ends, a killed engine."""
 
 import warnings
 
