@@ -82,7 +82,7 @@ class WorkerPool:
         self.notify = notify
         self._template: Template | None = None
         self._source: WorkerSource = nursery
-        if spec.share_load:
+        if spec.share_load and spec.scale.max != 1:  # one worker has nobody to share with
             self._template = Template(self, spec.name, nursery=nursery, reaper=reaper, open_log=open_log)
             self._source = self._template
         self._failures = 0

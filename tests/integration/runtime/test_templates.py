@@ -398,3 +398,15 @@ def test_an_engine_deploys_serves_and_scales_to_zero_what_shares_its_load(tmp_pa
         assert engine.events("f", "worker_lost") == []
     finally:
         engine.close()
+
+
+def test_one_worker_that_has_nobody_to_share_with_has_no_template(tmp_path):
+    source = APP.replace("share_load=True)(Handler)", "share_load=True, scale=skerry.Scale(max=1))(Handler)")
+    engine = Engine(tmp_path / "home").start()
+    try:
+        engine.deploy(write_app(tmp_path / "app.py", source))
+        assert engine.call("f").json()["size"] == 4
+        assert engine.events("f", "worker_ready")
+        assert engine.events("f", "template_ready") == []
+    finally:
+        engine.close()
