@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "list": "skerry.cli.models.listing:list_models",
         "describe": "skerry.cli.models.describe:describe",
         "optimise": "skerry.cli.models.optimise:optimise",
+        "choose": "skerry.cli.models.choose:choose",
         "alias": "skerry.cli.models.alias:alias",
         "rollback": "skerry.cli.models.rollback:rollback",
         "serve": "skerry.cli.models.serve:serve",
