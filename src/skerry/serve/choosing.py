@@ -73,7 +73,7 @@ def choose_version(
             return number, choice
     if not offered:
         raise ModelRejectedError(
-            f"model {name}: no version has measured figures; skerry models optimise measures a version and what it makes"
+            f"model {name}: no version has measured figures; skerry models optimise measures what it makes"
         )
     raise ModelRejectedError(f"model {name}: no version is good enough: {choice.explain()}")
 
