@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar, Unpack, ov
 
 from skerry.app.function import BaseFunction, Function
 from skerry.errors import ConfigError
+from skerry.runtime.concurrency import is_async
 from skerry.spec import Batch, ModelReference, Scale, parse_size
 
 if TYPE_CHECKING:
@@ -147,5 +148,4 @@ class ServesModels:
 
 
 def _is_special(function: Callable[..., Any]) -> bool:
-    kinds = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction, inspect.isclass)
-    return any(is_kind(function) for is_kind in kinds)
+    return is_async(function) or inspect.isgeneratorfunction(function) or inspect.isclass(function)

@@ -91,8 +91,13 @@ def test_what_cannot_be_declared_is_refused():
     async def later(rows):
         return rows
 
-    with pytest.raises(ConfigError, match=r"before = .*: give it a plain function"):
-        app.serve("other", model="digits", before=later)
+    class Later:
+        async def __call__(self, rows):
+            return rows
+
+    for function in (later, Later()):
+        with pytest.raises(ConfigError, match=r"before = .*: give it a plain function"):
+            app.serve("other", model="digits", before=function)
 
 
 @pytest.mark.usefixtures("pinned")
