@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar, Unpack, ov
 
 from skerry.app.function import BaseFunction, Function
 from skerry.errors import ConfigError
+from skerry.runtime.concurrency import is_async
 from skerry.spec import Batch, ModelReference, Scale, parse_size
 
 if TYPE_CHECKING:
@@ -116,7 +117,8 @@ class ServesModels:
             batch: Bounds of the batches whose rows go through the model in one run; none means singly.
             cache: Memory of each worker for answers that it gave before, like ``"64MiB"``; none by default. An answer
                 from there says so in the header ``skerry-cache: hit``.
-            options: As for :meth:`function`; ``idempotent`` and ``share_load`` are true unless they are given.
+            options: As for :meth:`function`; unless they are given, ``idempotent`` is true, and so is ``share_load``
+                where ``cpu`` is at most 1: a model that runs on several threads cannot be forked.
 
         Raises:
             SpecError: an option has a wrong type or is out of range, or the model's name is not of its form.
@@ -136,7 +138,9 @@ class ServesModels:
                 )
         cache_bytes = 0 if cache is None else parse_size(cache, key="cache")
         settings = ServeSettings(model=model, before=before, after=after, cache_bytes=cache_bytes)
-        chosen = {"idempotent": True, "share_load": True, **options, "batch": batch, "model": model}
+        cpu = options.get("cpu", 1.0)
+        has_one_thread = not isinstance(cpu, int | float) or cpu <= 1  # what is no number is refused with the others
+        chosen = {"idempotent": True, "share_load": has_one_thread, **options, "batch": batch, "model": model}
         return self._declare(ModelServer.serving(name, settings), name, chosen)
 
     def _declare(self, handler: Callable[..., Any], name: str, options: Mapping[str, Any]) -> BaseFunction[Any, Any]:
@@ -144,5 +148,4 @@ class ServesModels:
 
 
 def _is_special(function: Callable[..., Any]) -> bool:
-    kinds = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction, inspect.isclass)
-    return any(is_kind(function) for is_kind in kinds)
+    return is_async(function) or inspect.isgeneratorfunction(function) or inspect.isclass(function)

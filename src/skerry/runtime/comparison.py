@@ -22,6 +22,8 @@ MAX_COMPARED_BYTES = 64 * 1024  # of a body that is read: it is read between oth
 KEPT = 20
 SHOWN_BYTES = 500
 HEADER_LENGTH = "inference-header-content-length"
+ARRAY_EXTENSION = 1  # of MessagePack: [dtype, shape, bytes], see `skerry.payload.codec`; read here without NumPy
+DATATYPES = {"float16": "FP16", "float32": "FP32", "float64": "FP64"}
 FLOATS = {"FP16": ("e", 2), "FP32": ("f", 4), "FP64": ("d", 8)}  # datatype to its letter for `struct`, and bytes
 
 
@@ -145,7 +147,7 @@ def _value_of(answer: Frame) -> Any:
     if answer.codec == Codec.JSON:
         return orjson.loads(answer.body)
     if answer.codec == Codec.MSGPACK:
-        return msgpack.unpackb(answer.body, strict_map_key=False)
+        return msgpack.unpackb(answer.body, strict_map_key=False, ext_hook=_extension)
     header_bytes = int(answer.meta["headers"][HEADER_LENGTH])
     head = orjson.loads(answer.body[:header_bytes])
     at = header_bytes
@@ -155,6 +157,13 @@ def _value_of(answer: Frame) -> Any:
             tensor["data"] = _elements(answer.body[at : at + size], tensor["datatype"])
             at += size
     return head
+
+
+def _extension(code: int, data: bytes) -> Any:
+    if code != ARRAY_EXTENSION:
+        return code, data
+    dtype, shape, elements = msgpack.unpackb(data)
+    return [dtype, shape, _elements(elements, DATATYPES.get(dtype, dtype))]
 
 
 def _elements(data: bytes, datatype: str) -> Any:

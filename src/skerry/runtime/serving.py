@@ -164,12 +164,13 @@ async def serve(target: Target, contract: Contract, *, function: str | None, wor
         loop.add_signal_handler(number, stopping.set)
     pools: list[WorkerPool] = []
     models: dict[str, PinnedModel] = {}
+    holds = contextlib.ExitStack()
     front = Front()
     observing = Observing(front, os.environ)
     memory = MemoryReturn()
     try:
         specs = await _inspect(target, nursery, function=function)
-        models = await asyncio.to_thread(_provide_models, specs)
+        models = await asyncio.to_thread(_provide_models, specs, holds)
         pools = _start(specs, models, target, contract, nursery, reaper, workers=workers)
         for pool in pools:
             pinned = models.get(pool.spec.name)
@@ -194,6 +195,7 @@ async def serve(target: Target, contract: Contract, *, function: str | None, wor
         memory.stop()
         nursery.stop()
         reaper.close()
+        holds.close()
 
 
 async def _inspect(target: Target, nursery: Nursery, *, function: str | None) -> list[FunctionSpec]:
@@ -215,11 +217,15 @@ async def _inspect(target: Target, nursery: Nursery, *, function: str | None) ->
     return specs
 
 
-def _provide_models(specs: list[FunctionSpec]) -> dict[str, PinnedModel]:
-    """Return the models of the functions that have one, on this machine, by the functions' names."""
-    return {
+def _provide_models(specs: list[FunctionSpec], holds: contextlib.ExitStack) -> dict[str, PinnedModel]:
+    """Return the models of the functions that have one, on this machine, by the functions' names; hold their files."""
+    models = {
         spec.name: provide(ModelReference.parse(spec.model), os.environ) for spec in specs if spec.model is not None
     }
+    for pinned in models.values():
+        with contextlib.suppress(OSError):  # what somebody else has mounted may know no locks
+            holds.enter_context(pinned.hold())
+    return models
 
 
 def _show_models(pools: list[WorkerPool], models: Mapping[str, PinnedModel]) -> dict[str, ServedModel]:

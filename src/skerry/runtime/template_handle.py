@@ -85,7 +85,10 @@ class Template:
             OSError: the zygote cannot be started, or too many orders wait for the load.
         """
         packet = msgpack.packb({"asked_at_s": time.monotonic()})
-        return order_worker(lambda fds: self._order(target, packet, fds), log_fd)
+        try:
+            return order_worker(lambda fds: self._order(target, packet, fds), log_fd)
+        except _RefusedError:
+            return self._nursery.spawn(target, log_fd=log_fd)
 
     def hear(self) -> None:
         """Take what the process has said, its end included."""
@@ -150,6 +153,8 @@ class Template:
             socket.send_fds(self._running(target), [packet], fds)
         except ConnectionError:  # it has just died, and its end was not noticed yet
             self.hear()
+            if self._is_refused:
+                raise _RefusedError from None
             socket.send_fds(self._running(target), [packet], fds)
 
     def _running(self, target: Target) -> socket.socket:
@@ -206,6 +211,10 @@ class Template:
         self._ended_one.set()
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)  # what the load has started goes with it
+
+
+class _RefusedError(Exception):
+    """The template has said that it cannot be forked."""
 
 
 def _receive(control: socket.socket) -> bytes | None:

@@ -58,14 +58,17 @@ class WaitingLine:
     def pop_group(self, most: int, *, max_weight: float | None) -> list[Call]:
         """Take the next call and, of those of the same urgency and group behind it, as many as fit.
 
+        Calls that were together when their worker died are taken one by one: the one that has ended it must not take
+        the others along once more.
+
         Args:
             most: Most calls, at least 1.
             max_weight: Most weight of them together, none for no limit; the first fits always.
         """
         taken = self.pop(1)
         self.stopped_by = ""
-        if not taken:
-            return []
+        if not taken or _must_be_alone(taken[0]):
+            return taken
         first = taken[0]
         passed: list[Call] = []
         weight, group = first.weight or 1.0, first.group
@@ -74,7 +77,7 @@ class WaitingLine:
             call = line.popleft()
             if call.done:
                 continue
-            if call.group != group:
+            if call.group != group or _must_be_alone(call):
                 self.stopped_by = "group"
                 passed.append(call)
                 continue
@@ -134,3 +137,7 @@ class WaitingLine:
         for call in sorted(calls, key=lambda call: call.arrival):
             found.setdefault(call.urgency, []).append(call)
         return found
+
+
+def _must_be_alone(call: Call) -> bool:
+    return call.attempts > 0 and call.together > 1

@@ -87,7 +87,9 @@ class LoadedModel:
         """
         try:
             # Python's reader, because it knows NaN: a sample may hold what JSON has no word for.
-            inputs = self.inputs.check(decode_request(sample, load=json.loads).inputs)
+            given = decode_request(sample, load=json.loads).inputs
+            self.inputs.allow_none(name for name, array in given.items() if not array.size)
+            inputs = self.inputs.check(given)
             outputs = self._session.run(inputs)
             self.predictions.name_scores(outputs)
             if self.is_merged and min(map(len, inputs.values())) > 1:

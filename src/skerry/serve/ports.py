@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
+MOST_LENGTHS = 1 << 16  # product of the lengths above 0 of an array without elements, which nothing else bounds
 _DATATYPE = {
     **{datatype: datatype for datatype in (*NUMPY_NAME, BYTES)},
     **{name: datatype for datatype, name in NUMPY_NAME.items()},
@@ -79,6 +81,14 @@ class Inputs:
     def __init__(self, ports: Sequence[Port], *, model: str) -> None:
         self._ports = {port.name: port for port in ports}
         self._model = model
+        self._may_lack: frozenset[str] = frozenset()
+
+    def allow_none(self, names: Iterable[str]) -> None:
+        """Take arrays without elements for these inputs; for others they are refused.
+
+        ONNX Runtime's recurrent kernels end the process on them, so a model gets them only where its publisher says so.
+        """
+        self._may_lack = frozenset(names)
 
     def check(self, tensors: Mapping[str, Array]) -> dict[str, Array]:
         """Return arrays as the model takes them: of BYTES as text.
@@ -144,7 +154,17 @@ class Inputs:
                 f"given {describe(given, array.shape)}",
                 field=port.name,
             )
+        self._check_elements(port, array.shape)
         return _as_text(array, port.name) if given == BYTES else array
+
+    def _check_elements(self, port: Port, shape: tuple[int, ...]) -> None:
+        if 0 not in shape:
+            return
+        if port.name not in self._may_lack or math.prod(length for length in shape if length) > MOST_LENGTHS:
+            raise InvalidPayloadError(
+                f"input {port.name!r}: {describe(port.datatype, shape)} has no elements; send at least one row",
+                field=port.name,
+            )
 
     def _read_array(self, port: Port, value: Any) -> Array:
         where = f"input {port.name!r}"
@@ -163,6 +183,7 @@ class Inputs:
             raise InvalidPayloadError(
                 f"{where}: expected {expected}, given {describe(port.datatype, shape)}", field=port.name
             )
+        self._check_elements(port, shape)
         array = array_of(elements, port.datatype, where=where).reshape(shape)
         return _as_text(array, port.name) if port.datatype == BYTES else array
 

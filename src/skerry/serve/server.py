@@ -156,7 +156,10 @@ class ModelServer:
         if isinstance(call, PredictCall):
             return Answer(value={"predictions": model.predictions.predictions(outputs)}, headers=headers)
         after = self._settings.after
-        value = model.predictions.plain(outputs) if after is None else after(dict(outputs))
+        if after is None:
+            value = model.predictions.plain(outputs)
+        else:  # it may write to what it gets, but not to what the cache keeps
+            value = after({name: array.copy() if is_hit else array for name, array in outputs.items()})
         return Answer(value=value, headers=headers, is_typed=True) if isinstance(call, PlainCall) else value
 
 

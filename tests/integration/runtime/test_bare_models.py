@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from skerry.store.models import ModelCache
 from support.model_store import ModelStore, tensors, write_model_app
 from support.runtime_process import RuntimeProcess
 
@@ -43,6 +44,15 @@ def test_a_model_is_fetched_at_the_start_and_called_at_all_addresses(store, run)
     assert runtime.get("/v2/health/ready").status == 200
     assert runtime.call("/v2/repository/index", {}).json()[0]["state"] == "READY"
     assert "'letters'" in runtime.call("/v2/models/letters/infer", {}).json()["error"]
+
+
+def test_the_model_of_a_bare_runtime_is_not_evicted_while_it_serves(store, run, tmp_path):
+    runtime = run(SKERRY_MODELS=str(store.folder))
+
+    assert ModelCache(tmp_path / "cache").evict(0).versions == ()
+    assert runtime.call("/v2/models/digits/infer", tensors(1)).json()["content"] == "one"
+    runtime.close()
+    assert len(ModelCache(tmp_path / "cache").evict(0).versions) == 1
 
 
 def test_nobody_can_unload_the_model_of_a_bare_runtime(store, run):

@@ -3,12 +3,14 @@
 import struct
 
 import msgpack
+import numpy as np
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from skerry.errors import DeadlineExceededError, WorkerLostError
+from skerry.payload import encode
 from skerry.runtime.comparison import (
     HEADER_LENGTH,
     KEPT,
@@ -54,6 +56,17 @@ def test_a_value_agrees_with_itself_however_it_is_written(value):
     )
     packed = msgpack.packb(value)
     assert compare(result(packed, Codec.MSGPACK), result(packed, Codec.MSGPACK)) == Outcome.AGREES
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_arrays_in_messagepack_agree_as_their_numbers_do(dtype):
+    def packed(number, shape=(1, 2)):
+        return result(encode({"scores": np.full(shape, number, dtype=dtype)}, "application/msgpack"), Codec.MSGPACK)
+
+    assert compare(packed(0.5), packed(0.500001)) == Outcome.AGREES
+    assert compare(packed(0.5), packed(0.501)) == Outcome.DIFFERS
+    assert compare(packed(0.5), packed(0.500001, (2, 1))) == Outcome.DIFFERS
+    assert compare(packed(0.5), result(b"\xd4\x01\x05", Codec.MSGPACK)) == Outcome.DIFFERS
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=5), st.floats(-0.9e-5, 0.9e-5))

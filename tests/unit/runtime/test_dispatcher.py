@@ -12,6 +12,7 @@ from skerry.errors import (
 )
 from skerry.runtime.dispatcher import UNRESPONSIVE_S
 from skerry.runtime.frames import Kind
+from skerry.spec import Batch
 from support.dispatcher_world import World
 
 
@@ -125,6 +126,28 @@ def test_an_idempotent_call_is_tried_twice_and_no_more():
         slot.port.begun = next(iter(slot.outstanding))
         world.dispatcher.worker_lost(slot)
     assert isinstance(world.answers["a"], WorkerLostError)
+
+
+def test_calls_that_a_lost_worker_ran_together_are_tried_again_one_by_one():
+    world = World(idempotent=True, batch=Batch(max_size=8))
+    slot = world.worker(takes_items=True)
+    world.offer("a", "killer", "b")
+    world.dispatcher.pump()
+    slot.port.begun = max(slot.outstanding)
+    world.dispatcher.worker_lost(slot)
+    world.offer("c", "d")
+
+    batches = []
+    for _ in range(2):
+        slot = world.worker(takes_items=True)
+        world.dispatcher.pump()
+        while slot.outstanding and b"killer" not in slot.port.batches[-1]:
+            world.answer(slot)
+        batches += slot.port.batches
+        slot.port.begun = max(slot.outstanding, default=0)
+        world.dispatcher.worker_lost(slot)
+    assert batches == [[b"a"], [b"killer"], [b"b"], [b"c", b"d"]]
+    assert [name for name, answer in world.answers.items() if isinstance(answer, WorkerLostError)] == ["killer"]
 
 
 @pytest.mark.parametrize("concurrency", [1, 4])

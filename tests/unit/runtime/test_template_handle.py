@@ -1,6 +1,7 @@
 """The front's hand on a template that is played by the test."""
 
 import asyncio
+import mmap
 import os
 import socket
 import subprocess
@@ -37,7 +38,7 @@ class Part:
     """The pool and the nursery of a template, and the far end of its socket."""
 
     def __init__(self, loop):
-        self.workers, self.events, self.failures, self.lost, self.refused = set(), [], [], 0, 0
+        self.workers, self.events, self.failures, self.lost, self.refused, self.loading = set(), [], [], 0, 0, 0
         self.theirs = []
         self.reaper = Reaper(loop)
         self.program = subprocess.Popen(["sleep", "600"], start_new_session=True)
@@ -63,6 +64,12 @@ class Part:
         theirs.settimeout(10)
         self.theirs.append(theirs)
         return ours
+
+    def spawn(self, target, *, log_fd):
+        self.loading += 1
+        ours, theirs = socket.socketpair()
+        theirs.close()
+        return ours, mmap.mmap(-1, mmap.PAGESIZE)
 
     def order(self):
         log_fd = os.open(os.devnull, os.O_WRONLY)
@@ -148,6 +155,19 @@ def test_what_cannot_be_forked_is_told_once_and_orders_of_others_are_not_its_bus
         assert part.failures == []
         assert part.events == [("template_refused", {"reason": "threads"})]
         assert not part.template.owes(Order())
+
+    play(test)
+
+
+def test_an_order_that_comes_before_a_refusal_is_heard_goes_to_the_nursery(play):
+    async def test(part):
+        part.order()
+        part.greet()
+        part.say({"refused": "threads"})
+        part.theirs[-1].close()
+        part.order()  # in the same turn of the loop
+        assert (len(part.theirs), part.loading, part.refused) == (1, 1, 1)
+        assert part.events == [("template_refused", {"reason": "threads"})]
 
     play(test)
 

@@ -68,6 +68,14 @@ def test_a_function_that_serves_a_model_has_the_options_of_one():
     assert told["schema"]["output"]["title"] == "Prediction"
 
 
+@pytest.mark.parametrize(
+    ("options", "share_load"),
+    [({}, True), ({"cpu": 0.5}, True), ({"cpu": 2}, False), ({"cpu": 2, "share_load": True}, True)],
+)
+def test_a_model_that_runs_on_several_threads_is_not_loaded_in_vain_by_a_template(options, share_load):
+    assert skerry.App("vision").serve("digits", model="digits", **options).options["share_load"] == share_load
+
+
 def test_what_cannot_be_declared_is_refused():
     app = skerry.App("vision")
     app.serve("digits", model="digits")
@@ -83,8 +91,13 @@ def test_what_cannot_be_declared_is_refused():
     async def later(rows):
         return rows
 
-    with pytest.raises(ConfigError, match=r"before = .*: give it a plain function"):
-        app.serve("other", model="digits", before=later)
+    class Later:
+        async def __call__(self, rows):
+            return rows
+
+    for function in (later, Later()):
+        with pytest.raises(ConfigError, match=r"before = .*: give it a plain function"):
+            app.serve("other", model="digits", before=function)
 
 
 @pytest.mark.usefixtures("pinned")

@@ -77,5 +77,10 @@ def test_any_array_is_answered_or_refused(servers, dtype, shape):
     body = encode({"inputs": {"a": array, "b": array}}, "application/msgpack")
     for server, sent in zip(servers, (encode(array, "application/msgpack"), body), strict=True):
         found = answer(server, sent, "application/msgpack", {})
-        fits = len(shape) == 2 and shape[1] == (64 if sent is not body else 2) and dtype not in ("bool", "complex64")
+        fits = (
+            len(shape) == 2
+            and shape[0] > 0
+            and shape[1] == (64 if sent is not body else 2)
+            and dtype not in ("bool", "complex64")
+        )
         assert (found is not None) == fits

@@ -312,6 +312,42 @@ def test_labels_stand_for_the_places_that_a_model_names(pinned):
         client.plain([[0, 0, 1]])
 
 
+@pytest.mark.parametrize("shape", [[0, 64], [0, 3], [2, 0]])
+def test_inputs_without_elements_are_refused_before_the_model_sees_them(pinned, shape):
+    # ONNX Runtime's recurrent kernels end the process on them.
+    ports = {"x": ("float32", [None, None])}
+    pinned(publish_graph, "any", [helper.make_node("Neg", ["x"], ["y"])], ports, {"y": ("float32", [None, None])})
+    client = Client("any")
+    nothing = np.zeros(shape, dtype="float32")
+    for ask in (
+        lambda: client.v2({"inputs": [{"name": "x", "datatype": "FP32", "shape": shape, "data": []}]}),
+        lambda: client.plain({"dtype": "float32", "shape": shape, "data": ""}),
+        lambda: client.ask(encode(nothing, MSGPACK), MSGPACK),
+        lambda: client.plain([[], []]),
+        lambda: client.v1({"instances": [[], []]}),
+    ):
+        with pytest.raises(InvalidPayloadError, match=r"input 'x': FP32 of shape \(., .*\) has no elements"):
+            ask()
+
+
+def test_inputs_may_lack_elements_where_the_sample_does_but_not_claim_endless_rows(pinned):
+    ports = {"x": ("float32", [None, 2]), "past": ("float32", [None, None])}
+    nodes = [helper.make_node("Concat", ["past", "x"], ["y"], axis=1)]
+    sample = sample_of(x=np.zeros((2, 2), dtype="float32"), past=np.zeros((2, 0), dtype="float32"))
+    pinned(publish_graph, "next", nodes, ports, {"y": ("float32", [None, None])}, sample=sample)
+    client = Client("next")
+
+    def ask(rows, past_rows):
+        x = {"name": "x", "datatype": "FP32", "shape": [rows, 2], "data": [1] * (2 * rows)}
+        return client.v2({"inputs": [x, {"name": "past", "datatype": "FP32", "shape": [past_rows, 0], "data": []}]})
+
+    assert read(ask(1, 1)).as_numpy("y").tolist() == [[1, 1]]
+    with pytest.raises(InvalidPayloadError, match=r"input 'x': FP32 of shape \(0, 2\) has no elements"):
+        ask(0, 0)
+    with pytest.raises(InvalidPayloadError, match=r"input 'past': FP32 of shape \(1000000000000, 0\) has no elements"):
+        ask(1, 10**12)
+
+
 def test_numbers_that_json_does_not_know_are_told_of(pinned):
     half = helper.make_tensor("zero", TensorProto.FLOAT, [1], [0.0])
     ports = {"x": ("float32", [None, 1])}
@@ -339,6 +375,19 @@ def test_a_cache_answers_again_and_says_so(pinned):
         with pytest.raises(InvalidPayloadError):
             client.ask([[1]])
     assert client.ask(rows[2:3].tolist())[2] == {}
+
+
+def test_a_function_may_change_the_outputs_that_it_gets_be_they_new_or_from_the_cache(pinned):
+    def double(outputs):
+        outputs["probabilities"] *= 2
+        return outputs["probabilities"].sum(axis=1).round(3).tolist()
+
+    _, rows, _ = digits()
+    pinned(publish_digits)
+    client = Client(cache_bytes=2**20, after=double)
+    answers = [client.ask(rows[:2].tolist()) for _ in range(3)]
+    assert [orjson.loads(body) for body, _, _ in answers] == [[2, 2]] * 3
+    assert [headers for _, _, headers in answers] == [{}, {"skerry-cache": "hit"}, {"skerry-cache": "hit"}]
 
 
 def test_a_sample_may_hold_nan(pinned):
