@@ -89,6 +89,9 @@ class ModelRevisions:
         Raises:
             SkerryError: the version cannot be fetched or started, or the function was deployed anew meanwhile.
         """
+        serving = self._supervisor.find(function).revision.model
+        if serving is not None and serving.digest == manifest.digest:
+            return  # it has switched since it was looked up
         standing = self._standing_by(function, manifest)
         if standing is not None:
             self.switch(standing)

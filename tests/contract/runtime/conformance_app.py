@@ -131,7 +131,7 @@ class AsyncModel:
         note("async-unloaded")
 
 
-@app.function(share_load=True, scale=one_worker)
+@app.function(share_load=True, scale=skerry.Scale(initial=1, max=2))  # a single worker would share with nobody
 class SharedModel:
     def load(self):
         self.loaded_by = os.getpid()
