@@ -186,6 +186,7 @@ class DispatcherModel:
             waiting = [a for a in waiting if (a.urgency, a.group) == (first.urgency, first.group)]
             most = self.spec.batch.max_weight
             assert len(lot) == 1 or most is None or sum(a.weight for a in lot) <= most
+            assert len(lot) == 1 or not any(a.runs for a in lot)  # one of them may end a worker once more
         assert len(lot) <= MAX_DEPTH
         assert lot == waiting[: len(lot)]
         for asked in lot:

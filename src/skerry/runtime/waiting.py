@@ -58,8 +58,8 @@ class WaitingLine:
     def pop_group(self, most: int, *, max_weight: float | None) -> list[Call]:
         """Take the next call and, of those of the same urgency and group behind it, as many as fit.
 
-        Calls that were together when their worker died are taken one by one: the one that has ended it must not take
-        the others along once more.
+        Calls whose worker died while it ran them are taken one by one: the one that has ended it must not take the
+        others along once more.
 
         Args:
             most: Most calls, at least 1.
@@ -67,7 +67,7 @@ class WaitingLine:
         """
         taken = self.pop(1)
         self.stopped_by = ""
-        if not taken or _must_be_alone(taken[0]):
+        if not taken or taken[0].attempts:
             return taken
         first = taken[0]
         passed: list[Call] = []
@@ -77,9 +77,11 @@ class WaitingLine:
             call = line.popleft()
             if call.done:
                 continue
-            if call.group != group or _must_be_alone(call):
+            if call.group != group or call.attempts:
                 self.stopped_by = "group"
                 passed.append(call)
+                if call.group == group:
+                    break  # it is its turn next
                 continue
             weight += call.weight or 1.0
             if max_weight is not None and weight > max_weight:
@@ -137,7 +139,3 @@ class WaitingLine:
         for call in sorted(calls, key=lambda call: call.arrival):
             found.setdefault(call.urgency, []).append(call)
         return found
-
-
-def _must_be_alone(call: Call) -> bool:
-    return call.attempts > 0 and call.together > 1

@@ -150,6 +150,27 @@ def test_calls_that_a_lost_worker_ran_together_are_tried_again_one_by_one():
     assert [name for name, answer in world.answers.items() if isinstance(answer, WorkerLostError)] == ["killer"]
 
 
+def test_nobody_overtakes_calls_that_are_tried_again_one_by_one():
+    world = World(idempotent=True, batch=Batch(max_size=8))
+    first = world.worker(takes_items=True)
+    world.offer("a")
+    world.dispatcher.pump()
+    second = world.worker(takes_items=True)
+    world.offer("b", "c")
+    world.dispatcher.pump()
+    assert (first.port.batches, second.port.batches) == ([[b"a"]], [[b"b", b"c"]])
+    second.port.begun = max(second.outstanding)
+    world.dispatcher.worker_lost(second)
+    world.dispatcher.worker_lost(first)  # it had not begun
+    world.offer("d", "e")
+
+    slot = world.worker(takes_items=True)
+    world.dispatcher.pump()
+    while slot.outstanding:
+        world.answer(slot)
+    assert slot.port.batches == [[b"a"], [b"b"], [b"c"], [b"d", b"e"]]
+
+
 @pytest.mark.parametrize("concurrency", [1, 4])
 def test_a_call_that_was_certainly_not_begun_is_never_counted_as_tried(concurrency):
     world = World(concurrency=concurrency)
