@@ -15,6 +15,7 @@ from pathlib import Path
 
 MARK = "SKERRY_TEST_MARK"  # every process that an engine starts inherits it, and can be found by it
 START_S = 60.0
+FORKED_ONLY = 0x40  # the kernel's PF_FORKNOEXEC: the process was forked and has not executed a program of its own
 
 
 class Answer:
@@ -241,7 +242,8 @@ def _is_zygote(pid):
     try:
         if b"skerry.runtime.zygote" not in Path(f"/proc/{pid}/cmdline").read_bytes():
             return False
-        return os.getsid(pid) != pid  # what it forks begins a session of its own
+        flags = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[6])
+        return not flags & FORKED_ONLY
     except OSError:
         return False
 

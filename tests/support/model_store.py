@@ -6,7 +6,8 @@ from skerry.store.models import ManifestDraft, ModelRepository, TensorSpec
 from skerry.store.objects import open_store
 from support.engine_process import write_app
 
-# What a worker was given, and what the request was said to be. A version whose file says "broken" cannot be loaded.
+# What a worker was given, and what the request was said to be. A version whose file says "broken" cannot be loaded, one
+# that says "slow" takes longer than the autoscaler of a short panic window needs to look again.
 APP = """
 import pathlib
 app = skerry.App("app-of-{name}")
@@ -17,6 +18,8 @@ class {name}:
         self.content = pathlib.Path(os.environ["SKERRY_MODEL_FOLDER"], "model.onnx").read_text()
         if self.content == "broken":
             raise ValueError("this version is broken")
+        if self.content == "slow":
+            time.sleep(1.0)
 
     def __call__(self, inputs: list = (), instances: list = (), delay_s: float = 0.0) -> dict:
         time.sleep(delay_s)

@@ -208,6 +208,7 @@ class ModelWatch:
         try:
             await self._revisions.follow(function, manifest)
         except PASSING as error:
+            self.failures[function] = Failure(version=manifest.version, reason=error.message)
             self._tell_once(function, f"{function}: {manifest.name}@{manifest.version} is not served: {error.message}")
         except Exception as error:  # whatever it is, the version that serves goes on serving
             reason = error.message if isinstance(error, SkerryError) else f"{type(error).__name__}: {error}"

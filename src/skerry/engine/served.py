@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from copy import copy
 from typing import Any
 
-from skerry.engine.autoscaler import Autoscaler
+from skerry.engine.autoscaler import ASK_S, Autoscaler
 from skerry.engine.records import RevisionRecord
 from skerry.errors import UnavailableError
 from skerry.runtime.nursery import Nursery
@@ -58,7 +59,7 @@ class Served:
 
         Raises:
             StartError: it cannot be started.
-            UnavailableError: `give_up` was called meanwhile.
+            UnavailableError: there is no memory for it, or `give_up` was called meanwhile.
         """
         pool, ready = self.pool, self.ready
         record = pool.notify
@@ -72,10 +73,20 @@ class Served:
 
         pool.notify = heard
         try:
-            self.autoscaler.start(1)
+            await self._begin()
             await ready
         finally:
             pool.notify = record
+
+    async def _begin(self) -> None:
+        """Ask for the first worker until there is memory for it; no call waits, so nobody else would ask again."""
+        while not self.ready.done():
+            self.autoscaler.start(1)
+            if self.pool.desired:
+                return
+            await asyncio.sleep(ASK_S)
+            if self.pool.dispatcher.refusal is not None:
+                raise copy(self.pool.dispatcher.refusal)
 
     def release(self) -> None:
         """Let its model's files be evicted: its workers have ended."""

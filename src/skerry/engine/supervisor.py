@@ -130,6 +130,7 @@ class Supervisor:
             FunctionNotFoundError: nothing serves the function.
         """
         served = self._make(app, revision, self.find(revision.function).nursery, pinned)
+        served.autoscaler = self._autoscaler(served.pool, 1)  # whatever a deployment begins with, here one is wanted
         self._watch(served)
         self.standby[revision.name] = served
         try:

@@ -186,6 +186,18 @@ def test_at_zero_a_moved_alias_is_tried_out_and_starts_no_worker(engine, store, 
     assert (served(engine, name)["version"], content(engine, name)) == (2, "two")
 
 
+def test_a_version_that_loads_slowly_is_followed_though_a_deployment_starts_no_worker(engine, store, tmp_path, name):
+    store.publish(name, "one", alias="production")
+    scale = 'skerry.Scale(initial=0, window="60s", panic_window="1s")'
+    engine.deploy(write_model_app(tmp_path / "app.py", name=name, scale=scale))
+    assert content(engine, name) == "one"  # there is a worker, so that the next version starts beside it
+
+    store.publish(name, "slow", alias="production")
+    wait_for(engine, name, 2)
+
+    assert content(engine, name) == "slow"
+
+
 def test_a_function_of_a_numbered_version_follows_nothing(engine, store, tmp_path, name):
     store.publish(name, "one", alias="production")
     engine.deploy(write_model_app(tmp_path / "app.py", name=name, model=f"{name}@1"))

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from support.engine_process import wait_until, write_app
+from support.model_store import ModelStore, write_model_app
 
 BUDGET = "230MB"  # two of the holders fit, three do not
 APP = """
@@ -113,3 +114,20 @@ def test_nobodys_request_is_lost_when_functions_take_turns(engine):
     with ThreadPoolExecutor(3) as pool:
         assert [status for statuses in pool.map(turns, range(3)) for status in statuses] == [200] * 18
     assert [engine.events(name, "worker_lost") for name in NAMES] == [[], [], []]
+
+
+def test_a_version_of_a_model_that_never_fits_is_not_followed_and_says_so_until_one_does(make_engine, tmp_path):
+    engine = make_engine(environment={"SKERRY_MEMORY": "60MB", "SKERRY_MODEL_CACHE": str(tmp_path / "cache")}).start()
+    store = ModelStore(engine.home / "models")
+    store.publish("digits", "one", alias="production")
+    engine.deploy(write_model_app(tmp_path / "app.py", name="digits"))
+
+    store.publish("digits", "two" * 25_000_000, alias="production")
+    failed = wait_until(lambda: engine.function("digits")["model"]["failed"], what="the refusal")
+
+    assert failed["version"] == 2
+    assert "75 MB" in failed["reason"]
+    assert engine.call("digits", {}).json()["content"] == "one"
+    store.publish("digits", "three", alias="production")
+    wait_until(lambda: engine.function("digits")["model"]["version"] == 3, what="version 3")
+    assert engine.function("digits")["model"]["failed"] is None
