@@ -78,7 +78,7 @@ def run_merged(run: Runner, requests: Sequence[Tensors]) -> list[dict[str, Array
     Raises:
         UnevenError: the model does not answer row by row.
     """
-    parts: list[list[dict[str, Array]]] = [[] for _ in requests]
+    gathered = [_Gathered(_count(tensors)) for tensors in requests]
     failed: dict[int, Exception] = {}
     for pieces in plan(requests):
         pending = [pieces]
@@ -87,8 +87,7 @@ def run_merged(run: Runner, requests: Sequence[Tensors]) -> list[dict[str, Array
             if not members:
                 continue
             try:
-                for piece, outputs in zip(members, _run_pieces(run, requests, members), strict=True):
-                    parts[piece.request].append(outputs)
+                _run_pieces(run, requests, members, gathered)
             except UnevenError:
                 raise
             except Exception as error:
@@ -96,7 +95,7 @@ def run_merged(run: Runner, requests: Sequence[Tensors]) -> list[dict[str, Array
                     failed[members[0].request] = error
                 else:
                     pending += [[piece] for piece in members]
-    return [failed[at] if at in failed else _join(found) for at, found in enumerate(parts)]
+    return [failed.get(at, whole.outputs) for at, whole in enumerate(gathered)]
 
 
 def run_alone(run: Runner, requests: Sequence[Tensors]) -> list[dict[str, Array] | Exception]:
@@ -110,7 +109,37 @@ def run_alone(run: Runner, requests: Sequence[Tensors]) -> list[dict[str, Array]
     return results
 
 
-def _run_pieces(run: Runner, requests: Sequence[Tensors], pieces: list[Piece]) -> list[dict[str, Array]]:
+class _Gathered:
+    """The outputs of one request, put together from those of its runs.
+
+    Rows are copied into their place after each run. Kept until the last one, the outputs of many runs would lie between
+    what the runs work with, and the heap would grow with each of them.
+
+    Args:
+        count: Rows of the request.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.outputs: dict[str, Array] = {}
+        self._count = count
+
+    def put(self, name: str, rows: Array, start: int) -> None:
+        """Take rows of one output, of which ``start`` is the first one's place.
+
+        Raises:
+            UnevenError: they have another shape than those before.
+        """
+        import numpy as np
+
+        if name not in self.outputs:
+            self.outputs[name] = np.empty((self._count, *rows.shape[1:]), rows.dtype)
+        whole = self.outputs[name]
+        if whole.shape[1:] != rows.shape[1:] or whole.dtype != rows.dtype:
+            raise UnevenError
+        whole[start : start + len(rows)] = rows
+
+
+def _run_pieces(run: Runner, requests: Sequence[Tensors], pieces: list[Piece], gathered: Sequence[_Gathered]) -> None:
     import numpy as np
 
     tensors = [_rows(requests[piece.request], piece) for piece in pieces]
@@ -121,16 +150,16 @@ def _run_pieces(run: Runner, requests: Sequence[Tensors], pieces: list[Piece]) -
     total = sum(piece.stop - piece.start for piece in pieces)
     outputs = run(merged)
     if len(pieces) == 1 and (pieces[0].start, pieces[0].stop) == (0, _count(requests[pieces[0].request])):
-        return [outputs]  # nothing to cut, so nothing to know of its rows
+        gathered[pieces[0].request].outputs = outputs  # nothing to cut, so nothing to know of its rows
+        return
     if any(array.ndim == 0 or len(array) != total for array in outputs.values()):
         raise UnevenError
-    cut: list[dict[str, Array]] = []
     at = 0
     for piece in pieces:
         end = at + piece.stop - piece.start
-        cut.append({name: array[at:end] for name, array in outputs.items()})
+        for name, array in outputs.items():
+            gathered[piece.request].put(name, array[at:end], piece.start)
         at = end
-    return cut
 
 
 def _count(tensors: Tensors) -> int:
@@ -141,11 +170,3 @@ def _rows(tensors: Tensors, piece: Piece) -> Tensors:
     if (piece.start, piece.stop) == (0, _count(tensors)):
         return tensors
     return {name: array[piece.start : piece.stop] for name, array in tensors.items()}
-
-
-def _join(parts: list[dict[str, Array]]) -> dict[str, Array]:
-    import numpy as np
-
-    if len(parts) == 1:
-        return parts[0]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

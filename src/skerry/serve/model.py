@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from skerry.errors import InvalidPayloadError, ModelRejectedError, SkerryError
 from skerry.payload.inference import decode_request
+from skerry.runtime.memory import return_memory
 from skerry.serve.merging import UnevenError, run_alone, run_merged
 from skerry.serve.model_session import ModelSession, quota_threads
 from skerry.serve.place import MODEL_FILE, SAMPLE_FILE
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
+MANY_ROWS = 1_000  # a request that takes so long that giving its memory back does not show in it
 MOST_DIFFERENCE = 1e-3  # between a row alone and the same row among others; rounding makes less
 
 
@@ -109,8 +111,15 @@ class LoadedModel:
             requests: Arrays that :attr:`inputs` has checked.
             outputs: Names of the outputs that any of them needs, none for all.
         """
-        names = self.outputs if outputs is None else outputs
+        try:
+            return self._answer(requests, self.outputs if outputs is None else outputs)
+        finally:
+            if max(map(_count_rows, requests), default=0) >= MANY_ROWS:
+                return_memory()
 
+    def _answer(
+        self, requests: Sequence[Mapping[str, Array]], names: Sequence[str]
+    ) -> list[dict[str, Array] | Exception]:
         def run(tensors: Mapping[str, Array]) -> dict[str, Array]:
             return self._session.run(tensors, names)
 
@@ -144,6 +153,10 @@ def _compare(ports: Sequence[Port], found: Sequence[str], side: str, model: str)
             f"model {model}: its manifest names the {side} {', '.join(named) or 'none'}, but {MODEL_FILE} has "
             f"{', '.join(found) or 'none'}: publish it again"
         )
+
+
+def _count_rows(tensors: Mapping[str, Array]) -> int:
+    return max((len(array) for array in tensors.values() if array.ndim), default=0)
 
 
 def _is_first_row(alone: Array, among_others: Array) -> bool:

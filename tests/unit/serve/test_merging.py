@@ -1,5 +1,7 @@
 """Several callers' rows in one run."""
 
+import weakref
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -56,6 +58,29 @@ def test_one_that_fails_does_so_alone():
     assert (found[0]["y"] == good["x"]).all()
     assert isinstance(found[1], ValueError)
     assert (found[2]["y"] == good["x"]).all()
+
+
+def test_the_outputs_of_a_run_are_let_go_before_the_next_one():
+    before = []
+
+    def run(tensors):
+        assert [array for array in before if array() is not None] == []
+        outputs = {"y": tensors["x"] + 1}
+        before.append(weakref.ref(outputs["y"]))
+        return outputs
+
+    requests = [rows(500), rows(3), rows(700)]
+    found = run_merged(run, requests)
+
+    assert len(before) == 19
+    for request, outputs in zip(requests, found, strict=True):
+        assert (outputs["y"] == request["x"] + 1).all()
+
+
+def test_a_model_whose_rows_have_another_shape_in_each_run_does_not_answer_row_by_row():
+    widths = iter(range(1, 100))
+    with pytest.raises(UnevenError):
+        run_merged(lambda tensors: {"y": np.zeros((len(tensors["x"]), next(widths)))}, [rows(200)])
 
 
 def test_a_model_that_does_not_answer_row_by_row_is_found_out():
