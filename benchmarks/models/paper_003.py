@@ -4,7 +4,8 @@ Method. The network of the paper (317,066 parameters), trained for a moment on M
 by name with the paper's limits for its serving function: 100 MB of memory, enforced by the engine, and 0.4 processors,
 enforced by a control group that holds the process from which workers are forked, and so all of them (the front is
 outside, as the paper's ingress was). A request has 1 to 10,000 test images as one binary tensor. Cold: nothing of the
-function is in memory when it is sent. Warm: the one before it has just been answered. The labels of every answer are
+function is in memory when it is sent. Warm: five after each cold one, each as soon as the one before it is answered;
+what the processor's share of a tenth of a second does not allow is part of their time. The labels of every answer are
 compared with those of ONNX Runtime without limits. The paper's figures are read off its text: below 500 images about
 0.3 s warm and 5 s cold.
 """
@@ -34,6 +35,7 @@ GROUPS = Path("/sys/fs/cgroup/cpu")
 PERIOD_US = 100_000
 CPUS = 0.4
 MEMORY = "100MB"
+WARM_IN_A_ROW = 5
 PAPER_S = {"warm": 0.3, "cold": 5.0}
 PAPER_BELOW = 500
 BAR_RATIO = 10.0
@@ -51,7 +53,7 @@ app.serve(
 def main() -> int:
     """Run the benchmark; returns 1 where the bar is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=10, help="requests of each size, cold and warm")
+    parser.add_argument("--trials", type=int, default=10, help="requests of each size that find nothing in memory")
     parser.add_argument("--no-save", action="store_true", help="do not write benchmarks/results/models_paper_003.json")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="skerry-") as name:
@@ -81,7 +83,8 @@ def run(folder: Path, trials: int) -> dict[str, Any]:
             for _ in range(trials):
                 served.wait_for_zero("mnist")
                 cold_ms.append(timed(served, manifest, images[:count], expected[:count]))
-                warm_ms.append(timed(served, manifest, images[:count], expected[:count]))
+                for _ in range(WARM_IN_A_ROW):
+                    warm_ms.append(timed(served, manifest, images[:count], expected[:count]))
             found[str(count)] = {"cold_ms": spread(cold_ms), "warm_ms": spread(warm_ms)}
     return {
         "limits": {"memory": MEMORY, "processors": CPUS, "group": str(GROUPS)},
