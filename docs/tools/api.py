@@ -18,8 +18,10 @@ from tools.places import GENERATED
 
 MODULES = {
     "skerry": "What an app needs. `import skerry` is enough.",
-    "skerry.learn.models": "Published models as plain files.",
     "skerry.learn.search": "Hyper-parameter search; needs the extra `learn`. See [the guide](../guide/search.md).",
+    "skerry.serve": "Models published and served; needs the extra `serve`, and `export` for Python objects. See "
+    "[the guide](../guide/notebook-to-model.md).",
+    "skerry.store.models": "The model repository and the cache. See [the guide](../guide/models.md).",
 }
 # Members that come from these are not ours to describe.
 _FOREIGN = ("pydantic", "builtins", "enum", "typing")

@@ -14,8 +14,8 @@ from serving import Measurements
 from training import Contender
 
 import skerry
-from skerry.learn.models import ModelVersion
 from skerry.learn.search import Dataset, SearchResult
+from skerry.store.models import Manifest
 
 LIBRARIES = ("numpy", "scikit-learn", "skl2onnx", "onnxruntime", "matplotlib")
 
@@ -55,7 +55,7 @@ class Outcome:
     arrays_compared: int = 0
     refused: list[tuple[str, str]] = field(default_factory=list)
     winner: str = ""
-    model: ModelVersion | None = None
+    model: Manifest | None = None
     measured: Measurements = field(default_factory=Measurements)
     samples: list[Sample] = field(default_factory=list)
     memory_bytes: Mapping[str, int] = field(default_factory=dict)

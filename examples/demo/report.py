@@ -10,7 +10,8 @@ from string import Template
 
 import charts
 from outcome import Outcome, Sample, surroundings
-from story import describe_parameters, milliseconds
+from publishing import ALIAS
+from story import describe_export, describe_parameters, milliseconds
 from training import by_score
 
 TEMPLATE = Path(__file__).with_name("report.template.html")
@@ -125,18 +126,18 @@ def _model_part(outcome: Outcome) -> str:
     if model is None:
         return ""
     files = "".join(
-        f"<tr><td><code>{_text(name)}</code></td><td class=number>{about['bytes']:,} bytes</td>"
-        f"<td><code>{about['sha256'][:16]}…</code></td></tr>"
-        for name, about in model.manifest["files"].items()
+        f"<tr><td><code>{_text(name)}</code></td><td class=number>{file.size_bytes:,} bytes</td>"
+        f"<td><code>{file.sha256[:16]}…</code></td></tr>"
+        for name, file in model.files.items()
     )
     refused = "".join(f"<p>Not published: {_text(title)}; {_text(reason)}.</p>" for title, reason in outcome.refused)
     return (
         f"<p><b>{_text(str(model))}</b>: {_text(outcome.winner)} with "
         f"{_text(describe_parameters(outcome.results[outcome.winner].best_parameters))}, fitted again on all rows of "
-        f"the search and written to <code>{_text(str(model.folder))}</code>. Plain data files, no pickle. Before "
-        "it was "
-        f"published, the exported model was asked for the label of all {len(outcome.samples)} held-out rows and gave "
-        "the original's label for each.</p>"
+        f"the search and pushed to the model repository in <code>models</code>, beside this file, under the alias "
+        f"<b>{ALIAS}</b>. Plain data files, no pickle.</p>"
+        f"<p>The check of the export: {_text(describe_export(model))} (1e-05 is allowed, relative where values exceed "
+        f"1). Once it was served, it gave the original's label for all {len(outcome.samples)} held-out rows.</p>"
         f"<div class=scroll><table><tr><th>file</th><th "
         f"class=number>size</th><th>SHA-256</th></tr>{files}</table></div>{refused}"
     )
@@ -167,7 +168,7 @@ def _scaling_part(outcome: Outcome) -> str:
         "at that moment.</p>"
         f"<h3>What a start is made of</h3>{charts.draw_phases(outcome)}"
         "<p class=read>fork: a copy of a process that has the libraries in memory already; confine: limits; import: "
-        "the app's own file; load: the handler's <code>load()</code>, here the model's files.</p>"
+        "the app's own file; load: the model is opened and runs its sample.</p>"
         f"<p>Private memory right after the burst: {memory_note}.</p>"
     )
 

@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+import urllib.request
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from serving_app import classify
 from training import run_together
 
 import skerry
 
-FUNCTION = "classify"
+FUNCTION = classify.name
 PAUSE_S = 0.3
+ROWS_PER_CALL = 100
 # What a server without warm workers would do for one request: start Python, import the app, load the model, answer.
 FRESH_PROCESS = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
-import importlib
-handler = importlib.import_module(sys.argv[2]).Classifier()
-handler.load()
-rows = json.load(sys.stdin)
-if not isinstance(rows[0], str):
-    import numpy
-    rows = numpy.asarray(rows, dtype="float32")
-print(handler(rows).labels[0])
+from serving_app import classify
+print(classify(json.load(sys.stdin))["labels"][0])
 """
 
 
@@ -89,28 +84,33 @@ class Client:
     """Calls the serving function with held-out rows and keeps what it measured.
 
     Args:
-        classify: The app's function, bound to the engine.
         platform: The engine.
-        rows: Held-out rows: numbers, shape (rows, features), or texts.
+        rows: Held-out rows: lists of numbers, or texts.
         expected: The label that the model gave each row before it was exported.
     """
 
-    def __init__(self, classify: Any, platform: skerry.EnginePlatform, rows: Any, expected: Sequence[str]) -> None:
+    def __init__(self, platform: skerry.EnginePlatform, rows: Sequence[Any], expected: Sequence[str]) -> None:
         self.measured = Measurements(began_s=time.time())
-        self._classify = classify
+        self._classify = classify.at(platform)
         self._platform = platform
         self._rows = rows
         self._expected = expected
 
-    def call(self, kind: str, row: int) -> Call:
-        """Classify one row and keep the measurement; safe to use from several threads."""
+    def call(self, kind: str, row: int, count: int = 1) -> list[str]:
+        """Classify rows, keep the measurement and return the labels; safe to use from several threads."""
         row %= len(self._expected)
+        rows, expected = self._rows[row : row + count], self._expected[row : row + count]
         at_s, before_s = time.time(), time.perf_counter()
-        answer = self._classify.remote(self._rows[row : row + 1])
+        answer = self._classify.remote(rows)
         took_ms = (time.perf_counter() - before_s) * 1000
-        call = Call(kind=kind, at_s=at_s, took_ms=took_ms, correct=answer.labels == [self._expected[row]])
-        self.measured.calls.append(call)
-        return call
+        labels = [str(label) for label in answer["labels"]]
+        self.measured.calls.append(Call(kind=kind, at_s=at_s, took_ms=took_ms, correct=labels == expected))
+        return labels
+
+    def call_all(self) -> list[str]:
+        """Return the served label of every held-out row, asked for many at a time."""
+        starts = range(0, len(self._rows), ROWS_PER_CALL)
+        return [label for start in starts for label in self.call("all", start, ROWS_PER_CALL)]
 
     def call_cold(self, trials: int, done: Callable[[], None]) -> None:
         """Send single requests, each when no worker is left."""
@@ -146,20 +146,13 @@ class Client:
         if errors:
             raise errors[0]
 
-    def start_fresh(self, trials: int, app: Path, variables: Mapping[str, str], done: Callable[[], None]) -> None:
+    def start_fresh(self, trials: int, done: Callable[[], None]) -> None:
         """Measure the same work in new Python processes, for comparison."""
-        first = self._rows[:1]
-        rows = first if isinstance(first, list) else np.asarray(first).tolist()
-        command = [sys.executable, "-c", FRESH_PROCESS, str(app.parent), app.stem]
+        command = [sys.executable, "-c", FRESH_PROCESS, str(Path(__file__).resolve().parent)]
         for _ in range(trials):
             before_s = time.perf_counter()
             said = subprocess.run(
-                command,
-                input=json.dumps(rows),
-                capture_output=True,
-                text=True,
-                check=False,
-                env={**os.environ, **variables},
+                command, input=json.dumps(self._rows[:1]), capture_output=True, text=True, check=False
             )
             self.measured.fresh_ms.append((time.perf_counter() - before_s) * 1000)
             if said.stdout.strip() != self._expected[0]:
@@ -174,6 +167,16 @@ class Client:
         self.measured.ended_s = time.time()
         self.measured.events = self._platform.events(function=FUNCTION, since_s=self.measured.began_s)
         return self.measured
+
+
+def ask_over_http(address: str, rows: Sequence[Any]) -> tuple[str, str]:
+    """Classify rows as any client would, with JSON over HTTP, and return the first label and the model's version."""
+    request = urllib.request.Request(
+        f"{address}/function/{FUNCTION}", json.dumps(rows).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as response:
+        answer = json.load(response)
+    return str(answer["labels"][0]), answer["model"]
 
 
 def wait_until_zero(platform: skerry.EnginePlatform, function: str = FUNCTION, *, limit_s: float = 60.0) -> None:

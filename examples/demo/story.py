@@ -14,6 +14,7 @@ from rich.table import Table
 from training import by_score
 
 import skerry.learn.search
+from skerry.store.models import Manifest
 
 
 class Bar:
@@ -106,6 +107,16 @@ class Story:
 def describe_parameters(parameters: dict[str, object]) -> str:
     """Return a candidate's parameters for people, without the step that they belong to."""
     return ", ".join(f"{name.rpartition('__')[2]}={_plain(value)}" for name, value in parameters.items())
+
+
+def describe_export(model: Manifest) -> str:
+    """Return what the comparison of the exported model with its original found, for people."""
+    found = model.about["export"]
+    return (
+        f"{found['original'].rpartition('.')[2]} of {found['from']}, exported to ONNX and compared with the original "
+        f"on {found['compared_rows']} held-out rows: every label is equal, and numbers differ by at most "
+        f"{found['worst_difference']:.1e}"
+    )
 
 
 def milliseconds(value: float) -> str:

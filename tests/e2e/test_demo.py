@@ -11,6 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from skerry.errors import ModelRejectedError
+from skerry.spec import ModelReference
+from skerry.store.models import ModelRepository
+from skerry.store.objects import open_store
+
 RUN = Path(__file__).resolve().parents[2] / "examples" / "demo" / "run.py"
 REPORT_PARTS = (
     "The search",
@@ -27,15 +32,19 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 MARK = "SKERRY_DEMO_TEST"  # every process that the demo starts inherits it, and is found by it
 
 
-def environment(output):
-    return {**os.environ, MARK: str(output)}
+def environment(output, **variables):
+    return {**os.environ, **variables, MARK: str(output)}
 
 
-def run_demo(*arguments, output, timeout_s=200):
+def run_demo(*arguments, output, timeout_s=200, **variables):
     command = [sys.executable, str(RUN), "--output", str(output), *map(str, arguments)]
     return subprocess.run(
-        command, env=environment(output), capture_output=True, text=True, timeout=timeout_s, check=False
+        command, env=environment(output, **variables), capture_output=True, text=True, timeout=timeout_s, check=False
     )
+
+
+def models_of(output):
+    return ModelRepository(open_store(str(output / "models")))
 
 
 def start_demo(output):
@@ -94,33 +103,41 @@ def test_the_demo_trains_publishes_serves_and_reports_and_may_be_run_again(tmp_p
     assert len(links.ids) == len(set(links.ids))
     assert not re.search(r"url\((?!#)", page)
 
-    version = output / "models" / "digits" / "0001"
-    manifest = json.loads((version / "manifest.json").read_text())
-    assert manifest["about"]["test_score"] > 0.95
-    before = {path.name: path.read_bytes() for path in version.iterdir()}
-    assert sorted(before) == ["manifest.json", "model.onnx"]
+    first_version = models_of(output).manifest("digits", 1)
+    assert sorted(first_version.files) == ["model.onnx", "sample.json"]
+    assert first_version.metrics["test_accuracy"] > 0.95
+    assert first_version.about["export"]["compared_rows"] == 360
+    assert f"differ by at most {first_version.about['export']['worst_difference']:.1e}" in page
 
     # What a killed run leaves behind is no obstacle, and no version is ever overwritten.
     (output / "engine-999999999").mkdir()
     again = run_demo("--quick", "--workers", "1", output=output)
     assert again.returncode == 0, again.stdout + again.stderr
-    assert {path.name: path.read_bytes() for path in version.iterdir()} == before
-    assert (output / "models" / "digits" / "0002" / "model.onnx").exists()
+    models = models_of(output)
+    assert models.manifest("digits", 1) == first_version
+    assert models.aliases("digits") == {"production": 2}
+    assert "by digits@2" in again.stdout
     assert not list(output.glob("engine-*"))
     assert processes_of(output) == []
 
 
-def test_own_texts_are_searched_published_without_pickle_and_served(tmp_path):
+def test_own_texts_are_searched_published_without_pickle_and_served_and_the_home_stays_as_it_was(tmp_path):
     animals, cars = "cat purrs meows whiskers fur paws", "engine wheels brakes road petrol gear"
     texts = {str(i): " ".join((animals if i % 2 else cars).split()[i % 3 :]) + f" number{i}" for i in range(60)}
     labels = {str(i): "ANIMAL" if i % 2 else "CAR" for i in range(60)}
     data = tmp_path / "texts.json.gz"
     data.write_bytes(gzip.compress(json.dumps({"model": "mnb", "x_dict": texts, "y_dict": labels}).encode()))
-    done = run_demo("--quick", "--data", data, output=tmp_path / "out")
+    home, output = tmp_path / "home", tmp_path / "out"
+    home.mkdir()
+    done = run_demo("--quick", "--data", data, output=output, HOME=str(home), MPLCONFIGDIR=str(tmp_path / "drawing"))
     assert done.returncode == 0, done.stdout + done.stderr
-    files = {path.name for path in (tmp_path / "out/models/texts/0001").iterdir()}
-    assert files == {"manifest.json", "model.onnx", "words.json"}
+    manifest = models_of(output).resolve(ModelReference.parse("texts@production"))
+    assert sorted(manifest.files) == ["model.onnx", "sample.json"]
+    assert (manifest.inputs[0].dtype, manifest.labels) == ("string", ("ANIMAL", "CAR"))
     assert "100.0% of 12 held-out rows right" in done.stdout
+    assert list(home.iterdir()) == []
+    # What the cache keeps read-only is gone, so that a person can remove the folder.
+    assert list((output / "cache" / "versions").iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -151,12 +168,11 @@ def test_a_wrong_number_of_workers_is_refused(tmp_path):
     assert "write numbers from 1 to 64" in done.stderr
 
 
-def test_a_model_that_cannot_be_exported_faithfully_is_not_published(tmp_path, monkeypatch):
+def test_a_model_that_cannot_be_exported_is_not_published(tmp_path, monkeypatch):
     from sklearn.neighbors import NearestCentroid
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import MinMaxScaler
 
-    from skerry.learn.models import ModelFolder
     from skerry.learn.search import Settings, load_digits, search
 
     monkeypatch.syspath_prepend(RUN.parent)
@@ -166,15 +182,10 @@ def test_a_model_that_cannot_be_exported_faithfully_is_not_published(tmp_path, m
     pipeline = Pipeline([("scale", MinMaxScaler()), ("model", NearestCentroid())])
     settings = Settings(holdout=publishing.HOLDOUT)
     result = search(data, pipeline, {"model__shrink_threshold": [None]}, folds=publishing.FOLDS, settings=settings)
-    models = ModelFolder(tmp_path / "models")
-    with pytest.raises(publishing.ExportRefusedError, match="cannot be written as ONNX"):
+    models = models_of(tmp_path)
+    with pytest.raises(ModelRejectedError, match="NearestCentroid"):
         publishing.publish(models, "digits", data, "centroids", result)
-
-    monkeypatch.setattr(publishing, "_differences", lambda *_: 1)
-    result = search(data, "mnb", {"alpha": [1.0]}, folds=publishing.FOLDS, settings=settings)
-    with pytest.raises(publishing.ExportRefusedError, match="1 of 360 held-out rows another label"):
-        publishing.publish(models, "digits", data, "naive Bayes", result)
-    assert models.versions("digits") == []
+    assert models.names() == []
 
 
 @pytest.mark.parametrize("moment", ["Skerry demo", "no worker yet", "1 worker:", "4. Serve"])

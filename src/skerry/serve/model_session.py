@@ -33,6 +33,11 @@ def quota_threads() -> int:
     return max(1, int(text)) if text.isascii() and text.isdigit() else 1
 
 
+def silence_telemetry() -> None:
+    """Keep ONNX Runtime from starting a thread, asking the network and writing into the home; before its import."""
+    os.environ.setdefault(QUIET_VARIABLE, "1")
+
+
 class ModelSession:
     """An ONNX model, ready to run.
 
@@ -86,7 +91,7 @@ class ModelSession:
 
 
 def _open(path: Path, model: str, threads: int) -> Any:
-    os.environ.setdefault(QUIET_VARIABLE, "1")  # before the import: it would start a thread, and ask the network
+    silence_telemetry()
     try:
         import onnxruntime
     except ImportError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skerry.errors import ModelRejectedError
+from skerry.serve.model_session import silence_telemetry
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +28,7 @@ def open_session(model: bytes | Path, *, save_to: Path | None = None, level: str
     Raises:
         ModelRejectedError: ONNX Runtime cannot open it.
     """
+    silence_telemetry()
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -1,5 +1,8 @@
 import json
+import os
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -17,6 +20,18 @@ from support.onnx_models import classifier, doubling, external, with_weight, wri
 @pytest.fixture(scope="module")
 def model(digits):
     return DecisionTreeClassifier(max_depth=9, random_state=0).fit(*digits)
+
+
+def test_a_push_keeps_the_runtime_from_reporting_home_and_from_writing_there(tmp_path):
+    home = tmp_path / "home"
+    home.mkdir()
+    model = write(tmp_path, doubling())
+    code = f"from skerry.serve import push; push('doubling', {str(model)!r})"
+    inherited = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    environment = {**inherited, "SKERRY_HOME": str(tmp_path / "engine"), "HOME": str(home)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert list(home.iterdir()) == []
 
 
 def test_an_estimator_is_pushed_with_all_that_is_known_of_it(model, digits, repository, cache):

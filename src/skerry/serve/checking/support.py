@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from skerry.errors import SkerryError
+from skerry.serve.model_session import silence_telemetry
 
 ONNX_DOMAIN = "ai.onnx"
 ML_DOMAIN = "ai.onnx.ml"
@@ -21,6 +22,7 @@ def require_libraries() -> None:
     Raises:
         SkerryError: a library is missing.
     """
+    silence_telemetry()
     try:
         import onnx
         import onnxruntime
