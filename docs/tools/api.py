@@ -154,6 +154,8 @@ def _assigned(module: ModuleType, name: str) -> str:
 
 def _describe(statement: ast.stmt, below: ast.stmt) -> str:
     code = ast.unparse(statement)
+    # The formatter looks at the pages too, and wants quotes as it writes them itself.
+    code = code if '"' in code else code.replace("'", '"')
     text = below.value.value if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) else ""
     shown = f"```python\n{code}\n```\n\n" if len(code) < 200 else ""
     return shown + from_docstring(str(text))

@@ -120,7 +120,7 @@ class _Job:
                 continue
             outcome.winner = title
             sizes = ", ".join(
-                f"{name} ({file.size_bytes / 1024:.0f} KiB)" for name, file in outcome.model.files.items()
+                f"{name} ({file.size_bytes / 1024:.1f} KiB)" for name, file in outcome.model.files.items()
             )
             self._story.say(
                 f"[bold]{outcome.model}[/], alias [bold]{ALIAS}[/]: {title}, "

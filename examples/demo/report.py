@@ -44,8 +44,8 @@ def write_report(outcome: Outcome, path: Path, *, took_s: float) -> Path:
 def _summary(outcome: Outcome, took_s: float) -> str:
     when = time.strftime("%d %B %Y, %H:%M", time.localtime(outcome.measured.ended_s))
     return (
-        "One engine on one machine ran two functions: one trained and scored candidate models, the other served the "
-        f"best of them. Data: {_text(outcome.source)}, {outcome.data.rows} rows. Run on {when}, {took_s:.0f} s in all."
+        "One engine on one machine ran two apps: one trained and scored candidate models, the other served the best of "
+        f"them. Data: {_text(outcome.source)}, {outcome.data.rows} rows. Run on {when}, {took_s:.0f} s in all."
     )
 
 

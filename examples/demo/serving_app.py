@@ -9,4 +9,10 @@ MODEL = os.environ.get("DEMO_MODEL", "digits@production")
 
 app = skerry.App("serving", imports=("numpy", "onnxruntime"))
 
-classify = app.serve("classify", model=MODEL, scale=skerry.Scale(max=2, window="1s", grace="1s"))
+classify = app.serve(
+    "classify",
+    model=MODEL,
+    # Sharing the load saves memory where models are large; a start from zero of a small one is a fork shorter without.
+    share_load=False,
+    scale=skerry.Scale(max=2, window="1s", grace="1s"),
+)
