@@ -38,6 +38,13 @@ def open_repository(home: Path, store: str | None) -> ModelRepository:
     return ModelRepository(open_store(store or models_url(home / "models")))
 
 
+def open_for_publishing(home: Path, store: str | None) -> ModelRepository:
+    """Return the models of the store that is meant, which may be the first thing in the engine's folder."""
+    from skerry.store.models import publishing_url
+
+    return open_repository(home, store or publishing_url(home))
+
+
 def complete_reference(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
     """Return the models, and after @ their aliases and versions, that begin with what was typed."""
     name, at, which = incomplete.partition("@")
