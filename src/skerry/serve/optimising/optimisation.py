@@ -15,8 +15,8 @@ from skerry.serve.optimising.data import EvaluationData
 from skerry.serve.optimising.methods import apply_method
 from skerry.serve.optimising.profile import Profile, measure_costs, predict
 from skerry.serve.optimising.scoring import choose_score, rate
+from skerry.serve.publishing_session import open_session
 from skerry.serve.sample import SAMPLE_FILE
-from skerry.serve.session import open_session
 from skerry.store.models import Manifest, ManifestDraft, ModelRepository
 
 if TYPE_CHECKING:
