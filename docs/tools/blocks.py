@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tools.places import name_of, written_pages
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 120.0
 _BLOCK = re.compile(r"^```python([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
