@@ -10,6 +10,18 @@ from support.runtime_process import RuntimeProcess
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_folders(tmp_path_factory):
+    """Keep every test, and what it starts, away from the engine and the models of who runs them."""
+    folder = tmp_path_factory.mktemp("user")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("SKERRY_MODELS", "SKERRY_ENGINE", "SKERRY_SET"):
+            patch.delenv(name, raising=False)
+        patch.setenv("SKERRY_HOME", str(folder / "home"))
+        patch.setenv("SKERRY_MODEL_CACHE", str(folder / "fetched"))
+        yield
+
+
 @pytest.fixture
 def start_runtime(tmp_path):
     """Start bare runtimes with a given source; at the end nothing of them may be left."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tools.places import name_of, written_pages
 
-TIMEOUT_S = 60.0
+TIMEOUT_S = 120.0
 _BLOCK = re.compile(r"^```python([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -58,8 +58,8 @@ def run(block: Block) -> list[str]:
     with tempfile.TemporaryDirectory(prefix="skerry-docs-") as folder:
         program = Path(folder, "app.py")
         program.write_text(block.code, encoding="utf-8")
-        environment = {**os.environ, "SKERRY_HOME": f"{folder}/home"}
-        environment.pop("SKERRY_SET", None)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("SKERRY_")}
+        environment |= {"SKERRY_HOME": f"{folder}/home", "SKERRY_MODEL_CACHE": f"{folder}/fetched"}
         try:
             done = subprocess.run(
                 [sys.executable, program.name],

@@ -49,6 +49,20 @@ def test_a_block_that_fails_is_reported_with_its_place() -> None:
     assert problems == ["guide/some.md, line 7: exit code 1: no"]
 
 
+def test_a_block_sees_nothing_of_the_engine_and_the_models_of_who_runs_it(monkeypatch) -> None:
+    for name in ("HOME", "MODELS", "MODEL_CACHE", "ENGINE", "SET"):
+        monkeypatch.setenv(f"SKERRY_{name}", "/the/users")
+    code = """
+import os
+from pathlib import Path
+
+own = {name: value for name, value in os.environ.items() if name.startswith("SKERRY_")}
+assert set(own) == {"SKERRY_HOME", "SKERRY_MODEL_CACHE"}, own
+assert {Path(value).parent for value in own.values()} == {Path.cwd()}, own
+"""
+    assert blocks.run(blocks.Block("guide/some.md", 7, ("run",), code)) == []
+
+
 def test_every_kind_and_codec_of_frames_is_documented() -> None:
     page = (DOCS / "concepts" / "frames.md").read_text()
     rows = set(re.findall(r"^\| (\d+) \| `(\w+)` \|", page, re.MULTILINE))

@@ -112,7 +112,8 @@ class ServesModels:
             name: Name in the address.
             model: Which one: ``NAME``, ``NAME@ALIAS`` or ``NAME@VERSION``.
             before: A plain function from a plain call's arguments, which its annotations check, to the model's inputs:
-                an array, or arrays by the input's name.
+                an array, or arrays by the input's name. What does not fit the model is a failure of the function
+                (500); to refuse what its caller sent, it raises ``skerry.errors.InvalidPayloadError`` (422).
             after: A plain function from the outputs of one caller's rows, arrays by name, to the result of its call.
             batch: Bounds of the batches whose rows go through the model in one run; none means singly.
             cache: Memory of each worker for answers that it gave before, like ``"64MiB"``; none by default. An answer

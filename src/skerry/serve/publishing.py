@@ -18,7 +18,7 @@ from skerry.serve.checking.facts import CLASSIFIER, OTHER
 from skerry.serve.checking.inspection import MODEL_FILE, find_model_file
 from skerry.serve.exporting import ExportedModel, export
 from skerry.serve.sample import MOST_SAMPLE_BYTES, SAMPLE_FILE, encode_sample, fit_sample
-from skerry.store.models import Manifest, ManifestDraft, ModelRepository, models_url
+from skerry.store.models import Manifest, ManifestDraft, ModelRepository, publishing_url
 
 if TYPE_CHECKING:
     from skerry.store.models import TensorSpec
@@ -206,4 +206,4 @@ def _default_repository() -> ModelRepository:
 
     home = os.environ.get("SKERRY_HOME")
     folder = Path(home).expanduser() if home else Path.home() / ".skerry"
-    return ModelRepository(open_store(models_url(folder / "models")))
+    return ModelRepository(open_store(publishing_url(folder)))

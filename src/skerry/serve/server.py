@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from skerry.errors import ConfigError, InvalidPayloadError
+from skerry.errors import ConfigError, HandlerError, InvalidPayloadError, UserError
 from skerry.payload import Items, Signature
 from skerry.payload.inference import InferenceRequest, InferenceResponse, classify
 from skerry.serve.cache import ResponseCache
@@ -127,7 +127,7 @@ class ModelServer:
             return model.inputs.read(call.inputs)
         args, kwargs = (call.args, call.kwargs) if isinstance(call, PlainCall) else ((call,), {})
         if self._settings.before is not None:
-            return model.inputs.read(self._settings.before(*args, **kwargs))
+            return _fit(self._settings.before(*args, **kwargs), model)
         value = args[0]
         if isinstance(value, dict) and value.keys() == {"inputs"}:
             value = value["inputs"]
@@ -161,6 +161,14 @@ class ModelServer:
         else:  # it may write to what it gets, but not to what the cache keeps
             value = after({name: array.copy() if is_hit else array for name, array in outputs.items()})
         return Answer(value=value, headers=headers, is_typed=True) if isinstance(call, PlainCall) else value
+
+
+def _fit(made: Any, model: LoadedModel) -> dict[str, Array]:
+    """Return what ``before`` made as the model takes it; where it does not fit, its caller has done nothing wrong."""
+    try:
+        return model.inputs.read(made)
+    except UserError as error:
+        raise HandlerError(f"what the function's `before` returned does not fit the model: {error.message}") from error
 
 
 def _respond(

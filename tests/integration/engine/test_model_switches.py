@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from skerry.cli.main import main
 from support.engine_process import wait_until, write_app
 from support.model_store import ModelStore, write_model_app
 
@@ -62,6 +63,19 @@ def pair(answer):
 
 def version(engine):
     return engine.function("digits")["model"]["version"]
+
+
+def test_a_command_that_moves_an_alias_has_the_engine_look_at_once(engine, store, tmp_path, monkeypatch):
+    monkeypatch.delenv("SKERRY_MODELS", raising=False)
+    monkeypatch.setattr("skerry.cli.models.options.NUDGE_S", 60.0)  # so that it waits, however slow the machine
+    for text in ("one", "two"):
+        store.publish("digits", text)
+    store.move("digits", 1)
+    engine.deploy(write_model_app(tmp_path / "app.py"))
+
+    for words, expected in ((("alias", "digits@2", "production"), 2), (("rollback", "digits@production"), 1)):
+        assert main(["models", *words, "--home", str(engine.home)]) == 0
+        assert version(engine) == expected
 
 
 def test_no_request_fails_and_none_is_mixed_while_an_alias_moves(engine, store, tmp_path):

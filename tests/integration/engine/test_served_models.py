@@ -1,5 +1,8 @@
 """A published model behind a real engine, deployed by the command line."""
 
+import os
+import stat
+
 import numpy as np
 import pytest
 
@@ -7,6 +10,8 @@ import skerry
 from skerry.cli.main import main
 from skerry.errors import InvalidPayloadError
 from skerry.platforms.engine import EnginePlatform
+from skerry.serve import push
+from support.onnx_models import classifier, write
 from support.served_models import digits, publish_digits
 
 
@@ -35,3 +40,28 @@ def test_a_published_model_is_served_without_a_file(engine):
     assert served.spawn(rows[:2].tolist()).result()["labels"] == [0, 1]
     with pytest.raises(InvalidPayloadError, match="input 'X': expected FP32"):
         served.remote([[1]])
+
+
+def push_by_command(path):
+    assert main(["models", "push", "pets", str(path), "--alias", "production"]) == 0
+
+
+def push_by_function(path):
+    push("pets", path, alias="production")
+
+
+@pytest.mark.parametrize("publish", [push_by_command, push_by_function])
+def test_an_engine_starts_in_a_home_that_a_push_has_made(make_engine, tmp_path, monkeypatch, publish):
+    home = tmp_path / "home"  # where `make_engine` has its first
+    monkeypatch.delenv("SKERRY_MODELS", raising=False)
+    monkeypatch.setenv("SKERRY_HOME", str(home))
+    previous = os.umask(0o022)
+    try:
+        publish(write(tmp_path, classifier(), "pets.onnx"))
+    finally:
+        os.umask(previous)
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    engine = make_engine(environment={"SKERRY_MODEL_CACHE": str(tmp_path / "fetched")}).start()
+    assert engine.home == home
+    assert main(["models", "serve", "pets", "--home", str(home)]) == 0
+    assert engine.call("pets", [[1.0, 2.0]]).json()["model"] == "pets@1"

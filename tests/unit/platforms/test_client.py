@@ -4,6 +4,7 @@ import threading
 import pytest
 
 from skerry.errors import (
+    DeadlineExceededError,
     EngineNotRunningError,
     HandlerError,
     InvalidPayloadError,
@@ -44,6 +45,18 @@ def test_a_problem_becomes_its_typed_error(stub, engine):
         engine.invoke("train", b"7", content_type=JSON)
 
     assert caught.value.details["errors"] == [{"field": "x"}]
+
+
+def test_an_engine_is_asked_to_follow_aliases_for_a_while(stub, engine):
+    follow = threading.Event()
+    server = stub.serve(lambda *_: stub.Reply(body=[]) if follow.wait(30) else None)
+
+    with pytest.raises(DeadlineExceededError):
+        engine.follow_aliases(timeout_s=0.05)
+    follow.set()
+    engine.follow_aliases(timeout_s=60)
+
+    assert {request[:2] for request in server.requests} == {("POST", "/models/refresh")}
 
 
 def test_an_error_that_is_not_skerrys_is_a_transport_error(stub, engine):

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 import skerry
-from skerry.errors import ConfigError, InvalidPayloadError, NameTakenError, SpecError
+from skerry.errors import ConfigError, HandlerError, InvalidPayloadError, NameTakenError, SpecError
 from skerry.payload import Items
 from skerry.payload.inference import LENGTH_HEADER
 from skerry.runtime.frames import Codec, Kind, encode_frame
@@ -146,6 +146,39 @@ def test_what_before_or_after_raise_fails_one_caller(rows):
     results = loaded(function)(Items([rows[:1].tolist(), [[1.0] * 64], rows[:1].tolist()]))
     assert isinstance(results[1], ValueError)
     assert results[0]["labels"] == results[2]["labels"] == [0]
+
+
+@pytest.mark.usefixtures("pinned")
+@pytest.mark.parametrize("made", [None, [[1.0]], np.zeros((1, 63), "float32"), {"Y": [[1.0]]}, {"type": "array"}])
+def test_what_before_makes_and_does_not_fit_is_a_failure_of_the_function(rows, made):
+    def choose(values: list[list[float]]) -> object:
+        if values[0][0] < 0:
+            raise InvalidPayloadError("values: no ink is negative", field="values")
+        return values if values[0][0] else made
+
+    function = skerry.App("vision").serve("digits", model="digits", before=choose)
+    good, refused = [[1.0] * 64], [[-1.0] * 64]
+    results = loaded(function)(Items([good, rows[:1].tolist(), refused]))
+    assert results[0]["model"] == "digits@1"
+    assert isinstance(results[1], HandlerError)
+    assert results[1].http_status == 500
+    assert "what the function's `before` returned does not fit the model: input" in results[1].message
+    assert isinstance(results[2], InvalidPayloadError)  # what it raises itself is its word to the caller
+
+
+@pytest.mark.usefixtures("pinned")
+def test_what_after_makes_and_cannot_be_sent_is_a_failure_of_the_function(rows):
+    def untyped(outputs: dict[str, np.ndarray]):
+        return object()
+
+    def mistyped(outputs: dict[str, np.ndarray]) -> list[Guess]:
+        return outputs["probabilities"]
+
+    for after_it in (untyped, mistyped):
+        function = skerry.App("vision").serve("digits", model="digits", after=after_it)
+        (call,), _ = function.signature.decode_call(orjson.dumps(rows[:1].tolist()), "application/json")
+        with pytest.raises(HandlerError, match="the handler's result cannot be sent"):
+            function.signature.encode_result(loaded(function)(Items([call]))[0])
 
 
 @pytest.mark.usefixtures("pinned")

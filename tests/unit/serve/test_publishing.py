@@ -11,8 +11,8 @@ from sklearn.tree import DecisionTreeClassifier
 from skerry.errors import DataError, ModelRejectedError
 from skerry.serve import push
 from skerry.serve.publishing import digest_code
+from skerry.serve.publishing_session import open_session, run_session
 from skerry.serve.sample import decode_sample
-from skerry.serve.session import open_session, run_session
 from skerry.spec import ModelReference
 from support.onnx_models import classifier, doubling, external, with_weight, write
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from skerry.cli.console import Console
-from skerry.cli.models.options import open_repository, reference_argument, store_options
+from skerry.cli.models.options import nudge_engine, open_repository, reference_argument, store_options
 from skerry.cli.options import Command, json_option
 from skerry.spec import ModelReference
 
@@ -35,6 +35,7 @@ def alias(
     else:
         version = repository.resolve(reference).version
         entry = repository.set_alias(reference.name, alias, version, reason=reason)
+    nudge_engine(home)
     if console.as_json:
         console.json(asdict(entry))
     else:

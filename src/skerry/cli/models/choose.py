@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from skerry.cli.console import Console
-from skerry.cli.models.options import complete_reference, open_repository, store_options
+from skerry.cli.models.options import complete_reference, nudge_engine, open_repository, store_options
 from skerry.cli.options import Command, json_option
 from skerry.cli.units import size
 from skerry.spec import parse_duration
@@ -48,6 +48,7 @@ def choose(  # noqa: PLR0913, PLR0917  # each is an option of the command
     variants = measured_variants(repository, name, is_loaded=not cold)
     if alias is not None:
         repository.set_alias(name, alias, version, action="choose", reason=f"objective {objective}, floor {floor}")
+        nudge_engine(home)
     if console.as_json:
         reasons = dict(choice.reasons)
         console.json({"name": name, "version": version, "alias": alias, "others": reasons})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from skerry.cli.console import Console
-from skerry.cli.models.options import open_repository, reference_argument, store_options
+from skerry.cli.models.options import nudge_engine, open_repository, reference_argument, store_options
 from skerry.cli.options import Command, json_option
 from skerry.cli.units import size
 from skerry.spec import ModelReference
@@ -77,6 +77,8 @@ def optimise(  # noqa: PLR0913, PLR0917  # each is an option of the command
         target = Path(folder) / "model.onnx"
         model = make(held.path, manifest, method=method, data=data, floor=floor, target=target, ratio=ratio)
         published = publish_optimised(repository, held.path, manifest, model, alias=alias)
+    if alias is not None:
+        nudge_engine(home)
     if console.as_json:
         document = json.loads(published.to_json())
         console.json({**document, "size_bytes": published.size_bytes, "aliases": [alias] if alias else []})

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from skerry.cli.options import home_option
+from skerry.cli.options import connect, home_option
 from skerry.errors import SkerryError
 from skerry.platforms.home import default_home
 from skerry.spec import ModelReference
 
 if TYPE_CHECKING:
     from skerry.store.models import ModelRepository
+
+NUDGE_S = 1.0  # a small model serves when the command ends; for a large one nobody waits
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,6 +39,22 @@ def open_repository(home: Path, store: str | None) -> ModelRepository:
     from skerry.store.objects import open_store
 
     return ModelRepository(open_store(store or models_url(home / "models")))
+
+
+def open_for_publishing(home: Path, store: str | None) -> ModelRepository:
+    """Return the models of the store that is meant, which may be the first thing in the engine's folder."""
+    from skerry.store.models import publishing_url
+
+    return open_repository(home, store or publishing_url(home))
+
+
+def nudge_engine(home: Path) -> None:
+    """Tell an engine, where one runs, that an alias has moved; it would look by itself, but a moment later.
+
+    The move is in the store already, so whatever goes wrong here takes nothing from it, and nobody is told.
+    """
+    with contextlib.suppress(SkerryError):
+        connect(home, patience_s=0).follow_aliases(timeout_s=NUDGE_S)
 
 
 def complete_reference(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:

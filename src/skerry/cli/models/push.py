@@ -9,7 +9,7 @@ import click
 
 from skerry.cli.console import Console
 from skerry.cli.models.objects import Objects, is_object
-from skerry.cli.models.options import open_repository, store_options
+from skerry.cli.models.options import nudge_engine, open_for_publishing, store_options
 from skerry.cli.options import Command, json_option
 from skerry.cli.units import size
 from skerry.errors import ConfigError
@@ -54,11 +54,13 @@ def push(  # noqa: PLR0913, PLR0917  # each is an option of the command
         name,
         objects.find(source) if is_object(source) else source,
         sample=None if sample is None else objects.read_sample(sample),
-        repository=open_repository(home, store),
+        repository=open_for_publishing(home, store),
         labels=labels or None,
         metrics=dict(map(read_metric, metrics)),
         alias=alias,
     )
+    if alias is not None:
+        nudge_engine(home)
     if console.as_json:
         document = json.loads(manifest.to_json())
         console.json({**document, "size_bytes": manifest.size_bytes, "aliases": [alias] if alias else []})

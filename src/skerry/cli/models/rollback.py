@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from skerry.cli.console import Console
-from skerry.cli.models.options import open_repository, reference_argument, store_options
+from skerry.cli.models.options import nudge_engine, open_repository, reference_argument, store_options
 from skerry.cli.options import Command, json_option
 from skerry.errors import ConfigError
 from skerry.spec import ModelReference
@@ -37,6 +37,7 @@ def rollback(
             hint=f"to choose the version yourself: skerry models alias {reference} production",
         )
     entry = open_repository(home, store).rollback(reference.name, reference.alias, reason=reason, expected=expected)
+    nudge_engine(home)
     if console.as_json:
         console.json(asdict(entry))
     else:

@@ -219,6 +219,18 @@ class EnginePlatform(Platform):
         asked = Request(method="PUT", path=path, options=PLAIN_CALL, wait_s=CONTROL_TIMEOUT_S)
         return dict(_json(self._caller.request(asked)))
 
+    def follow_aliases(self, *, timeout_s: float) -> None:
+        """Have the functions that follow aliases of models look at once whether those have moved.
+
+        Args:
+            timeout_s: How long to wait until all have followed, seconds. What has begun goes on without the caller.
+
+        Raises:
+            DeadlineExceededError: some have not followed yet.
+        """
+        options = CallOptions(timeout_s=timeout_s, idempotent=True)
+        self._caller.request(Request(method="POST", path="/models/refresh", options=options))
+
     def logs(self, name: str, *, tail: int | None = None, offset: int | None = None) -> tuple[str, int]:
         """Return log text of a function, and the offset in bytes from which to read on.
 

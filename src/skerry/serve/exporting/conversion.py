@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from skerry.errors import ModelRejectedError
-from skerry.serve.session import explain
+from skerry.serve.publishing_session import explain
 
 if TYPE_CHECKING:
     import numpy as np

@@ -20,8 +20,8 @@ from skerry.serve.exporting.comparison import Difference, compare, require_equal
 from skerry.serve.exporting.conversion import convert, input_type, is_tree
 from skerry.serve.exporting.exported import ExportedModel
 from skerry.serve.exporting.rewriting import declare_outputs, narrow_edges, rename_outputs, strip_notes
+from skerry.serve.publishing_session import open_session, run_session, shorten
 from skerry.serve.rows import read_rows
-from skerry.serve.session import open_session, run_session, shorten
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,8 +15,8 @@ from skerry.serve.checking.facts import OTHER
 from skerry.serve.exporting.comparison import compare, require_equal
 from skerry.serve.exporting.exported import ExportedModel
 from skerry.serve.exporting.rewriting import name_rows, strip_notes
+from skerry.serve.publishing_session import explain, open_session, run_session, shorten
 from skerry.serve.rows import read_rows
-from skerry.serve.session import explain, open_session, run_session, shorten
 
 if TYPE_CHECKING:
     import numpy as np

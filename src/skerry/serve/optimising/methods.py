@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from skerry.errors import ModelRejectedError, SpecError
 from skerry.serve.optimising.data import EvaluationData
 from skerry.serve.optimising.pruning import prune_model
-from skerry.serve.session import explain, open_session
+from skerry.serve.publishing_session import explain, open_session
 
 if TYPE_CHECKING:
     import numpy as np

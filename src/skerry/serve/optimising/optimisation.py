@@ -15,8 +15,8 @@ from skerry.serve.optimising.data import EvaluationData
 from skerry.serve.optimising.methods import apply_method
 from skerry.serve.optimising.profile import Profile, measure_costs, predict
 from skerry.serve.optimising.scoring import choose_score, rate
+from skerry.serve.publishing_session import open_session
 from skerry.serve.sample import SAMPLE_FILE
-from skerry.serve.session import open_session
 from skerry.store.models import Manifest, ManifestDraft, ModelRepository
 
 if TYPE_CHECKING:
@@ -156,13 +156,14 @@ def publish_optimised(
 
 def summarise(model: OptimisedModel) -> str:
     """Return the figures before and after in one line."""
-    names = {"score": model.score, "size_bytes": "size", "load_ms": "load", "latency_1_ms": "latency of 1 row"}
-    names["latency_32_ms"] = "latency of 32 rows"
-    units = {"score": "", "size_bytes": " bytes"}
-    before, after = model.before.to_json(), model.after.to_json()
-    return ", ".join(
-        f"{words} {before[key]:,.5g} -> {after[key]:,.5g}{units.get(key, ' ms')}" for key, words in names.items()
-    )
+    before, after = model.before, model.after
+    times = {"load": "load_ms", "latency of 1 row": "latency_1_ms", "latency of 32 rows": "latency_32_ms"}
+    figures = [
+        f"{model.score} {before.score:.4f} -> {after.score:.4f}",
+        f"size {before.size_bytes:,} -> {after.size_bytes:,} bytes",
+        *(f"{words} {getattr(before, key):.3g} -> {getattr(after, key):.3g} ms" for words, key in times.items()),
+    ]
+    return ", ".join(figures)
 
 
 def _measure(source: Path, target: Path, manifest: Manifest, data: EvaluationData) -> tuple[str, Profile, Profile]:

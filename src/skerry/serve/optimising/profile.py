@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skerry.serve.optimising.data import EvaluationData
-from skerry.serve.session import open_session, run_session
+from skerry.serve.publishing_session import open_session, run_session
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from skerry.store.models.draft import FileEntry, ManifestDraft, TensorSpec
 from skerry.store.models.manifest import Manifest
 from skerry.store.models.names import MANIFEST_FILE
-from skerry.store.models.places import CACHE_VARIABLE, MODELS_VARIABLE, cache_folder, models_url
+from skerry.store.models.places import CACHE_VARIABLE, MODELS_VARIABLE, cache_folder, models_url, publishing_url
 from skerry.store.models.reading import KINDS
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ __all__ = [
     "cache_folder",
     "fold",
     "models_url",
+    "publishing_url",
 ]
 
 # A worker that reads the manifest of its own model is in the middle of a cold start, and needs none of these.

@@ -15,7 +15,7 @@ from sklearn.svm import SVC, LinearSVC
 
 from skerry.errors import DataError, ModelRejectedError
 from skerry.serve.exporting import export, export_sklearn
-from skerry.serve.session import open_session, run_session
+from skerry.serve.publishing_session import open_session, run_session
 
 NAMES = np.array(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
 

@@ -6,7 +6,7 @@ import pytest
 from skerry.errors import ModelRejectedError
 from skerry.serve import push
 from skerry.serve.exporting import export
-from skerry.serve.session import open_session, run_session
+from skerry.serve.publishing_session import open_session, run_session
 
 torch = pytest.importorskip("torch")
 

@@ -1,11 +1,13 @@
+import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from skerry.errors import ConfigError
 from skerry.store import models
-from skerry.store.models import cache_folder, models_url
+from skerry.store.models import cache_folder, models_url, publishing_url
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +22,21 @@ def test_models_are_in_the_folder_of_the_engine_unless_a_variable_says_where(mon
 
     monkeypatch.setenv("SKERRY_MODELS", "s3://bucket/models")
     assert models_url(Path("home/models")) == "s3://bucket/models"
+
+
+def test_who_publishes_into_the_folder_of_an_engine_makes_it_closed_to_others(monkeypatch, tmp_path):
+    home = tmp_path / "home"
+    monkeypatch.setenv("SKERRY_MODELS", str(tmp_path / "elsewhere"))
+    assert publishing_url(home) == str(tmp_path / "elsewhere")
+    assert not home.exists()
+
+    monkeypatch.delenv("SKERRY_MODELS")
+    assert publishing_url(home) == str(home / "models")
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"folder .*/file/home cannot be made: Not a directory"):
+        publishing_url(tmp_path / "file" / "home")
 
 
 def test_the_cache_is_the_users_unless_a_variable_says_where(monkeypatch):
