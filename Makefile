@@ -19,6 +19,9 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP) ## Train a model with functions, publish it, serve it; writes demo-output/report.html
 	$(BIN)/python examples/demo/run.py $(ARGS)
 
+# Where the environment forbids bytecode (many containers do), each of the hundreds of processes that the tests start would
+# compile Skerry anew, which doubles the time of a start.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: $(STAMP) ## Run all tests
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -55,7 +56,7 @@ def build(cls: type[T], values: Mapping[str, Any], *, where: str) -> T:
 
 def check_types(spec: Any) -> None:
     """Raise `SpecError` when a field of the spec holds a value that its annotation does not allow."""
-    hints = typing.get_type_hints(type(spec))
+    hints = _hints(type(spec))
     for field in dataclasses.fields(spec):
         if not field.init:
             continue
@@ -81,6 +82,11 @@ def check_range(key: str, value: float, *, low: float, high: float | None = None
 def support_matrix(cls: type[Any]) -> dict[str, frozenset[str]]:
     """Return, for each option of a spec class, the platforms that honour it."""
     return {f.name: f.metadata["platforms"] for f in dataclasses.fields(cls) if f.init}
+
+
+@functools.cache  # evaluating the annotations takes milliseconds, and a spec is made for each function of each process
+def _hints(cls: type[Any]) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
 
 
 def _fits(value: Any, hint: Any) -> bool:

@@ -172,12 +172,19 @@ def play(data):
     schedule.model.finish()
 
 
+@st.composite
+def schedules(draw):
+    """Bytes for forty steps on average: of a fixed length they are drawn at once, otherwise each by itself."""
+    size = 2 + draw(st.integers(MOST_STEPS, 3 * MOST_STEPS))
+    return draw(st.binary(min_size=size, max_size=size))
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)  # on a busy machine ten thousand schedules take minutes
 @settings(
     max_examples=10_000, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example]
 )
-@given(st.binary(min_size=2 + MOST_STEPS, max_size=2 + 3 * MOST_STEPS))  # forty steps on average
+@given(schedules())
 def test_ten_thousand_schedules_lose_nothing_and_answer_nobody_wrongly(data):
     play(data)
 
