@@ -18,7 +18,8 @@ from skerry.spec import Batch, Scale
 from skerry.version import __version__
 
 if TYPE_CHECKING:
-    from skerry.payload import Event, Items, Tensor
+    from skerry.observe.transfer import Transfer, count_transfer
+    from skerry.payload import Event, File, Folder, Items, Tensor
     from skerry.platforms.engine import EnginePlatform
     from skerry.runtime.context import Context, context
 
@@ -32,6 +33,8 @@ __all__ = [
     "Context",
     "EnginePlatform",
     "Event",
+    "File",
+    "Folder",
     "Function",
     "FunctionError",
     "InternalError",
@@ -44,10 +47,12 @@ __all__ = [
     "SkerryError",
     "StreamFunction",
     "Tensor",
+    "Transfer",
     "TransportError",
     "UserError",
     "__version__",
     "context",
+    "count_transfer",
 ]
 
 # These need the schema library, the HTTP client or what only a worker has: `import skerry` would take several times as
@@ -56,9 +61,13 @@ _LAZY = {
     "Context": "skerry.runtime.context",
     "EnginePlatform": "skerry.platforms.engine",
     "Event": "skerry.payload",
+    "File": "skerry.payload",
+    "Folder": "skerry.payload",
     "Items": "skerry.payload",
     "context": "skerry.runtime.context",
     "Tensor": "skerry.payload",
+    "Transfer": "skerry.observe.transfer",
+    "count_transfer": "skerry.observe.transfer",
 }
 
 

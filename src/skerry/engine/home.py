@@ -120,6 +120,11 @@ class Home:
         """The model store."""
         return self.path / "models"
 
+    @property
+    def inputs(self) -> Path:
+        """Files and folders that calls refer to by content."""
+        return self.path / "inputs"
+
     def create(self) -> None:
         """Make the folder and its subfolders, closed to other users.
 

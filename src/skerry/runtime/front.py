@@ -25,6 +25,7 @@ from skerry.observe import Tracer
 from skerry.runtime.connection import Connection
 from skerry.runtime.exchange import Exchange
 from skerry.runtime.inference_paths import inference_paths
+from skerry.runtime.intake import TakeBody
 from skerry.runtime.known_heads import KnownHeads
 from skerry.runtime.message import Request, Response, Route
 from skerry.runtime.observer import CallTrace
@@ -60,6 +61,7 @@ class Front:
         self._protocols: dict[bytes, str] = {}  # of inference, by the path; the others have none
         self._paths: dict[str, tuple[bytes, ...]] = {}  # by the function's name
         self._routes: list[tuple[str, list[str], Route]] = []
+        self._intakes: dict[bytes, tuple[bytes, TakeBody]] = {}  # by the first segment of the path
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -97,6 +99,10 @@ class Front:
     def route(self, method: str, pattern: str, handler: Route) -> None:
         """Serve ``pattern`` (its ``*`` segments match anything) with a plain or async handler of a `Request`."""
         self._routes.append((method, pattern.strip("/").split("/"), handler))
+
+    def route_body(self, method: str, first: str, take: TakeBody) -> None:
+        """Serve ``/first/*`` with bodies of any size, which are taken as they come instead of being gathered."""
+        self._intakes[first.encode()] = (method.encode(), take)
 
     # Sockets
 
@@ -164,6 +170,10 @@ class Front:
                 )
             exchange.entry = pool
             return pool.spec.max_body_bytes
+        method, take = self._intakes.get(path[1:].partition(b"/")[0], (b"", None))
+        if take is not None and method == exchange.method:
+            exchange.intake = take(_request_of(exchange))
+            return exchange.intake.limit_bytes
         return ROUTE_BODY_BYTES
 
     def handle(self, exchange: Exchange) -> None:
@@ -238,6 +248,10 @@ class Front:
             exchange.reply(answer)
             return
         request = _request_of(exchange)
+        if exchange.intake is not None:
+            intake, exchange.intake = exchange.intake, None
+            self._await_outcome(exchange, request, intake.finish())
+            return
         try:
             outcome = self._find_route(request)(request)
         except SkerryError as error:
@@ -249,6 +263,9 @@ class Front:
         if isinstance(outcome, Response):
             exchange.reply(outcome)
             return
+        self._await_outcome(exchange, request, outcome)
+
+    def _await_outcome(self, exchange: Exchange, request: Request, outcome: Any) -> None:
         task = asyncio.get_running_loop().create_task(self._await_route(exchange, request, outcome))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
