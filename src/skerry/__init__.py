@@ -18,9 +18,9 @@ from skerry.spec import Batch, Scale, Site
 from skerry.version import __version__
 
 if TYPE_CHECKING:
-    from skerry.observe.transfer import Transfer, count_transfer
     from skerry.payload import Event, File, Folder, Items, Tensor
     from skerry.platforms.engine import EnginePlatform
+    from skerry.platforms.transfer import Transfer, count_transfer
     from skerry.runtime.context import Context, context
 
 __all__ = [
@@ -67,8 +67,8 @@ _LAZY = {
     "Items": "skerry.payload",
     "context": "skerry.runtime.context",
     "Tensor": "skerry.payload",
-    "Transfer": "skerry.observe.transfer",
-    "count_transfer": "skerry.observe.transfer",
+    "Transfer": "skerry.platforms.transfer",
+    "count_transfer": "skerry.platforms.transfer",
 }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 
 from skerry.app.binding import Binding
+from skerry.app.encoding import MSGPACK, EncodedCall, encode_call
 from skerry.app.inheritance import Inherited, inherited
 from skerry.app.local import load_here
 from skerry.app.mapping import map_calls
@@ -33,8 +34,6 @@ S = TypeVar("S")
 A_contra = TypeVar("A_contra", contravariant=True)
 S_co = TypeVar("S_co", covariant=True)
 
-MSGPACK = "application/msgpack"
-CLOUD_EVENT = "application/cloudevents+json"
 # Options of a call that mean nothing to a job, which outlives its caller and runs when there is room.
 NOT_FOR_JOBS = ("timeout", "priority", "group", "weight")
 
@@ -209,28 +208,30 @@ class BaseFunction(Generic[P, R]):
                 raise ConfigError(
                     f"function {self.name!r}: a job takes no {option}; leave it out of with_options()", field=option
                 )
-        body, content_type = self._encode(args, kwargs)
+        call = self._encode(args, kwargs)
         platform = self._binding.current()
         options = replace(inherited().apply(self._asked), timeout_s=None)
-        record = platform.submit(self.name, body, content_type=content_type, accept=MSGPACK, options=options)
+        call.send_inputs(platform, keep=True)
+        record = platform.submit(self.name, call.body, content_type=call.content_type, accept=MSGPACK, options=options)
         return Job(record.id, platform, self.signature)
 
-    def _encode(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[bytes, str]:
-        # MessagePack keeps what JSON has no word for; a CloudEvent has a form of its own.
-        content_type = CLOUD_EVENT if self.signature.takes_event else MSGPACK
-        return self.signature.encode_call(args, kwargs, content_type), content_type
+    def _encode(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> EncodedCall:
+        return encode_call(self.signature, args, kwargs)
 
     def _call(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], caller: Inherited, cancellation: Cancellation
     ) -> R:
-        body, content_type = self._encode(args, kwargs)
-        answer = self._binding.current().invoke(
-            self.name,
-            body,
-            content_type=content_type,
-            accept=MSGPACK,
-            options=caller.apply(self._asked),
-            cancellation=cancellation,
+        call, platform = self._encode(args, kwargs), self._binding.current()
+        answer = call.run_on(
+            platform,
+            lambda: platform.invoke(
+                self.name,
+                call.body,
+                content_type=call.content_type,
+                accept=MSGPACK,
+                options=caller.apply(self._asked),
+                cancellation=cancellation,
+            ),
         )
         value: R = self.signature.decode_result(answer.body, answer.content_type, answer.headers)
         return value

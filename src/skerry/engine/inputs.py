@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -16,14 +15,14 @@ from skerry.errors import (
     UnauthorizedError,
     UnavailableError,
 )
-from skerry.payload.file import DIGEST, Reference
+from skerry.payload.file import DIGEST
 from skerry.runtime.front import Front
 from skerry.runtime.message import Request, Response
 from skerry.spec.quantity import parse_size
-from skerry.store.inputs import LIMIT_VARIABLE, FileStamp, InputStore
+from skerry.store.inputs import LIMIT_VARIABLE, InputStore
 from skerry.store.inputs.coding import ZSTD, codings
 from skerry.store.inputs.eviction import evict
-from skerry.store.inputs.store import missing
+from skerry.store.inputs.placing import Placed, adopt
 from skerry.store.inputs.upload import Upload, absorb
 
 DEFAULT_LIMIT_BYTES = 10 * 2**30
@@ -78,27 +77,23 @@ class Inputs:
         """Take a file or folder where it lies, from a caller on this machine."""
         if not request.trusted:
             raise UnauthorizedError("where a file lies can be told over the engine's socket only")
-        told = request.json_object()
-        try:
-            reference = Reference(**told["reference"])
-            path = str(told["path"])
-            stamps = {str(name): FileStamp(*map(int, stamp)) for name, stamp in told["stamps"].items()}
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise MalformedBodyError(f"not a reference with the place of a file: {error}") from error
-        await asyncio.to_thread(self._place, reference, path, stamps, bool(told.get("local")))
-        return Response.of_json({"here": reference.digest}, status=201)
+        placed = Placed.parse(request.json_object())
+        await asyncio.to_thread(self._place, placed)
+        return Response.of_json({"here": placed.reference.digest}, status=201)
 
-    def _place(self, reference: Reference, path: str, stamps: dict[str, FileStamp], local: bool) -> None:
-        for name, stamp in stamps.items():
-            full = os.path.join(path, name) if name else path
-            try:
-                found: FileStamp | None = FileStamp.of(os.stat(full))
-            except OSError:
-                found = None
-            if found != stamp:
-                # Another mount namespace, or another user's file: then it is sent like from anywhere else.
-                raise missing([reference.hex])
-        self._store.place(reference, path, stamps, local=local)
+    def _place(self, placed: Placed) -> None:
+        placed.check()
+        if not placed.keep:
+            self._store.place(placed.reference, placed.path, placed.stamps, local=placed.local)
+            return
+        self._make_room(placed.reference.size_bytes)
+        if placed.local:
+            self._store.label([placed.reference.hex, *(sha256 for sha256, _ in placed.contents)])
+        for sha256, path in placed.contents:
+            adopt(self._store, sha256, path)
+        placed.check()  # nothing has changed while it was copied
+        if placed.listing is not None:
+            adopt(self._store, placed.reference.hex, placed.listing.encode())
 
     async def _get(self, request: Request) -> Response:
         """Hand out a part of a content; of ``HEAD``, say whether it is here, or how much of it has arrived."""
@@ -121,7 +116,9 @@ class Inputs:
         offset_bytes = _whole_number(request.headers.get("upload-offset", "0"), "upload-offset")
         coding = request.headers.get("content-encoding", "")
         if coding not in ("", "identity", *codings()):
-            raise InvalidPayloadError(f"content-encoding {coding!r}: this engine reads {', '.join(codings()) or 'none'}")
+            raise InvalidPayloadError(
+                f"content-encoding {coding!r}: this engine reads {', '.join(codings()) or 'none'}"
+            )
         if size_bytes > self._limit_bytes:
             raise BodyTooLargeError(
                 f"sha256:{sha256} has {size_bytes} bytes, the inputs of this engine may have {self._limit_bytes}; "
@@ -132,9 +129,7 @@ class Inputs:
             raise UnavailableError(f"sha256:{sha256} is being sent by another caller; ask again")
         if not self._store.has(sha256):
             self._make_room(size_bytes - offset_bytes)
-        upload = Upload(
-            self._store, sha256, size_bytes=size_bytes, offset_bytes=offset_bytes, coded=coding == ZSTD
-        )
+        upload = Upload(self._store, sha256, size_bytes=size_bytes, offset_bytes=offset_bytes, coded=coding == ZSTD)
         arrival = Arrival(upload, size_bytes - offset_bytes, ended=lambda: self._forget(sha256, arrival))
         self._uploads[sha256] = arrival
         return arrival

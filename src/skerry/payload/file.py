@@ -67,8 +67,8 @@ class Port(Protocol):
     def refer(self, item: Input) -> Reference:
         """Return what stands for a file or folder that leaves this process."""
 
-    def open(self, reference: Reference, kind: Kind) -> tuple[str, object]:
-        """Return the path of what a reference means, and what holds it there for as long as it lives.
+    def open(self, reference: Reference, kind: Kind) -> tuple[str | None, object]:
+        """Return the path of what a reference means (None: nowhere here), and what holds it there while it lives.
 
         Raises:
             InputNotFoundError: it is not here.
@@ -129,6 +129,11 @@ class Input(os.PathLike[str]):
         made = cls(path or "", name=reference.name)
         made._path, made._hold, made.reference = path, hold, reference
         return made
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it has a path on this machine."""
+        return self._path is not None
 
     @property
     def path(self) -> Path:
@@ -270,5 +275,5 @@ def write_reference(item: Input) -> dict[str, Any]:
     if item.reference is not None:
         return asdict(item.reference)
     raise InvalidPayloadError(
-        f"{item!r}: a {item.kind} can be sent by .remote(), .map(), .spawn() and .stream() only: they send its content too"
+        f"{item!r}: a {item.kind} can be sent by .remote(), .map(), .spawn() and .stream() only: they send its content"
     )

@@ -6,7 +6,7 @@ import itertools
 import json
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -39,7 +39,7 @@ class Request:
     Args:
         method: Of HTTP.
         path: With its query.
-        body: Sent with its length.
+        body: Sent with its length; of pieces, chunked, unless the headers say the length. They may be asked for again.
         headers: Sent with those of the options.
         options: Deadline, priority and the like, and whether the request may run twice.
         wait_s: Longest silence of the engine in seconds, where the options have no deadline.
@@ -47,7 +47,7 @@ class Request:
 
     method: str
     path: str
-    body: bytes | None = None
+    body: bytes | Iterable[bytes] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     options: CallOptions = PLAIN_CALL
     wait_s: float | None = None

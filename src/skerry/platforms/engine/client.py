@@ -6,8 +6,9 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from skerry.errors import InternalError, JobNotReadyError, TransportError
@@ -17,6 +18,10 @@ from skerry.platforms.engine.connection import Address
 from skerry.platforms.engine.reply import Response
 from skerry.platforms.home import socket_path
 from skerry.platforms.options import CallOptions
+
+if TYPE_CHECKING:
+    from skerry.platforms.engine.inputs import InputSender
+    from skerry.platforms.outgoing import Outgoing
 
 CONTROL_TIMEOUT_S = 30.0
 # Deploying may install an app's requirements.
@@ -58,6 +63,16 @@ class EnginePlatform(Platform):
     def of_home(cls, home: Path, *, patience_s: float = 60.0, expected: bool = False) -> EnginePlatform:
         """Return the client of the engine that owns a folder."""
         return cls(socket_path(home), patience_s=patience_s, expected=expected)
+
+    def send_inputs(self, inputs: Sequence[Outgoing], *, keep: bool = False, again: bool = False) -> None:
+        """Have the engine get the files and folders that a call will refer to; see `Platform.send_inputs`."""
+        self._inputs.send(inputs, keep=keep, again=again)
+
+    @cached_property
+    def _inputs(self) -> InputSender:
+        from skerry.platforms.engine.inputs import InputSender  # most programs send no files
+
+        return InputSender(self._caller)
 
     @property
     def address(self) -> str:

@@ -13,7 +13,7 @@ from dataclasses import astuple, dataclass
 from skerry.errors import DataError
 
 CHUNK_BYTES = 2**20
-# A file system's clock may stand still for some milliseconds: a file that was written just now may change again and look
+# A file system's clock may stand still for milliseconds: a file that was written just now may change again and look
 # the same, so its digest is not kept.
 _SETTLED_S = 0.1
 _MOST_KEPT = 65_536

@@ -8,8 +8,8 @@
     labels/HEX         there when the content must not leave this site
     arriving/HEX       the beginning of a content that is on its way
 
-Whoever uses an input holds a shared lock on its content or its folder, which the kernel gives back when its process ends;
-what is locked is never evicted.
+Whoever uses an input holds a shared lock on its content or its folder, which the kernel gives back when its process
+ends; what is locked is never evicted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import contextlib
 import fcntl
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -214,15 +213,6 @@ def missing(digests: Iterable[str]) -> InputNotFoundError:
         "send it first: a call with skerry.File or skerry.Folder does",
         digests=named,
     )
-
-
-def copy_in(path: str, target: Path) -> None:
-    """Copy a file inside the kernel; as a second name of the same blocks, where the file system can do that."""
-    with open(path, "rb", buffering=0) as source, open(target, "wb", buffering=0) as copy:
-        try:
-            fcntl.ioctl(copy.fileno(), 0x40049409, source.fileno())  # FICLONE
-        except OSError:
-            shutil.copyfileobj(source, copy, 2**20)
 
 
 def _write_whole(path: Path, content: bytes) -> None:
