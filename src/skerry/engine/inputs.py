@@ -83,13 +83,13 @@ class Inputs:
 
     def _place(self, placed: Placed) -> None:
         placed.check()
+        if placed.local:  # before anybody can see it
+            self._store.label(placed.labelled())
         if not placed.keep:
-            self._store.place(placed.reference, placed.path, placed.stamps, local=placed.local)
+            self._store.place(placed.reference, placed.path, placed.stamps)
             return
         self._make_room(placed.reference.size_bytes)
-        if placed.local:
-            self._store.label([placed.reference.hex, *(sha256 for sha256, _ in placed.contents)])
-        for sha256, path in placed.contents:
+        for sha256, path, _ in placed.contents:
             adopt(self._store, sha256, path)
         placed.check()  # nothing has changed while it was copied
         if placed.listing is not None:

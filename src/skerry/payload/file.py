@@ -61,20 +61,36 @@ def is_name(text: str) -> bool:
     return len(text.encode("utf-8", "surrogatepass")) <= _MOST_NAME_BYTES
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a reference means in this process.
+
+    Args:
+        path: Where it lies; None where that is elsewhere.
+        hold: What keeps it there, for as long as it lives.
+        local: Whether it must not leave this site.
+    """
+
+    path: str | None = None
+    hold: object = None
+    local: bool = False
+
+
 class Port(Protocol):
     """How this process turns files into references and back; see :func:`use_port`."""
 
     def refer(self, item: Input) -> Reference:
         """Return what stands for a file or folder that leaves this process."""
 
-    def open(self, reference: Reference, kind: Kind) -> tuple[str | None, object]:
-        """Return the path of what a reference means (None: nowhere here), and what holds it there while it lives.
+    def open(self, reference: Reference, kind: Kind) -> Found:
+        """Return what a reference means.
 
         Raises:
             InputNotFoundError: it is not here.
         """
 
 
+_annotated: list[type] = []  # the classes that some annotation of this process names
 _used: ContextVar[Port | None] = ContextVar("skerry_input_port", default=None)
 _installed: list[Port] = []
 
@@ -92,6 +108,11 @@ def use_port(port: Port) -> Iterator[None]:
 def install_port(port: Port) -> None:
     """Use a port wherever no other is used, in the whole process: what a worker does."""
     _installed[:] = [port]
+
+
+def are_annotated() -> bool:
+    """Return whether any annotation of this process, by now, says that something is a file or a folder."""
+    return bool(_annotated)
 
 
 def _current_port() -> Port | None:
@@ -118,17 +139,28 @@ class Input(os.PathLike[str]):
         self.reference: Reference | None = None
 
     @classmethod
-    def of(cls, reference: Reference, path: str | None = None, hold: object = None) -> Self:
-        """Return what a reference means.
+    def of(cls, reference: Reference, found: Found) -> Self:
+        """Return what a reference means."""
+        made = cls(found.path or "", name=reference.name, local=found.local)
+        made._path, made._hold, made.reference = found.path, found.hold, reference
+        return made
+
+    @classmethod
+    def at_site(cls, digest: str, *, size_bytes: int, name: str) -> Self:
+        """Return what a site has already, and perhaps nobody else: the function goes to the data.
 
         Args:
-            reference: The reference.
-            path: Where it lies here; None where it does not.
-            hold: Kept as long as this object lives.
+            digest: ``sha256:`` and 64 hexadecimal digits.
+            size_bytes: Its size, as the site knows it.
+            name: How it is called in the handler.
+
+        Raises:
+            InvalidPayloadError: one of them is not of that form.
         """
-        made = cls(path or "", name=reference.name)
-        made._path, made._hold, made.reference = path, hold, reference
-        return made
+        try:
+            return cls.of(Reference(digest=digest, size_bytes=size_bytes, name=name), Found())
+        except ValueError as error:
+            raise InvalidPayloadError(f"{cls.__name__}.at_site: {error}") from error
 
     @property
     def is_here(self) -> bool:
@@ -183,6 +215,7 @@ class Input(os.PathLike[str]):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        _annotated.append(cls)
         return core_schema.no_info_plain_validator_function(
             cls._read, serialization=core_schema.plain_serializer_function_ser_schema(cls._write)
         )
@@ -212,9 +245,7 @@ class Input(os.PathLike[str]):
         except ValueError as error:
             raise PydanticCustomError("input", "{reason}", {"reason": str(error)}) from error
         port = _current_port()
-        if port is None:
-            return cls.of(reference)
-        return cls.of(reference, *port.open(reference, cls.kind))
+        return cls.of(reference, Found() if port is None else port.open(reference, cls.kind))
 
     @classmethod
     def _write(cls, value: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from skerry.errors import DataError
-from skerry.payload.file import Input, Kind, Reference, is_name
+from skerry.payload.file import Found, Input, Kind, Reference, is_name
 
 if TYPE_CHECKING:
     from skerry.store.inputs import FileStamp
@@ -77,9 +77,9 @@ class Outbox:
         item.reference = outgoing.reference
         return outgoing.reference
 
-    def open(self, reference: Reference, kind: Kind) -> tuple[None, None]:
+    def open(self, reference: Reference, kind: Kind) -> Found:
         """Leave a reference what it is: it is for the other side."""
-        return None, None
+        return Found()
 
 
 def _take_file(item: Input, path: str) -> Outgoing:

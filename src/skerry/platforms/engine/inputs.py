@@ -107,7 +107,9 @@ class InputSender:
             },
             "path": item.path,
             "stamps": {name: stamp.to_list() for name, stamp in item.stamps.items()},
-            "contents": [[f"sha256:{c.sha256}", c.source] for c in item.contents if isinstance(c.source, str)],
+            "contents": [
+                [f"sha256:{c.sha256}", c.source, c.size_bytes] for c in item.contents if isinstance(c.source, str)
+            ],
             "listing": next((c.source.decode() for c in item.contents if isinstance(c.source, bytes)), None),
             "local": item.local,
             "keep": keep,

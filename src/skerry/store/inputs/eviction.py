@@ -30,17 +30,11 @@ def evict(store: InputStore, limit_bytes: int, *, spared_s: float = SPARED_S) ->
     before_s = time.time() - spared_s
     _clear_leftovers(store)
     left_bytes = used_bytes(store)
-    for path in _least_recently_used([*_entries(store.contents), *_entries(store.views)], before_s):
-        if left_bytes <= limit_bytes:
-            break
-        if path.parent == store.contents and _own_links(store, path.name) < _links(path):
-            continue  # a folder has it, which goes first
-        if _remove(store, path):
-            left_bytes = used_bytes(store)
-    if left_bytes > limit_bytes:
-        # The contents of folders that went just now.
-        for path in _least_recently_used(_entries(store.contents), before_s):
-            if left_bytes > limit_bytes and _links(path) == 1 and _remove(store, path):
+    for _ in range(2):  # files that are in a folder can go only when the folder has gone
+        for path in _least_recently_used(_units(store), before_s):
+            if left_bytes <= limit_bytes:
+                return left_bytes
+            if _remove(store, path):
                 left_bytes = used_bytes(store)
     return left_bytes
 
@@ -60,23 +54,30 @@ def used_bytes(store: InputStore) -> int:
     return total_bytes
 
 
+def _units(store: InputStore) -> list[Path]:
+    """Return what is evicted as one: the views of a folder, or the content of a file."""
+    views = [view for view in _entries(store.views) if _is_folder_view(view)]
+    named = {view.name for view in views}
+    return [*views, *(content for content in _entries(store.contents) if content.name not in named)]
+
+
+def _is_folder_view(view: Path) -> bool:
+    return any(path.is_dir() for path in _entries(view))
+
+
 def _remove(store: InputStore, path: Path) -> bool:
-    """Remove a content, or the views of a folder, unless it is in use; return whether it is gone."""
+    """Remove a unit unless it is in use; return whether it is gone."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if path.parent == store.contents:
-            path.unlink()
-            remove_folder(store.views / path.name)
-        elif (store.contents / path.name).exists() and _is_file_view(path):
-            return False  # the view of a file goes with its content
-        else:
-            gone = path.with_name(f".gone-{path.name}")
-            path.rename(gone)
-            remove_folder(gone)
+        if path.parent == store.contents and _is_shared(store, path):
+            return False
+        # The content first: whoever opens the input from now on finds nothing, and never a part of it.
+        (store.contents / path.name).unlink(missing_ok=True)
+        _remove_views(store.views / path.name)
     except OSError:  # in use, or gone meanwhile
         return False
     finally:
@@ -84,19 +85,17 @@ def _remove(store: InputStore, path: Path) -> bool:
     return True
 
 
-def _is_file_view(view: Path) -> bool:
-    return not any(path.is_dir() for path in _entries(view))
+def _remove_views(view: Path) -> None:
+    gone = view.with_name(f".gone-{view.name}")
+    with suppress(FileNotFoundError):
+        view.rename(gone)
+        remove_folder(gone)
 
 
-def _own_links(store: InputStore, sha256: str) -> int:
-    return 1 + sum(path.is_file() for path in _entries(store.views / sha256))
-
-
-def _links(path: Path) -> int:
-    try:
-        return path.stat().st_nlink
-    except FileNotFoundError:
-        return 0
+def _is_shared(store: InputStore, content: Path) -> bool:
+    """Return whether a folder has a content too."""
+    own = 1 + sum(path.is_file() for path in _entries(store.views / content.name))
+    return content.stat().st_nlink > own
 
 
 def _clear_leftovers(store: InputStore) -> None:

@@ -29,7 +29,7 @@ class Placed:
         reference: The input.
         path: Of the file or folder.
         stamps: Of each file by its path in the folder; a file's own under the empty path.
-        contents: The files with their digests, in hexadecimal.
+        contents: The files: digest in hexadecimal, path, size in bytes.
         listing: Of a folder.
         local: Whether it must not leave this site.
         keep: Whether it is to be copied, because it must be there when the caller's file may be gone.
@@ -38,7 +38,7 @@ class Placed:
     reference: Reference
     path: str
     stamps: dict[str, FileStamp]
-    contents: list[tuple[str, str]]
+    contents: list[tuple[str, str, int]]
     listing: str | None
     local: bool
     keep: bool
@@ -51,20 +51,25 @@ class Placed:
             MalformedBodyError: it is none.
         """
         try:
-            contents = [(str(digest), str(path)) for digest, path in told["contents"]]
-            if not all(DIGEST.fullmatch(digest) for digest, _ in contents):
+            contents = [(str(digest), str(path), int(size)) for digest, path, size in told["contents"]]
+            if not all(DIGEST.fullmatch(digest) for digest, _, _ in contents):
                 raise ValueError("a digest is none")
             return cls(
                 reference=Reference(**told["reference"]),
                 path=str(told["path"]),
                 stamps={str(name): FileStamp(*map(int, stamp)) for name, stamp in told["stamps"].items()},
-                contents=[(digest.removeprefix("sha256:"), path) for digest, path in contents],
+                contents=[(digest.removeprefix("sha256:"), path, size) for digest, path, size in contents],
                 listing=told["listing"],
                 local=bool(told["local"]),
                 keep=bool(told["keep"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise MalformedBodyError(f"not a reference with the place of a file: {error}") from error
+
+    def labelled(self) -> list[tuple[str, int]]:
+        """Return the digest and the size of all that a label on the input is about: its files, and the folder."""
+        files = [(sha256, size_bytes) for sha256, _, size_bytes in self.contents]
+        return files if self.listing is None else [*files, (self.reference.hex, len(self.listing.encode()))]
 
     def check(self) -> None:
         """Look whether the files are what the caller has seen.

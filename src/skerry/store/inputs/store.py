@@ -72,30 +72,36 @@ class InputStore:
 
     # What lies on this machine already
 
-    def place(self, reference: Reference, path: str, stamps: dict[str, FileStamp], *, local: bool) -> None:
+    def place(self, reference: Reference, path: str, stamps: dict[str, FileStamp]) -> None:
         """Note where an input lies, instead of copying it.
 
         Args:
             reference: The input.
             path: Of the file or the folder.
             stamps: Of each file by its path in the folder; a file's own under the empty path.
-            local: Whether it must not leave this site.
         """
         self.create()
-        if local:
-            self.label([reference.hex])
         record = {"path": path, "stamps": {name: stamp.to_list() for name, stamp in stamps.items()}}
         _write_whole(self.places / reference.hex, json.dumps(record).encode())
 
-    def label(self, digests: Iterable[str]) -> None:
-        """Note that contents must not leave this site."""
+    def label(self, contents: Iterable[tuple[str, int]]) -> None:
+        """Note that contents, each a digest and a size in bytes, must not leave this site; that cannot be undone."""
         self.create()
-        for sha256 in digests:
-            (self.labels / sha256).touch(mode=0o600)
+        for sha256, size_bytes in contents:
+            _write_whole(self.labels / sha256, b"%d" % size_bytes)
 
     def is_local(self, sha256: str) -> bool:
         """Return whether a content must not leave this site."""
         return (self.labels / sha256).exists()
+
+    def local_sizes(self) -> set[int]:
+        """Return the sizes of what must not leave this site, in bytes."""
+        sizes = set()
+        with contextlib.suppress(FileNotFoundError):
+            for label in self.labels.iterdir():
+                with contextlib.suppress(ValueError):  # being written
+                    sizes.add(int(label.read_bytes()))
+        return sizes
 
     # Use
 
