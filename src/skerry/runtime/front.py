@@ -74,6 +74,7 @@ class Front:
         self._paths: dict[str, tuple[bytes, ...]] = {}  # by the function's name
         self._routes: list[tuple[str, list[str], Route]] = []
         self._intakes: dict[bytes, tuple[bytes, TakeBody]] = {}  # by the first segment of the path
+        self._body_limits: dict[bytes, int] = {}  # of routes, by the first segment of the path
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -108,9 +109,19 @@ class Front:
             self._protocols.pop(path, None)
         self._forget_heads()
 
-    def route(self, method: str, pattern: str, handler: Route) -> None:
-        """Serve ``pattern`` (its ``*`` segments match anything) with a plain or async handler of a `Request`."""
-        self._routes.append((method, pattern.strip("/").split("/"), handler))
+    def route(self, method: str, pattern: str, handler: Route, *, max_body_bytes: int = ROUTE_BODY_BYTES) -> None:
+        """Serve ``pattern`` (its ``*`` segments match anything) with a plain or async handler of a `Request`.
+
+        Args:
+            method: Of HTTP.
+            pattern: Such as ``/apps/*``.
+            handler: Returns the response.
+            max_body_bytes: Largest body of a request to any address that begins with the pattern's first segment.
+        """
+        segments = pattern.strip("/").split("/")
+        self._routes.append((method, segments, handler))
+        if max_body_bytes != ROUTE_BODY_BYTES:
+            self._body_limits[segments[0].encode()] = max_body_bytes
 
     def route_body(self, method: str, first: str, take: TakeBody) -> None:
         """Serve ``/first/*`` with bodies of any size, which are taken as they come instead of being gathered."""
@@ -193,11 +204,12 @@ class Front:
                 )
             exchange.entry = pool
             return pool.spec.max_body_bytes
-        method, take = self._intakes.get(path[1:].partition(b"/")[0], (b"", None))
+        first = path[1:].partition(b"/")[0]
+        method, take = self._intakes.get(first, (b"", None))
         if take is not None and method == exchange.method:
             exchange.intake = take(_request_of(exchange))
             return exchange.intake.limit_bytes
-        return ROUTE_BODY_BYTES
+        return self._body_limits.get(first, ROUTE_BODY_BYTES)
 
     def handle(self, exchange: Exchange) -> None:
         """Take a whole request."""
@@ -348,6 +360,7 @@ def _request_of(exchange: Exchange) -> Request:
         {name.decode("latin-1"): value.decode("latin-1") for name, value in exchange.headers},
         bytes(exchange.body),
         exchange.connection.trusted,
+        exchange.connection.public,
     )
 
 

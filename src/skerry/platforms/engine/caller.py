@@ -185,6 +185,8 @@ class Caller:
 
     def _explain(self, error: SkerryError) -> SkerryError:
         """Return the error as its caller should read it: with the site's name, or with what to start."""
+        if "site" in error.details:  # explained already
+            return error
         if isinstance(error, UnauthorizedError) and self._site is not None:
             named: SkerryError = UnauthorizedError(
                 f"{self._where()} refuses the token: {error.message}", site=self._site
