@@ -67,7 +67,11 @@ class EnginePlatform(Platform):
 
     def send_inputs(self, inputs: Sequence[Outgoing], *, keep: bool = False, again: bool = False) -> None:
         """Have the engine get the files and folders that a call will refer to; see `Platform.send_inputs`."""
-        self._inputs.send(inputs, keep=keep, again=again)
+        try:
+            self._inputs.send(inputs, keep=keep, again=again)
+        except TransportError as error:
+            error.details["sent"] = False  # the call itself was not: it may go elsewhere
+            raise
 
     @cached_property
     def _inputs(self) -> InputSender:
