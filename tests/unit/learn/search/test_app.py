@@ -2,24 +2,14 @@ import builtins
 
 from skerry.learn.search import Folds, search
 from skerry.learn.search.app import app, evaluate, train
-from skerry.payload.file import Found, use_port
-from skerry.platforms.outgoing import Outbox
-
-
-class SameMachine(Outbox):
-    def __init__(self, folder):
-        super().__init__()
-        self.folder = folder
-
-    def open(self, reference, kind):
-        assert kind == "folder"
-        return Found(path=str(self.folder))
+from skerry.payload.file import use_port
+from support.same_machine import SameMachine
 
 
 def test_tasks_and_results_survive_the_wire(array_data):
     def over_the_wire(_function, tasks):
         for task in tasks:
-            with use_port(SameMachine(array_data.folder)):
+            with use_port(SameMachine()):
                 body = evaluate.signature.encode_call((task,), {})
                 arguments, named = evaluate.signature.decode_call(body, "application/json")
             assert str(array_data.folder.parent) not in body.decode()
