@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import ssl
 
 FIRST_LINE = re.compile(rb" HTTP/1\.[01]\r\n")
 FIRST_LINE_BYTES = 11
@@ -38,7 +39,7 @@ class RawClient:
     def __init__(self, port, *, timeout_s=30, tls=None, bearer=None):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
         if tls is not None:
-            self.socket = tls.wrap_socket(self.socket, server_hostname="127.0.0.1")
+            self.socket = tls.wrap_socket(self.socket, server_hostname="127.0.0.1", suppress_ragged_eofs=False)
         self._buffer = b""
         self._bearer = None if bearer is None else b"authorization: Bearer %b\r\n" % bearer.encode()
         self._tail = b""  # of what was sent, in case a first line ends in the next piece
@@ -101,7 +102,7 @@ class RawClient:
 
     def read_to_end(self):
         """Read what comes until the server closes; a reset is a ConnectionResetError."""
-        while data := self.socket.recv(1 << 16):
+        while data := self._receive(1 << 16):
             self._buffer += data
         found, self._buffer = self._buffer, b""
         return found
@@ -109,7 +110,7 @@ class RawClient:
     def is_closed(self):
         """Wait until the server closes; False when it sends something instead."""
         try:
-            return not self._buffer and self.socket.recv(1) == b""
+            return not self._buffer and self._receive(1) == b""
         except ConnectionResetError:
             return True
 
@@ -124,8 +125,14 @@ class RawClient:
         found, _, self._buffer = self._buffer.partition(mark)
         return found
 
+    def _receive(self, most):
+        try:
+            return self.socket.recv(most)
+        except ssl.SSLEOFError as error:  # TLS has a word for an orderly end, and this was none
+            raise ConnectionResetError(str(error)) from error
+
     def _more(self):
-        data = self.socket.recv(1 << 16)
+        data = self._receive(1 << 16)
         if not data:
             raise EOFError(f"the server closed after {self._buffer!r}")
         self._buffer += data

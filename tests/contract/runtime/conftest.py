@@ -16,6 +16,8 @@ WAIT_S = 10.0  # for what takes milliseconds
 class BarePlace:
     """The app on a bare runtime."""
 
+    public = False
+
     def __init__(self, folder, app=APP):
         self.folder = folder
         self._runtime = RuntimeProcess(folder / "runtime", app, environment={"CONFORMANCE_FOLDER": str(folder)})
