@@ -64,6 +64,8 @@ class Certificate:
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        # Clients keep connections, and do not resume them: a ticket would only make an idle one look as if it had data.
+        context.num_tickets = 0
         try:
             # An empty password: a key that wants one is an error, not a question on a terminal that is not there.
             context.load_cert_chain(self.certificate, self.key, password="")
