@@ -69,11 +69,11 @@ ADDRESSES = {
     "GET /v1/models/NAME": "`name` and `ready`; 503 when it is not.",
     "POST /inputs/missing": 'Which of some contents are not here: `{"contents": [["sha256:HEX", SIZE_BYTES], ...]}`. '
     "Answers `missing` (by digest, the bytes that have arrived) and `codings` (`zstd`, where it can be read).",
-    "POST /inputs/here": "Use a file or folder of this machine where it lies, or copy it (`keep`). Over the Unix socket "
-    "only. 404 `input_not_found` when the engine does not find it as the caller sees it.",
-    "PUT /inputs/DIGEST": "Send a content: `?size_bytes=N`, with `Upload-Offset: BYTES` to go on where it broke off, and "
-    "`Content-Encoding: zstd` where it is compressed. Answers `received_bytes`; 422 with the same when the offset is "
-    "another one; 413 when it is over `SKERRY_INPUTS_LIMIT`.",
+    "POST /inputs/here": "Use a file or folder of this machine where it lies, or copy it (`keep`). Over the Unix "
+    "socket only. 404 `input_not_found` when the engine does not find it as the caller sees it.",
+    "PUT /inputs/DIGEST": "Send a content: `?size_bytes=N`, with `Upload-Offset: BYTES` to go on where it broke off, "
+    "and `Content-Encoding: zstd` where it is compressed. Answers `received_bytes`; 422 with the same when the offset "
+    "is another one; 413 when it is over `SKERRY_INPUTS_LIMIT`.",
     "GET /inputs/DIGEST": "A content, in parts of at most 8 MiB: `?offset=BYTES`, with `Content-Range` in the answer. "
     "403 `private` when it is labelled local. With `HEAD`: 404 with `Upload-Offset`, the bytes that have arrived.",
     "GET /events": "What happened: `at`, `function`, `kind` and details, at most the newest 10,000. `?function=NAME`, "
@@ -83,7 +83,14 @@ ADDRESSES = {
     "`?since=UNIX_SECONDS` for the hours that ended after it.",
 }
 # A `*` in a route, by the segment before it.
-PLACEHOLDERS = {"inputs": "DIGEST", "jobs": "ID", "apps": "NAME", "functions": "NAME", "models": "NAME", "versions": "VERSION"}
+PLACEHOLDERS = {
+    "inputs": "DIGEST",
+    "jobs": "ID",
+    "apps": "NAME",
+    "functions": "NAME",
+    "models": "NAME",
+    "versions": "VERSION",
+}
 PREDICT = "POST /v1/models/NAME"  # the route's segment holds the verb as well
 
 

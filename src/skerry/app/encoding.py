@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from skerry.errors import InputNotFoundError
@@ -60,14 +61,23 @@ class EncodedCall:
         return run()
 
 
-def encode_call(signature: Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> EncodedCall:
-    """Return a call's body, and what it refers to."""
+def encode_call(
+    signature: Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any], folder: Path | None
+) -> EncodedCall:
+    """Return a call's body, and what it refers to.
+
+    Args:
+        signature: The function's.
+        args: Positional arguments.
+        kwargs: Arguments by name.
+        folder: Where the app's file is: its ``skerry.toml``, and that of the current folder, may label files as local.
+    """
     from skerry.payload.file import use_port
     from skerry.platforms.outgoing import Outbox
 
     # MessagePack keeps what JSON has no word for; a CloudEvent has a form of its own.
     content_type = CLOUD_EVENT if signature.takes_event else MSGPACK
-    outbox = Outbox()
+    outbox = Outbox([Path.cwd()] if folder is None else [folder, Path.cwd()])
     with use_port(outbox):
         body = signature.encode_call(args, kwargs, content_type)
     return EncodedCall(body, content_type, outbox.items)

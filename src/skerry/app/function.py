@@ -269,7 +269,7 @@ class BaseFunction(Generic[P, R]):
         return Job(record.id, platform, self.signature)
 
     def _encode(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> EncodedCall:
-        return encode_call(self.signature, args, kwargs)
+        return encode_call(self.signature, args, kwargs, self._folder())
 
     def _call(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], caller: Inherited, cancellation: Cancellation

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skerry.errors import DataError
@@ -50,9 +52,14 @@ class Outgoing:
 
 
 class Outbox:
-    """The port of a call that leaves: collects the files and folders that it refers to."""
+    """The port of a call that leaves: collects the files and folders that it refers to.
 
-    def __init__(self) -> None:
+    Args:
+        folders: Where a ``skerry.toml`` may label files as local.
+    """
+
+    def __init__(self, folders: Sequence[Path] = ()) -> None:
+        self._folders = folders
         self._items: dict[tuple[str, str], Outgoing] = {}
 
     @property
@@ -73,9 +80,19 @@ class Outbox:
         if not is_name(item.name):
             raise DataError(f"{item!r}: the name {item.name!r} cannot be sent; give another one with name=")
         outgoing = _take_file(item, path) if item.kind == "file" else _take_folder(item, path)
+        if not outgoing.local and self._is_labelled(outgoing):
+            outgoing = replace(outgoing, local=True)
         self._items[outgoing.reference.digest, path] = outgoing
         item.reference = outgoing.reference
         return outgoing.reference
+
+    def _is_labelled(self, outgoing: Outgoing) -> bool:
+        from skerry.platforms.labels import DataLabels
+
+        labels = DataLabels(self._folders)
+        return any(
+            labels.is_local(os.path.join(outgoing.path, name) if name else outgoing.path) for name in outgoing.stamps
+        )
 
     def open(self, reference: Reference, kind: Kind) -> Found:
         """Leave a reference what it is: it is for the other side."""

@@ -91,7 +91,7 @@ class InputSender:
         # One at a time: whoever comes second finds that it is there.
         with self._lock:
             for item in items:
-                key = (item.reference.digest, f"{item.path}:{keep}" if self.is_same_machine else "")
+                key = (item.reference.digest, f"{item.path}:{keep}:{item.local}" if self.is_same_machine else "")
                 if again or key not in self._there:
                     if not (self.is_same_machine and self._tell_place(item, keep=keep)):
                         self._send_missing(item.contents)
