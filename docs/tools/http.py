@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from skerry.engine.control import Control, is_open
+from skerry.engine.inputs import Inputs
 from skerry.engine.job_runner import JobRunner
 from skerry.engine.model_control import ModelControl
 from skerry.runtime.front import add_health_routes
@@ -66,6 +67,15 @@ ADDRESSES = {
     "what they have.",
     "GET /v1/models": "The names of the models that are served.",
     "GET /v1/models/NAME": "`name` and `ready`; 503 when it is not.",
+    "POST /inputs/missing": 'Which of some contents are not here: `{"contents": [["sha256:HEX", SIZE_BYTES], ...]}`. '
+    "Answers `missing` (by digest, the bytes that have arrived) and `codings` (`zstd`, where it can be read).",
+    "POST /inputs/here": "Use a file or folder of this machine where it lies, or copy it (`keep`). Over the Unix "
+    "socket only. 404 `input_not_found` when the engine does not find it as the caller sees it.",
+    "PUT /inputs/DIGEST": "Send a content: `?size_bytes=N`, with `Upload-Offset: BYTES` to go on where it broke off, "
+    "and `Content-Encoding: zstd` where it is compressed. Answers `received_bytes`; 422 with the same when the offset "
+    "is another one; 413 when it is over `SKERRY_INPUTS_LIMIT`.",
+    "GET /inputs/DIGEST": "A content, in parts of at most 8 MiB: `?offset=BYTES`, with `Content-Range` in the answer. "
+    "403 `private` when it is labelled local. With `HEAD`: 404 with `Upload-Offset`, the bytes that have arrived.",
     "GET /events": "What happened: `at`, `function`, `kind` and details, at most the newest 10,000. `?function=NAME`, "
     "`?since=UNIX_SECONDS`.",
     "GET /usage": "What functions have used, by revision and hour: `function`, `revision`, `hour_at` (Unix seconds), "
@@ -73,7 +83,14 @@ ADDRESSES = {
     "`?since=UNIX_SECONDS` for the hours that ended after it.",
 }
 # A `*` in a route, by the segment before it.
-PLACEHOLDERS = {"jobs": "ID", "apps": "NAME", "functions": "NAME", "models": "NAME", "versions": "VERSION"}
+PLACEHOLDERS = {
+    "inputs": "DIGEST",
+    "jobs": "ID",
+    "apps": "NAME",
+    "functions": "NAME",
+    "models": "NAME",
+    "versions": "VERSION",
+}
 PREDICT = "POST /v1/models/NAME"  # the route's segment holds the verb as well
 
 
@@ -113,6 +130,7 @@ def _served() -> set[str]:
     # Only their bound methods are needed: nothing of an engine is started.
     Control.add_routes(Control.__new__(Control), front, JobRunner.__new__(JobRunner))
     ModelControl.add_routes(ModelControl.__new__(ModelControl), front)
+    Inputs.add_routes(Inputs.__new__(Inputs), front)
     InferenceRoutes(front, dict).add_routes()
     add_health_routes(front, is_ready=bool)
     return {f"{address}:predict" if address == PREDICT else address for address in recorder.addresses}
@@ -129,6 +147,10 @@ class _Recorder:
         parts = pattern.split("/")
         named = [PLACEHOLDERS[parts[i - 1]] if part == "*" else part for i, part in enumerate(parts)]
         self.addresses.add(f"{method} {'/'.join(named)}")
+
+    def route_body(self, method: str, first: str, _: object) -> None:
+        """Note a route whose bodies are taken as they come."""
+        self.route(method, f"/{first}/*", _)
 
 
 def _is_open(address: str) -> bool:

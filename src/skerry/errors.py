@@ -15,6 +15,8 @@
     │   ├── UnauthorizedError          401  no token, or a wrong one
     │   ├── ModelNotFoundError         404  no such model, version or alias
     │   ├── ModelRejectedError         422  a model that cannot be stored or served, with the reason
+    │   ├── InputNotFoundError         404  a file or folder by content that is not at this site
+    │   ├── PrivacyError               403  data or a function that must not leave its site
     │   └── DataError                  422  a data set that the method cannot work on
     ├── ConfigError                    what was declared is wrong (command line: exit code 2)
     │   ├── SpecError                  400  unknown option, wrong type, out of range
@@ -33,6 +35,7 @@
     │   └── StartError                 503  the worker could not import the app or load the handler
     ├── PlatformError                  the place that runs functions
     │   ├── EngineNotRunningError      503  no engine answers on this folder
+    │   ├── SiteUnreachableError       503  a site does not answer; nothing has run there
     │   ├── EngineLockedError          409  another engine owns this folder
     │   ├── EnvironmentBuildError      400  the app's requirements cannot be installed
     │   ├── StorageError               503  a store cannot be reached, or has no room
@@ -165,6 +168,20 @@ class ModelRejectedError(UserError):
     http_status = 422
 
 
+class InputNotFoundError(UserError):
+    """A call refers to a file or folder by content, and the content is not at this site."""
+
+    code = "input_not_found"
+    http_status = 404
+
+
+class PrivacyError(UserError):
+    """Data or a function labelled ``local`` would have left its site."""
+
+    code = "private"
+    http_status = 403
+
+
 class DataError(UserError):
     """A data set that the method cannot work on."""
 
@@ -285,6 +302,12 @@ class EngineNotRunningError(PlatformError):
     """No engine answers on this folder."""
 
     code = "engine_not_running"
+
+
+class SiteUnreachableError(PlatformError):
+    """A site does not answer, or cannot prove that it is the site; nothing has run there."""
+
+    code = "site_unreachable"
 
 
 class EngineLockedError(PlatformError):

@@ -51,10 +51,13 @@ class Connection(asyncio.Protocol):
     Args:
         service: Where requests go.
         trusted: Whether the connection came over the Unix socket.
+        public: Whether it came from other machines, over TLS: everything wants the token then, so that nothing that is
+            known of heads from elsewhere may count.
     """
 
-    def __init__(self, service: Service, *, trusted: bool) -> None:
+    def __init__(self, service: Service, *, trusted: bool, public: bool = False) -> None:
         self.trusted = trusted
+        self.public = public
         self.closed = asyncio.Event()
         self._service = service
         self._parser = httptools.HttpRequestParser(self)
@@ -72,7 +75,7 @@ class Connection(asyncio.Protocol):
         self._clogged = False  # reading pauses: the client does not take its answers
         self._upgrading: Exchange | None = None
         self._timer = LazyTimer(self._timed_out)
-        self._heads = service.heads[trusted]
+        self._heads: KnownHeads = {} if public else service.heads[trusted]
         self._was_used = False  # there was a request since the timer was set
         self._begun = 0  # requests that the parser has begun
         self._learning: Exchange | None = None  # the last whole one, if its head may be kept
@@ -249,13 +252,22 @@ class Connection(asyncio.Protocol):
         exchange.size += len(piece)
         if exchange.size > self._limit_bytes:
             self._answer_early(exchange, _too_large(self._limit_bytes))
-            return
-        if not exchange.body:
+        elif exchange.intake is not None:
+            self._hand_on(exchange, piece)
+        elif not exchange.body:
             exchange.body = piece
         elif self._pieces is None:
             self._pieces = bytearray(exchange.body) + piece
         else:
             self._pieces += piece
+
+    def _hand_on(self, exchange: Exchange, piece: bytes) -> None:
+        """Give a piece of a body to what takes it as it comes."""
+        try:
+            if exchange.intake is not None:
+                exchange.intake.write(piece)
+        except SkerryError as error:
+            self._answer_early(exchange, error)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
@@ -346,13 +358,15 @@ class Connection(asyncio.Protocol):
         exchange.handled = True
         exchange.keep_alive = False
         self._closing = self._refused = True
+        exchange.drop_intake()
         exchange.reply(Response.of_error(error))
 
     def _close(self, *, linger: bool) -> None:
         self._closing = True
         self._current = None
-        if linger and self._transport.can_write_eof():
-            self._transport.write_eof()
+        if linger:
+            if self._transport.can_write_eof():  # TLS cannot; its clients know the end of the answer by its length
+                self._transport.write_eof()
             self._crowded = self._clogged = False
             self._read_or_pause()
             self._arm(LINGER_S)
@@ -412,6 +426,7 @@ class Connection(asyncio.Protocol):
         exchange.keep_alive = False
         if self._current is not None and self._current in self._pending:
             self._pending.remove(self._current)
+            self._current.drop_intake()
         self._current = None
         self._closing = True
         self._pending.append(exchange)

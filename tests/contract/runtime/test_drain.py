@@ -68,7 +68,8 @@ def test_requests_that_arrive_with_the_signal_are_answered(own_platform):
             client.send(request("/health/liveness", b"", method="GET"))
             assert client.read_answer().status == 200
         os.kill(platform.place.pid, signal.SIGSTOP)  # what comes now is seen all at once
-        new = [stack.enter_context(platform.connect()) for _ in range(CROWD)]
+        # Over TLS, a connection comes about only with a server that runs.
+        new = [stack.enter_context(platform.connect()) for _ in range(0 if platform.place.public else CROWD)]
         for number, client in enumerate((*waiting, *new)):
             client.send(request("/function/counted", str(number)))
         platform.place.terminate()

@@ -122,7 +122,7 @@ def test_the_engines_folder_can_be_named(skerry_command, tmp_path, own_home):
 
 
 def test_an_interrupt_is_exit_code_130(skerry_command, monkeypatch):
-    def interrupt(*_):
+    def interrupt(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("skerry.cli.listing.connect", interrupt)

@@ -60,24 +60,27 @@ class Settings:
     trusted: tuple[str, ...] = TRUSTED
 
 
-def over(function: Any, *, in_flight: int = 32) -> Map:
+def over(function: Any, *, in_flight: int = 32, sites: Sequence[Any] | None = None) -> Map:
     """Return the executor that sends tasks to a deployed function.
 
-    A task whose worker was lost for good is sent once more, alone; the others are not disturbed.
+    A task whose worker was lost for good is sent once more, alone; the others are not disturbed. The data are sent to
+    each site once.
 
     Args:
         function: A Skerry function from `Task` to `TaskResult`, such as ``skerry.learn.search.app.evaluate``.
-        in_flight: Most tasks at a time.
+        in_flight: Most tasks at a time, at each site if there are several.
+        sites: Where the tasks go, as for :meth:`skerry.Function.map`; by default, where the function is bound to.
     """
+    place: dict[str, Any] = {} if sites is None else {"sites": sites}
 
     def run(_local: Callable[[Task], TaskResult], tasks: Iterable[Task]) -> Iterator[TaskResult]:
         sent = list(tasks)
-        answers = function.map(sent, in_flight=in_flight, return_errors=True)
+        answers = function.map(sent, in_flight=in_flight, return_errors=True, **place)
         for task, answer in zip(sent, answers, strict=True):
             if not isinstance(answer, SkerryError):
                 yield answer
             elif answer.retryable:
-                yield function.remote(task)
+                yield from function.map([task], **place) if place else [function.remote(task)]
             else:
                 raise answer
 
@@ -170,7 +173,7 @@ class _Plan:
     def task(self, number: int, fold: int, candidates: Sequence[int]) -> Task:
         return Task(
             number=number,
-            data=str(self.data.folder.resolve()),
+            data=self.data.to_folder(),
             model=self.model,
             folds=self.folds,
             holdout=self.settings.holdout,

@@ -2,13 +2,17 @@ import builtins
 
 from skerry.learn.search import Folds, search
 from skerry.learn.search.app import app, evaluate, train
+from skerry.payload.file import use_port
+from support.same_machine import SameMachine
 
 
 def test_tasks_and_results_survive_the_wire(array_data):
     def over_the_wire(_function, tasks):
         for task in tasks:
-            body = evaluate.signature.encode_call((task,), {})
-            arguments, named = evaluate.signature.decode_call(body, "application/json")
+            with use_port(SameMachine()):
+                body = evaluate.signature.encode_call((task,), {})
+                arguments, named = evaluate.signature.decode_call(body, "application/json")
+            assert str(array_data.folder.parent) not in body.decode()
             answer, content_type, _headers = evaluate.signature.encode_result(evaluate.handler(*arguments, **named))
             yield evaluate.signature.decode_result(answer, content_type)
 

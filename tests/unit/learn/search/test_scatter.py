@@ -32,6 +32,8 @@ from skerry.learn.search import (
 )
 from skerry.learn.search.families import FAMILIES, describe_family, translate
 from skerry.learn.search.pipeline import build
+from skerry.payload.file import use_port
+from support.same_machine import SameMachine
 
 FOLDS = [
     Folds(splits=3),
@@ -65,8 +67,10 @@ def assert_same_answer(ours, theirs):
 
 def through_json(function, tasks):
     for task in tasks:
-        body = json.dumps(json.loads(task.model_dump_json()))
-        result = function(Task.model_validate_json(body))
+        with use_port(SameMachine()):
+            body = json.dumps(json.loads(task.model_dump_json()))
+            sent = Task.model_validate_json(body)
+        result = function(sent)
         yield type(result).model_validate_json(result.model_dump_json())
 
 
