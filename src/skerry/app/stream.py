@@ -59,7 +59,7 @@ class BaseStream(BaseFunction[P, list[R]], Generic[P, R]):
         self, call: tuple[bytes, str], caller: Inherited, cancellation: Cancellation
     ) -> Generator[R, None, None]:
         body, content_type = call
-        with self._binding.current().stream(
+        with self._platform().stream(
             self.name,
             body,
             content_type=content_type,
