@@ -50,6 +50,7 @@ class App(ServesModels):
         name: Lower-case letters, digits and -, a letter first, at most 63.
         requirements: What must be installed where the app runs, as pip writes it, like ``"numpy>=2"``.
         imports: Libraries that are imported once, before the workers that share them start.
+        local: Whether its functions stay at their site, unless one of them says otherwise.
 
     Raises:
         SpecError: an argument is not of that form.
@@ -58,7 +59,9 @@ class App(ServesModels):
         ``app = skerry.App("news", imports=("numpy",))``
     """
 
-    def __init__(self, name: str, *, requirements: Iterable[str] = (), imports: Iterable[str] = ()) -> None:
+    def __init__(
+        self, name: str, *, requirements: Iterable[str] = (), imports: Iterable[str] = (), local: bool = False
+    ) -> None:
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise SpecError(
                 f"app {name!r}: use lower-case letters, digits and -, a letter first, at most 63", field="name"
@@ -66,6 +69,7 @@ class App(ServesModels):
         self.name = name
         self.requirements = _texts(requirements, key="requirements", app=name)
         self.imports = _texts(imports, key="imports", app=name)
+        self._local = {"local": True} if local else {}
         self._functions: dict[str, BaseFunction[Any, Any]] = {}
         self._binding = Binding()
         self._module: Mapping[str, Any] = sys._getframe(1).f_globals
@@ -156,6 +160,7 @@ class App(ServesModels):
         scale: Scale = ...,
         model: str | None = ...,
         share_load: bool = ...,
+        local: bool = ...,
     ) -> Decorator: ...
     def function(  # noqa: PLR0913  # one keyword per option, so that editors and type checkers know them
         self,
@@ -179,6 +184,7 @@ class App(ServesModels):
         scale: Scale | Unset = UNSET,
         model: str | Unset | None = UNSET,
         share_load: bool | Unset = UNSET,
+        local: bool | Unset = UNSET,
     ) -> Any:
         """Make a function, an async function or a class with ``__call__`` a function of this app.
 
@@ -208,6 +214,9 @@ class App(ServesModels):
             share_load: Whether workers are forked from a process that has run the handler's ``load``, so that what it
                 loaded is in memory once.
 
+            local: Whether the function stays at its site: it is neither called nor deployed from another machine, and
+                its results are not handed to one.
+
         Raises:
             SpecError: an option has a wrong type or is out of range.
             NameTakenError: the app has a function of this name already.
@@ -232,6 +241,7 @@ class App(ServesModels):
             "scale": scale,
             "model": model,
             "share_load": share_load,
+            "local": local,
         }
 
         def declare(decorated: Callable[..., Any]) -> BaseFunction[Any, Any]:
@@ -291,7 +301,7 @@ class App(ServesModels):
         self, handler: Callable[..., Any], name: str | Unset, options: Mapping[str, Any]
     ) -> BaseFunction[Any, Any]:
         chosen = getattr(handler, "__name__", "").lower() if name is UNSET else name
-        given = given_options(options, name=chosen)
+        given = {**self._local, **given_options(options, name=chosen)}
         if chosen in self._functions:
             raise NameTakenError(f"app {self.name!r} has a function {chosen!r} already; give one of them name=...")
         function = make_function(handler, name=chosen, options=given, binding=self._binding)

@@ -18,7 +18,7 @@ from skerry.app.mapping import map_calls
 from skerry.app.options import UNSET, Unset, call_options
 from skerry.app.places import Place, platform_at
 from skerry.app.spreading import Lost, Rules, Spread, Watch, site_names
-from skerry.errors import ConfigError, SkerryError
+from skerry.errors import ConfigError, PrivacyError, SkerryError
 from skerry.platforms import CallOptions, Platform
 from skerry.platforms.base import Cancellation
 
@@ -261,12 +261,27 @@ class BaseFunction(Generic[P, R]):
                 raise ConfigError(
                     f"function {self.name!r}: a job takes no {option}; leave it out of with_options()", field=option
                 )
+        platform = self._platform()
         call = self._encode(args, kwargs)
-        platform = self._binding.current()
         options = replace(inherited().apply(self._asked), timeout_s=None)
         call.send_inputs(platform, keep=True)
         record = platform.submit(self.name, call.body, content_type=call.content_type, accept=MSGPACK, options=options)
         return Job(record.id, platform, self.signature)
+
+    def _platform(self) -> Platform:
+        """Return where calls go.
+
+        Raises:
+            PrivacyError: that is another machine, and the function stays at its site.
+        """
+        platform = self._binding.current()
+        if self.options.get("local") and not getattr(platform, "is_same_machine", False):
+            where = getattr(platform, "address", type(platform).__name__)
+            raise PrivacyError(
+                f"function {self.name!r} is labelled local: it stays at its site, and {where} is another one",
+                hint="call it on the site itself, from another function there",
+            )
+        return platform
 
     def _encode(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> EncodedCall:
         return encode_call(self.signature, args, kwargs, self._folder())
@@ -274,7 +289,8 @@ class BaseFunction(Generic[P, R]):
     def _call(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], caller: Inherited, cancellation: Cancellation
     ) -> R:
-        call, platform = self._encode(args, kwargs), self._binding.current()
+        platform = self._platform()
+        call = self._encode(args, kwargs)
         answer = call.run_on(
             platform,
             lambda: platform.invoke(

@@ -38,6 +38,7 @@ class ServeOptions(TypedDict, total=False):
     env: Mapping[str, str]
     scale: Scale
     share_load: bool
+    local: bool
 
 
 class ServesModels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import gzip
 import os
 import tempfile
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skerry.app.target import Target
-from skerry.errors import ConfigError
+from skerry.errors import ConfigError, PrivacyError
 from skerry.spec import PROJECT_FILE, read_project_file
 
 if TYPE_CHECKING:
@@ -51,18 +52,19 @@ def make_bundle(target: Target) -> tuple[str, bytes]:
 
     Raises:
         ConfigError: the project is too large, has links that lead out of it, or would give away a token.
+        PrivacyError: one of its functions is labelled ``local``.
     """
     from skerry.engine.bundle import Member, digest_of, pack
     from skerry.engine.requirements import LOCK_FILE, declared_requirements, lock_of
     from skerry.engine.source import take
     from skerry.engine.tree import list_tree
 
+    if target.file is None:
+        raise ConfigError(f"target {target} is no file")
     secrets = _token_files(target)
     with tempfile.TemporaryDirectory(prefix="skerry-bundle-") as folder:
         source = take(str(target), Path(folder) / "sources")
-        if source.root is None:
-            raise ConfigError(f"target {target} is no file")
-        root = source.root
+        root = Path(folder) / "sources" / source.digest
         project = {} if source.project_file is None else read_project_file(source.project_file)
         members = {
             entry.path: Member(
@@ -71,6 +73,7 @@ def make_bundle(target: Target) -> tuple[str, bytes]:
             for entry in list_tree(root)
             if entry.path not in secrets
         }
+        _refuse_local(root / target.file.name, project)
         requirements = declared_requirements(project, source)
         if requirements and LOCK_FILE not in members:
             members[LOCK_FILE] = Member(LOCK_FILE, lock_of(requirements).encode())
@@ -79,6 +82,30 @@ def make_bundle(target: Target) -> tuple[str, bytes]:
     bundle = pack(members.values())
     # Without a name and a time in it, and with the digest of what is inside.
     return digest_of(bundle), gzip.compress(bundle, mtime=0)
+
+
+def _refuse_local(file: Path, project: Mapping[str, Any]) -> None:
+    """Raise PrivacyError when an app, read without running it, has functions that stay at their site.
+
+    What this does not see, such as a label that is computed, the site sees and refuses.
+    """
+    labelled = [name for name, options in project.get("function", {}).items() if options.get("local") is True]
+    try:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+    except (SyntaxError, UnicodeDecodeError):
+        return  # importing it says what is wrong, and where
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ("App", "function", "serve"):
+            labelled += [f"line {node.lineno}" for keyword in node.keywords if _is_local(keyword)]
+    if labelled:
+        raise PrivacyError(
+            f"{file.name} has what is labelled local, {', '.join(labelled)}: it is not sent to another machine",
+            hint="deploy it on its site itself, or keep the other functions in an app of their own",
+        )
+
+
+def _is_local(keyword: ast.keyword) -> bool:
+    return keyword.arg == "local" and isinstance(keyword.value, ast.Constant) and keyword.value.value is True
 
 
 def _token_files(target: Target) -> set[str]:

@@ -57,7 +57,7 @@ class BaseStream(BaseFunction[P, list[R]], Generic[P, R]):
         return list(self._pieces(self._encode(args, kwargs), caller, cancellation))
 
     def _pieces(self, call: EncodedCall, caller: Inherited, cancellation: Cancellation) -> Generator[R, None, None]:
-        platform = self._binding.current()
+        platform = self._platform()
         answer = call.run_on(
             platform,
             lambda: platform.stream(

@@ -19,7 +19,7 @@ from skerry.engine.model_watch import ModelWatch
 from skerry.engine.records import Records
 from skerry.engine.served import Served
 from skerry.engine.supervisor import Supervisor
-from skerry.errors import MalformedBodyError, UnauthorizedError
+from skerry.errors import MalformedBodyError, PrivacyError, UnauthorizedError
 from skerry.runtime.confinement import share_bytes
 from skerry.runtime.front import Authorize, Front, header
 from skerry.runtime.message import Request, Response
@@ -144,7 +144,12 @@ class Control:
             )
         if bundle:
             target = self._bundles.target(bundle, target)
-        deployment = await self._deployer.deploy(target, flags=[str(flag) for flag in flags], settings=settings)
+        deployment = await self._deployer.deploy(
+            target,
+            flags=[str(flag) for flag in flags],
+            settings=settings,
+            same_machine=request.same_machine,
+        )
         functions = [
             {
                 "name": revision.function,
@@ -170,7 +175,7 @@ class Control:
         scale = {f"scale.{name}": places for name, places in support_matrix(Scale).items()}
         batch = {f"batch.{name}": places for name, places in support_matrix(Batch).items()}
         support = {**support_matrix(FunctionSpec), **scale, **batch}
-        error = served.pool.last_error
+        error = served.pool.last_error if request.same_machine or not served.pool.spec.local else None
         return Response.of_json(
             {
                 **self._summary(served, request),
@@ -185,6 +190,7 @@ class Control:
 
     def _read_logs(self, request: Request) -> Response:
         name = _segment(request)
+        self._check_private(name, request)
         if not self._logs.path(name).exists():  # a function whose first deployment failed has a log, and nothing else
             self._supervisor.find(name)
         offset, lines = _number(request, "offset"), _number(request, "tail")
@@ -193,6 +199,11 @@ class Control:
         else:
             text, after = self._logs.tail(name, DEFAULT_TAIL if lines is None else min(MAX_TAIL, lines))
         return Response.of_json({"text": text, "offset": after})
+
+    def _check_private(self, function: str, request: Request) -> None:
+        served = self._supervisor.served.get(function)
+        if served is not None and served.pool.spec.local and not request.same_machine:
+            raise PrivacyError(f"function {function!r} is labelled local: its log does not leave this site")
 
     def _events(self, request: Request) -> Response:
         self._flush()

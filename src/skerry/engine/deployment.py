@@ -17,7 +17,7 @@ from skerry.engine.records import AppRecord, Deployment, ModelPin, Records, Revi
 from skerry.engine.requirements import check_requirements, declared_requirements, read_lock
 from skerry.engine.source import Source, take
 from skerry.engine.supervisor import Supervisor, source_target
-from skerry.errors import SkerryError
+from skerry.errors import PrivacyError, SkerryError
 from skerry.runtime.concurrency import check_concurrency
 from skerry.runtime.model_source import ModelSource
 from skerry.runtime.nursery import Nursery
@@ -54,13 +54,14 @@ class Deployer:
         self._one_at_a_time = asyncio.Lock()
         self._lacking: asyncio.Task[None] | None = None
 
-    async def deploy(self, target: str, *, flags: list[str], settings: str) -> Deployment:
+    async def deploy(self, target: str, *, flags: list[str], settings: str, same_machine: bool = True) -> Deployment:
         """Deploy an app.
 
         Args:
             target: ``FILE[:app]`` or ``package.module[:app]``; files are absolute.
             flags: ``FUNCTION.OPTION=VALUE`` settings of the command line.
             settings: The text of ``SKERRY_SET`` where the command was given.
+            same_machine: Whether it was given on this machine; others deploy no function that is labelled ``local``.
 
         Raises:
             AppImportError: the app cannot be imported; its traceback is in the details.
@@ -69,6 +70,7 @@ class Deployer:
             ModelNotFoundError: there is no such model, version or alias as one of its functions names.
             StorageError: the store of models cannot be reached.
             StartError: a worker cannot load its function.
+            PrivacyError: a function is labelled ``local``, and came from another machine.
         """
         async with self._one_at_a_time:
             source = await asyncio.to_thread(take, target, self._home.sources)
@@ -84,6 +86,8 @@ class Deployer:
                 declared = {name: entry["options"] for name, entry in description["functions"].items()}
                 specs = resolve(declared, file=project, environment={SET_VARIABLE: settings}, flags=flags)
                 for name, spec in specs.items():
+                    if spec.local and not same_machine:
+                        raise PrivacyError(f"function {name!r} is labelled local: deploy it on its site itself")
                     check_concurrency(name, spec.concurrency, is_async=description["functions"][name]["is_async"])
                     check_share_load(name, share_load=spec.share_load, load=description["functions"][name]["load"])
                 models = {name: await asyncio.to_thread(self._pin, spec) for name, spec in specs.items()}

@@ -117,7 +117,7 @@ async def run_engine(
             loop.add_signal_handler(number, stopping.set)
         reaper = Reaper(loop)
         journal = Journal(records.events)
-        front = Front(authorize=authorizer(home, is_loopback=listen.is_loopback))
+        front = Front(authorize=authorizer(home, is_loopback=listen.is_loopback), is_loopback=listen.is_loopback)
         observing = Observing(front, os.environ)
         memory = MemoryReturn()
         usage = UsageMeter(records.usage)

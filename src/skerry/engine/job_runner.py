@@ -26,6 +26,7 @@ from skerry.errors import (
     JobNotFoundError,
     JobNotReadyError,
     MalformedBodyError,
+    PrivacyError,
     QueueFullError,
     SkerryError,
     StartError,
@@ -109,8 +110,15 @@ class JobRunner:
                 await asyncio.wait([waiter], timeout=wait_s)
             finally:
                 waiters.remove(waiter)
+        self._check_private(job, request)
         found = self._jobs.result(job)
         return Response(found.body, content_type=found.content_type, headers=dict(found.headers))
+
+    def _check_private(self, job: str, request: Request) -> None:
+        function = self._jobs.get(job).function
+        served = self._supervisor.served.get(function)
+        if served is not None and served.pool.spec.local and not request.same_machine:
+            raise PrivacyError(f"function {function!r} is labelled local: its results do not leave this site")
 
     def cancel(self, request: Request) -> Response:
         """Answer ``DELETE /jobs/ID``: a waiting job never runs, and the worker of a running one is ended."""

@@ -18,12 +18,13 @@ from skerry.errors import (
     FunctionNotFoundError,
     InternalError,
     MethodNotAllowedError,
+    PrivacyError,
     SkerryError,
     UnauthorizedError,
 )
 from skerry.observe import Tracer
 from skerry.runtime.connection import Connection
-from skerry.runtime.exchange import Exchange
+from skerry.runtime.exchange import Channel, Exchange
 from skerry.runtime.inference_paths import inference_paths
 from skerry.runtime.intake import TakeBody
 from skerry.runtime.known_heads import KnownHeads
@@ -60,9 +61,11 @@ class Front:
 
     Args:
         authorize: Raises `UnauthorizedError` when a request over TCP may not do what it asks for.
+        is_loopback: Whether its address without TLS can be reached by this machine only.
     """
 
-    def __init__(self, *, authorize: Authorize | None = None) -> None:
+    def __init__(self, *, authorize: Authorize | None = None, is_loopback: bool = True) -> None:
+        self.is_loopback = is_loopback
         self.connections: set[Connection] = set()
         self.heads: dict[bool, KnownHeads] = {True: {}, False: {}}
         self.tracer: Tracer | None = None
@@ -202,6 +205,8 @@ class Front:
                 raise MethodNotAllowedError(
                     f"call {path.decode('latin-1')} with POST, not {exchange.method.decode('latin-1')}", allow=["POST"]
                 )
+            if pool.spec.local and not self._is_same_machine(exchange.connection):
+                raise PrivacyError(f"function {pool.spec.name!r} is labelled local: only this machine may call it")
             exchange.entry = pool
             return pool.spec.max_body_bytes
         first = path[1:].partition(b"/")[0]
@@ -240,6 +245,9 @@ class Front:
             exchange.reply(_internal_error(_request_of(exchange)))
 
     # Inside
+
+    def _is_same_machine(self, connection: Channel) -> bool:
+        return connection.trusted or (self.is_loopback and not connection.public)
 
     def _call(self, pool: WorkerPool | Split, exchange: Exchange) -> None:
         reading = exchange.reading
@@ -283,6 +291,7 @@ class Front:
             exchange.reply(answer)
             return
         request = _request_of(exchange)
+        request.same_machine = self._is_same_machine(exchange.connection)
         if exchange.intake is not None:
             intake, exchange.intake = exchange.intake, None
             self._await_outcome(exchange, request, intake.finish())

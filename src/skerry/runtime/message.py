@@ -40,7 +40,7 @@ PROBLEM_TYPE = "application/problem+json"
 class Request:
     """One HTTP request, whole."""
 
-    __slots__ = ("body", "headers", "local", "method", "path", "public", "query", "trusted")
+    __slots__ = ("body", "headers", "method", "path", "public", "query", "same_machine", "trusted")
 
     def __init__(
         self,
@@ -59,6 +59,7 @@ class Request:
         self.body = body
         self.trusted = trusted  # came over the Unix socket, which only its owner can open
         self.public = public  # came over TLS, from another machine
+        self.same_machine = not public
 
     def parameter(self, name: str) -> str | None:
         """Return a parameter of the query string."""

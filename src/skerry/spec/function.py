@@ -11,7 +11,7 @@ from typing import Any
 from skerry.errors import SpecError
 from skerry.spec.batch import Batch
 from skerry.spec.model import ModelReference
-from skerry.spec.option import build, check_range, check_types, option
+from skerry.spec.option import ENGINE, build, check_range, check_types, option
 from skerry.spec.quantity import parse_duration, parse_size
 from skerry.spec.scale import Scale
 
@@ -49,6 +49,11 @@ class FunctionSpec:
     )
     share_load: bool = option(
         "whether workers are forked from a process that has run the handler's load, and share its memory",
+        default=False,
+    )
+    local: bool = option(
+        "whether the function stays at its site: it is neither called nor deployed from another machine",
+        platforms=frozenset({ENGINE}),
         default=False,
     )
 

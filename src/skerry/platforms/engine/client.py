@@ -84,6 +84,11 @@ class EnginePlatform(Platform):
         """Where the engine is reached: a URL, or the path of a socket."""
         return str(self._caller.address)
 
+    @property
+    def is_same_machine(self) -> bool:
+        """Whether the engine is on this machine: reached over its socket, or on loopback without TLS."""
+        return self._caller.address.is_same_machine
+
     def invoke(
         self,
         function: str,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import ipaddress
 import os
 import select
 import socket
@@ -49,6 +50,16 @@ class Address:
         if separator:
             raise ConfigError(f"address {text!r}: write it as http://HOST:PORT, https://HOST:PORT or unix:PATH")
         return cls(path=Path(text.removeprefix("unix:")))
+
+    @property
+    def is_same_machine(self) -> bool:
+        """Whether it is of this machine for sure; what is behind TLS may be anywhere."""
+        if self.path is not None or self.secure:
+            return self.path is not None
+        try:
+            return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
     def __str__(self) -> str:
         if self.path is not None:
