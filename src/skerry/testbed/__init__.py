@@ -1,0 +1,1 @@
+"""Networks, load and experiments on one machine."""
