@@ -56,7 +56,6 @@ class Loop(ABC):
     def _submit(self, exchange: Exchange, now_ns: int) -> None:
         pool = self._pool
         if pool is not None:
-            self._recorder.taken_up(exchange, now_ns)
             pool.submit(exchange, now_ns)
             self._recorder.most_in_flight = max(self._recorder.most_in_flight, pool.in_flight)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import ssl
 import time
 from collections import deque
@@ -14,6 +16,10 @@ from skerry.testbed.load.recorder import Recorder
 from skerry.testbed.load.target import Target
 
 _SWEEP_S = 0.02
+# Connections that are being opened at a time. Opening takes the generator longer than sending, and a moment's stall asks
+# for hundreds: without a bound it would be busy with connections that nobody needs by the time they are there.
+_MOST_OPENING = 32
+_CLOSING_S = 1.0
 
 
 class Pool:
@@ -33,6 +39,7 @@ class Pool:
         self.on_end: Callable[[Exchange, int], None] = _nobody
         self._loop = asyncio.get_running_loop()
         self._tls = ssl.create_default_context() if target.tls else None
+        self._address = target.host
         self._timeout_ns = round(target.timeout_s * 1e9)
         self._free: list[Connection] = []
         self._all: set[Connection] = set()
@@ -56,7 +63,13 @@ class Pool:
         Raises:
             OSError: the first one cannot be opened.
         """
-        await self._connect()
+        target = self._target
+        if target.socket is None:
+            # Looked up once: for each connection, it would be work for a thread.
+            found = await self._loop.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+            await self._connect_first([str(address[0]) for *_, address in found])
+        else:
+            await self._connect()
         await asyncio.gather(*(self._connect() for _ in range(min(count, self._most) - 1)), return_exceptions=True)
 
     def submit(self, exchange: Exchange, now_ns: int) -> None:
@@ -66,8 +79,8 @@ class Pool:
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)
         if self._free:
-            self._free.pop().send(exchange, now_ns)
-        elif len(self._all) + len(self._opening) < self._most or len(self._waiting) < len(self._opening):
+            self._send(self._free.pop(), exchange, now_ns)
+        elif len(self._all) + max(len(self._opening), len(self._waiting)) < self._most:
             self._waiting.append(exchange)
             self._open_for_waiting()
         else:
@@ -75,6 +88,9 @@ class Pool:
 
     def opened(self, connection: Connection) -> None:
         """Take a connection that is open now."""
+        if self._closing is not None:
+            connection.abort()
+            return
         self.opened_total += 1
         self._all.add(connection)
         self._release(connection, time.monotonic_ns())
@@ -99,13 +115,14 @@ class Pool:
     def lost(self, connection: Connection, exchange: Exchange | None) -> None:
         """Forget a connection, and fail the request that was on it."""
         self._all.discard(connection)
-        if self._closing is not None and not self._all:
-            self._closing.set()
         if connection in self._free:
             self._free.remove(connection)
         if exchange is not None:
             self.failed(exchange, Failure.LOST)
-        self._open_for_waiting()
+        if self._closing is None:
+            self._open_for_waiting()
+        elif not self._all:
+            self._closing.set()
 
     async def close(self) -> None:
         """Close every connection; requests that are on their way are not told of."""
@@ -121,7 +138,12 @@ class Pool:
         for connection in list(self._all):
             connection.abort()
         if self._all:
-            await self._closing.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), _CLOSING_S)
+
+    def _send(self, connection: Connection, exchange: Exchange, now_ns: int) -> None:
+        self._recorder.sending(exchange, now_ns)
+        connection.send(exchange, now_ns)
 
     def _end(self, exchange: Exchange) -> None:
         exchange.ended = True
@@ -132,12 +154,13 @@ class Pool:
         while self._waiting:
             exchange = self._waiting.popleft()
             if not exchange.ended:
-                connection.send(exchange, now_ns)
+                self._send(connection, exchange, now_ns)
                 return
         self._free.append(connection)
 
     def _open_for_waiting(self) -> None:
-        while len(self._opening) < len(self._waiting) and len(self._all) + len(self._opening) < self._most:
+        wanted = min(len(self._waiting), _MOST_OPENING)
+        while len(self._opening) < wanted and len(self._all) + len(self._opening) < self._most:
             task = self._loop.create_task(self._open())
             self._opening.add(task)
             task.add_done_callback(self._stop_opening)
@@ -162,11 +185,33 @@ class Pool:
                     return
 
     async def _connect(self) -> None:
-        target = self._target
-        if target.socket is not None:
-            await self._loop.create_unix_connection(lambda: Connection(self), str(target.socket))
-        else:
-            await self._loop.create_connection(lambda: Connection(self), target.host, target.port, ssl=self._tls)
+        target, connection = self._target, Connection(self)
+        try:
+            if target.socket is not None:
+                await self._loop.create_unix_connection(lambda: connection, str(target.socket))
+            else:
+                await self._loop.create_connection(
+                    lambda: connection,
+                    self._address,
+                    target.port,
+                    ssl=self._tls,
+                    server_hostname=target.host if target.tls else None,
+                )
+        except asyncio.CancelledError:
+            # One that was open already is closed by the loop without a word to it.
+            self._all.discard(connection)
+            raise
+
+    async def _connect_first(self, addresses: list[str]) -> None:
+        for address in addresses:
+            self._address = address
+            try:
+                await self._connect()
+            except OSError:
+                if address == addresses[-1]:
+                    raise
+            else:
+                return
 
     def _sweep(self) -> None:
         """End the requests whose time is over; called every 20 ms while there are any."""

@@ -75,7 +75,7 @@ class Watcher:
         recorder = self._recorder
         then_ns, sent_then, good_then, bad_then, planned_then = self._before
         span_s = max((now_ns - then_ns) / 1e9, 1e-3)
-        sent, good, bad = recorder.taken_up_total, recorder.succeeded_total, recorder.ended_badly_total
+        sent, good, bad = recorder.sent_total, recorder.succeeded_total, recorder.ended_badly_total
         self._before = (now_ns, sent, good, bad, planned or 0)
         times = recorder.latency if recorder.latency.count else recorder.warm_up_latency
         p50, p90, p99 = times.percentiles_s((0.5, 0.9, 0.99)) if times.count else (None, None, None)

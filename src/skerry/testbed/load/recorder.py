@@ -8,7 +8,7 @@ from collections import Counter
 from skerry.testbed.load.exchange import OWN_FAULTS, Exchange, Failure
 from skerry.testbed.load.histogram import Histogram
 
-# A request that the generator takes up later than this after its moment is late; some are, on any machine.
+# A request that is sent later than this after its moment is late; some are, on any machine.
 LATE_NS = 5_000_000
 # Kinds of problem of which one message is kept.
 _MOST_CODES = 50
@@ -49,6 +49,8 @@ class Recorder:
         self.sent = 0
         self.succeeded = 0
         self.late = 0
+        # Timed out before a connection took them.
+        self.never_sent = 0
         self.warm_up_requests = 0
         self.statuses: Counter[int] = Counter()
         self.failures: Counter[str] = Counter()
@@ -57,7 +59,7 @@ class Recorder:
         self.intervals: list[Interval] = []
         self.most_in_flight = 0
         # With those of the warm-up.
-        self.taken_up_total = 0
+        self.sent_total = 0
         self.succeeded_total = 0
         self.ended_badly_total = 0
         self.warm_up_latency = Histogram()
@@ -67,10 +69,10 @@ class Recorder:
         self.start_ns = self.last_end_ns = start_ns
         self.measured_from_ns = start_ns + self._warm_up_ns
 
-    def taken_up(self, exchange: Exchange, now_ns: int) -> None:
-        """Note that the generator hands a request to its connections."""
+    def sending(self, exchange: Exchange, now_ns: int) -> None:
+        """Note that a connection takes a request."""
         late_ns = now_ns - exchange.intended_ns
-        self.taken_up_total += 1
+        self.sent_total += 1
         self._interval(now_ns).sent += 1
         if exchange.intended_ns < self.measured_from_ns:
             self.warm_up_requests += 1
@@ -115,6 +117,8 @@ class Recorder:
         if exchange.intended_ns < self.measured_from_ns:
             return
         self.failures[failure.value] += 1
+        if failure is Failure.TIMEOUT and not exchange.sent_ns:
+            self.never_sent += 1
         if failure not in OWN_FAULTS:
             self.error_latency.add(now_ns - exchange.intended_ns)
 

@@ -128,9 +128,9 @@ class LoadResult:
         latency: From the moment at which a request was to be sent to its answer; of good answers.
         service_time: From the moment at which it was sent.
         error_latency: As latency, of requests that failed.
-        lateness: From the moment at which it was to be sent to the one at which the generator took it up.
+        lateness: From the moment at which a request was to be sent to the one at which it was.
         kept_schedule: Whether the generator was in time; if not, the figures say more of it than of the target.
-        late_ratio: Share of requests that were taken up more than 5 ms late.
+        late_ratio: Share of requests that were sent more than 5 ms late.
         errors: Requests without a good answer.
         most_in_flight: Requests that were on their way at the same time, at most.
         connections_opened: Connections that were opened in the whole run.

@@ -46,7 +46,7 @@ def judge(plan: Plan, target: Target, recorder: Recorder, about: Circumstances) 
     sending_s = max((plan_end_ns - recorder.measured_from_ns) / 1e9, 1e-9)
     planned = _count_planned(plan, recorder, plan_end_ns)
     late_ratio = recorder.late / recorder.sent if recorder.sent else 0.0
-    own_faults = sum(recorder.failures[fault.value] for fault in OWN_FAULTS)
+    own_faults = recorder.never_sent + sum(recorder.failures[fault.value] for fault in OWN_FAULTS)
     latency, lateness = Times.of(recorder.latency), Times.of(recorder.lateness)
     kept = not own_faults and late_ratio <= _LATE_RATIO
     return LoadResult(
