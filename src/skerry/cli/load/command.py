@@ -59,7 +59,7 @@ _DURATION_S = 10.0
 @home_option
 @json_option
 @click.pass_obj
-def load(console: Console, *, target: str, home: Path, picture: Path | None, **given: Any) -> None:
+def load(console: Console, /, *, target: str, home: Path, picture: Path | None, **given: Any) -> None:
     """Send requests to a function or URL at planned times, and report latencies from these times.
 
     Requests go out when the plan says so, whatever became of those before: a TARGET that stalls is not spared, and the

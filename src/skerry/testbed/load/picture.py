@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from skerry.testbed.load.result import LoadResult, Times
 
 _BLUE, _ORANGE, _GREEN, _RED, _GREY = "#3b82c4", "#e08a2e", "#3f9e6b", "#d0524f", "#808080"
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "axes.grid": True,
     "axes.spines.right": False,
     "axes.spines.top": False,
@@ -82,7 +82,7 @@ def _draw_curve(axes: Any, result: LoadResult) -> None:
     axes.set_ylabel("ms")
     axes.set_yscale("log")
     axes.set_title(f"{result.latency.count:,} good answers")
-    axes.legend(loc="upper left")
+    axes.legend(loc="best")
 
 
 def _points(times: Times | None) -> list[tuple[float, float]]:

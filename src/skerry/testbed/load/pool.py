@@ -16,8 +16,8 @@ from skerry.testbed.load.recorder import Recorder
 from skerry.testbed.load.target import Target
 
 _SWEEP_S = 0.02
-# Connections that are being opened at a time. Opening takes the generator longer than sending, and a moment's stall asks
-# for hundreds: without a bound it would be busy with connections that nobody needs by the time they are there.
+# Connections that are being opened at a time. Opening takes the generator longer than sending, and a stall of a moment
+# asks for hundreds: without a bound it would be busy with connections that nobody needs by the time they are there.
 _MOST_OPENING = 32
 _CLOSING_S = 1.0
 

@@ -27,7 +27,7 @@ _RUN_UP_NS = 5_000_000
 _LOOK_S = 0.25
 # Lengths of the timeline's intervals; the first with at most this many of them is taken.
 _INTERVALS_S = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600)
-_MOST_INTERVALS = 120
+_MOST_INTERVALS = 80
 
 
 def run_load(
