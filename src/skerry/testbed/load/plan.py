@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -95,8 +96,9 @@ def constant(rate_per_s: float, duration_s: float) -> ArrivalPlan:
         [0, 250000000, 500000000, 750000000]
     """
     _check(rate_per_s, duration_s)
-    gap_ns, end_ns = NS / rate_per_s, duration_s * NS
-    offsets = array("q", (int(i * gap_ns) for i in range(int(rate_per_s * duration_s) + 1) if i * gap_ns < end_ns))
+    # Rounded, or 1835 * 1.0 might be a little more than 1835, and one request too many.
+    count = max(1, math.ceil(round(rate_per_s * duration_s, 6)))
+    offsets = array("q", (int(i * NS / rate_per_s) for i in range(count)))
     return ArrivalPlan(name="constant", offsets_ns=offsets, duration_s=duration_s, settings={"rate_per_s": rate_per_s})
 
 

@@ -68,6 +68,8 @@ def run_load(
         raise SpecError(
             f"a warm-up of {warm_up_s:g} s leaves nothing of a plan of {plan.duration_s:g} s", field="warm_up_s"
         )
+    if isinstance(plan, ArrivalPlan) and not len(plan):
+        raise SpecError("the plan has no request in it; ask for more, or for longer", field="plan")
     if connections < 1 or most_connections < 1 or most_late_s <= 0:
         raise SpecError("connections and the latest moment must be above zero", field="connections")
     if isinstance(plan, ArrivalPlan) and plan.bodies is not None and len(plan.bodies) != len(plan):
