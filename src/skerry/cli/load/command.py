@@ -70,9 +70,9 @@ def load(console: Console, /, *, target: str, home: Path, picture: Path | None, 
 
     _check_together(given)
     if picture is not None:
-        from skerry.testbed.load.picture import require_matplotlib
+        from skerry.testbed.load.picture import check_picture
 
-        require_matplotlib()
+        check_picture(picture)
     plan, warm_up_s = _plan(given), float(given["warm_up"])
     asked = _target(target, home, given)
     with Viewer(target, plan.duration_s, shown=not console.as_json and sys.stderr.isatty()) as viewer:

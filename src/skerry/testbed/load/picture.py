@@ -26,12 +26,14 @@ _STYLE: Any = {
 _TICKS = {0.0: "0", 0.5: "50", 0.9: "90", 0.99: "99", 0.999: "99.9", 0.9999: "99.99", 0.99999: "99.999"}
 
 
-def require_matplotlib() -> None:
-    """Check that pictures can be drawn, before a run and not after it.
+def check_picture(path: Path) -> None:
+    """Check that a picture can be drawn into a file, before a run and not after it.
 
     Raises:
-        ConfigError: matplotlib is not installed.
+        ConfigError: matplotlib is not installed, or there is no such folder.
     """
+    if not path.absolute().parent.is_dir():
+        raise ConfigError(f"picture {path}: there is no folder {path.parent}", hint="make it, or name another one")
     if importlib.util.find_spec("matplotlib") is None:
         raise ConfigError("a picture needs matplotlib", hint='install it with pip install "skerry[report]"')
 
@@ -46,7 +48,7 @@ def draw(result: LoadResult, path: Path) -> None:
     Raises:
         ConfigError: matplotlib is not installed, or the file cannot be written.
     """
-    require_matplotlib()
+    check_picture(path)
     import matplotlib as mpl
     from matplotlib.figure import Figure
 

@@ -82,13 +82,6 @@ def test_a_picture_without_matplotlib_is_refused_before_the_run(load, monkeypatc
     assert 'pip install "skerry[report]"' in err
 
 
-def test_a_picture_where_nothing_can_be_written_is_refused(load):
-    pytest.importorskip("matplotlib")
-    code, _, err = load("/delay", *SHORT, "--picture", "nowhere/run.png")
-    assert code == 2
-    assert "picture nowhere/run.png: No such file or directory" in err
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -98,6 +91,7 @@ def test_a_picture_where_nothing_can_be_written_is_refused(load):
         (("--think", 1), "--clients N"),
         (("--header", "nothing"), "NAME:VALUE"),
         (("--data", "@nowhere.json"), "nowhere.json: No such file"),
+        (("--picture", "nowhere/run.png"), "there is no folder nowhere"),
         (("--replay", "nowhere.csv"), "nowhere.csv: No such file"),
         (("--method", "HEAD"), "use one of GET"),
         (("--rate", 0), "x>0"),
