@@ -16,7 +16,7 @@ def summarise(result: LoadResult) -> str:
     """Return what a person wants to know of a run."""
     settings = ", ".join(f"{name} {value}" for name, value in result.settings.items() if value is not None)
     lines = [
-        f"{result.target}: {result.loop} loop, {result.plan} ({settings})",
+        f"{result.target}: {_title_of(result)} ({settings})",
         _requests(result),
         _rates(result),
         "",
@@ -30,6 +30,11 @@ def summarise(result: LoadResult) -> str:
         lines.append(_row("failed after", result.error_latency))
     lines += ["", *_errors(result)]
     return "\n".join(lines)
+
+
+def _title_of(result: LoadResult) -> str:
+    """Return how a run asked, like ``open loop, poisson``."""
+    return "closed loop" if result.loop == "closed" else f"{result.loop} loop, {result.plan}"
 
 
 def _requests(result: LoadResult) -> str:

@@ -59,7 +59,8 @@ def draw(result: LoadResult, path: Path) -> None:
         _draw_rates(axes["rate"], result)
         _draw_latency(axes["latency"], result)
         kept = "" if result.kept_schedule else "  (the generator did not keep its schedule)"
-        figure.suptitle(f"{result.target}: {result.loop} loop, {result.plan}{kept}", fontsize=12)
+        plan = f", {result.plan}" if result.loop == "open" else ""
+        figure.suptitle(f"{result.target}: {result.loop} loop{plan}{kept}", fontsize=12)
         try:
             figure.savefig(path, format="png", dpi=120)
         except OSError as error:
