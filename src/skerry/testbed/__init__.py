@@ -1,1 +1,1 @@
-"""Networks, load and experiments on one machine."""
+"""Links, topologies, load and experiments on one machine."""

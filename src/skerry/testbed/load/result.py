@@ -132,7 +132,7 @@ class LoadResult:
         kept_schedule: Whether the generator was in time; if not, the figures say more of it than of the target.
         late_ratio: Share of requests that were sent more than 5 ms late.
         errors: Requests without a good answer.
-        most_in_flight: Requests that were on their way at the same time, at most.
+        most_in_flight: Requests that were on their way at the same time, at most; warm-up included.
         connections_opened: Connections that were opened in the whole run.
         generator_cpu_ratio: Share of one processor that the generator used.
         warnings: What a reader must know before using the figures.
