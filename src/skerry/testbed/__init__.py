@@ -1,1 +1,1 @@
-"""Links, topologies, load and experiments on one machine."""
+"""What experiments need: links and topologies, load, and experiments that can be repeated."""
