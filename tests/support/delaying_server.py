@@ -18,7 +18,7 @@ import time
 
 import uvloop
 
-STALL_AFTER_S, STALL_S = 0.7, 1.0
+STALL_AFTER_S, STALL_S = 0.3, 0.8
 
 
 def exponential(count, *, floor_s, mean_s, seed):

@@ -21,7 +21,7 @@ def ask(server, path, *, plan=None, timeout_s=30.0, **options):
 
 
 def test_every_request_of_the_plan_is_sent_and_answered(server):
-    plan = poisson(500, 1, seed=1)
+    plan = poisson(500, 0.4, seed=1)
     before = server.seen()["requests"]
     result = ask(server, "/delay", plan=plan)
     assert server.seen()["requests"] - before == len(plan)
@@ -33,8 +33,8 @@ def test_every_request_of_the_plan_is_sent_and_answered(server):
 
 
 def test_the_warm_up_is_left_out_and_said_so(server):
-    result = ask(server, "/delay", plan=constant(100, 1), warm_up_s=0.4)
-    assert (result.warm_up_requests, result.planned, result.sent, result.latency.count) == (40, 60, 60, 60)
+    result = ask(server, "/delay", plan=constant(100, 0.5), warm_up_s=0.2)
+    assert (result.warm_up_requests, result.planned, result.sent, result.latency.count) == (20, 30, 30, 30)
     assert result.asked_per_s == pytest.approx(100)
 
 
@@ -84,7 +84,7 @@ def test_a_server_that_goes_away_is_refusal():
     # The kernel takes connections until it is closed; nobody answers on them.
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
         target = Target.of_url(f"http://127.0.0.1:{listening.getsockname()[1]}/", timeout_s=5)
-        result = run_load(constant(20, 2), target, connections=1, on_progress=lambda progress: listening.close())
+        result = run_load(constant(20, 1), target, connections=1, on_progress=lambda progress: listening.close())
     assert set(result.errors.by_kind) <= {"connection_refused", "connection_lost", "timeout"}
     assert result.errors.by_kind["connection_refused"] > 0
 
