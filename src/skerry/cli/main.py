@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "run": "skerry.cli.run:run",
         "deploy": "skerry.cli.deploy:deploy",
         "invoke": "skerry.cli.invoke:invoke",
+        "load": "skerry.cli.load.command:load",
         "list": "skerry.cli.listing:list_functions",
         "describe": "skerry.cli.describe:describe",
         "logs": "skerry.cli.logs:logs",

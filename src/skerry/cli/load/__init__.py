@@ -1,0 +1,1 @@
+"""``skerry load``: its options are in `command`, what a person sees in `view` and `summary`."""

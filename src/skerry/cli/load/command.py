@@ -1,0 +1,172 @@
+"""``skerry load``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from skerry.cli.console import Console
+from skerry.cli.load.summary import summarise
+from skerry.cli.load.viewer import Viewer
+from skerry.cli.options import Command, complete_function, connect, home_option, json_option
+from skerry.errors import ConfigError, FunctionNotFoundError
+
+if TYPE_CHECKING:
+    from skerry.testbed.load import Plan, Target
+
+INTERRUPTED = 130
+_DURATION_S = 10.0
+
+
+@click.command(
+    cls=Command,
+    example='skerry load add --rate 500 --duration 30 --data \'{"a": 1, "b": 2}\'\n'
+    'skerry load add --rate 500 --arrivals bursty --picture add.png --data \'{"a": 1, "b": 2}\'\n'
+    'skerry load http://127.0.0.1:8080/function/add --clients 16 --data \'{"a": 1, "b": 2}\' --json\n'
+    "skerry load nap --replay azure2021_200.csv --speed 60 --data '{{duration}}'",
+)
+@click.argument("target", shell_complete=complete_function)
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Requests per second; 100 by default.")
+@click.option(
+    "--arrivals",
+    type=click.Choice(["poisson", "constant", "bursty"]),
+    help="How requests come: independently (the default), at equal distances, or in bursts.",
+)
+@click.option("--peak", type=float, default=5.0, show_default=True, help="Rate in a burst, in multiples of --rate.")
+@click.option("--burst", type=float, default=1.0, show_default=True, help="Mean length of a burst in seconds.")
+@click.option("--clients", type=click.IntRange(min=1), help="A closed loop of so many clients instead.")
+@click.option("--think", type=click.FloatRange(min=0), default=0.0, help="Pause of each client, in seconds.")
+@click.option("--replay", type=click.Path(path_type=Path, dir_okay=False), help="Send at the times of a trace.")
+@click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=1.0, help="How much faster to replay it.")
+@click.option("--column", help="The trace's column of times; found by its name when not given.")
+@click.option("--function", help="Only lines of the trace whose func, function or app begins with this.")
+@click.option("--duration", type=click.FloatRange(min=0, min_open=True), help="Seconds; 10, or the whole trace.")
+@click.option("--warm-up", type=click.FloatRange(min=0), default=0.0, help="Seconds before, left out of the figures.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed sends at the same times.")
+@click.option("--data", default="", help="The body: JSON, or @FILE; with --replay, {{NAME}} is a column of the trace.")
+@click.option("--content-type", default="application/json", show_default=True, help="What the body is.")
+@click.option("--method", default="POST", show_default=True, help="GET, POST, PUT, PATCH or DELETE.")
+@click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="A further header; may be repeated.")
+@click.option("--timeout", type=float, default=30.0, show_default=True, help="Longest wait for an answer, in seconds.")
+@click.option("--deadline", type=float, help="The deadline that the function is told of, in seconds.")
+@click.option("--connections", type=click.IntRange(min=1), help="Connections opened before; 8, or one per client.")
+@click.option("--most-connections", type=click.IntRange(min=1), default=10_000, show_default=True, help="At a time.")
+@click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), help="Draw the run into this PNG file.")
+@home_option
+@json_option
+@click.pass_obj
+def load(console: Console, /, *, target: str, home: Path, picture: Path | None, **given: Any) -> None:
+    """Send requests to a function or URL at planned times, and report latencies from these times.
+
+    Requests go out when the plan says so, whatever became of those before: a TARGET that stalls is not spared, and the
+    waiting is counted. --clients asks the other way: each client waits for its answer, which hides waiting, and finds
+    out how much a TARGET can do. TARGET is the name of a function of the local engine, or an http(s) address.
+    """
+    from skerry.testbed.load import run_load
+
+    _check_together(given)
+    if picture is not None:
+        from skerry.testbed.load.picture import check_picture
+
+        check_picture(picture)
+    plan, warm_up_s = _plan(given), float(given["warm_up"])
+    asked = _target(target, home, given)
+    with Viewer(target, plan.duration_s, shown=not console.as_json and sys.stderr.isatty()) as viewer:
+        result = run_load(
+            plan,
+            asked,
+            warm_up_s=warm_up_s,
+            connections=given["connections"] or given["clients"] or 8,
+            most_connections=given["most_connections"],
+            on_progress=viewer.show if viewer.shown else None,
+        )
+    if picture is not None:
+        from skerry.testbed.load.picture import draw
+
+        draw(result, picture)
+    if console.as_json:
+        console.json(result.to_json())
+    else:
+        console.data(summarise(result))
+    for warning in result.warnings:
+        console.message(f"warning: {warning}")
+    if result.interrupted:
+        raise SystemExit(INTERRUPTED)
+
+
+def _check_together(given: dict[str, Any]) -> None:
+    kinds = {"--rate or --arrivals": given["rate"] or given["arrivals"], "--clients": given["clients"]}
+    kinds["--replay"] = given["replay"]
+    chosen = [name for name, value in kinds.items() if value]
+    if len(chosen) > 1:
+        raise click.UsageError(f"{' and '.join(chosen)} are different ways of asking; give one")
+    for name in ("column", "function"):
+        if given[name] and not given["replay"]:
+            raise click.UsageError(f"--{name} is about a trace; name it with --replay FILE")
+    if given["think"] and not given["clients"]:
+        raise click.UsageError("--think is the pause of clients; say how many with --clients N")
+
+
+def _plan(given: dict[str, Any]) -> Plan:
+    from skerry.testbed.load import ClientPlan, bursty, constant, poisson, replay
+
+    warm_up_s = given["warm_up"]
+    duration_s = warm_up_s + (given["duration"] or _DURATION_S)
+    if given["replay"] is not None:
+        cut_s = warm_up_s + given["duration"] if given["duration"] else None
+        body = None if given["data"].startswith("@") else given["data"]
+        trace = {name: given[name] for name in ("speed", "column", "function")}
+        return replay(given["replay"], duration_s=cut_s, body=body, **trace)
+    if given["clients"] is not None:
+        return ClientPlan(clients=given["clients"], duration_s=duration_s, think_s=given["think"])
+    rate = given["rate"] or 100.0
+    if given["arrivals"] == "constant":
+        return constant(rate, duration_s)
+    if given["arrivals"] == "bursty":
+        return bursty(rate, duration_s, seed=given["seed"], peak_ratio=given["peak"], burst_s=given["burst"])
+    return poisson(rate, duration_s, seed=given["seed"])
+
+
+def _target(target: str, home: Path, given: dict[str, Any]) -> Target:
+    from skerry.testbed.load import Target
+
+    settings: dict[str, Any] = {
+        "method": given["method"].upper(),
+        "headers": {"content-type": given["content_type"], **_headers(given["headers"])},
+        "body": _body(given["data"]),
+        "timeout_s": given["timeout"],
+        "deadline_s": given["deadline"],
+    }
+    if target.startswith(("http://", "https://")):
+        return Target.of_url(target, **settings)
+    known = [str(function["name"]) for function in connect(home).functions()]
+    if target not in known:
+        raise FunctionNotFoundError(
+            f"no function {target!r} is deployed; there are {', '.join(sorted(known)) or 'none'}",
+            hint="deploy it with `skerry deploy FILE`, or give an address like http://HOST:PORT/PATH",
+        )
+    return Target.of_function(target, home.absolute(), **settings)
+
+
+def _headers(lines: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise ConfigError(f"--header {line!r}: write it as NAME:VALUE")
+        found[name.strip().lower()] = value.strip()
+    return found
+
+
+def _body(data: str) -> bytes:
+    if not data.startswith("@"):
+        return data.encode()
+    path = Path(data[1:]).expanduser()
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"--data {data}: {path}: {error.strerror}") from error
