@@ -7,12 +7,17 @@ import gc
 import os
 
 PR_SET_TIMERSLACK = 29
-REALTIME_PRIORITY = 20
+LINK_PRIORITY = 20
+# Below that of links: what measures must not delay what it measures.
+PROBE_PRIORITY = 10
 MCL_CURRENT_AND_FUTURE = 3
 
 
-def take_priority() -> str:
+def take_priority(priority: int = LINK_PRIORITY) -> str:
     """Ask for real-time scheduling, exact timers and memory that stays; return the scheduling that was granted.
+
+    Args:
+        priority: Which real-time priority, 1 to 99.
 
     Returns:
         ``fifo``; or ``other``, where this process may not have real-time scheduling.
@@ -25,7 +30,7 @@ def take_priority() -> str:
     libc.prctl(PR_SET_TIMERSLACK, ctypes.c_ulong(1), 0, 0, 0)
     libc.mlockall(MCL_CURRENT_AND_FUTURE)
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(REALTIME_PRIORITY))
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
     except OSError:
         return "other"
     return "fifo"

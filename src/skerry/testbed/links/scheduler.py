@@ -14,6 +14,7 @@ from skerry.testbed.links.jitter import SPAN_DEVIATIONS, Jitter, PacketJitter, W
 from skerry.testbed.links.loss import make_loss
 
 # Below what any clock here can tell apart.
+ROUNDING_S = 1e-9
 SHORTEST_SPAN_S = 1e-6
 
 
@@ -140,7 +141,7 @@ class Scheduler:
         begins_s = max(now_s, self._free_at_s)
         needs_s = size_bytes * self._byte_s
         # The packet that is being sent does not wait: an empty link takes a packet of any size.
-        if begins_s > now_s and begins_s - now_s + needs_s > self._queue_s:
+        if begins_s > now_s and begins_s - now_s + needs_s > self._queue_s + ROUNDING_S:
             self.tally.overflowed += 1
             return None
         self._free_at_s = begins_s + needs_s
