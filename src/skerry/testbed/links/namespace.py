@@ -6,8 +6,8 @@ import ctypes
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from skerry.errors import PlatformError
@@ -15,10 +15,17 @@ from skerry.errors import PlatformError
 FOLDER = Path("/run/netns")
 CLONE_NEWNET = 0x40000000
 TOOL_TIMEOUT_S = 30.0
+MTU_BYTES = 1500
+# What the kernel holds for a link process that is busy, before it drops packets.
+QUEUE_PACKETS = 5000
 
 
-def run_tool(words: Sequence[str], *, stdin: str | None = None) -> str:
+def run_tool(words: Sequence[str], *, variables: Mapping[str, str] | None = None) -> str:
     """Run a tool of the system and return its standard output.
+
+    Args:
+        words: Its command line.
+        variables: Environment variables on top of this process' own.
 
     Raises:
         PlatformError: it is not there, failed, or did not end in time; the message holds what it said.
@@ -27,7 +34,12 @@ def run_tool(words: Sequence[str], *, stdin: str | None = None) -> str:
         raise PlatformError(f"there is no program {words[0]!r} on this machine; install iproute2")
     try:
         done = subprocess.run(
-            list(words), input=stdin, capture_output=True, text=True, timeout=TOOL_TIMEOUT_S, check=False
+            list(words),
+            capture_output=True,
+            text=True,
+            timeout=TOOL_TIMEOUT_S,
+            check=False,
+            env={**os.environ, **(variables or {})},
         )
     except subprocess.TimeoutExpired as error:
         raise PlatformError(f"`{' '.join(words)}` has not ended within {TOOL_TIMEOUT_S:g} s") from error
@@ -45,13 +57,30 @@ def list_namespaces(prefix: str = "") -> list[str]:
 
 
 def add_namespace(name: str) -> None:
-    """Make a network namespace with its loopback interface up.
+    """Make a network namespace with its loopback interface up, and without IPv6, whose own packets would be counted.
 
     Raises:
         PlatformError: it exists, or this process may not.
     """
     run_tool(["ip", "netns", "add", name])
+    for scope in ("all", "default"):
+        with suppress(PlatformError):  # a kernel without IPv6
+            set_kernel_value(name, f"net.ipv6.conf.{scope}.disable_ipv6", "1")
     run_tool(["ip", "-n", name, "link", "set", "lo", "up"])
+
+
+def configure_interface(name: str | None, interface: str, *, address: str, peer: str) -> None:
+    """Give an interface of a namespace its address and bring it up; its peer is reached through it.
+
+    Raises:
+        PlatformError: there is no such interface, or this process may not.
+    """
+    where = ["-n", name] if name is not None else []
+    for words in (
+        ["addr", "add", address, "peer", peer, "dev", interface],
+        ["link", "set", interface, "mtu", str(MTU_BYTES), "txqueuelen", str(QUEUE_PACKETS), "up"],
+    ):
+        run_tool(["ip", *where, *words])
 
 
 def delete_namespace(name: str) -> None:

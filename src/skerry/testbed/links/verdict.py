@@ -69,9 +69,7 @@ def judge_delay(
         size_bytes: Length of the probes, which a rate takes time for.
         took_s: How long they were sent.
     """
-    wanted_ms, jitter_ms = expected_delay_ms(
-        conditions.delay_ms, conditions.jitter_ms, conditions.jitter_distribution
-    )
+    wanted_ms, jitter_ms = expected_delay_ms(conditions.delay_ms, conditions.jitter_ms, conditions.jitter_distribution)
     if conditions.rate_mbps:
         wanted_ms += size_bytes * 8 / (conditions.rate_mbps * 1e3)
     samples = independent_samples(conditions, int(delay["count"]), took_s)
@@ -103,9 +101,7 @@ def judge_rate(direction: str, conditions: Conditions, rate_mbps: float) -> Find
 def judge_missed(direction: str, *, packets: int, missed: int) -> Finding:
     """Say whether the emulation dropped packets of its own, which it may not."""
     ratio = missed / packets if packets else 0.0
-    return Finding(
-        direction=direction, quantity="missed_ratio", wanted=0.0, measured=ratio, low=0.0, high=MISSED_RATIO
-    )
+    return Finding(direction=direction, quantity="missed_ratio", wanted=0.0, measured=ratio, low=0.0, high=MISSED_RATIO)
 
 
 def loss_interval(lost: int, effective: float, *, of: int, z: float = Z_95) -> tuple[float, float]:
