@@ -23,15 +23,16 @@ from skerry.app.decorator import (
 from skerry.app.function import AsyncFunction, BaseFunction, Function
 from skerry.app.making import make_function
 from skerry.app.options import UNSET, Unset, given_options
+from skerry.app.places import Place, platform_at
 from skerry.app.running import RunningApp
 from skerry.app.serving import ServesModels
 from skerry.app.stream import AsyncStreamFunction, StreamFunction
 from skerry.app.target import Target
 from skerry.errors import AppImportError, NameTakenError, SpecError
-from skerry.platforms import Platform
 from skerry.spec import Batch, Scale
 
 if TYPE_CHECKING:
+    from skerry.app.view import AppView
     from skerry.payload import Items
 
 P = ParamSpec("P")
@@ -238,18 +239,27 @@ class App(ServesModels):
 
         return cast(Decorator, declare) if handler is None else declare(handler)
 
-    def at(self, platform: Platform) -> App:
-        """Return a view of this app whose functions call ``platform``; the app itself stays as it is.
+    def at(self, place: Place) -> AppView:
+        """Return a view of this app whose functions call another place; the app itself stays as it is.
+
+        Args:
+            place: A site's name in ``skerry.toml``, beside the app's file or in the current folder; a `Site`; or a
+                platform.
+
+        Raises:
+            ConfigError: no such site is named, or its token is not there.
 
         Example:
-            ``app.at(EnginePlatform("http://10.0.0.5:8080")).functions["train"].remote(rows)``; to keep the types, bind
-            the function: ``train.at(platform).remote(rows)``.
+            ``app.at("edge-1").train.remote(rows)``; to keep the types, bind the function:
+            ``train.at("edge-1").remote(rows)``.
         """
-        view = App(self.name, requirements=self.requirements, imports=self.imports)
-        view._module = self._module
-        view._binding = Binding(platform)
-        view._functions = {name: function.at(platform) for name, function in self._functions.items()}
-        return view
+        from skerry.app.view import AppView
+
+        return AppView(self, platform_at(place, folder=self._folder()))
+
+    def _folder(self) -> Path | None:
+        file = self._module.get("__file__")
+        return None if file is None else Path(file).resolve().parent
 
     def run(self, *, home: str | Path | None = None, port: int = 0) -> RunningApp:
         """Start an engine with this app, for the block of a ``with`` statement; the app's functions then call it.

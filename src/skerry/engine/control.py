@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from skerry.engine.bundles import Bundles
 from skerry.engine.deployment import Deployer
 from skerry.engine.home import Home
 from skerry.engine.job_runner import JobRunner
@@ -52,6 +53,7 @@ class Control:
         deployer: What deploys.
         watch: What follows the aliases of models.
         address: Where functions answer, such as ``http://127.0.0.1:8080``.
+        public: Where it answers to other machines, if it does: ``address``, ``certificate``, ``fingerprint``.
         flush: Writes events that wait to be recorded.
         stop: Stops the engine.
     """
@@ -68,6 +70,7 @@ class Control:
         stop: Callable[[], None],
     ) -> None:
         self.address = ""
+        self.public: dict[str, str] | None = None
         self._home = home
         self._records = records
         self._supervisor = supervisor
@@ -77,9 +80,11 @@ class Control:
         self._stop = stop
         self._started_at = time.time()
         self._logs = Logs(home.logs)
+        self._bundles = Bundles(home)
 
     def add_routes(self, front: Front, jobs: JobRunner) -> None:
         """Serve the control API and the jobs' addresses on a front."""
+        self._bundles.add_routes(front)
         front.route("GET", "/engine", self._engine)
         front.route("POST", "/engine/stop", self._stop_engine)
         front.route("GET", "/apps", self._apps)
@@ -105,6 +110,8 @@ class Control:
                 "pid": pid,
                 "started_at": self._started_at,
                 "address": self.address,
+                "public": self.public,
+                "time": time.time(),
                 "home": str(self._home.path),
                 "workers": sum(len(served.pool.workers) for served in self._supervisor.served.values()),
                 "memory_bytes": {"front": share_bytes(pid), **self._supervisor.memory_bytes()},
@@ -127,12 +134,23 @@ class Control:
 
     async def _deploy(self, request: Request) -> Response:
         asked = request.json_object()
-        target, flags, settings = asked.get("target"), asked.get("flags", []), asked.get("environment", "")
-        if not isinstance(target, str) or not isinstance(settings, str) or not isinstance(flags, list):
-            raise MalformedBodyError('send {"target": "/folder/app.py:app", "flags": [...], "environment": "..."}')
+        target, flags, settings = asked.get("target", ""), asked.get("flags", []), asked.get("environment", "")
+        bundle = asked.get("bundle", "")
+        is_text = all(isinstance(text, str) for text in (target, settings, bundle))
+        if not is_text or not target or not isinstance(flags, list):
+            raise MalformedBodyError(
+                'send {"target": "/folder/app.py:app", "flags": [...], "environment": "..."}, or with '
+                '"bundle": "sha256-..." and a target in it'
+            )
+        if bundle:
+            target = self._bundles.target(bundle, target)
         deployment = await self._deployer.deploy(target, flags=[str(flag) for flag in flags], settings=settings)
         functions = [
-            {"name": revision.function, "revision": revision.name, "address": self._address_of(revision.function)}
+            {
+                "name": revision.function,
+                "revision": revision.name,
+                "address": self._address_of(revision.function, request),
+            }
             for revision in deployment.active
         ]
         return Response.of_json({"app": deployment.app.name, "functions": functions, "changed": deployment.changed})
@@ -142,8 +160,10 @@ class Control:
         await self._deployer.remove(name)
         return Response.of_json({"removed": name})
 
-    def _functions(self, _: Request) -> Response:
-        return Response.of_json([self._summary(served) for _, served in sorted(self._supervisor.served.items())])
+    def _functions(self, request: Request) -> Response:
+        return Response.of_json(
+            [self._summary(served, request) for _, served in sorted(self._supervisor.served.items())]
+        )
 
     def _function(self, request: Request) -> Response:
         served = self._supervisor.find(_segment(request))
@@ -153,7 +173,7 @@ class Control:
         error = served.pool.last_error
         return Response.of_json(
             {
-                **self._summary(served),
+                **self._summary(served, request),
                 "schema": dict(served.revision.schema),
                 "support": {name: sorted(places) for name, places in support.items() if name not in GROUPS},
                 "dispatch": served.pool.dispatcher.describe(),
@@ -185,21 +205,23 @@ class Control:
         usage = self._records.usage.list(request.parameter("function"), since_s=_since(request))
         return Response.of_json([asdict(record) for record in usage])
 
-    def _summary(self, served: Served) -> dict[str, Any]:
+    def _summary(self, served: Served, request: Request) -> dict[str, Any]:
         dispatcher = served.pool.dispatcher
         return {
             "name": served.revision.function,
             "app": served.revision.app,
             "revision": served.revision.name,
-            "address": self._address_of(served.revision.function),
+            "address": self._address_of(served.revision.function, request),
             "workers": served.pool.counts(),
             "queued": dispatcher.queued,
             "in_flight": dispatcher.in_flight,
             "spec": served.pool.spec.to_dict(),
         }
 
-    def _address_of(self, function: str) -> str:
-        return f"{self.address}/function/{function}"
+    def _address_of(self, function: str, request: Request) -> str:
+        # Other machines know this one by another address; which one, they have just said.
+        host = request.headers.get("host", "") if request.public else ""
+        return f"{f'https://{host}' if host else self.address}/function/{function}"
 
 
 def is_open(path: bytes) -> bool:
@@ -208,12 +230,15 @@ def is_open(path: bytes) -> bool:
 
 
 def authorizer(home: Home, *, is_loopback: bool) -> Authorize:
-    """Return the check of requests over TCP: on loopback functions are open and the rest wants the token."""
+    """Return the check of requests over TCP: on loopback functions are open and the rest wants the token.
 
-    def authorize(path: bytes, headers: Headers) -> None:
+    Over TLS, where other machines call, everything but health wants it.
+    """
+
+    def authorize(path: bytes, headers: Headers, *, public: bool) -> None:
         # As the routes see it: "/jobs/" and "/jobs/%2f" list the jobs of all callers as "/jobs" does.
         seen = b"/" + unquote_to_bytes(path).strip(b"/")
-        if seen.startswith(HEALTH_PREFIXES) or (is_loopback and is_open(seen)):
+        if seen.startswith(HEALTH_PREFIXES) or (is_loopback and not public and is_open(seen)):
             return
         given = header(headers, b"authorization") or ""
         if not hmac.compare_digest(given.encode("latin-1", "replace"), f"Bearer {home.token()}".encode()):

@@ -11,7 +11,7 @@ import select
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from skerry.errors import (
@@ -33,12 +33,24 @@ from skerry.runtime.probe import answer_health, answer_network_probe, is_probe, 
 from skerry.runtime.reading import Headers, Reading, read_head
 from skerry.runtime.split import Split
 
+if TYPE_CHECKING:
+    import ssl
+
 logger = logging.getLogger(__name__)
 
 ROUTE_BODY_BYTES = 10 * 2**20
 BACKLOG = 4096
+HANDSHAKE_TIMEOUT_S = 15.0
 LAST_TURNS = 3  # of the loop, in which it reads what the system holds for it
-Authorize = Callable[[bytes, Headers], None]
+
+
+class Authorize(Protocol):
+    """Raises `UnauthorizedError` when a request over TCP may not do what it asks for."""
+
+    def __call__(self, path: bytes, headers: Headers, *, public: bool) -> None:
+        """Look at a request; ``public`` says whether it came from other machines, over TLS."""
+
+
 AsyncRequested = Callable[[WorkerPool, Request, Reading], Response]
 
 
@@ -60,6 +72,7 @@ class Front:
         self._protocols: dict[bytes, str] = {}  # of inference, by the path; the others have none
         self._paths: dict[str, tuple[bytes, ...]] = {}  # by the function's name
         self._routes: list[tuple[str, list[str], Route]] = []
+        self._body_limits: dict[bytes, int] = {}  # of routes, by the first segment of the path
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -94,21 +107,42 @@ class Front:
             self._protocols.pop(path, None)
         self._forget_heads()
 
-    def route(self, method: str, pattern: str, handler: Route) -> None:
-        """Serve ``pattern`` (its ``*`` segments match anything) with a plain or async handler of a `Request`."""
-        self._routes.append((method, pattern.strip("/").split("/"), handler))
+    def route(self, method: str, pattern: str, handler: Route, *, max_body_bytes: int = ROUTE_BODY_BYTES) -> None:
+        """Serve ``pattern`` (its ``*`` segments match anything) with a plain or async handler of a `Request`.
+
+        Args:
+            method: Of HTTP.
+            pattern: Such as ``/apps/*``.
+            handler: Returns the response.
+            max_body_bytes: Largest body of a request to any address that begins with the pattern's first segment.
+        """
+        segments = pattern.strip("/").split("/")
+        self._routes.append((method, segments, handler))
+        if max_body_bytes != ROUTE_BODY_BYTES:
+            self._body_limits[segments[0].encode()] = max_body_bytes
 
     # Sockets
 
-    async def listen(self, host: str, port: int) -> int:
+    async def listen(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> int:
         """Listen on a TCP address; returns the port, which the system chooses when ``port`` is 0.
+
+        Args:
+            host: Address of this machine.
+            port: 0 for any.
+            tls: What to show to clients; those of such an address are other machines.
 
         Raises:
             OSError: the address is in use or not this machine's.
         """
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
-            lambda: Connection(self, trusted=False), host, port, backlog=BACKLOG, reuse_address=True
+            lambda: Connection(self, trusted=False, public=tls is not None),
+            host,
+            port,
+            backlog=BACKLOG,
+            reuse_address=True,
+            ssl=tls,
+            ssl_handshake_timeout=None if tls is None else HANDSHAKE_TIMEOUT_S,
         )
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
@@ -155,7 +189,7 @@ class Front:
         if not exchange.connection.trusted:
             _refuse_foreign_origin(exchange.headers)
             if self._authorize is not None:
-                self._authorize(path, exchange.headers)
+                self._authorize(path, exchange.headers, public=exchange.connection.public)
         pool = self._functions.get(path)
         if pool is not None and not is_probe(exchange.headers):
             if exchange.method != b"POST":
@@ -164,7 +198,7 @@ class Front:
                 )
             exchange.entry = pool
             return pool.spec.max_body_bytes
-        return ROUTE_BODY_BYTES
+        return self._body_limits.get(path[1:].partition(b"/")[0], ROUTE_BODY_BYTES)
 
     def handle(self, exchange: Exchange) -> None:
         """Take a whole request."""
@@ -308,6 +342,7 @@ def _request_of(exchange: Exchange) -> Request:
         {name.decode("latin-1"): value.decode("latin-1") for name, value in exchange.headers},
         bytes(exchange.body),
         exchange.connection.trusted,
+        exchange.connection.public,
     )
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from skerry.errors import InternalError, JobNotReadyError, TransportError
+from skerry.errors import InternalError, JobNotReadyError, ObjectNotFoundError, TransportError
 from skerry.platforms.base import ENDED, PLAIN_CALL, Answer, AnswerStream, Cancellation, JobRecord, JobStatus, Platform
-from skerry.platforms.engine.caller import Caller, Request
+from skerry.platforms.engine.caller import Caller, Remote, Request
 from skerry.platforms.engine.connection import Address
 from skerry.platforms.engine.reply import Response
 from skerry.platforms.home import socket_path
@@ -33,18 +34,26 @@ class EnginePlatform(Platform):
     """A client of one engine.
 
     Args:
-        address: ``http://HOST:PORT``, or the path of the engine's Unix socket.
+        address: ``http://HOST:PORT``, ``https://HOST:PORT``, or the path of the engine's Unix socket.
         token: Needed for control over TCP.
         patience_s: Most seconds to wait, in total, before a request is not sent again: for room in a queue, or for an
             engine that restarts.
         expected: Whether the engine is known to exist; an engine that was never reached is otherwise reported as not
             running at once.
+        remote: What is known of it where it is on another machine.
     """
 
     def __init__(
-        self, address: str | Path, *, token: str | None = None, patience_s: float = 60.0, expected: bool = False
+        self,
+        address: str | Path,
+        *,
+        token: str | None = None,
+        patience_s: float = 60.0,
+        expected: bool = False,
+        remote: Remote | None = None,
     ) -> None:
-        self._caller = Caller(Address.parse(address), token=token, patience_s=patience_s, expected=expected)
+        place = Address.parse(address)
+        self._caller = Caller(place, token=token, patience_s=patience_s, expected=expected, remote=remote)
 
     @classmethod
     def of_home(cls, home: Path, *, patience_s: float = 60.0, expected: bool = False) -> EnginePlatform:
@@ -165,19 +174,42 @@ class EnginePlatform(Platform):
         except TransportError:
             return False
 
-    def deploy(self, target: str, *, flags: Sequence[str] = (), environment: str = "") -> dict[str, Any]:
+    def deploy(
+        self, target: str, *, flags: Sequence[str] = (), environment: str = "", bundle: str = ""
+    ) -> dict[str, Any]:
         """Deploy an app, or a new revision of it.
 
         Args:
-            target: ``/abs/file.py:app`` or ``package.module:app``.
+            target: ``/abs/file.py:app`` or ``package.module:app``; with a bundle, ``file.py:app`` in it.
             flags: ``FUNCTION.OPTION=VALUE`` settings.
             environment: Text of ``SKERRY_SET``.
+            bundle: Digest of a bundle that the engine has; empty for what lies on its machine.
 
         Returns:
             ``app``, ``functions`` (``name``, ``revision``, ``address``) and ``changed``.
         """
         body = {"target": target, "flags": list(flags), "environment": environment}
+        if bundle:
+            body["bundle"] = bundle
         return dict(self._control("POST", "/apps", body, timeout_s=DEPLOY_TIMEOUT_S))
+
+    def send_bundle(self, digest: str, bundle: bytes) -> bool:
+        """Send a source bundle, unless the engine has it; return whether it was sent.
+
+        Args:
+            digest: Its digest, ``sha256-`` and 64 hexadecimal digits.
+            bundle: Its bytes, compressed by gzip.
+        """
+        path = f"/bundles/{quote(digest, safe='')}"
+        with suppress(ObjectNotFoundError):
+            self._control("GET", path)
+            return False
+        headers = {"Content-Type": "application/x-tar", "Content-Encoding": "gzip"}
+        asked = Request(
+            method="PUT", path=path, body=bundle, headers=headers, options=_MAY_RUN_TWICE, wait_s=DEPLOY_TIMEOUT_S
+        )
+        self._caller.request(asked)
+        return True
 
     def apps(self) -> list[dict[str, Any]]:
         """Return the deployed apps."""
