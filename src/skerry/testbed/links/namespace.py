@@ -20,11 +20,12 @@ MTU_BYTES = 1500
 QUEUE_PACKETS = 5000
 
 
-def run_tool(words: Sequence[str], *, variables: Mapping[str, str] | None = None) -> str:
+def run_tool(words: Sequence[str], *, stdin: str | None = None, variables: Mapping[str, str] | None = None) -> str:
     """Run a tool of the system and return its standard output.
 
     Args:
         words: Its command line.
+        stdin: What it reads.
         variables: Environment variables on top of this process' own.
 
     Raises:
@@ -35,6 +36,7 @@ def run_tool(words: Sequence[str], *, variables: Mapping[str, str] | None = None
     try:
         done = subprocess.run(
             list(words),
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=TOOL_TIMEOUT_S,

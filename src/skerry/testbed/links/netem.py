@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import get_args
@@ -36,6 +37,7 @@ class NetemLink(ProcessLink):
         folder: Where its socket, its log and its tables are.
         seed: Not used: netem's random numbers are the kernel's.
         schedules: How directions change over time; they begin when the link comes up.
+        variables: Environment variables of its process, on top of this one's own.
     """
 
     means = "netem"
@@ -48,9 +50,10 @@ class NetemLink(ProcessLink):
         folder: Path,
         *,
         seed: int = 0,
-        schedules: dict[DirectionName, Schedule] | None = None,
+        schedules: Mapping[DirectionName, Schedule] | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(conditions, folder, seed=seed, schedules=schedules)
+        super().__init__(conditions, folder, seed=seed, schedules=schedules, variables=variables)
         self._ends = ends
 
     def up(self) -> None:

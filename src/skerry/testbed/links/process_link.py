@@ -8,6 +8,7 @@ import select
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,6 +31,7 @@ class ProcessLink(Link):
         folder: Where the process' socket and log are.
         seed: What its random numbers begin from.
         schedules: How directions change over time; they begin when the link comes up.
+        variables: Environment variables of the process, on top of this one's own.
     """
 
     module: ClassVar[str]
@@ -40,10 +42,12 @@ class ProcessLink(Link):
         folder: Path,
         *,
         seed: int = 0,
-        schedules: dict[DirectionName, Schedule] | None = None,
+        schedules: Mapping[DirectionName, Schedule] | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(conditions, folder, seed=seed)
         self._schedules = schedules or {}
+        self._variables = dict(variables or {})
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -115,6 +119,7 @@ class ProcessLink(Link):
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 start_new_session=True,
+                env={**os.environ, **self._variables},
             )
         self._process = process
         if process.stdin is None or process.stdout is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from skerry.testbed.links.base import DirectionName
@@ -25,6 +26,7 @@ class RelayLink(ProcessLink):
         listen: Host and port at the first end; port 0 picks a free one.
         seed: What its random numbers begin from.
         schedules: How directions change over time; they begin when the link comes up.
+        variables: Environment variables of its process, on top of this one's own.
     """
 
     means = "relay (approximate)"
@@ -38,9 +40,10 @@ class RelayLink(ProcessLink):
         *,
         listen: Address = ("127.0.0.1", 0),
         seed: int = 0,
-        schedules: dict[DirectionName, Schedule] | None = None,
+        schedules: Mapping[DirectionName, Schedule] | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(conditions, folder, seed=seed, schedules=schedules)
+        super().__init__(conditions, folder, seed=seed, schedules=schedules, variables=variables)
         self._target = target
         self._listen = listen
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from skerry.testbed.links.base import DirectionName, End
@@ -23,6 +24,7 @@ class TunLink(ProcessLink):
         folder: Where its socket and its log are.
         seed: What its random numbers begin from.
         schedules: How directions change over time; they begin when the link comes up.
+        variables: Environment variables of its process, on top of this one's own.
     """
 
     means = "tun"
@@ -35,9 +37,10 @@ class TunLink(ProcessLink):
         folder: Path,
         *,
         seed: int = 0,
-        schedules: dict[DirectionName, Schedule] | None = None,
+        schedules: Mapping[DirectionName, Schedule] | None = None,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(conditions, folder, seed=seed, schedules=schedules)
+        super().__init__(conditions, folder, seed=seed, schedules=schedules, variables=variables)
         self._ends = ends
 
     def up(self) -> None:
