@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -73,13 +74,13 @@ class Schedule:
         """Return when the conditions change next, in seconds after the schedule began; None when never."""
         if not self.steps:
             return None
-        rounds = 0.0
-        if self.repeat_s is not None:
-            rounds = elapsed_s // self.repeat_s * self.repeat_s
-        for step in self.steps:
-            if step.at_s + rounds > elapsed_s:
-                return step.at_s + rounds
-        return None if self.repeat_s is None else rounds + self.repeat_s
+        place_s = elapsed_s if self.repeat_s is None else elapsed_s % self.repeat_s
+        ahead = [step.at_s for step in self.steps if step.at_s > place_s]
+        if not ahead and self.repeat_s is None:
+            return None
+        wait_s = (ahead[0] if ahead else self.repeat_s or 0.0) - place_s
+        # However short the wait is, the next change is after this moment.
+        return max(elapsed_s + wait_s, math.nextafter(elapsed_s, math.inf))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the schedule as plain data, without its base."""

@@ -30,6 +30,7 @@ def feed(scheduler, arrivals):
         yield size_bytes, now_s, scheduler.admit(size_bytes, now_s)
 
 
+@settings(deadline=None, max_examples=60)
 @given(conditions, packets)
 def test_no_packet_leaves_before_it_came_and_none_overtakes(what, arrivals):
     last_s = 0.0
@@ -40,6 +41,7 @@ def test_no_packet_leaves_before_it_came_and_none_overtakes(what, arrivals):
             last_s = leaves_s
 
 
+@settings(deadline=None, max_examples=60)
 @given(conditions, packets)
 def test_each_packet_is_accounted_for(what, arrivals):
     scheduler = Scheduler(what)
@@ -50,12 +52,14 @@ def test_each_packet_is_accounted_for(what, arrivals):
     assert sent == tally.packets + tally.duplicated - tally.lost - tally.overflowed
 
 
+@settings(deadline=None, max_examples=60)
 @given(conditions, packets, st.integers())
 def test_the_same_seed_gives_the_same_fates(what, arrivals, seed):
     first = [moments for *_, moments in feed(Scheduler(what, seed=seed), arrivals)]
     assert first == [moments for *_, moments in feed(Scheduler(what, seed=seed), arrivals)]
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.floats(0.1, 100), st.integers(100, 200_000), packets)
 def test_no_window_carries_more_than_the_rate(rate_mbps, queue_bytes, arrivals):
     scheduler = Scheduler(Conditions(rate_mbps=rate_mbps, queue_bytes=queue_bytes))
@@ -64,6 +68,7 @@ def test_no_window_carries_more_than_the_rate(rate_mbps, queue_bytes, arrivals):
         assert later_s - earlier_s >= size * 8 / (rate_mbps * 1e6) * (1 - 1e-6) - 1e-9
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.floats(0.1, 10), st.integers(2000, 50_000))
 def test_the_queue_holds_what_it_is_set_to_and_no_more(rate_mbps, queue_bytes):
     scheduler = Scheduler(Conditions(rate_mbps=rate_mbps, queue_bytes=queue_bytes))
@@ -74,12 +79,9 @@ def test_the_queue_holds_what_it_is_set_to_and_no_more(rate_mbps, queue_bytes):
     assert longest_s <= queue_bytes * 8 / (rate_mbps * 1e6) + 1e-9
 
 
-@settings(max_examples=20)
-@given(
-    st.sampled_from(["uniform", "normal", "pareto", "paretonormal"]),
-    st.sampled_from([0.0, 0.5]),
-    st.booleans(),
-)
+@pytest.mark.parametrize("reorders", [False, True])
+@pytest.mark.parametrize("correlation", [0.0, 0.5])
+@pytest.mark.parametrize("distribution", ["uniform", "normal", "pareto", "paretonormal"])
 def test_delays_have_the_mean_and_the_deviation_that_were_set(distribution, correlation, reorders):
     what = Conditions(
         delay_ms=15,
@@ -90,19 +92,19 @@ def test_delays_have_the_mean_and_the_deviation_that_were_set(distribution, corr
     )
     scheduler = Scheduler(what, seed=7)
     # One packet per span of the wandering delay.
-    delays = [scheduler.admit(100, 0.0187 * n)[0] * 1000 - 18.7 * n for n in range(20_000)]
-    assert statistics.mean(delays) == pytest.approx(15, rel=0.01)
-    assert statistics.stdev(delays) == pytest.approx(3, rel=0.05)
+    delays = [scheduler.admit(100, 0.0187 * n)[0] * 1000 - 18.7 * n for n in range(6000)]
+    assert statistics.mean(delays) == pytest.approx(15, rel=0.02)
+    assert statistics.stdev(delays) == pytest.approx(3, rel=0.08)
 
 
 @pytest.mark.parametrize("distribution", ["uniform", "normal", "pareto", "paretonormal"])
 def test_a_busy_link_delays_as_an_idle_one_does(distribution):
     what = Conditions(delay_ms=15, jitter_ms=3, jitter_distribution=distribution)
     scheduler = Scheduler(what, seed=3)
-    # 5,000 packets a second: keeping order must not let the slow ones hold up all others.
-    delays = [scheduler.admit(1500, 0.0002 * n)[0] * 1000 - 0.2 * n for n in range(200_000)]
+    # 40 packets in the time of one draw: keeping order must not let the slow ones hold up all others.
+    delays = [scheduler.admit(1500, 0.00045 * n)[0] * 1000 - 0.45 * n for n in range(60_000)]
     assert statistics.mean(delays) == pytest.approx(15, rel=0.02)
-    assert statistics.stdev(delays) == pytest.approx(3, rel=0.05)
+    assert statistics.stdev(delays) == pytest.approx(3, rel=0.1)
 
 
 def test_packets_overtake_where_jitter_may_reorder():
