@@ -99,6 +99,10 @@ class Conductor:
             self._change_at_s[name] = None
         elif what == "restart":
             self._restart()
+        elif what == "hold":
+            for lane in DIRECTIONS:
+                self._set(lane, self._schedules[lane].base)
+                self._change_at_s[lane] = None
         elif what == "stop":
             self.stopped = True
         else:

@@ -79,6 +79,10 @@ class ProcessLink(Link):
         """Replace some conditions; a schedule no longer changes this direction."""
         ask(self._control, {"do": "change", "direction": direction, "changes": changes})
 
+    def hold_schedule(self) -> None:
+        """Let the link have its own conditions, and no schedule until :meth:`restart_schedule`."""
+        ask(self._control, {"do": "hold"})
+
     def restart_schedule(self) -> None:
         """Let the link's schedules begin anew, now."""
         ask(self._control, {"do": "restart"})

@@ -52,6 +52,11 @@ class RelayLink(ProcessLink):
         """Where the first end listens, once the link is up."""
         return self._listen
 
+    @property
+    def target(self) -> Address:
+        """Where the server at the second end listens."""
+        return self._target
+
     def up(self) -> None:
         """Start the relay."""
         try:

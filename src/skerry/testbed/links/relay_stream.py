@@ -15,6 +15,8 @@ LARGEST_PIECE_BYTES = 16 * 1024
 SMALLEST_PIECE_BYTES = 1448
 # A piece takes at most so long at the link's rate, so that bytes trickle instead of coming in lumps.
 PIECE_S = 0.002
+# How much before its moment a piece may leave: what waking up takes, here and in the process that reads it.
+AHEAD_S = 50e-6
 
 
 class RelayLane:
@@ -83,7 +85,7 @@ class RelayStream:
     @property
     def due_s(self) -> float | None:
         """When the next bytes are to leave; None when none may."""
-        return self._waiting[0][0] if self._waiting and not self.blocked and not self.lane.is_cut else None
+        return self._waiting[0][0] - AHEAD_S if self._waiting and not self.blocked and not self.lane.is_cut else None
 
     def read(self) -> None:
         """Take in a piece.
@@ -108,7 +110,7 @@ class RelayStream:
         """
         self.blocked = False
         now_s = time.monotonic()
-        while self._waiting and self._waiting[0][0] <= now_s and not self.lane.is_cut:
+        while self._waiting and self._waiting[0][0] <= now_s + AHEAD_S and not self.lane.is_cut:
             due_s, piece = self._waiting[0]
             if not piece:
                 with suppress(OSError):  # it has gone already

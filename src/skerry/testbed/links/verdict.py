@@ -70,6 +70,11 @@ def judge_delay(
         took_s: How long they were sent.
     """
     wanted_ms, jitter_ms = expected_delay_ms(conditions.delay_ms, conditions.jitter_ms, conditions.jitter_distribution)
+    # Packets that skip the delay belong to the figures of all.
+    skip = conditions.reorder_ratio
+    mean_ms = (1 - skip) * wanted_ms
+    jitter_ms = math.sqrt(max(0.0, (1 - skip) * (jitter_ms**2 + wanted_ms**2) - mean_ms**2)) if skip else jitter_ms
+    wanted_ms = mean_ms
     if conditions.rate_mbps:
         wanted_ms += size_bytes * 8 / (conditions.rate_mbps * 1e3)
     samples = independent_samples(conditions, int(delay["count"]), took_s)

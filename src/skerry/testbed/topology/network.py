@@ -116,8 +116,6 @@ def measure_network(
 ) -> dict[str, SelfTestReport]:
     """Measure every link, one after the other, and fail on the first that is not what it was set to.
 
-    Links with a schedule are measured under their own conditions; the schedule begins anew afterwards.
-
     Raises:
         PlatformError: with the figures.
     """

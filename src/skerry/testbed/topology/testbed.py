@@ -233,6 +233,8 @@ class Testbed:
         state = self._up
         plan = make_plan(self.topology, state.mark)
         state.congestion_control = build_network(self.topology, plan, self._links)
+        for link in self._links.values():
+            link.hold_schedule()
         resources = {}
         for index, (name, node) in enumerate(self.topology.nodes.items()):
             resources[name] = make_resources(node, state.mark, index)
@@ -247,12 +249,13 @@ class Testbed:
         if self._self_test is not None:
             reports = measure_network(self.topology, plan, self._links, self._self_test)
             state.self_tests = {name: report.to_dict() for name, report in reports.items()}
-            for link in self._links.values():
-                link.restart_schedule()
         self._engines = start_sites(self.topology, plan, self.folder, resources, state.mark)
         for name, engine in self._engines.items():
             state.nodes[name]["pid"] = engine.pid
         (self.folder / "skerry.toml").write_text(sites_table(self.sites))
+        # Second 0 of a schedule is the moment from which the testbed can be used.
+        for link in self._links.values():
+            link.restart_schedule()
         state.phase = "up"
         self._store()
 
