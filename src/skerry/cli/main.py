@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "models": "skerry.cli.models:models",
         "usage": "skerry.cli.usage:usage",
         "engine": "skerry.cli.engine:engine",
+        "testbed": "skerry.cli.testbed:testbed",
         "sites": "skerry.cli.sites:sites",
         "doctor": "skerry.cli.doctor:doctor",
         "completion": "skerry.cli.completion:completion",
