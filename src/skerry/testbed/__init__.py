@@ -1,0 +1,1 @@
+"""What experiments need: links and topologies, load, and experiments that can be repeated."""
