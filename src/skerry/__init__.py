@@ -14,7 +14,7 @@ from skerry.errors import (
     UserError,
 )
 from skerry.platforms import Platform
-from skerry.spec import Batch, Scale
+from skerry.spec import Batch, Scale, Site
 from skerry.version import __version__
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ __all__ = [
     "PlatformError",
     "RunningApp",
     "Scale",
+    "Site",
     "SkerryError",
     "StreamFunction",
     "Tensor",

@@ -33,6 +33,7 @@
     │   └── StartError                 503  the worker could not import the app or load the handler
     ├── PlatformError                  the place that runs functions
     │   ├── EngineNotRunningError      503  no engine answers on this folder
+    │   ├── SiteUnreachableError       503  a site does not answer; nothing has run there
     │   ├── EngineLockedError          409  another engine owns this folder
     │   ├── EnvironmentBuildError      400  the app's requirements cannot be installed
     │   ├── StorageError               503  a store cannot be reached, or has no room
@@ -285,6 +286,12 @@ class EngineNotRunningError(PlatformError):
     """No engine answers on this folder."""
 
     code = "engine_not_running"
+
+
+class SiteUnreachableError(PlatformError):
+    """A site does not answer, or cannot prove that it is the site; nothing has run there."""
+
+    code = "site_unreachable"
 
 
 class EngineLockedError(PlatformError):

@@ -23,6 +23,7 @@ from skerry.app.decorator import (
 from skerry.app.function import AsyncFunction, BaseFunction, Function
 from skerry.app.making import make_function
 from skerry.app.options import UNSET, Unset, given_options
+from skerry.app.places import Place, platform_at
 from skerry.app.running import RunningApp
 from skerry.app.serving import ServesModels
 from skerry.app.stream import AsyncStreamFunction, StreamFunction
@@ -238,18 +239,26 @@ class App(ServesModels):
 
         return cast(Decorator, declare) if handler is None else declare(handler)
 
-    def at(self, platform: Platform) -> App:
-        """Return a view of this app whose functions call ``platform``; the app itself stays as it is.
+    def at(self, place: Place) -> AppView:
+        """Return a view of this app whose functions call another place; the app itself stays as it is.
+
+        Args:
+            place: A site's name in ``skerry.toml``, beside the app's file or in the current folder; a `Site`; or a
+                platform.
+
+        Raises:
+            ConfigError: no such site is named, or its token is not there.
 
         Example:
-            ``app.at(EnginePlatform("http://10.0.0.5:8080")).functions["train"].remote(rows)``; to keep the types, bind
-            the function: ``train.at(platform).remote(rows)``.
+            ``app.at("edge-1").train.remote(rows)``; to keep the types, bind the function:
+            ``train.at("edge-1").remote(rows)``.
         """
-        view = App(self.name, requirements=self.requirements, imports=self.imports)
-        view._module = self._module
-        view._binding = Binding(platform)
-        view._functions = {name: function.at(platform) for name, function in self._functions.items()}
-        return view
+        platform = platform_at(place, folder=self._folder())
+        return AppView(self, platform)
+
+    def _folder(self) -> Path | None:
+        file = self._module.get("__file__")
+        return None if file is None else Path(file).resolve().parent
 
     def run(self, *, home: str | Path | None = None, port: int = 0) -> RunningApp:
         """Start an engine with this app, for the block of a ``with`` statement; the app's functions then call it.
@@ -287,6 +296,30 @@ class App(ServesModels):
         function = make_function(handler, name=chosen, options=given, binding=self._binding)
         self._functions[chosen] = function
         return function
+
+
+class AppView(App):
+    """An app whose functions call one place; made by :meth:`App.at`. Its functions are attributes too.
+
+    Args:
+        app: The app.
+        platform: Where calls go.
+    """
+
+    def __init__(self, app: App, platform: Platform) -> None:
+        super().__init__(app.name, requirements=app.requirements, imports=app.imports)
+        self._module = app._module
+        self._binding = Binding(platform)
+        self._functions = {name: function.at(platform) for name, function in app.functions.items()}
+
+    def __getattr__(self, name: str) -> Any:
+        # Only for what is no attribute otherwise; a function of such a name is found in `functions`.
+        functions: Mapping[str, Any] = self.__dict__.get("_functions", {})
+        if name in functions:
+            return functions[name]
+        raise AttributeError(
+            f"app {self.__dict__.get('name')!r} has no function {name!r}; it has: {', '.join(functions)}"
+        )
 
 
 def _texts(values: Iterable[str], *, key: str, app: str) -> tuple[str, ...]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import functools
+import sys
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 
 from skerry.app.binding import Binding
@@ -13,9 +15,10 @@ from skerry.app.inheritance import Inherited, inherited
 from skerry.app.local import load_here
 from skerry.app.mapping import map_calls
 from skerry.app.options import UNSET, Unset, call_options
+from skerry.app.places import Place, platform_at
 from skerry.errors import ConfigError, SkerryError
 from skerry.platforms import CallOptions
-from skerry.platforms.base import Cancellation, Platform
+from skerry.platforms.base import Cancellation
 
 if TYPE_CHECKING:
     from typing import Self
@@ -73,11 +76,27 @@ class BaseFunction(Generic[P, R]):
 
         return Signature.of(self.handler)
 
-    def at(self, platform: Platform) -> Self:
-        """Return the same function with its calls bound to a platform."""
+    def at(self, place: Place) -> Self:
+        """Return the same function with its calls bound to a place.
+
+        Args:
+            place: A site's name in ``skerry.toml``, beside the function's file or in the current folder; a `Site`; or
+                a platform.
+
+        Raises:
+            ConfigError: no such site is named, or its token is not there.
+
+        Example:
+            ``train.at("edge-1").remote(rows)``
+        """
         bound = copy.copy(self)
-        bound._binding = Binding(platform)
+        bound._binding = Binding(platform_at(place, folder=self._folder()))
         return bound
+
+    def _folder(self) -> Path | None:
+        module = sys.modules.get(self.handler.__module__)
+        file = getattr(module, "__file__", None) or getattr(self.handler, "__globals__", {}).get("__file__")
+        return None if file is None else Path(file).resolve().parent
 
     def with_options(
         self,

@@ -52,6 +52,7 @@ class Control:
         deployer: What deploys.
         watch: What follows the aliases of models.
         address: Where functions answer, such as ``http://127.0.0.1:8080``.
+        public: Where it answers to other machines, if it does: ``address``, ``certificate``, ``fingerprint``.
         flush: Writes events that wait to be recorded.
         stop: Stops the engine.
     """
@@ -68,6 +69,7 @@ class Control:
         stop: Callable[[], None],
     ) -> None:
         self.address = ""
+        self.public: dict[str, str] | None = None
         self._home = home
         self._records = records
         self._supervisor = supervisor
@@ -105,6 +107,8 @@ class Control:
                 "pid": pid,
                 "started_at": self._started_at,
                 "address": self.address,
+                "public": self.public,
+                "time": time.time(),
                 "home": str(self._home.path),
                 "workers": sum(len(served.pool.workers) for served in self._supervisor.served.values()),
                 "memory_bytes": {"front": share_bytes(pid), **self._supervisor.memory_bytes()},
@@ -208,12 +212,15 @@ def is_open(path: bytes) -> bool:
 
 
 def authorizer(home: Home, *, is_loopback: bool) -> Authorize:
-    """Return the check of requests over TCP: on loopback functions are open and the rest wants the token."""
+    """Return the check of requests over TCP: on loopback functions are open and the rest wants the token.
 
-    def authorize(path: bytes, headers: Headers) -> None:
+    Over TLS, where other machines call, everything but health wants it.
+    """
+
+    def authorize(path: bytes, headers: Headers, *, public: bool) -> None:
         # As the routes see it: "/jobs/" and "/jobs/%2f" list the jobs of all callers as "/jobs" does.
         seen = b"/" + unquote_to_bytes(path).strip(b"/")
-        if seen.startswith(HEALTH_PREFIXES) or (is_loopback and is_open(seen)):
+        if seen.startswith(HEALTH_PREFIXES) or (is_loopback and not public and is_open(seen)):
             return
         given = header(headers, b"authorization") or ""
         if not hmac.compare_digest(given.encode("latin-1", "replace"), f"Bearer {home.token()}".encode()):

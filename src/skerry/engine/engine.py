@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from skerry.engine.certificate import Certificate, own_certificate
 from skerry.engine.control import Control, authorizer
 from skerry.engine.deployment import Deployer
 from skerry.engine.home import EngineInfo, Home
@@ -29,6 +30,7 @@ from skerry.runtime.observing import Observing
 from skerry.runtime.pool import WorkerPool
 from skerry.runtime.reaper import Reaper
 from skerry.scaling import Decision
+from skerry.spec import parse_endpoint
 from skerry.version import __version__
 
 DRAIN_LIMIT_S = 10.0
@@ -46,6 +48,16 @@ class Listen:
     host: str
     port: int
 
+    @classmethod
+    def parse(cls, text: str) -> Listen:
+        """Return what ``HOST:PORT`` means.
+
+        Raises:
+            SpecError: it is not of that form.
+        """
+        host, port = parse_endpoint(text)
+        return cls(host=host, port=port)
+
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach it."""
@@ -57,18 +69,40 @@ class Listen:
             return False
 
 
-async def run_engine(home: Home, listen: Listen, *, target: str | None, on_ready: Callable[[str], None]) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicListen:
+    """Where an engine answers to other machines: over TLS, everything but health with the token.
+
+    Args:
+        listen: Address and port.
+        certificate: What it shows; none means its own, made when it is first needed.
+    """
+
+    listen: Listen
+    certificate: Certificate | None = None
+
+
+async def run_engine(
+    home: Home,
+    listen: Listen,
+    *,
+    public: PublicListen | None = None,
+    target: str | None,
+    on_ready: Callable[[str], None],
+) -> None:
     """Run an engine until SIGTERM, SIGINT or a client's stop.
 
     Args:
         home: Its folder.
         listen: Where functions answer.
+        public: Where it answers to other machines as well.
         target: An app to deploy before it is ready.
         on_ready: Called with the address once everything answers.
 
     Raises:
         EngineLockedError: another engine owns the folder.
         SkerryError: the app cannot be deployed.
+        ConfigError: the certificate cannot be used.
         OSError: the address is in use.
     """
     loop = asyncio.get_running_loop()
@@ -107,6 +141,8 @@ async def run_engine(home: Home, listen: Listen, *, target: str | None, on_ready
             port = await front.listen(listen.host, listen.port)
             control.address = f"http://{_in_url(listen.host)}:{port}"
             await front.listen_unix(home.socket)
+            if public is not None:
+                control.public = await _listen_publicly(front, home, public)
             if target is not None:
                 first = deployer.deploy(target, flags=[], settings=os.environ.get("SKERRY_SET", ""))
                 if not await _finish(first, unless=stopping):
@@ -161,6 +197,21 @@ async def _finish(work: Coroutine[Any, Any, Any], *, unless: asyncio.Event) -> b
     with contextlib.suppress(asyncio.CancelledError):
         await task
     return False
+
+
+async def _listen_publicly(front: Front, home: Home, public: PublicListen) -> dict[str, str]:
+    """Listen over TLS; return what clients need to know: the address, the certificate and its fingerprint."""
+    host = public.listen.host
+    home.token()  # made now, so that it can be copied from its file before anybody has asked for it
+    certificate = public.certificate
+    if certificate is None:
+        certificate = await asyncio.to_thread(own_certificate, home, host)
+    port = await front.listen(host, public.listen.port, tls=certificate.context())
+    return {
+        "address": f"https://{_in_url(host)}:{port}",
+        "certificate": str(certificate.certificate),
+        "fingerprint": certificate.fingerprint,
+    }
 
 
 def _in_url(host: str) -> str:

@@ -106,9 +106,10 @@ class Cancellation:
         self._event.set()
         with self._lock:
             for sock in self._sockets:
-                # A shutdown wakes the thread that reads; a close alone would not.
+                # A shutdown wakes the thread that reads; a close alone would not. That of the plain socket, for the one
+                # of a TLS socket takes away what the thread is reading with.
                 try:
-                    sock.shutdown(socket.SHUT_RDWR)
+                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
                 except OSError:
                     continue
 

@@ -51,10 +51,13 @@ class Connection(asyncio.Protocol):
     Args:
         service: Where requests go.
         trusted: Whether the connection came over the Unix socket.
+        public: Whether it came from other machines, over TLS: everything wants the token then, so that nothing that is
+            known of heads from elsewhere may count.
     """
 
-    def __init__(self, service: Service, *, trusted: bool) -> None:
+    def __init__(self, service: Service, *, trusted: bool, public: bool = False) -> None:
         self.trusted = trusted
+        self.public = public
         self.closed = asyncio.Event()
         self._service = service
         self._parser = httptools.HttpRequestParser(self)
@@ -72,7 +75,7 @@ class Connection(asyncio.Protocol):
         self._clogged = False  # reading pauses: the client does not take its answers
         self._upgrading: Exchange | None = None
         self._timer = LazyTimer(self._timed_out)
-        self._heads = service.heads[trusted]
+        self._heads: KnownHeads = {} if public else service.heads[trusted]
         self._was_used = False  # there was a request since the timer was set
         self._begun = 0  # requests that the parser has begun
         self._learning: Exchange | None = None  # the last whole one, if its head may be kept
@@ -351,8 +354,9 @@ class Connection(asyncio.Protocol):
     def _close(self, *, linger: bool) -> None:
         self._closing = True
         self._current = None
-        if linger and self._transport.can_write_eof():
-            self._transport.write_eof()
+        if linger:
+            if self._transport.can_write_eof():  # TLS cannot; its clients know the end of the answer by its length
+                self._transport.write_eof()
             self._crowded = self._clogged = False
             self._read_or_pause()
             self._arm(LINGER_S)

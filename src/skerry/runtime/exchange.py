@@ -26,6 +26,7 @@ class Channel(Protocol):
     """What an exchange needs of its connection."""
 
     trusted: bool
+    public: bool
 
     def flush(self) -> None:
         """Send the answers that are due, in the order of their requests."""

@@ -11,7 +11,7 @@ import select
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from skerry.errors import (
@@ -33,12 +33,24 @@ from skerry.runtime.probe import answer_health, answer_network_probe, is_probe, 
 from skerry.runtime.reading import Headers, Reading, read_head
 from skerry.runtime.split import Split
 
+if TYPE_CHECKING:
+    import ssl
+
 logger = logging.getLogger(__name__)
 
 ROUTE_BODY_BYTES = 10 * 2**20
 BACKLOG = 4096
+HANDSHAKE_TIMEOUT_S = 15.0
 LAST_TURNS = 3  # of the loop, in which it reads what the system holds for it
-Authorize = Callable[[bytes, Headers], None]
+
+
+class Authorize(Protocol):
+    """Raises `UnauthorizedError` when a request over TCP may not do what it asks for."""
+
+    def __call__(self, path: bytes, headers: Headers, *, public: bool) -> None:
+        """Look at a request; ``public`` says whether it came from other machines, over TLS."""
+
+
 AsyncRequested = Callable[[WorkerPool, Request, Reading], Response]
 
 
@@ -100,15 +112,26 @@ class Front:
 
     # Sockets
 
-    async def listen(self, host: str, port: int) -> int:
+    async def listen(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> int:
         """Listen on a TCP address; returns the port, which the system chooses when ``port`` is 0.
+
+        Args:
+            host: Address of this machine.
+            port: 0 for any.
+            tls: What to show to clients; those of such an address are other machines.
 
         Raises:
             OSError: the address is in use or not this machine's.
         """
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
-            lambda: Connection(self, trusted=False), host, port, backlog=BACKLOG, reuse_address=True
+            lambda: Connection(self, trusted=False, public=tls is not None),
+            host,
+            port,
+            backlog=BACKLOG,
+            reuse_address=True,
+            ssl=tls,
+            ssl_handshake_timeout=None if tls is None else HANDSHAKE_TIMEOUT_S,
         )
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
@@ -155,7 +178,7 @@ class Front:
         if not exchange.connection.trusted:
             _refuse_foreign_origin(exchange.headers)
             if self._authorize is not None:
-                self._authorize(path, exchange.headers)
+                self._authorize(path, exchange.headers, public=exchange.connection.public)
         pool = self._functions.get(path)
         if pool is not None and not is_probe(exchange.headers):
             if exchange.method != b"POST":

@@ -15,6 +15,7 @@ from skerry.spec.model import DEFAULT_ALIAS, ModelReference
 from skerry.spec.option import ENGINE, RUNTIME, support_matrix
 from skerry.spec.quantity import parse_duration, parse_size
 from skerry.spec.scale import Scale
+from skerry.spec.site import Site, parse_endpoint
 
 __all__ = [
     "DEFAULT_ALIAS",
@@ -27,9 +28,11 @@ __all__ = [
     "ModelReference",
     "PlatformLimits",
     "Scale",
+    "Site",
     "check_platform",
     "function_spec",
     "parse_duration",
+    "parse_endpoint",
     "parse_settings",
     "parse_size",
     "read_project_file",

@@ -11,6 +11,7 @@ from typing import Any
 from skerry.errors import SpecError
 from skerry.spec.function import FunctionSpec, function_spec
 from skerry.spec.option import support_matrix
+from skerry.spec.site import read_sites
 
 PROJECT_FILE = "skerry.toml"
 SET_VARIABLE = "SKERRY_SET"
@@ -22,7 +23,8 @@ def read_project_file(path: Path) -> dict[str, Any]:
     """Return the checked content of a ``skerry.toml``.
 
     Returns:
-        The tables ``app`` (``target``, ``requirements``, ``imports``) and ``function`` (options by function name).
+        The tables ``app`` (``target``, ``requirements``, ``imports``), ``function`` (options by function name) and
+        ``sites`` (`Site` by name).
 
     Raises:
         SpecError: the file is not TOML, or has a table or key that is not known.
@@ -31,7 +33,7 @@ def read_project_file(path: Path) -> dict[str, Any]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpecError(f"{path}: not a TOML file: {error}") from error
-    _refuse_unknown(content, {"app", "function"}, where=str(path))
+    _refuse_unknown(content, {"app", "function", "sites"}, where=str(path))
     app = content.get("app", {})
     _refuse_unknown(app, {"target", "requirements", "imports"}, where=f"{path}: [app]")
     for key in ("requirements", "imports"):
@@ -40,6 +42,8 @@ def read_project_file(path: Path) -> dict[str, Any]:
             raise SpecError(f"{path}: [app] {key}: expected a list of strings, got {value!r}", field=key)
     if not isinstance(content.get("function", {}), dict):
         raise SpecError(f"{path}: write options as [function.NAME]", field="function")
+    if "sites" in content:
+        content["sites"] = read_sites(content["sites"], folder=path.absolute().parent, where=str(path))
     return content
 
 

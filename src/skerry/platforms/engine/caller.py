@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import itertools
 import json
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from skerry.errors import DeadlineExceededError, InternalError, SkerryError, TransportError, from_problem
+from skerry.errors import (
+    DeadlineExceededError,
+    InternalError,
+    SiteUnreachableError,
+    SkerryError,
+    TransportError,
+    UnauthorizedError,
+    from_problem,
+)
 from skerry.platforms.base import PLAIN_CALL, AnswerStream, Cancellation
 from skerry.platforms.engine.connection import Address, ConnectionPool
-from skerry.platforms.engine.reply import Reply, Response
+from skerry.platforms.engine.reply import Reply, Response, describe
 from skerry.platforms.engine.retry import retry_delay_s
 from skerry.platforms.home import not_running
 from skerry.platforms.options import CallOptions
@@ -74,6 +83,21 @@ class Deadline:
         return self.left_s() == 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remote:
+    """What is known of an engine on another machine.
+
+    Args:
+        site: Its name, for messages; none where it has none.
+        tls: What to expect of it; none means what the system's authorities say.
+        connect_timeout_s: Longest time for a connection to come about, seconds; none leaves it to the call.
+    """
+
+    site: str | None = None
+    tls: ssl.SSLContext | None = None
+    connect_timeout_s: float | None = None
+
+
 class Caller:
     """Sends requests to one engine.
 
@@ -83,11 +107,16 @@ class Caller:
         patience_s: Most seconds to wait, in total, before a request is not sent again.
         expected: Whether the engine is known to exist; one that was never reached is otherwise reported as not running
             at once.
+        remote: What is known of it where it is on another machine.
     """
 
-    def __init__(self, address: Address, *, token: str | None, patience_s: float, expected: bool) -> None:
+    def __init__(
+        self, address: Address, *, token: str | None, patience_s: float, expected: bool, remote: Remote | None = None
+    ) -> None:
+        remote = Remote() if remote is None else remote
         self.address = address
-        self.pool = ConnectionPool(address)
+        self.pool = ConnectionPool(address, tls=remote.tls, connect_timeout_s=remote.connect_timeout_s)
+        self._site = remote.site
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._patience_s = patience_s
         self._seen = expected
@@ -122,7 +151,9 @@ class Caller:
             except TransportError as error:
                 if deadline.passed:
                     raise deadline.error() from error
-                failure: SkerryError = error if self._seen else self._explain(error)
+                # One that cannot prove who it is will not be able to in a second either.
+                hopeless = not self._seen or isinstance(error.__cause__, ssl.SSLError)
+                failure: SkerryError = self._explain(error) if hopeless else error
             else:
                 failure, answer_headers = _failure(response), response.headers
             delay_s = retry_delay_s(
@@ -153,14 +184,29 @@ class Caller:
         return reply
 
     def _explain(self, error: SkerryError) -> SkerryError:
+        """Return the error as its caller should read it: with the site's name, or with what to start."""
+        if isinstance(error, UnauthorizedError) and self._site is not None:
+            named: SkerryError = UnauthorizedError(
+                f"{self._where()} refuses the token: {error.message}", site=self._site
+            )
+        elif not isinstance(error, TransportError):
+            return error
+        elif not isinstance(error.__cause__, OSError) or error.details.get("sent", True):
+            if self._site is None:
+                return error
+            named = TransportError(f"{self._where()} was lost: {error.message}", **error.details, site=self._site)
         # A connection that could not be opened: nobody listens there.
-        if not isinstance(error, TransportError) or not isinstance(error.__cause__, OSError):
-            return error
-        if error.details.get("sent", True):
-            return error
-        not_there = not_running(self.address)
-        not_there.__cause__ = error
-        return not_there
+        elif self._site is None:
+            named = not_running(self.address)
+        else:
+            named = SiteUnreachableError(
+                f"{self._where()} does not answer: {_why_unreachable(error.__cause__)}", site=self._site, sent=False
+            )
+        named.__cause__ = error
+        return named
+
+    def _where(self) -> str:
+        return f"site {self._site!r} at {self.address}"
 
 
 class ReplyStream(AnswerStream):
@@ -199,3 +245,9 @@ def _failure(response: Response) -> SkerryError:
         return from_problem(problem)
     text = response.body[:200].decode("utf-8", "replace").strip()
     return TransportError(f"answer {response.status} that is not Skerry's: {text or 'empty'}", sent=True)
+
+
+def _why_unreachable(error: OSError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not the one that is expected: {error.verify_message}"
+    return "no connection within the time for one" if isinstance(error, TimeoutError) else describe(error)

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlencode
 
 from skerry.errors import InternalError, JobNotReadyError, TransportError
 from skerry.platforms.base import ENDED, PLAIN_CALL, Answer, AnswerStream, Cancellation, JobRecord, JobStatus, Platform
-from skerry.platforms.engine.caller import Caller, Request
+from skerry.platforms.engine.caller import Caller, Remote, Request
 from skerry.platforms.engine.connection import Address
 from skerry.platforms.engine.reply import Response
 from skerry.platforms.home import socket_path
@@ -33,18 +33,26 @@ class EnginePlatform(Platform):
     """A client of one engine.
 
     Args:
-        address: ``http://HOST:PORT``, or the path of the engine's Unix socket.
+        address: ``http://HOST:PORT``, ``https://HOST:PORT``, or the path of the engine's Unix socket.
         token: Needed for control over TCP.
         patience_s: Most seconds to wait, in total, before a request is not sent again: for room in a queue, or for an
             engine that restarts.
         expected: Whether the engine is known to exist; an engine that was never reached is otherwise reported as not
             running at once.
+        remote: What is known of it where it is on another machine.
     """
 
     def __init__(
-        self, address: str | Path, *, token: str | None = None, patience_s: float = 60.0, expected: bool = False
+        self,
+        address: str | Path,
+        *,
+        token: str | None = None,
+        patience_s: float = 60.0,
+        expected: bool = False,
+        remote: Remote | None = None,
     ) -> None:
-        self._caller = Caller(Address.parse(address), token=token, patience_s=patience_s, expected=expected)
+        place = Address.parse(address)
+        self._caller = Caller(place, token=token, patience_s=patience_s, expected=expected, remote=remote)
 
     @classmethod
     def of_home(cls, home: Path, *, patience_s: float = 60.0, expected: bool = False) -> EnginePlatform:

@@ -6,6 +6,7 @@ import http.client
 import os
 import select
 import socket
+import ssl
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,50 +15,57 @@ from pathlib import Path
 from skerry.errors import ConfigError, TransportError
 from skerry.platforms.base import Cancellation
 from skerry.platforms.engine.reply import Exchange, Reply, Response, describe
+from skerry.platforms.engine.secure import client_context, notice_loss
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A Unix socket, or a host and a TCP port."""
+    """A Unix socket, or a host and a TCP port, with TLS or without."""
 
     path: Path | None = None
     host: str = ""
     port: int = 0
+    secure: bool = False
 
     @classmethod
     def parse(cls, text: str | Path) -> Address:
-        """Return the address that ``http://host:port``, ``unix:/path`` or a path means.
+        """Return the address that ``http://host:port``, ``https://host:port``, ``unix:/path`` or a path means.
 
         Raises:
             ConfigError: it is none of these.
         """
         if isinstance(text, Path):
             return cls(path=text)
-        if text.startswith("http://"):
-            host, colon, port = text.removeprefix("http://").rstrip("/").rpartition(":")
+        scheme, separator, rest = text.partition("://")
+        if scheme in ("http", "https") and separator:
+            host, colon, port = rest.rstrip("/").rpartition(":")
             if not colon or not port.isdigit():
-                raise ConfigError(f"address {text!r}: write it as http://HOST:PORT")
-            return cls(host=host.strip("[]"), port=int(port))
-        if "://" in text:
-            raise ConfigError(f"address {text!r}: write it as http://HOST:PORT or as unix:PATH")
+                raise ConfigError(f"address {text!r}: write it as {scheme}://HOST:PORT")
+            return cls(host=host.strip("[]"), port=int(port), secure=scheme == "https")
+        if separator:
+            raise ConfigError(f"address {text!r}: write it as http://HOST:PORT, https://HOST:PORT or unix:PATH")
         return cls(path=Path(text.removeprefix("unix:")))
 
     def __str__(self) -> str:
         if self.path is not None:
             return str(self.path)
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        return f"http{'s' if self.secure else ''}://{host}:{self.port}"
 
 
 class _Connection(http.client.HTTPConnection):
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, tls: ssl.SSLContext | None) -> None:
         super().__init__(address.host or "localhost", address.port or 80)
         self._address = address
+        self._tls = tls
 
     def connect(self) -> None:
         path = self._address.path
         if path is None:
             super().connect()
+            if self._tls is not None:
+                notice_loss(self.sock)
+                self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._address.host)
             return
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -73,11 +81,22 @@ class ConnectionPool:
 
     Args:
         address: Where to connect to.
+        tls: What to expect of a server over TLS; by default the system's authorities decide.
+        connect_timeout_s: Longest time for a connection to come about, seconds; none leaves it to the request's own.
         max_idle: Idle connections to keep.
     """
 
-    def __init__(self, address: Address, *, max_idle: int = 64) -> None:
+    def __init__(
+        self,
+        address: Address,
+        *,
+        tls: ssl.SSLContext | None = None,
+        connect_timeout_s: float | None = None,
+        max_idle: int = 64,
+    ) -> None:
         self.address = address
+        self._tls = client_context(None) if tls is None and address.secure else tls
+        self._connect_timeout_s = connect_timeout_s
         self._max_idle = max_idle
         self._lock = threading.Lock()
         self._idle: list[_Connection] = []
@@ -168,9 +187,10 @@ class ConnectionPool:
                 if _is_quiet(connection.sock):
                     return connection
                 connection.close()
-        connection = _Connection(self.address)
-        if timeout_s is not None:
-            connection.timeout = timeout_s
+        connection = _Connection(self.address, self._tls)
+        bounds_s = [bound_s for bound_s in (timeout_s, self._connect_timeout_s) if bound_s is not None]
+        if bounds_s:
+            connection.timeout = min(bounds_s)
         try:
             connection.connect()
         except OSError as error:
@@ -198,7 +218,7 @@ def _send(
 ) -> http.client.HTTPResponse:
     try:
         connection.request(method, path, body=body, headers=headers)
-    except (BrokenPipeError, ConnectionResetError):
+    except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
         # The server may have refused the request before it had read the whole of it: its answer says why.
         return connection.getresponse()
     return connection.getresponse()

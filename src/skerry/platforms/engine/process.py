@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -64,6 +65,7 @@ def start_engine(
     *,
     host: str = "127.0.0.1",
     port: int = 8080,
+    public: Sequence[str] = (),
     leashed: bool = False,
     temporary: bool = False,
     timeout_s: float = START_TIMEOUT_S,
@@ -74,6 +76,7 @@ def start_engine(
         home: The folder that it owns.
         host: Address to listen on.
         port: TCP port to listen on; 0 picks a free one.
+        public: Further arguments of the engine that say where other machines reach it: see `public_arguments`.
         leashed: Whether it ends with this process; one that is not keeps running in the background.
         temporary: Whether a leashed engine removes its folder when it ends.
         timeout_s: Longest wait for it to be ready, in seconds.
@@ -88,7 +91,7 @@ def start_engine(
     starter = ["skerry.engine"]
     if leashed:
         starter = ["skerry.platforms.engine.leash", str(os.getpid()), str(home) if temporary else ""]
-    command = [sys.executable, "-m", *starter, "--home", str(home), "--host", host, "--port", str(port)]
+    command = [sys.executable, "-m", *starter, "--home", str(home), "--host", host, "--port", str(port), *public]
     with log.open("ab") as output:
         began_at_bytes = output.tell()
         # A session of its own, so that Ctrl-C in the terminal reaches only its starter, which then stops it in order.
@@ -106,6 +109,18 @@ def start_engine(
         end_process(process, timeout_s=STOP_TIMEOUT_S)
         raise
     return EngineProcess(process, EnginePlatform.of_home(home, expected=True), address)
+
+
+def public_arguments(listen: str, *, certificate: Path | None = None, key: Path | None = None) -> tuple[str, ...]:
+    """Return the engine's arguments that let other machines reach it, over TLS and with the token.
+
+    Args:
+        listen: ``HOST:PORT``; port 0 picks a free one.
+        certificate: PEM file to show; none means one of the engine's own.
+        key: PEM file of its key.
+    """
+    shown = () if certificate is None else ("--certificate", str(certificate.absolute()))
+    return ("--listen", listen, *shown, *(() if key is None else ("--key", str(key.absolute()))))
 
 
 def _environment(*, temporary: bool) -> dict[str, str]:

@@ -1,0 +1,157 @@
+"""A place beyond this machine that runs functions, as ``skerry.toml`` names it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
+
+from skerry.errors import SpecError
+
+Tier = Literal["device", "edge", "cloud"]
+NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+HTTPS_PORT = 443
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """An engine that is reached over HTTPS with a token.
+
+    The token comes from exactly one of ``token_file``, ``token_variable`` and ``token``; the first two keep it out of
+    files that are shared.
+
+    Args:
+        name: Lower-case letters, digits and -, a letter first, at most 63.
+        address: ``https://HOST:PORT``; without a port, 443.
+        tier: ``device``, ``edge`` or ``cloud``.
+        labels: What the site is known for, for people and for choosing sites.
+        token_file: File that holds the token.
+        token_variable: Environment variable that holds the token.
+        token: The token itself; it is never shown.
+        certificate: File with the site's own certificate, or with that of an authority (PEM); without it, the system's
+            authorities decide.
+
+    Raises:
+        SpecError: a value is not of its form.
+
+    Example:
+        ``Site(name="edge-1", address="https://10.0.0.1:8443", token_file=Path("edge-1.token"))``
+    """
+
+    name: str
+    address: str
+    tier: Tier = "edge"
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    token_file: Path | None = None
+    token_variable: str | None = None
+    token: str | None = field(default=None, repr=False)
+    certificate: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
+            raise SpecError(
+                f"site {self.name!r}: use lower-case letters, digits and -, a letter first, at most 63", field="name"
+            )
+        object.__setattr__(self, "address", _checked_address(self.name, self.address))
+        if self.tier not in get_args(Tier):
+            raise self._error("tier", self.tier, f"one of {', '.join(get_args(Tier))}")
+        if not isinstance(self.labels, Mapping) or not all(
+            isinstance(text, str) for pair in self.labels.items() for text in pair
+        ):
+            raise self._error("labels", self.labels, "a table of texts")
+        object.__setattr__(self, "labels", dict(self.labels))
+        for key in ("token_file", "certificate"):
+            value = getattr(self, key)
+            if isinstance(value, str) and value:
+                object.__setattr__(self, key, Path(value))
+            elif value is not None and not isinstance(value, Path):
+                raise self._error(key, value, "the name of a file")
+        if self.token_variable is not None and (not isinstance(self.token_variable, str) or not self.token_variable):
+            raise self._error("token_variable", self.token_variable, "the name of an environment variable")
+        if self.token is not None and (
+            not isinstance(self.token, str) or not self.token.isascii() or not self.token.isprintable()
+        ):
+            # Not shown: it is a secret all the same.
+            raise SpecError(f"site {self.name!r}: token: expected printable ASCII text", field="token")
+        given = [key for key in ("token_file", "token_variable", "token") if getattr(self, key) is not None]
+        if len(given) > 1:
+            raise SpecError(f"site {self.name!r}: {' and '.join(given)}: give one of them", field=given[1])
+
+    def at(self, folder: Path) -> Site:
+        """Return the same site with its files taken relative to a folder; ``~`` is expanded."""
+        return replace(self, token_file=_placed(self.token_file, folder), certificate=_placed(self.certificate, folder))
+
+    def _error(self, key: str, value: object, expected: str) -> SpecError:
+        return SpecError(f"site {self.name!r}: {key} = {value!r}: expected {expected}", field=key)
+
+
+def read_sites(table: Any, *, folder: Path, where: str) -> dict[str, Site]:
+    """Return the sites that the ``[sites]`` tables of a ``skerry.toml`` describe, by name.
+
+    Args:
+        table: What TOML holds under ``sites``.
+        folder: Where relative file names start.
+        where: Where the table comes from, for the message.
+
+    Raises:
+        SpecError: a key is unknown, or a value is not of its form.
+    """
+    if not isinstance(table, Mapping) or not all(isinstance(values, Mapping) for values in table.values()):
+        raise SpecError(f"{where}: write sites as [sites.NAME]", field="sites")
+    known = {f.name for f in fields(Site)} - {"name"}
+    found = {}
+    for name, values in table.items():
+        for key in values:
+            if key not in known:
+                raise SpecError(
+                    f"{where}: [sites.{name}]: unknown key {key!r}; there are: {', '.join(sorted(known))}", field=key
+                )
+        if "address" not in values:
+            raise SpecError(f"{where}: [sites.{name}]: address is missing, like https://10.0.0.1:8443", field="address")
+        try:
+            found[name] = Site(name=name, **values).at(folder)
+        except SpecError as error:
+            raise SpecError(f"{where}: {error.message}", **error.details) from error
+    return found
+
+
+def parse_endpoint(text: str) -> tuple[str, int]:
+    """Return the host and the port of ``HOST:PORT``; an IPv6 address stands in brackets.
+
+    Raises:
+        SpecError: it is not of that form.
+    """
+    host, colon, port = text.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    if not colon or not bare or not port.isascii() or not port.isdecimal() or int(port) > 65_535:
+        raise SpecError(f"{text!r}: write HOST:PORT, like 0.0.0.0:8443 or [::]:8443", field="listen")
+    if ":" in bare and host == bare:
+        raise SpecError(f"{text!r}: write an IPv6 address in brackets, like [::]:8443", field="listen")
+    return bare, int(port)
+
+
+def _placed(path: Path | None, folder: Path) -> Path | None:
+    return None if path is None else folder / path.expanduser()
+
+
+def _checked_address(name: str, address: object) -> str:
+    refused = SpecError(f"site {name!r}: address = {address!r}: write https://HOST:PORT", field="address")
+    if not isinstance(address, str):
+        raise refused
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError as error:
+        raise refused from error
+    if parts.scheme != "https" or not parts.hostname or parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise refused
+    if "@" in parts.netloc:
+        # Not shown: what stands before an @ is a secret more often than not.
+        raise SpecError(
+            f"site {name!r}: address: write https://HOST:PORT, and the token in token_file", field="address"
+        )
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"https://{host}:{HTTPS_PORT if port is None else port}"
