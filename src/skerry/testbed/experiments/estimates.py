@@ -126,31 +126,38 @@ def ratio_of_medians(
     first: Mapping[int, float],
     second: Mapping[int, float],
     *,
+    is_paired: bool = True,
     confidence: float = CONFIDENCE,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Interval | None:
-    """Return ``median(first) / median(second)`` over the common pairs, drawn pair by pair; none where it has no sense.
+    """Return ``median(first) / median(second)`` with its interval; none where that has no sense.
 
-    Drawing pairs keeps what both sides of a pair share: the same articles, the same minute of the machine.
+    Drawing pair by pair keeps what both sides of a pair share: the same articles, the same minute of the machine.
 
     Args:
         first: Values by pair.
         second: Values above 0 by the same pairs.
+        is_paired: Whether only common pairs count, and both sides of one are drawn together.
         confidence: As in :func:`bootstrap`.
         resamples: As in :func:`bootstrap`.
         seed: Of the draws.
     """
-    pairs = sorted(first.keys() & second.keys())
-    if not pairs or any(second[pair] <= 0 for pair in pairs):
+    keys = sorted(first.keys() & second.keys()) if is_paired else []
+    above = [first[key] for key in keys] if is_paired else list(first.values())
+    below = [second[key] for key in keys] if is_paired else list(second.values())
+    if not above or not below or min(below) <= 0:
         return None
-
-    def ratio(drawn: Sequence[int]) -> float:
-        return median(first[pair] for pair in drawn) / median(second[pair] for pair in drawn)
-
     draw = random.Random(seed)
-    found = sorted(ratio(draw.choices(pairs, k=len(pairs))) for _ in range(resamples))
-    return _interval(ratio(pairs), found, confidence)
+
+    def resample() -> float:
+        if not is_paired:
+            return median(draw.choices(above, k=len(above))) / median(draw.choices(below, k=len(below)))
+        rows = draw.choices(range(len(keys)), k=len(keys))
+        return median(above[row] for row in rows) / median(below[row] for row in rows)
+
+    found = sorted(resample() for _ in range(resamples))
+    return _interval(median(above) / median(below), found, confidence)
 
 
 def _interval(estimate: float, found: Sequence[float], confidence: float) -> Interval:

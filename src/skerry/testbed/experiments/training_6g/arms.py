@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from skerry.app.function import MSGPACK
 from skerry.learn.search.families import describe_family
 from skerry.learn.search.folds import count_folds
 from skerry.learn.search.pipeline import build
 from skerry.learn.search.results import find_best, list_failures, tabulate
 from skerry.learn.search.wire import FOLDS
-from skerry.testbed.experiments.calls import JSON, MSGPACK, TimedCall, call, measure_together
+from skerry.testbed.experiments.calls import JSON, TimedCall, call, measure_together
 from skerry.testbed.experiments.experiment import Outcome, Trial
 from skerry.testbed.experiments.training_6g import app
 from skerry.testbed.experiments.training_6g.articles import Articles, Division, divide, read_articles
