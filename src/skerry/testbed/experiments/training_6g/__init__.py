@@ -7,6 +7,7 @@ from functools import partial
 from skerry.testbed.experiments.experiment import Arm, Experiment, Option
 from skerry.testbed.experiments.measures import PHASES
 from skerry.testbed.experiments.training_6g import arms
+from skerry.testbed.experiments.training_6g.conclusions import conclude
 
 REFERENCE_REPEATS = 5
 
@@ -101,4 +102,5 @@ experiment = Experiment(
         ("cloud-2-cores", "cloud-2-cores-reference"),
     ),
     prepare=arms.prepare,
+    conclude=conclude,
 )

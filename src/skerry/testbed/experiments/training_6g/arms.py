@@ -132,7 +132,11 @@ def _finish(division: Division, found: Found, values: dict[str, float]) -> Outco
             "test_accuracy": accuracy,
             "validation_accuracy": found.score,
         },
-        notes={"parameters": found.parameters, "scores": found.scores},
+        notes={
+            "articles": len(division.training) + len(division.test),
+            "parameters": found.parameters,
+            "scores": found.scores,
+        },
     )
 
 
