@@ -15,6 +15,8 @@
     │   ├── UnauthorizedError          401  no token, or a wrong one
     │   ├── ModelNotFoundError         404  no such model, version or alias
     │   ├── ModelRejectedError         422  a model that cannot be stored or served, with the reason
+    │   ├── InputNotFoundError         404  a file or folder by content that is not at this site
+    │   ├── PrivacyError               403  data or a function that must not leave its site
     │   └── DataError                  422  a data set that the method cannot work on
     ├── ConfigError                    what was declared is wrong (command line: exit code 2)
     │   ├── SpecError                  400  unknown option, wrong type, out of range
@@ -164,6 +166,20 @@ class ModelRejectedError(UserError):
 
     code = "model_rejected"
     http_status = 422
+
+
+class InputNotFoundError(UserError):
+    """A call refers to a file or folder by content, and the content is not at this site."""
+
+    code = "input_not_found"
+    http_status = 404
+
+
+class PrivacyError(UserError):
+    """Data or a function labelled ``local`` would have left its site."""
+
+    code = "private"
+    http_status = 403
 
 
 class DataError(UserError):

@@ -13,6 +13,8 @@ import time
 import uuid
 from pathlib import Path
 
+import skerry
+
 MARK = "SKERRY_TEST_MARK"  # every process that an engine starts inherits it, and can be found by it
 START_S = 60.0
 
@@ -87,9 +89,10 @@ def private_bytes(pid):
 class Engine:
     """One engine's folder, and the process that owns it at the moment."""
 
-    def __init__(self, home, *, host="127.0.0.1", environment=None):
+    def __init__(self, home, *, host="127.0.0.1", environment=None, public=False):
         self.home = Path(home)
         self.host = host
+        self.public_port = 0 if public else None  # where it answers to other machines
         self.port = 0
         self.mark = uuid.uuid4().hex
         self.process = None
@@ -108,6 +111,7 @@ class Engine:
         """Start the engine and wait until it says that it is ready; later starts keep the port of the first."""
         command = self.command("--host", self.host, "--port", str(self.port))
         command += ["--verbose"] if verbose else []
+        command += ["--listen", f"127.0.0.1:{self.public_port}"] if self.public_port is not None else []
         command += ["--serve", str(target)] if target is not None else []
         if self.process is not None:
             self.process.stdout.close()
@@ -120,7 +124,14 @@ class Engine:
             code = self.process.wait(START_S)
             raise AssertionError(f"the engine ended with {code}: {line}\n{self.stderr()[-4000:]}")
         self.port = int(line.strip().rpartition(":")[2])
+        if self.public_port is not None:
+            self.public_port = int(self.control("GET", "/engine").json()["public"]["address"].rpartition(":")[2])
         return self
+
+    def site(self, name, **options):
+        """Return this engine as a site that pins its certificate."""
+        given = {"token_file": self.home / "token", "certificate": self.home / "certificate.pem", **options}
+        return skerry.Site(name=name, address=f"https://127.0.0.1:{self.public_port}", **given)
 
     def stderr(self):
         return self._log.read_text(errors="replace") if self._log.exists() else ""

@@ -220,7 +220,10 @@ assert_type(words.at(engine).with_options(timeout=None).stream("a b"), Iterator[
 assert_type(classify_all.with_options(weight=2).remote(b"a"), int)
 assert_type(skerry.context(), skerry.Context)
 assert_type(skerry.context().deadline_s, float | None)
-assert_type(app.at(engine), skerry.App)
+seen: skerry.App = app.at(engine)
+assert_type(count.at("edge-1").remote("abc"), int)
+assert_type(count.at(skerry.Site(name="a", address="https://a:1")).remote("abc"), int)
+assert_type(count.map(["a"], sites=["edge-1", engine], lost="fail"), Iterator[int])
 with app.run(port=0) as running:
     assert_type(running, skerry.RunningApp)
     assert_type(running.address, str)

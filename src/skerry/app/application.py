@@ -29,10 +29,10 @@ from skerry.app.serving import ServesModels
 from skerry.app.stream import AsyncStreamFunction, StreamFunction
 from skerry.app.target import Target
 from skerry.errors import AppImportError, NameTakenError, SpecError
-from skerry.platforms import Platform
 from skerry.spec import Batch, Scale
 
 if TYPE_CHECKING:
+    from skerry.app.view import AppView
     from skerry.payload import Items
 
 P = ParamSpec("P")
@@ -253,8 +253,9 @@ class App(ServesModels):
             ``app.at("edge-1").train.remote(rows)``; to keep the types, bind the function:
             ``train.at("edge-1").remote(rows)``.
         """
-        platform = platform_at(place, folder=self._folder())
-        return AppView(self, platform)
+        from skerry.app.view import AppView
+
+        return AppView(self, platform_at(place, folder=self._folder()))
 
     def _folder(self) -> Path | None:
         file = self._module.get("__file__")
@@ -296,30 +297,6 @@ class App(ServesModels):
         function = make_function(handler, name=chosen, options=given, binding=self._binding)
         self._functions[chosen] = function
         return function
-
-
-class AppView(App):
-    """An app whose functions call one place; made by :meth:`App.at`. Its functions are attributes too.
-
-    Args:
-        app: The app.
-        platform: Where calls go.
-    """
-
-    def __init__(self, app: App, platform: Platform) -> None:
-        super().__init__(app.name, requirements=app.requirements, imports=app.imports)
-        self._module = app._module
-        self._binding = Binding(platform)
-        self._functions = {name: function.at(platform) for name, function in app.functions.items()}
-
-    def __getattr__(self, name: str) -> Any:
-        # Only for what is no attribute otherwise; a function of such a name is found in `functions`.
-        functions: Mapping[str, Any] = self.__dict__.get("_functions", {})
-        if name in functions:
-            return functions[name]
-        raise AttributeError(
-            f"app {self.__dict__.get('name')!r} has no function {name!r}; it has: {', '.join(functions)}"
-        )
 
 
 def _texts(values: Iterable[str], *, key: str, app: str) -> tuple[str, ...]:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import copy
 import functools
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypeVar, get_args, overload
 
 from skerry.app.binding import Binding
+from skerry.app.encoding import MSGPACK, EncodedCall, encode_call
 from skerry.app.inheritance import Inherited, inherited
 from skerry.app.local import load_here
 from skerry.app.mapping import map_calls
 from skerry.app.options import UNSET, Unset, call_options
 from skerry.app.places import Place, platform_at
+from skerry.app.spreading import Lost, Rules, Spread, Watch, site_names
 from skerry.errors import ConfigError, SkerryError
-from skerry.platforms import CallOptions
+from skerry.platforms import CallOptions, Platform
 from skerry.platforms.base import Cancellation
 
 if TYPE_CHECKING:
@@ -33,8 +35,8 @@ S = TypeVar("S")
 A_contra = TypeVar("A_contra", contravariant=True)
 S_co = TypeVar("S_co", covariant=True)
 
-MSGPACK = "application/msgpack"
-CLOUD_EVENT = "application/cloudevents+json"
+# Of a call in a map over several sites, before it goes elsewhere.
+SPREAD_PATIENCE_S = 2.0
 # Options of a call that mean nothing to a job, which outlives its caller and runs when there is room.
 NOT_FOR_JOBS = ("timeout", "priority", "group", "weight")
 
@@ -159,6 +161,9 @@ class BaseFunction(Generic[P, R]):
         *,
         in_flight: int = ...,
         return_errors: Literal[False] = ...,
+        sites: Sequence[Place] | None = ...,
+        lost: Lost = ...,
+        watch: Watch | None = ...,
     ) -> Iterator[S]: ...
     @overload
     def map(
@@ -167,33 +172,80 @@ class BaseFunction(Generic[P, R]):
         *,
         in_flight: int = ...,
         return_errors: Literal[True],
+        sites: Sequence[Place] | None = ...,
+        lost: Lost = ...,
+        watch: Watch | None = ...,
     ) -> Iterator[S | SkerryError]: ...
-    def map(self, items: Iterable[Any], *, in_flight: int = 32, return_errors: bool = False) -> Iterator[Any]:
+    def map(
+        self,
+        items: Iterable[Any],
+        *,
+        in_flight: int = 32,
+        return_errors: bool = False,
+        sites: Sequence[Place] | None = None,
+        lost: Lost = "elsewhere",
+        watch: Watch | None = None,
+    ) -> Iterator[Any]:
         """Run the function once per item, several at a time, and yield the results in the order of the items.
 
         Each result comes as soon as its turn has come, and items are taken only as they are needed. Nothing runs before
         the first result is asked for. Closing the iterator, or leaving a ``for`` loop over it, ends the calls.
 
+        Over several sites, each call goes to one that has room. A site that does not answer is named in a warning, gets
+        nothing more until it answers again, and what it had goes elsewhere: calls that it has not seen always, calls
+        whose answer was lost only if the function is ``idempotent``.
+
         Args:
             items: The first argument of each call.
-            in_flight: Most calls at a time, at least 1.
+            in_flight: Most calls at a time, at each site if there are several; at least 1.
             return_errors: Whether the error of a call is yielded in place of its result; otherwise the first one is
                 raised and ends the map.
+            sites: Where the calls go: names in ``skerry.toml``, `Site` values or platforms; by default, where the
+                function is bound to.
+            lost: ``fail`` if the calls that a lost site had should fail instead of going elsewhere.
+            watch: Called with a `SiteEvent` for each call that a site has answered, and for each site that is lost or
+                back; from several threads.
 
         Raises:
-            ConfigError: ``in_flight`` is below 1.
+            ConfigError: ``in_flight`` is below 1, ``sites`` is empty, or no such site is named.
+            SiteUnreachableError: no site has answered for 30 s.
             SkerryError: the error that a call ended with.
+
+        Example:
+            ``train.map(jobs, sites=["edge-1", "edge-2"])``
         """
         if in_flight < 1:
             raise ConfigError(f"in_flight = {in_flight}: must be at least 1", field="in_flight")
 
         # Taken here: the threads of the map answer no call.
         caller = inherited()
+        if sites is not None:
+            rules = Rules(in_flight=in_flight, lost=lost, idempotent=self._asked.idempotent, watch=watch)
+            spread: Spread[Any] = self._spread(sites, rules, caller)
+            total = in_flight * len(sites)
+            return map_calls(spread.call, enumerate(items), in_flight=total, return_errors=return_errors)
 
         def call(item: Any, cancellation: Cancellation) -> Any:
             return self._call((item,), {}, caller, cancellation)
 
         return map_calls(call, items, in_flight=in_flight, return_errors=return_errors)
+
+    def _spread(self, sites: Sequence[Place], rules: Rules, caller: Inherited) -> Spread[Any]:
+        if isinstance(sites, str) or not sites:
+            raise ConfigError(f"sites = {sites!r}: give a list of at least one site", field="sites")
+        if rules.lost not in get_args(Lost):
+            raise ConfigError(f"lost = {rules.lost!r}: write 'elsewhere' or 'fail'", field="lost")
+        # A site that has stopped answering is given up soon: the work can go elsewhere meanwhile.
+        platforms = [platform_at(site, folder=self._folder(), patience_s=SPREAD_PATIENCE_S) for site in sites]
+
+        def sender(platform: Platform) -> Callable[[Any, Cancellation], Any]:
+            bound = self.at(platform)
+            return lambda item, cancellation: bound._call((item,), {}, caller, cancellation)
+
+        return Spread(
+            [(n, p, sender(p)) for n, p in zip(site_names(platforms), platforms, strict=True)],
+            rules,
+        )
 
     def spawn(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
         """Have the platform run the function on its own, and return at once.
@@ -209,28 +261,30 @@ class BaseFunction(Generic[P, R]):
                 raise ConfigError(
                     f"function {self.name!r}: a job takes no {option}; leave it out of with_options()", field=option
                 )
-        body, content_type = self._encode(args, kwargs)
+        call = self._encode(args, kwargs)
         platform = self._binding.current()
         options = replace(inherited().apply(self._asked), timeout_s=None)
-        record = platform.submit(self.name, body, content_type=content_type, accept=MSGPACK, options=options)
+        call.send_inputs(platform, keep=True)
+        record = platform.submit(self.name, call.body, content_type=call.content_type, accept=MSGPACK, options=options)
         return Job(record.id, platform, self.signature)
 
-    def _encode(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[bytes, str]:
-        # MessagePack keeps what JSON has no word for; a CloudEvent has a form of its own.
-        content_type = CLOUD_EVENT if self.signature.takes_event else MSGPACK
-        return self.signature.encode_call(args, kwargs, content_type), content_type
+    def _encode(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> EncodedCall:
+        return encode_call(self.signature, args, kwargs)
 
     def _call(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], caller: Inherited, cancellation: Cancellation
     ) -> R:
-        body, content_type = self._encode(args, kwargs)
-        answer = self._binding.current().invoke(
-            self.name,
-            body,
-            content_type=content_type,
-            accept=MSGPACK,
-            options=caller.apply(self._asked),
-            cancellation=cancellation,
+        call, platform = self._encode(args, kwargs), self._binding.current()
+        answer = call.run_on(
+            platform,
+            lambda: platform.invoke(
+                self.name,
+                call.body,
+                content_type=call.content_type,
+                accept=MSGPACK,
+                options=caller.apply(self._asked),
+                cancellation=cancellation,
+            ),
         )
         value: R = self.signature.decode_result(answer.body, answer.content_type, answer.headers)
         return value

@@ -12,27 +12,28 @@ from skerry.spec import PROJECT_FILE, Site, read_project_file
 Place = str | Site | Platform
 
 
-def platform_at(place: Place, *, folder: Path | None) -> Platform:
+def platform_at(place: Place, *, folder: Path | None, patience_s: float = 60.0) -> Platform:
     """Return the platform that a place means.
 
     Args:
         place: A site's name in ``skerry.toml``, a `Site`, or a platform.
         folder: Where the app's file is; its ``skerry.toml`` is looked at first, then that of the current folder.
+        patience_s: Most seconds to wait, in total, before a request to a site is not sent again.
 
     Raises:
         ConfigError: no such site is named, its token is not there, or the place is none of these.
         SpecError: a ``skerry.toml`` is not one.
     """
-    if isinstance(place, Platform):
-        return place
     if isinstance(place, str):
         place = find_site(place, folders=[Path.cwd()] if folder is None else [folder, Path.cwd()])
     if not isinstance(place, Site):
+        if hasattr(place, "invoke"):
+            return place
         raise ConfigError(f"{place!r} is no place for calls: give a site's name, a skerry.Site or a platform")
     # Imported here because most programs that import an app never call it remotely.
     from skerry.platforms.engine.site import site_platform
 
-    return site_platform(place)
+    return site_platform(place, patience_s=patience_s)
 
 
 def find_site(name: str, *, folders: list[Path]) -> Site:

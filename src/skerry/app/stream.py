@@ -6,7 +6,8 @@ import inspect
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar
 
-from skerry.app.function import MSGPACK, BaseFunction
+from skerry.app.encoding import MSGPACK, EncodedCall
+from skerry.app.function import BaseFunction
 from skerry.app.inheritance import Inherited, inherited
 from skerry.errors import ConfigError, TransportError
 from skerry.platforms.base import AnswerStream, Cancellation
@@ -55,21 +56,23 @@ class BaseStream(BaseFunction[P, list[R]], Generic[P, R]):
     ) -> list[R]:
         return list(self._pieces(self._encode(args, kwargs), caller, cancellation))
 
-    def _pieces(
-        self, call: tuple[bytes, str], caller: Inherited, cancellation: Cancellation
-    ) -> Generator[R, None, None]:
-        body, content_type = call
-        with self._binding.current().stream(
-            self.name,
-            body,
-            content_type=content_type,
-            accept=MSGPACK,
-            options=caller.apply(self._asked),
-            cancellation=cancellation,
-        ) as answer:
+    def _pieces(self, call: EncodedCall, caller: Inherited, cancellation: Cancellation) -> Generator[R, None, None]:
+        platform = self._binding.current()
+        answer = call.run_on(
+            platform,
+            lambda: platform.stream(
+                self.name,
+                call.body,
+                content_type=call.content_type,
+                accept=MSGPACK,
+                options=caller.apply(self._asked),
+                cancellation=cancellation,
+            ),
+        )
+        with answer:
             yield from _read_results(answer, self.signature)
 
-    async def _pieces_async(self, call: tuple[bytes, str], caller: Inherited) -> AsyncIterator[R]:
+    async def _pieces_async(self, call: EncodedCall, caller: Inherited) -> AsyncIterator[R]:
         from skerry.app.threads import in_thread
 
         cancellation = Cancellation()

@@ -3,32 +3,52 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from skerry.cli.console import Console
-from skerry.cli.options import Command, complete_target, connect, home_option, json_option
+from skerry.cli.options import Command, complete_target, connect, home_option, json_option, site_option
 from skerry.cli.project import find_target
 from skerry.errors import EngineNotRunningError
 from skerry.spec import SET_VARIABLE
 
+if TYPE_CHECKING:
+    from skerry.app.target import Target
 
-@click.command(cls=Command, example="skerry deploy app.py\nskerry deploy app.py --set train.memory=1GiB")
+
+@click.command(
+    cls=Command,
+    example="skerry deploy app.py\nskerry deploy app.py --set train.memory=1GiB\nskerry deploy app.py --site edge-1",
+)
 @click.argument("target", required=False, shell_complete=complete_target)
 @click.option("--set", "settings", multiple=True, metavar="F.O=V", help="Set option O of function F to V; repeatable.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address of an engine that is started.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Its port; 0 for any.")
+@site_option
 @home_option
 @json_option
 @click.pass_obj
-def deploy(console: Console, target: str | None, settings: tuple[str, ...], host: str, port: int, home: Path) -> None:
+def deploy(
+    console: Console,
+    target: str | None,
+    settings: tuple[str, ...],
+    host: str,
+    port: int,
+    site: str | None,
+    home: Path,
+) -> None:
     """Deploy an app, starting an engine if none runs.
 
-    TARGET is FILE[:APP] or package.module[:APP]; without it, the one that skerry.toml names.
+    TARGET is FILE[:APP] or package.module[:APP]; without it, the one that skerry.toml names. With --site, the source is
+    sent there, once for the same content.
     """
+    if site is not None:
+        _deploy_at(console, find_target(target), settings, site=site, home=home)
+        return
     deploy_target(console, str(find_target(target)), settings, home=home, host=host, port=port)
 
 
@@ -45,11 +65,31 @@ def deploy_target(console: Console, target: str, settings: Sequence[str], *, hom
     """
     _start_if_needed(console, home, host, port)
     deployed = connect(home).deploy(target, flags=settings, environment=os.environ.get(SET_VARIABLE, ""))
+    _say(console, deployed, place="")
+
+
+def _deploy_at(console: Console, target: Target, settings: Sequence[str], *, site: str, home: Path) -> None:
+    """Deploy an app on a site and say what was deployed and sent."""
+    from skerry.app.shipping import ship
+
+    moot = [f"--{name}" for name in ("host", "port") if _is_given(name)]
+    if moot:
+        raise click.UsageError(f"{' and '.join(moot)} and --site do not go together: a site's engine runs already")
+    platform = connect(home, site=site)
+    deployed = ship(platform, target, flags=settings, environment=os.environ.get(SET_VARIABLE, ""))
+    bundle = deployed.get("bundle")
+    if bundle is not None:
+        size = f"{bundle['size_bytes'] / 1024:.1f} KiB"
+        console.message(f"sent {size} to {site}" if bundle["sent"] else f"{site} has this source already")
+    _say(console, deployed, place=f" at {site}")
+
+
+def _say(console: Console, deployed: Mapping[str, Any], *, place: str) -> None:
     if console.as_json:
         console.json(deployed)
         return
     state = "deployed" if deployed["changed"] else "unchanged:"
-    console.message(f"{state} app {deployed['app']}")
+    console.message(f"{state} app {deployed['app']}{place}")
     rows = [[str(f["name"]), str(f["revision"]), str(f["address"])] for f in deployed["functions"]]
     console.table(["NAME", "REVISION", "ADDRESS"], rows)
 

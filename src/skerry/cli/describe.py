@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from skerry.cli.console import Console
-from skerry.cli.options import Command, complete_function, connect, home_option, json_option
+from skerry.cli.options import Command, complete_function, connect, home_option, json_option, site_option
 from skerry.cli.units import count, duration, moment
 
 EVENTS_SHOWN = 10
@@ -18,12 +18,13 @@ EVENTS_SHOWN = 10
 
 @click.command(cls=Command, example="skerry describe train")
 @click.argument("name", shell_complete=complete_function)
+@site_option
 @home_option
 @json_option
 @click.pass_obj
-def describe(console: Console, name: str, home: Path) -> None:
+def describe(console: Console, name: str, site: str | None, home: Path) -> None:
     """Show a function with its options and events."""
-    engine = connect(home)
+    engine = connect(home, site=site)
     function = engine.function(name)
     events = engine.events(function=name)[-EVENTS_SHOWN:]
     if console.as_json:

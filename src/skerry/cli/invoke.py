@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from skerry.cli.console import Console
-from skerry.cli.options import Command, complete_function, connect, home_option, json_option
+from skerry.cli.options import Command, complete_function, connect, home_option, json_option, site_option
 from skerry.errors import ConfigError, InvalidPayloadError, MalformedBodyError
 from skerry.platforms import AnswerStream, CallOptions
 
@@ -48,6 +48,7 @@ class Data:
     help="Longest wait for the answer, in seconds; a call that has not begun by then is not run.",
 )
 @click.option("--priority", type=click.IntRange(0, 7), help="0 (most urgent) to 7; 3 by default.")
+@site_option
 @home_option
 @json_option
 @click.pass_obj
@@ -61,6 +62,7 @@ def invoke(  # noqa: PLR0913  # one parameter per option of the command
     as_stream: bool,
     timeout: float | None,
     priority: int | None,
+    site: str | None,
     home: Path,
 ) -> None:
     """Call a function and print its result.
@@ -72,7 +74,7 @@ def invoke(  # noqa: PLR0913  # one parameter per option of the command
     if content_type == JSON and read.body:
         _check_json(read)
     options = CallOptions(timeout_s=timeout, priority=priority)
-    engine = connect(home)
+    engine = connect(home, site=site)
     try:
         if as_job:
             record = engine.submit(name, read.body, content_type=content_type)

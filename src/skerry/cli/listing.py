@@ -7,16 +7,17 @@ from pathlib import Path
 import click
 
 from skerry.cli.console import Console
-from skerry.cli.options import Command, connect, home_option, json_option
+from skerry.cli.options import Command, connect, home_option, json_option, site_option
 
 
 @click.command("list", cls=Command, example="skerry list\nskerry list --json")
+@site_option
 @home_option
 @json_option
 @click.pass_obj
-def list_functions(console: Console, home: Path) -> None:
+def list_functions(console: Console, site: str | None, home: Path) -> None:
     """List the deployed functions."""
-    functions = connect(home).functions()
+    functions = connect(home, site=site).functions()
     if console.as_json:
         console.json(functions)
         return

@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "experiment": "skerry.cli.experiment:experiment",
         "usage": "skerry.cli.usage:usage",
         "engine": "skerry.cli.engine:engine",
+        "sites": "skerry.cli.sites:sites",
         "doctor": "skerry.cli.doctor:doctor",
         "completion": "skerry.cli.completion:completion",
         "version": "skerry.cli.version:version",

@@ -80,11 +80,39 @@ home_option = click.option(
 )
 
 
-def connect(home: Path, *, patience_s: float = 5.0) -> EnginePlatform:
-    """Return the client of the engine that owns a folder."""
+site_option = click.option(
+    "--site",
+    metavar="NAME",
+    shell_complete=lambda *asked: complete_site(*asked),
+    help="A site that skerry.toml names, instead of the engine on this machine.",
+)
+
+
+def connect(home: Path, *, site: str | None = None, patience_s: float = 5.0) -> EnginePlatform:
+    """Return the client of the engine that owns a folder, or of a site's.
+
+    Raises:
+        ConfigError: no such site is named, or its token is not there.
+    """
+    if site is not None:
+        from skerry.app.places import find_site
+        from skerry.platforms.engine.site import SitePlatform
+
+        return SitePlatform(find_site(site, folders=[Path.cwd()]), patience_s=patience_s)
     from skerry.platforms.engine.client import EnginePlatform
 
     return EnginePlatform.of_home(home.absolute(), patience_s=patience_s)
+
+
+def complete_site(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    """Return the sites of the current folder's project that begin with what was typed."""
+    from skerry.app.places import known_sites
+    from skerry.errors import SkerryError
+
+    try:
+        return [name for name in known_sites(Path.cwd()) if name.startswith(incomplete)]
+    except SkerryError:
+        return []
 
 
 def _known(ctx: click.Context, ask: Callable[[EnginePlatform], Iterable[str]], incomplete: str) -> list[str]:
@@ -92,7 +120,8 @@ def _known(ctx: click.Context, ask: Callable[[EnginePlatform], Iterable[str]], i
     from skerry.errors import SkerryError
 
     try:
-        found = list(ask(connect(Path(ctx.params.get("home") or default_home()), patience_s=0)))
+        home = Path(ctx.params.get("home") or default_home())
+        found = list(ask(connect(home, site=ctx.params.get("site"), patience_s=0)))
     except SkerryError:
         return []
     return [name for name in dict.fromkeys(found) if name.startswith(incomplete)]

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from skerry.cli.console import Console
-from skerry.cli.options import Command, complete_function, connect, home_option, json_option
+from skerry.cli.options import Command, complete_function, connect, home_option, json_option, site_option
 from skerry.cli.units import duration
 from skerry.spec.quantity import parse_duration
 
@@ -22,17 +22,18 @@ COLUMNS = ["FUNCTION", "REVISION", "REQUESTS", "ERRORS", "BILLED", "GB-SECONDS",
 @click.command(cls=Command, example="skerry usage\nskerry usage digits --since 24h\nskerry usage --since 7d --json")
 @click.argument("function", required=False, shell_complete=complete_function)
 @click.option("--since", metavar="DURATION", help="Only the hours that this time reaches back to, such as 24h or 7d.")
+@site_option
 @home_option
 @json_option
 @click.pass_obj
-def usage(console: Console, function: str | None, since: str | None, home: Path) -> None:
+def usage(console: Console, function: str | None, since: str | None, site: str | None, home: Path) -> None:
     """Show what functions have used: the time that handlers ran is billed, and nothing else.
 
     Starts of workers and the time that they wait for requests are shown, and cost nothing. With --json, every hour is a
     record of its own.
     """
     since_s = None if since is None else time.time() - parse_duration(since, key="--since")
-    found = connect(home).usage(function=function, since_s=since_s)
+    found = connect(home, site=site).usage(function=function, since_s=since_s)
     if console.as_json:
         console.json(found)
         return

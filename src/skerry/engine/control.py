@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
+from skerry.engine.bundles import Bundles
 from skerry.engine.deployment import Deployer
 from skerry.engine.home import Home
 from skerry.engine.job_runner import JobRunner
@@ -79,9 +80,11 @@ class Control:
         self._stop = stop
         self._started_at = time.time()
         self._logs = Logs(home.logs)
+        self._bundles = Bundles(home)
 
     def add_routes(self, front: Front, jobs: JobRunner) -> None:
         """Serve the control API and the jobs' addresses on a front."""
+        self._bundles.add_routes(front)
         front.route("GET", "/engine", self._engine)
         front.route("POST", "/engine/stop", self._stop_engine)
         front.route("GET", "/apps", self._apps)
@@ -131,12 +134,23 @@ class Control:
 
     async def _deploy(self, request: Request) -> Response:
         asked = request.json_object()
-        target, flags, settings = asked.get("target"), asked.get("flags", []), asked.get("environment", "")
-        if not isinstance(target, str) or not isinstance(settings, str) or not isinstance(flags, list):
-            raise MalformedBodyError('send {"target": "/folder/app.py:app", "flags": [...], "environment": "..."}')
+        target, flags, settings = asked.get("target", ""), asked.get("flags", []), asked.get("environment", "")
+        bundle = asked.get("bundle", "")
+        is_text = all(isinstance(text, str) for text in (target, settings, bundle))
+        if not is_text or not target or not isinstance(flags, list):
+            raise MalformedBodyError(
+                'send {"target": "/folder/app.py:app", "flags": [...], "environment": "..."}, or with '
+                '"bundle": "sha256-..." and a target in it'
+            )
+        if bundle:
+            target = self._bundles.target(bundle, target)
         deployment = await self._deployer.deploy(target, flags=[str(flag) for flag in flags], settings=settings)
         functions = [
-            {"name": revision.function, "revision": revision.name, "address": self._address_of(revision.function)}
+            {
+                "name": revision.function,
+                "revision": revision.name,
+                "address": self._address_of(revision.function, request),
+            }
             for revision in deployment.active
         ]
         return Response.of_json({"app": deployment.app.name, "functions": functions, "changed": deployment.changed})
@@ -146,8 +160,10 @@ class Control:
         await self._deployer.remove(name)
         return Response.of_json({"removed": name})
 
-    def _functions(self, _: Request) -> Response:
-        return Response.of_json([self._summary(served) for _, served in sorted(self._supervisor.served.items())])
+    def _functions(self, request: Request) -> Response:
+        return Response.of_json(
+            [self._summary(served, request) for _, served in sorted(self._supervisor.served.items())]
+        )
 
     def _function(self, request: Request) -> Response:
         served = self._supervisor.find(_segment(request))
@@ -157,7 +173,7 @@ class Control:
         error = served.pool.last_error
         return Response.of_json(
             {
-                **self._summary(served),
+                **self._summary(served, request),
                 "schema": dict(served.revision.schema),
                 "support": {name: sorted(places) for name, places in support.items() if name not in GROUPS},
                 "dispatch": served.pool.dispatcher.describe(),
@@ -189,21 +205,23 @@ class Control:
         usage = self._records.usage.list(request.parameter("function"), since_s=_since(request))
         return Response.of_json([asdict(record) for record in usage])
 
-    def _summary(self, served: Served) -> dict[str, Any]:
+    def _summary(self, served: Served, request: Request) -> dict[str, Any]:
         dispatcher = served.pool.dispatcher
         return {
             "name": served.revision.function,
             "app": served.revision.app,
             "revision": served.revision.name,
-            "address": self._address_of(served.revision.function),
+            "address": self._address_of(served.revision.function, request),
             "workers": served.pool.counts(),
             "queued": dispatcher.queued,
             "in_flight": dispatcher.in_flight,
             "spec": served.pool.spec.to_dict(),
         }
 
-    def _address_of(self, function: str) -> str:
-        return f"{self.address}/function/{function}"
+    def _address_of(self, function: str, request: Request) -> str:
+        # Other machines know this one by another address; which one, they have just said.
+        host = request.headers.get("host", "") if request.public else ""
+        return f"{f'https://{host}' if host else self.address}/function/{function}"
 
 
 def is_open(path: bytes) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import logging
 import os
@@ -15,9 +14,10 @@ from skerry.engine.home import Home
 from skerry.engine.journal import Journal
 from skerry.engine.model_revisions import fetch_pinned, pin_of
 from skerry.engine.records import AppRecord, Deployment, ModelPin, Records, RevisionDraft, RevisionRecord
+from skerry.engine.requirements import check_requirements, declared_requirements, read_lock
 from skerry.engine.source import Source, take
 from skerry.engine.supervisor import Supervisor, source_target
-from skerry.errors import ConfigError, SkerryError
+from skerry.errors import SkerryError
 from skerry.runtime.concurrency import check_concurrency
 from skerry.runtime.model_source import ModelSource
 from skerry.runtime.nursery import Nursery
@@ -73,11 +73,12 @@ class Deployer:
         async with self._one_at_a_time:
             source = await asyncio.to_thread(take, target, self._home.sources)
             project = {} if source.project_file is None else read_project_file(source.project_file)
-            requirements = _declared_requirements(project, source)
-            environment = await asyncio.to_thread(ensure, requirements, self._home, builds=self._builds)
+            requirements = declared_requirements(project, source)
+            lock = read_lock(source)
+            environment = await asyncio.to_thread(ensure, requirements, self._home, lock=lock, builds=self._builds)
             with self._supervisor.throwaway_nursery(environment) as nursery:
                 description = await self._inspect(source, nursery)
-                _check_requirements(requirements, description)
+                check_requirements(requirements, description)
                 imports = (*project.get("app", {}).get("imports", ()), *description["imports"])
                 nursery.preload(imports)
                 declared = {name: entry["options"] for name, entry in description["functions"].items()}
@@ -150,7 +151,8 @@ class Deployer:
         """
         is_lacking = False
         try:
-            environment = await asyncio.to_thread(ensure, app.requirements, self._home, builds=self._builds)
+            lock = read_lock(Source.from_dict(app.source, self._home.sources)) if app.requirements else ""
+            environment = await asyncio.to_thread(ensure, app.requirements, self._home, lock=lock, builds=self._builds)
             for revision in self._records.apps.active(app.name):
                 if revision.function in self._supervisor.served:
                     continue
@@ -231,49 +233,3 @@ async def _all_or_none(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _declared_requirements(project: dict[str, Any], source: Source) -> tuple[str, ...]:
-    """Return what an app needs installed, read without running it: from skerry.toml, else from its ``App(...)``."""
-    from_file = project.get("app", {}).get("requirements")
-    if from_file is not None:
-        return tuple(from_file)
-    if source.root is None or source.file is None:
-        return ()
-    try:
-        tree = ast.parse((source.root / source.file).read_text(encoding="utf-8"))
-    except (SyntaxError, UnicodeDecodeError):
-        return ()  # importing it says what is wrong, and where
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "App":
-            for keyword in node.keywords:
-                if keyword.arg == "requirements":
-                    return _literal(keyword.value)
-    return ()
-
-
-def _literal(node: ast.expr) -> tuple[str, ...]:
-    try:
-        value = ast.literal_eval(node)
-    except (ValueError, TypeError) as error:
-        raise _requirements_error() from error
-    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-        raise _requirements_error()
-    return tuple(value)
-
-
-def _requirements_error() -> ConfigError:
-    return ConfigError(
-        "requirements must be a literal list of strings, since they are read before the app runs; "
-        "or write them to skerry.toml"
-    )
-
-
-def _check_requirements(requirements: tuple[str, ...], description: dict[str, Any]) -> None:
-    wanted = tuple(description["requirements"])
-    if wanted and set(wanted) != set(requirements):
-        raise ConfigError(
-            f"the app wants {', '.join(wanted)}, but its environment was made for "
-            f"{', '.join(requirements) or 'nothing'}; "
-            "write requirements as a literal list in App(...), or in skerry.toml alone"
-        )

@@ -15,6 +15,7 @@ from skerry.engine.certificate import Certificate, own_certificate
 from skerry.engine.control import Control, authorizer
 from skerry.engine.deployment import Deployer
 from skerry.engine.home import EngineInfo, Home
+from skerry.engine.inputs import Inputs
 from skerry.engine.job_runner import JobRunner
 from skerry.engine.journal import Journal
 from skerry.engine.model_serving import ModelServing
@@ -31,6 +32,7 @@ from skerry.runtime.pool import WorkerPool
 from skerry.runtime.reaper import Reaper
 from skerry.scaling import Decision
 from skerry.spec import parse_endpoint
+from skerry.store.inputs import InputStore
 from skerry.version import __version__
 
 DRAIN_LIMIT_S = 10.0
@@ -131,6 +133,7 @@ async def run_engine(
         )
         control.add_routes(front, jobs)
         models.add_routes(front)
+        Inputs(InputStore(home.inputs), os.environ).add_routes(front)
         add_health_routes(front, is_ready=lambda: started.is_set() and not stopping.is_set() and _can_serve(supervisor))
         try:
             # A client that comes back after a restart must never be told that its function is unknown.

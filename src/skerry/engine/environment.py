@@ -93,6 +93,7 @@ def ensure(
     requirements: Iterable[str],
     home: Home,
     *,
+    lock: str = "",
     report: Callable[[str], None] | None = None,
     builds: Builds | None = None,
 ) -> Environment:
@@ -104,6 +105,7 @@ def ensure(
     Args:
         requirements: As pip reads them, such as ``numpy>=2``; ``skerry[EXTRA]`` means that extra's libraries.
         home: The engine's folder.
+        lock: Exact versions, as pip's constraints, that hold for what is installed.
         report: Called with each line that says how the build is getting on.
         builds: What ends a build from outside.
 
@@ -115,27 +117,27 @@ def ensure(
     if not wanted:
         return Environment(python=Path(sys.executable), digest=ENGINE_DIGEST)
     installed = _to_install(wanted)
-    digest = _digest(installed)
+    digest = _digest(installed, lock)
     folder = home.environments / digest
     tell = report if report is not None else _ignore
     if not _is_complete(folder):
         home.environments.mkdir(mode=0o700, parents=True, exist_ok=True)
         builder = _Builder(builds if builds is not None else Builds(), tell)
-        with builder.lock(home.environments / f"{digest}.lock") as lock:
+        with builder.lock(home.environments / f"{digest}.lock") as held:
             if not _is_complete(folder):  # nobody else built it while this one waited
-                builder.build(folder, installed, lock)
+                builder.build(folder, [*_constraints(home, digest, lock), *installed], held)
     _link_skerry(folder)
     return Environment(python=_python(folder), digest=digest)
 
 
-def find_built(requirements: Iterable[str], home: Home) -> Environment | None:
-    """Return the environment for an app's requirements if it exists already, else none.
+def find_built(requirements: Iterable[str], home: Home, *, lock: str = "") -> Environment | None:
+    """Return the environment for an app's requirements, and its lock, if it exists already, else none.
 
     Raises:
         ConfigError: a requirement is empty, an option of pip, or another version of Skerry.
     """
     wanted = sorted({requirement.strip() for requirement in requirements})
-    digest = _digest(_to_install(wanted))
+    digest = _digest(_to_install(wanted), lock)
     folder = home.environments / digest
     return Environment(python=_python(folder), digest=digest) if _is_complete(folder) else None
 
@@ -172,9 +174,20 @@ def _own_requirements(extras: set[str]) -> Iterator[str]:
             yield requirement.strip()
 
 
-def _digest(installed: list[str]) -> str:
+def _constraints(home: Home, digest: str, lock: str) -> list[str]:
+    """Return what tells pip of a lock."""
+    if not lock.strip():
+        return []
+    file = home.environments / f"{digest}.constraints"
+    file.write_text(lock, encoding="utf-8")
+    return ["--constraint", str(file)]
+
+
+def _digest(installed: list[str], lock: str = "") -> str:
     parts = [
         installed,
+        # Left out without one, so that environments from before there were locks are the same still.
+        *([lock] if lock.strip() else []),
         importlib.metadata.version("skerry"),
         sys.implementation.cache_tag,
         platform.python_version(),

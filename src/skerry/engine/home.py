@@ -106,6 +106,11 @@ class Home:
         return self.path / "sources"
 
     @property
+    def bundles(self) -> Path:
+        """What other machines have sent to be deployed, one folder per digest."""
+        return self.path / "bundles"
+
+    @property
     def environments(self) -> Path:
         """Python environments, one folder per digest."""
         return self.path / "environments"
@@ -119,6 +124,11 @@ class Home:
     def models(self) -> Path:
         """The model store."""
         return self.path / "models"
+
+    @property
+    def inputs(self) -> Path:
+        """Files and folders that calls refer to by content."""
+        return self.path / "inputs"
 
     def create(self) -> None:
         """Make the folder and its subfolders, closed to other users.
@@ -198,7 +208,7 @@ class Home:
     def _clear_leftovers(self) -> None:
         for path in (self.engine_file, self.socket):
             path.unlink(missing_ok=True)
-        for folder in self.sources.glob(f"{TEMPORARY_PREFIX}*"):
+        for folder in (*self.sources.glob(f"{TEMPORARY_PREFIX}*"), *self.bundles.glob(f"{TEMPORARY_PREFIX}*")):
             shutil.rmtree(folder, ignore_errors=True)
 
     def publish_engine(self, info: EngineInfo) -> None:

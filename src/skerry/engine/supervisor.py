@@ -25,6 +25,7 @@ from skerry.engine.usage import UsageMeter
 from skerry.errors import FunctionNotFoundError, StartError
 from skerry.runtime.confinement import share_bytes
 from skerry.runtime.front import Front
+from skerry.runtime.inputs import INPUTS_VARIABLE
 from skerry.runtime.nursery import Nursery
 from skerry.runtime.observing import Observing
 from skerry.runtime.pinned_model import PinnedModel
@@ -370,6 +371,7 @@ class Supervisor:
         report_modules: bool = False,
     ) -> WorkerPool:
         environment = {**identity(spec.name, revision), "SKERRY_ENGINE": str(self._home.socket)}
+        environment[INPUTS_VARIABLE] = str(self._home.inputs)
         environment |= {} if pinned is None else pinned.variables()
         target = worker_target(base, spec, environment, report_modules=report_modules)
         return WorkerPool(

@@ -2,6 +2,7 @@
 
 from skerry.payload.codec import decode, encode
 from skerry.payload.event import Event
+from skerry.payload.file import File, Folder
 from skerry.payload.items import Items
 from skerry.payload.media import JSON, MSGPACK
 from skerry.payload.signature import Signature
@@ -12,6 +13,8 @@ __all__ = [
     "JSON",
     "MSGPACK",
     "Event",
+    "File",
+    "Folder",
     "Items",
     "PieceForm",
     "PieceReader",

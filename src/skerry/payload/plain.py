@@ -13,6 +13,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from skerry.errors import InvalidPayloadError
 from skerry.payload.array import to_json_form
+from skerry.payload.file import Input, write_reference
 
 
 def json_fallback(value: Any) -> Any:
@@ -28,6 +29,8 @@ def json_fallback(value: Any) -> Any:
         number = value.item()
         refuse_non_finite(number)
         return number
+    if isinstance(value, Input):
+        return write_reference(value)
     fields = _model_fields(value)
     return _jsonable(value) if fields is None else fields
 
@@ -44,6 +47,8 @@ def msgpack_fallback(value: Any) -> Any:
         return value.item()
     if isinstance(value, enum.Enum):
         return value.value
+    if isinstance(value, Input):
+        return write_reference(value)
     fields = _model_fields(value)
     return _jsonable(value) if fields is None else fields
 

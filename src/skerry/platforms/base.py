@@ -5,16 +5,18 @@ from __future__ import annotations
 import socket
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from skerry.errors import TransportError
+from skerry.errors import ConfigError, TransportError
 from skerry.platforms.options import CallOptions
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
+
+    from skerry.platforms.outgoing import Outgoing
 
 JobStatus = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 ENDED: Final = frozenset({"succeeded", "failed", "cancelled"})
@@ -146,6 +148,20 @@ class Platform(ABC):
     Every method raises the errors of :mod:`skerry.errors`: those that the platform answered with, and `TransportError`
     when no answer came. Methods may be called from several threads at once.
     """
+
+    def send_inputs(self, inputs: Sequence[Outgoing], *, keep: bool = False, again: bool = False) -> None:
+        """Have the platform get the files and folders that a call will refer to, as far as it does not have them.
+
+        Args:
+            inputs: What the call refers to.
+            keep: Whether they must be there later too, when the caller's files may be gone: for a job.
+            again: Whether the platform has said that it misses something.
+
+        Raises:
+            PrivacyError: one of them must not leave its site; nothing was sent.
+            ConfigError: this platform takes no files or folders.
+        """
+        raise ConfigError(f"{type(self).__name__} takes no files or folders; call a function of an engine")
 
     @abstractmethod
     def invoke(

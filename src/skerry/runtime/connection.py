@@ -252,13 +252,22 @@ class Connection(asyncio.Protocol):
         exchange.size += len(piece)
         if exchange.size > self._limit_bytes:
             self._answer_early(exchange, _too_large(self._limit_bytes))
-            return
-        if not exchange.body:
+        elif exchange.intake is not None:
+            self._hand_on(exchange, piece)
+        elif not exchange.body:
             exchange.body = piece
         elif self._pieces is None:
             self._pieces = bytearray(exchange.body) + piece
         else:
             self._pieces += piece
+
+    def _hand_on(self, exchange: Exchange, piece: bytes) -> None:
+        """Give a piece of a body to what takes it as it comes."""
+        try:
+            if exchange.intake is not None:
+                exchange.intake.write(piece)
+        except SkerryError as error:
+            self._answer_early(exchange, error)
 
     def on_message_complete(self) -> None:
         """The request is whole."""
@@ -349,6 +358,7 @@ class Connection(asyncio.Protocol):
         exchange.handled = True
         exchange.keep_alive = False
         self._closing = self._refused = True
+        exchange.drop_intake()
         exchange.reply(Response.of_error(error))
 
     def _close(self, *, linger: bool) -> None:
@@ -416,6 +426,7 @@ class Connection(asyncio.Protocol):
         exchange.keep_alive = False
         if self._current is not None and self._current in self._pending:
             self._pending.remove(self._current)
+            self._current.drop_intake()
         self._current = None
         self._closing = True
         self._pending.append(exchange)

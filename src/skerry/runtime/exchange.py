@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from skerry.errors import SkerryError
 from skerry.runtime.call import Call
 from skerry.runtime.frames import CONTENT_TYPE_OF, Codec, Frame, Kind
+from skerry.runtime.intake import Intake
 from skerry.runtime.message import PROBLEM_TYPE, REASONS, Response
 from skerry.runtime.reading import Reading
 from skerry.runtime.server_timing import Start, server_timing
@@ -74,6 +75,7 @@ class Exchange(Call):
     complete = True  # nothing comes after `answer`
     broken = False  # a stream that ended in an error: the connection is cut, or it would look whole
     owed_bytes = 0  # of a stream, sent and not yet credited to the worker
+    intake: Intake | None = None  # what takes the body as it comes, where nobody gathers it
     cancel: Callable[[], Any] | None = None  # called when the client leaves before the answer
     pool: Taker | None = None  # who has taken the call
     is_timed = False  # the client wants to be told what its time was spent on
@@ -153,9 +155,16 @@ class Exchange(Call):
         """The client has left: tell whoever works for it."""
         if self.pool is not None:
             self.pool.leave(self)
+        self.drop_intake()
         cancel, self.cancel = self.cancel, None
         if cancel is not None:
             cancel()
+
+    def drop_intake(self) -> None:
+        """Tell what takes the body that no more of it comes."""
+        intake, self.intake = self.intake, None
+        if intake is not None:
+            intake.abort()
 
     def _stream_head(self) -> bytes:
         lines = ["HTTP/1.1 200 OK", f"content-type: {self.content_type}", "cache-control: no-store"]

@@ -25,6 +25,7 @@ from skerry.observe import Tracer
 from skerry.runtime.connection import Connection
 from skerry.runtime.exchange import Exchange
 from skerry.runtime.inference_paths import inference_paths
+from skerry.runtime.intake import TakeBody
 from skerry.runtime.known_heads import KnownHeads
 from skerry.runtime.message import Request, Response, Route
 from skerry.runtime.observer import CallTrace
@@ -72,6 +73,8 @@ class Front:
         self._protocols: dict[bytes, str] = {}  # of inference, by the path; the others have none
         self._paths: dict[str, tuple[bytes, ...]] = {}  # by the function's name
         self._routes: list[tuple[str, list[str], Route]] = []
+        self._intakes: dict[bytes, tuple[bytes, TakeBody]] = {}  # by the first segment of the path
+        self._body_limits: dict[bytes, int] = {}  # of routes, by the first segment of the path
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -106,9 +109,23 @@ class Front:
             self._protocols.pop(path, None)
         self._forget_heads()
 
-    def route(self, method: str, pattern: str, handler: Route) -> None:
-        """Serve ``pattern`` (its ``*`` segments match anything) with a plain or async handler of a `Request`."""
-        self._routes.append((method, pattern.strip("/").split("/"), handler))
+    def route(self, method: str, pattern: str, handler: Route, *, max_body_bytes: int = ROUTE_BODY_BYTES) -> None:
+        """Serve ``pattern`` (its ``*`` segments match anything) with a plain or async handler of a `Request`.
+
+        Args:
+            method: Of HTTP.
+            pattern: Such as ``/apps/*``.
+            handler: Returns the response.
+            max_body_bytes: Largest body of a request to any address that begins with the pattern's first segment.
+        """
+        segments = pattern.strip("/").split("/")
+        self._routes.append((method, segments, handler))
+        if max_body_bytes != ROUTE_BODY_BYTES:
+            self._body_limits[segments[0].encode()] = max_body_bytes
+
+    def route_body(self, method: str, first: str, take: TakeBody) -> None:
+        """Serve ``/first/*`` with bodies of any size, which are taken as they come instead of being gathered."""
+        self._intakes[first.encode()] = (method.encode(), take)
 
     # Sockets
 
@@ -187,7 +204,12 @@ class Front:
                 )
             exchange.entry = pool
             return pool.spec.max_body_bytes
-        return ROUTE_BODY_BYTES
+        first = path[1:].partition(b"/")[0]
+        method, take = self._intakes.get(first, (b"", None))
+        if take is not None and method == exchange.method:
+            exchange.intake = take(_request_of(exchange))
+            return exchange.intake.limit_bytes
+        return self._body_limits.get(first, ROUTE_BODY_BYTES)
 
     def handle(self, exchange: Exchange) -> None:
         """Take a whole request."""
@@ -262,6 +284,10 @@ class Front:
             exchange.reply(answer)
             return
         request = _request_of(exchange)
+        if exchange.intake is not None:
+            intake, exchange.intake = exchange.intake, None
+            self._await_outcome(exchange, request, intake.finish())
+            return
         try:
             outcome = self._find_route(request)(request)
         except SkerryError as error:
@@ -273,6 +299,9 @@ class Front:
         if isinstance(outcome, Response):
             exchange.reply(outcome)
             return
+        self._await_outcome(exchange, request, outcome)
+
+    def _await_outcome(self, exchange: Exchange, request: Request, outcome: Any) -> None:
         task = asyncio.get_running_loop().create_task(self._await_route(exchange, request, outcome))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -332,6 +361,7 @@ def _request_of(exchange: Exchange) -> Request:
         {name.decode("latin-1"): value.decode("latin-1") for name, value in exchange.headers},
         bytes(exchange.body),
         exchange.connection.trusted,
+        exchange.connection.public,
     )
 
 

@@ -40,15 +40,25 @@ PROBLEM_TYPE = "application/problem+json"
 class Request:
     """One HTTP request, whole."""
 
-    __slots__ = ("body", "headers", "local", "method", "path", "query", "trusted")
+    __slots__ = ("body", "headers", "local", "method", "path", "public", "query", "trusted")
 
-    def __init__(self, method: str, path: str, query: str, headers: dict[str, str], body: bytes, trusted: bool) -> None:
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: dict[str, str],
+        body: bytes,
+        trusted: bool,
+        public: bool = False,
+    ) -> None:
         self.method = method
         self.path = path
         self.query = query
         self.headers = headers  # names in lower case
         self.body = body
         self.trusted = trusted  # came over the Unix socket, which only its owner can open
+        self.public = public  # came over TLS, from another machine
 
     def parameter(self, name: str) -> str | None:
         """Return a parameter of the query string."""

@@ -23,6 +23,7 @@ from skerry.runtime.forking import reseed
 from skerry.runtime.frames import FrameReader, Kind, encode_frame
 from skerry.runtime.grouping import GroupLoop
 from skerry.runtime.handler import LoadedHandler, find_function, start_error
+from skerry.runtime.inputs import guard_inputs, install_inputs
 from skerry.runtime.inspection import describe, installed_modules
 from skerry.runtime.interruption import Interruption
 from skerry.runtime.link import PROGRESS_BYTES
@@ -131,6 +132,7 @@ def prepare(target: Target) -> None:
     """
     _disregard_signals()
     os.environ.update(target.environment)
+    install_inputs(os.environ)
     os.chdir(target.root or "/")  # so that an app finds the files of its project by relative paths
     limit_threads(target.cpu)
     limit_files(target.files)
@@ -165,7 +167,8 @@ def make_handler(function: FunctionObject, target: Target) -> tuple[LoadedHandle
     if inspect.isclass(call):
         call = call()
         load, unload = getattr(call, "load", None), getattr(call, "unload", None)
-    return LoadedHandler(call, function.signature, unload, target), load
+    signature = function.signature
+    return LoadedHandler(guard_inputs(call), signature, unload, target), load
 
 
 def _runner_of(handler: LoadedHandler) -> asyncio.Runner | None:

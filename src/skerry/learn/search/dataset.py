@@ -11,13 +11,14 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from skerry.errors import DataError
 from skerry.learn.search.checks import check_features, check_labels, check_texts
+from skerry.payload import Folder
 from skerry.platforms.home import default_home
 
 if TYPE_CHECKING:
@@ -35,12 +36,18 @@ class Dataset:
         kind: Whether the rows are texts or numbers.
         labels: The target of every row, shape (rows,).
         features: The numbers, shape (rows, features), a read-only memory map; None for texts.
+        local: Whether the data must never leave their site: see `skerry.Folder`.
     """
 
     folder: Path
     kind: Literal["text", "array"]
     labels: NDArray[Any]
     features: NDArray[Any] | None = None
+    local: bool = False
+
+    def to_folder(self) -> Folder:
+        """Return the data as what a call refers to by content."""
+        return Folder(self.folder.resolve(), local=self.local)
 
     @property
     def digest(self) -> str:
@@ -77,6 +84,7 @@ def share_texts(
     *,
     root: Path | None = None,
     blank: Literal["error", "keep"] = "error",
+    local: bool = False,
 ) -> Dataset:
     """Write texts with their labels as a shared data set, unless the same one is there already.
 
@@ -85,6 +93,7 @@ def share_texts(
         labels: One label per row: strings, integers or booleans.
         root: The folder that holds the data sets, or None for the default.
         blank: What to do with documents of nothing but white space: refuse them, or keep them as rows without a word.
+        local: Whether the data must never leave their site: then only an engine on this machine can search them.
 
     Raises:
         DataError: no texts, something that is no text, blank documents, missing labels, or lengths that differ.
@@ -104,11 +113,16 @@ def share_texts(
         np.save(folder / "labels.npy", target, allow_pickle=False)
         _write_meta(folder, "text")
 
-    return open_dataset(str(write_once((root or default_root()) / digest, write)))
+    return replace(open_dataset(str(write_once((root or default_root()) / digest, write))), local=local)
 
 
 def share_arrays(
-    features: Any, labels: Sequence[Any] | NDArray[Any], *, root: Path | None = None, classify: bool = True
+    features: Any,
+    labels: Sequence[Any] | NDArray[Any],
+    *,
+    root: Path | None = None,
+    classify: bool = True,
+    local: bool = False,
 ) -> Dataset:
     """Write a matrix of numbers with its labels as a shared data set, unless the same one is there already.
 
@@ -118,6 +132,7 @@ def share_arrays(
         labels: One label per row: strings, integers or booleans; numbers for regression.
         root: The folder that holds the data sets, or None for the default.
         classify: Whether the labels are classes; false for regression.
+        local: Whether the data must never leave their site: then only an engine on this machine can search them.
 
     Raises:
         DataError: NaN or infinity, an empty matrix, missing labels, or lengths that differ.
@@ -133,7 +148,7 @@ def share_arrays(
         np.save(folder / "labels.npy", target, allow_pickle=False)
         _write_meta(folder, "array")
 
-    return open_dataset(str(write_once((root or default_root()) / digest, write)))
+    return replace(open_dataset(str(write_once((root or default_root()) / digest, write))), local=local)
 
 
 @lru_cache(maxsize=4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 import warnings
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from skerry.learn.search.grid import from_plain
 from skerry.learn.search.messages import Folds, Holdout, Outcome, Task, TaskResult
 from skerry.learn.search.pipeline import TRUSTED, build
 from skerry.learn.search.text import View, fold_matrices, open_counts, share_counts, view_of
+from skerry.payload import Folder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,7 +38,7 @@ def evaluate_task(task: Task, trusted: Sequence[str] = TRUSTED) -> TaskResult:
     Returns:
         One outcome per candidate. A candidate that scikit-learn cannot fit has no score but the reason.
     """
-    data = open_dataset(task.data)
+    data = _open_dataset(task.data)
     outcomes = []
     for number, plain in zip(task.candidates, task.parameters, strict=True):
         estimator = build(task.model, from_plain(plain), trusted)
@@ -105,21 +107,29 @@ def _after_first_step(estimator: Any) -> Any:
 
 
 @lru_cache(maxsize=4)
-def _splits(data: str, folds: Folds, holdout: Holdout | None) -> list[Split]:
-    return split_rows(open_dataset(data).labels, folds, holdout)
+def _open_dataset(data: Folder) -> Dataset:
+    # The cache keeps the folder object too, and with it what holds the folder: no site evicts what is mapped here.
+    return open_dataset(os.fspath(data))
+
+
+@lru_cache(maxsize=4)
+def _splits(data: Folder, folds: Folds, holdout: Holdout | None) -> list[Split]:
+    return split_rows(_open_dataset(data).labels, folds, holdout)
 
 
 @lru_cache(maxsize=8)
-def _fold_labels(data: str, folds: Folds, holdout: Holdout | None, fold: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    labels = open_dataset(data).labels
+def _fold_labels(data: Folder, folds: Folds, holdout: Holdout | None, fold: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    labels = _open_dataset(data).labels
     train, test = _splits(data, folds, holdout)[fold]
     return labels[train], labels[test]
 
 
 @lru_cache(maxsize=2)
-def _fold_features(data: str, folds: Folds, holdout: Holdout | None, fold: int, view: View | None) -> tuple[Any, Any]:
+def _fold_features(
+    data: Folder, folds: Folds, holdout: Holdout | None, fold: int, view: View | None
+) -> tuple[Any, Any]:
     """Return a fold's matrices; candidates that follow each other on the same fold share them."""
-    opened = open_dataset(data)
+    opened = _open_dataset(data)
     train, test = _splits(data, folds, holdout)[fold]
     if view is not None:
         counts = open_counts(str(share_counts(opened, view.analysis)))
@@ -132,8 +142,8 @@ def _fold_features(data: str, folds: Folds, holdout: Holdout | None, fold: int, 
 
 
 @lru_cache(maxsize=2)
-def _fold_texts(data: str, folds: Folds, holdout: Holdout | None, fold: int) -> tuple[list[str], list[str]]:
-    texts = open_dataset(data).read_texts()
+def _fold_texts(data: Folder, folds: Folds, holdout: Holdout | None, fold: int) -> tuple[list[str], list[str]]:
+    texts = _open_dataset(data).read_texts()
     train, test = _splits(data, folds, holdout)[fold]
     return [texts[row] for row in train], [texts[row] for row in test]
 

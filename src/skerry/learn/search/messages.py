@@ -1,7 +1,8 @@
 """What travels between a search and its workers: small messages of plain values, never pickles.
 
-A task names a shared data folder instead of carrying data, a fold by its number instead of its rows, and a model by
-its description instead of its bytes. Every worker can therefore compute the same answer from the same message.
+A task refers to a data folder by its content instead of carrying data, and names a fold by its number instead of its
+rows, and a model by its description instead of its bytes. Every worker, wherever it is, can therefore compute the same
+answer from the same message.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from skerry.payload import Folder
 
 REFIT = -1
 """The number of the fold that trains on every row of the search and scores on the held-out rows."""
@@ -72,11 +75,12 @@ class Holdout(Message):
 class Task(Message):
     """One fold and the candidates to fit on it.
 
-    ``parameters[i]`` belongs to candidate number ``candidates[i]``; ``data`` is the path of the shared folder.
+    ``parameters[i]`` belongs to candidate number ``candidates[i]``; ``data`` is the folder, which is sent to each
+    site once.
     """
 
     number: int
-    data: str
+    data: Folder
     model: Model
     folds: Folds
     holdout: Holdout | None = None

@@ -170,7 +170,7 @@ class _Plan:
     def task(self, number: int, fold: int, candidates: Sequence[int]) -> Task:
         return Task(
             number=number,
-            data=str(self.data.folder.resolve()),
+            data=self.data.to_folder(),
             model=self.model,
             folds=self.folds,
             holdout=self.settings.holdout,

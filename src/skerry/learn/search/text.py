@@ -95,7 +95,9 @@ def share_counts(data: Dataset, analysis: tuple[tuple[str, Any], ...]) -> Path:
         them) and ``words.json``.
     """
     name = hashlib.sha256(json.dumps(analysis).encode()).hexdigest()[:16]
-    return write_once(data.folder / f"counts-{name}", partial(_write_counts, data, analysis))
+    # Beside the data, whose folder is its content and nothing else.
+    beside = data.folder.with_name(f"{data.folder.name}.counts")
+    return write_once(beside / name, partial(_write_counts, data, analysis))
 
 
 def _write_counts(data: Dataset, analysis: tuple[tuple[str, Any], ...], folder: Path) -> None:

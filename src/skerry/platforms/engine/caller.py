@@ -6,7 +6,7 @@ import itertools
 import json
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -39,7 +39,7 @@ class Request:
     Args:
         method: Of HTTP.
         path: With its query.
-        body: Sent with its length.
+        body: Sent with its length; of pieces, chunked, unless the headers say the length. They may be asked for again.
         headers: Sent with those of the options.
         options: Deadline, priority and the like, and whether the request may run twice.
         wait_s: Longest silence of the engine in seconds, where the options have no deadline.
@@ -47,7 +47,7 @@ class Request:
 
     method: str
     path: str
-    body: bytes | None = None
+    body: bytes | Iterable[bytes] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     options: CallOptions = PLAIN_CALL
     wait_s: float | None = None
@@ -185,6 +185,8 @@ class Caller:
 
     def _explain(self, error: SkerryError) -> SkerryError:
         """Return the error as its caller should read it: with the site's name, or with what to start."""
+        if "site" in error.details:  # explained already
+            return error
         if isinstance(error, UnauthorizedError) and self._site is not None:
             named: SkerryError = UnauthorizedError(
                 f"{self._where()} refuses the token: {error.message}", site=self._site

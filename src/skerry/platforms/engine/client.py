@@ -5,18 +5,24 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from skerry.errors import InternalError, JobNotReadyError, TransportError
+from skerry.errors import InternalError, JobNotReadyError, ObjectNotFoundError, TransportError
 from skerry.platforms.base import ENDED, PLAIN_CALL, Answer, AnswerStream, Cancellation, JobRecord, JobStatus, Platform
 from skerry.platforms.engine.caller import Caller, Remote, Request
 from skerry.platforms.engine.connection import Address
 from skerry.platforms.engine.reply import Response
 from skerry.platforms.home import socket_path
 from skerry.platforms.options import CallOptions
+
+if TYPE_CHECKING:
+    from skerry.platforms.engine.inputs import InputSender
+    from skerry.platforms.outgoing import Outgoing
 
 CONTROL_TIMEOUT_S = 30.0
 # Deploying may install an app's requirements.
@@ -58,6 +64,16 @@ class EnginePlatform(Platform):
     def of_home(cls, home: Path, *, patience_s: float = 60.0, expected: bool = False) -> EnginePlatform:
         """Return the client of the engine that owns a folder."""
         return cls(socket_path(home), patience_s=patience_s, expected=expected)
+
+    def send_inputs(self, inputs: Sequence[Outgoing], *, keep: bool = False, again: bool = False) -> None:
+        """Have the engine get the files and folders that a call will refer to; see `Platform.send_inputs`."""
+        self._inputs.send(inputs, keep=keep, again=again)
+
+    @cached_property
+    def _inputs(self) -> InputSender:
+        from skerry.platforms.engine.inputs import InputSender  # most programs send no files
+
+        return InputSender(self._caller)
 
     @property
     def address(self) -> str:
@@ -173,19 +189,42 @@ class EnginePlatform(Platform):
         except TransportError:
             return False
 
-    def deploy(self, target: str, *, flags: Sequence[str] = (), environment: str = "") -> dict[str, Any]:
+    def deploy(
+        self, target: str, *, flags: Sequence[str] = (), environment: str = "", bundle: str = ""
+    ) -> dict[str, Any]:
         """Deploy an app, or a new revision of it.
 
         Args:
-            target: ``/abs/file.py:app`` or ``package.module:app``.
+            target: ``/abs/file.py:app`` or ``package.module:app``; with a bundle, ``file.py:app`` in it.
             flags: ``FUNCTION.OPTION=VALUE`` settings.
             environment: Text of ``SKERRY_SET``.
+            bundle: Digest of a bundle that the engine has; empty for what lies on its machine.
 
         Returns:
             ``app``, ``functions`` (``name``, ``revision``, ``address``) and ``changed``.
         """
         body = {"target": target, "flags": list(flags), "environment": environment}
+        if bundle:
+            body["bundle"] = bundle
         return dict(self._control("POST", "/apps", body, timeout_s=DEPLOY_TIMEOUT_S))
+
+    def send_bundle(self, digest: str, bundle: bytes) -> bool:
+        """Send a source bundle, unless the engine has it; return whether it was sent.
+
+        Args:
+            digest: Its digest, ``sha256-`` and 64 hexadecimal digits.
+            bundle: Its bytes, compressed by gzip.
+        """
+        path = f"/bundles/{quote(digest, safe='')}"
+        with suppress(ObjectNotFoundError):
+            self._control("GET", path)
+            return False
+        headers = {"Content-Type": "application/x-tar", "Content-Encoding": "gzip"}
+        asked = Request(
+            method="PUT", path=path, body=bundle, headers=headers, options=_MAY_RUN_TWICE, wait_s=DEPLOY_TIMEOUT_S
+        )
+        self._caller.request(asked)
+        return True
 
     def apps(self) -> list[dict[str, Any]]:
         """Return the deployed apps."""

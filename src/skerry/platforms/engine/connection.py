@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import http.client
+import io
 import os
 import select
 import socket
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from skerry.errors import ConfigError, TransportError
 from skerry.platforms.base import Cancellation
 from skerry.platforms.engine.reply import Exchange, Reply, Response, describe
 from skerry.platforms.engine.secure import client_context, notice_loss
+from skerry.platforms.transfer import add_bytes, is_counting
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,13 @@ class _Connection(http.client.HTTPConnection):
         super().__init__(address.host or "localhost", address.port or 80)
         self._address = address
         self._tls = tls
+        self.response_class = partial(_counted_response, str(address))  # type: ignore[assignment]  # called like the class
+
+    def send(self, data: Any) -> None:
+        """Send what http.client makes of a request."""
+        super().send(data)
+        if is_counting():
+            add_bytes(str(self._address), sent=len(data))
 
     def connect(self) -> None:
         path = self._address.path
@@ -74,6 +85,34 @@ class _Connection(http.client.HTTPConnection):
             sock.close()
             raise
         self.sock = sock
+
+
+class _CountedSource(io.RawIOBase):
+    """A socket's bytes, counted where they come in."""
+
+    def __init__(self, source: Any, address: str) -> None:
+        self._source = source
+        self._address = address
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count = int(self._source.readinto(buffer))
+        add_bytes(self._address, received=count)
+        return count
+
+    def close(self) -> None:
+        self._source.close()
+        super().close()
+
+
+def _counted_response(address: str, sock: socket.socket, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:
+    response = http.client.HTTPResponse(sock, *args, **kwargs)
+    if is_counting():
+        response.fp.close()
+        response.fp = io.BufferedReader(_CountedSource(sock.makefile("rb", buffering=0), address))
+    return response
 
 
 class ConnectionPool:
@@ -107,7 +146,7 @@ class ConnectionPool:
         method: str,
         path: str,
         *,
-        body: bytes | None = None,
+        body: bytes | Iterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
         cancellation: Cancellation | None = None,
@@ -134,7 +173,7 @@ class ConnectionPool:
         method: str,
         path: str,
         *,
-        body: bytes | None = None,
+        body: bytes | Iterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
         cancellation: Cancellation | None = None,
@@ -214,7 +253,7 @@ def _is_quiet(sock: socket.socket) -> bool:
 
 
 def _send(
-    connection: _Connection, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    connection: _Connection, method: str, path: str, body: bytes | Iterable[bytes] | None, headers: dict[str, str]
 ) -> http.client.HTTPResponse:
     try:
         connection.request(method, path, body=body, headers=headers)

@@ -45,9 +45,9 @@ class SitePlatform(EnginePlatform):
 
 
 @lru_cache(maxsize=256)
-def site_platform(site: Site) -> SitePlatform:
+def site_platform(site: Site, *, patience_s: float = 60.0) -> SitePlatform:
     """Return the client of a site; the same for the same site, so that connections are kept."""
-    return SitePlatform(site)
+    return SitePlatform(site, patience_s=patience_s)
 
 
 def read_token(site: Site) -> str | None:

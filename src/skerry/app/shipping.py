@@ -1,0 +1,102 @@
+"""Deploying an app on a site: its source goes there in a bundle, once per digest."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from skerry.app.target import Target
+from skerry.errors import ConfigError
+from skerry.spec import PROJECT_FILE, read_project_file
+
+if TYPE_CHECKING:
+    from skerry.platforms.engine.client import EnginePlatform
+
+
+def ship(
+    platform: EnginePlatform, target: Target, *, flags: Sequence[str] = (), environment: str = ""
+) -> dict[str, Any]:
+    """Deploy an app on an engine of another machine.
+
+    What is sent is what an engine here would copy, without the files that hold the tokens of sites, and with a lock
+    file, ``skerry.lock``: the project's own, or one with the versions that are installed here.
+
+    Args:
+        platform: Where to deploy.
+        target: The app. One that is a module and no file has to be installed there already.
+        flags: ``FUNCTION.OPTION=VALUE`` settings.
+        environment: Text of ``SKERRY_SET``.
+
+    Returns:
+        ``app``, ``functions``, ``changed``, and ``bundle``: ``digest``, ``size_bytes`` (as it travels), ``sent``.
+
+    Raises:
+        ConfigError: the project cannot be sent as it is.
+    """
+    if target.file is None or not target.source.endswith(".py"):
+        return platform.deploy(str(target), flags=flags, environment=environment)
+    digest, bundle = make_bundle(target)
+    sent = platform.send_bundle(digest, bundle)
+    inside = target.file.name if target.attribute is None else f"{target.file.name}:{target.attribute}"
+    deployed = platform.deploy(inside, flags=flags, environment=environment, bundle=digest)
+    return {**deployed, "bundle": {"digest": digest, "size_bytes": len(bundle), "sent": sent}}
+
+
+def make_bundle(target: Target) -> tuple[str, bytes]:
+    """Return the bundle of an app in a file: its digest, and its bytes, compressed by gzip.
+
+    Raises:
+        ConfigError: the project is too large, has links that lead out of it, or would give away a token.
+    """
+    from skerry.engine.bundle import Member, digest_of, pack
+    from skerry.engine.requirements import LOCK_FILE, declared_requirements, lock_of
+    from skerry.engine.source import take
+    from skerry.engine.tree import list_tree
+
+    secrets = _token_files(target)
+    with tempfile.TemporaryDirectory(prefix="skerry-bundle-") as folder:
+        source = take(str(target), Path(folder) / "sources")
+        if source.root is None:
+            raise ConfigError(f"target {target} is no file")
+        root = source.root
+        project = {} if source.project_file is None else read_project_file(source.project_file)
+        members = {
+            entry.path: Member(
+                entry.path, (root / entry.path).read_bytes(), executable=os.access(root / entry.path, os.X_OK)
+            )
+            for entry in list_tree(root)
+            if entry.path not in secrets
+        }
+        requirements = declared_requirements(project, source)
+        if requirements and LOCK_FILE not in members:
+            members[LOCK_FILE] = Member(LOCK_FILE, lock_of(requirements).encode())
+        # A folder with this file is a project, of which everything is copied; without it, the app's file alone is.
+        members.setdefault(PROJECT_FILE, Member(PROJECT_FILE, b""))
+    bundle = pack(members.values())
+    # Without a name and a time in it, and with the digest of what is inside.
+    return digest_of(bundle), gzip.compress(bundle, mtime=0)
+
+
+def _token_files(target: Target) -> set[str]:
+    """Return the files of a project that hold tokens of sites, relative to it: no site is told another one's.
+
+    Raises:
+        ConfigError: a token stands in ``skerry.toml`` itself, which has to be sent.
+    """
+    if target.file is None or not (target.file.parent / PROJECT_FILE).is_file():
+        return set()
+    folder = target.file.parent
+    sites: Mapping[str, Any] = read_project_file(folder / PROJECT_FILE).get("sites", {})
+    given_away = [name for name, site in sites.items() if site.token is not None]
+    if given_away:
+        raise ConfigError(
+            f"{folder / PROJECT_FILE} holds the token of {', '.join(given_away)}, and is sent with the app",
+            hint="write the token to a file and name it with token_file, which is not sent",
+        )
+    files = [site.token_file.resolve() for site in sites.values() if site.token_file is not None]
+    root = folder.resolve()
+    return {str(file.relative_to(root)) for file in files if file.is_relative_to(root)}
