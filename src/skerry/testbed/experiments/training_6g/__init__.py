@@ -90,7 +90,7 @@ experiment = Experiment(
         ),
         "count": Option(default="0", title="the most articles to take, 0 for all"),
     },
-    quick={"articles": "made", "count": "240"},
+    quick={"articles": "made", "count": "100"},
     pairs=(
         ("edge-split", "cloud"),
         ("edge-split", "cloud-2-cores"),

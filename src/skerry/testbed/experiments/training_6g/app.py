@@ -89,7 +89,7 @@ def evaluate_folds(request: Request, root: Path) -> list[Outcome]:
     for fold in request.folds or []:
         task = Task(
             number=fold,
-            data=str(data.folder),
+            data=data.to_folder(),
             model=model,
             folds=FOLDS,
             fold=fold,

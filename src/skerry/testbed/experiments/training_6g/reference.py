@@ -14,6 +14,11 @@ from skerry.testbed.experiments.training_6g.messages import Found, Request
 
 STRENGTHS = (0.0001, 0.001, 0.01, 0.1, 1, 10)
 RULES = {"pa1": "hinge", "pa2": "squared_hinge"}
+GRID = {
+    "model__learning_rate": list(RULES),
+    "model__fit_intercept": [True, False],
+    "model__eta0": list(STRENGTHS),
+}
 
 
 def search_reference(request: Request) -> Found:
@@ -29,24 +34,19 @@ def search_reference(request: Request) -> Found:
             ("model", SGDClassifier(penalty=None, max_iter=100_000, random_state=0)),
         ]
     )
-    grid = {
-        "model__learning_rate": list(RULES),
-        "model__fit_intercept": [True, False],
-        "model__eta0": list(STRENGTHS),
-    }
     folds = RepeatedStratifiedKFold(n_splits=2, n_repeats=3, random_state=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        search = GridSearchCV(pipeline, grid, cv=folds, scoring="accuracy", n_jobs=request.workers, refit=False)
+        search = GridSearchCV(pipeline, GRID, cv=folds, scoring="accuracy", n_jobs=request.workers, refit=False)
         search.fit(request.texts, request.labels)
     return Found(
-        parameters=_public(search.best_params_),
+        parameters=to_public(search.best_params_),
         score=float(search.best_score_),
         scores=[float(score) for score in search.cv_results_["mean_test_score"]],
     )
 
 
-def _public(parameters: dict[str, Any]) -> dict[str, Any]:
+def to_public(parameters: dict[str, Any]) -> dict[str, Any]:
     """Return the parameters under the names of the public function."""
     return {
         "loss": RULES[parameters["model__learning_rate"]],
