@@ -1,7 +1,11 @@
 """A small HTTP/1.1 client over a plain socket: it sends exactly the bytes that it is given."""
 
 import json
+import re
 import socket
+
+FIRST_LINE = re.compile(rb" HTTP/1\.[01]\r\n")
+FIRST_LINE_BYTES = 11
 
 
 class RawAnswer:
@@ -27,11 +31,17 @@ class RawClient:
     Args:
         port: TCP port on 127.0.0.1.
         timeout_s: Longest wait for bytes.
+        tls: What to expect of a server over TLS.
+        bearer: Token that is added to the head of each request.
     """
 
-    def __init__(self, port, *, timeout_s=30):
+    def __init__(self, port, *, timeout_s=30, tls=None, bearer=None):
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_hostname="127.0.0.1")
         self._buffer = b""
+        self._bearer = None if bearer is None else b"authorization: Bearer %b\r\n" % bearer.encode()
+        self._tail = b""  # of what was sent, in case a first line ends in the next piece
 
     def __enter__(self):
         return self
@@ -40,7 +50,17 @@ class RawClient:
         self.socket.close()
 
     def send(self, data):
-        self.socket.sendall(data)
+        self.socket.sendall(data if self._bearer is None else self._with_bearer(data))
+
+    def _with_bearer(self, data):
+        whole, known = self._tail + data, len(self._tail)
+        pieces, at = [], known
+        for line in FIRST_LINE.finditer(whole):
+            if line.end() > known:
+                pieces += [whole[at : line.end()], self._bearer]
+                at = line.end()
+        self._tail = whole[-FIRST_LINE_BYTES + 1 :]
+        return b"".join([*pieces, whole[at:]])
 
     def read_answer(self, *, head_only=False):
         """Read one answer; the end of the stream in between is an EOFError."""
@@ -95,7 +115,7 @@ class RawClient:
 
     def reset(self):
         """Leave without a word: the server sees a reset rather than an orderly end."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")  # of a TLS socket too
         self.socket.close()
 
     def _until(self, mark):

@@ -1,4 +1,5 @@
 import re
+import ssl
 import time
 from pathlib import Path
 
@@ -30,6 +31,9 @@ class BarePlace:
     def pid(self):
         return self._runtime.pid
 
+    def connect(self):
+        return RawClient(self.port)
+
     def log(self, function):
         return self._runtime.log()
 
@@ -46,10 +50,12 @@ class BarePlace:
 class EnginePlace:
     """The app on an engine."""
 
+    public = False
+
     def __init__(self, folder, app=APP):
         self.folder = folder
         self._app = app
-        self._engine = Engine(folder / "home", environment={"CONFORMANCE_FOLDER": str(folder)})
+        self._engine = Engine(folder / "home", environment={"CONFORMANCE_FOLDER": str(folder)}, public=self.public)
 
     def start(self):
         try:
@@ -67,6 +73,9 @@ class EnginePlace:
     def pid(self):
         return self._engine.pid
 
+    def connect(self):
+        return RawClient(self.port)
+
     def log(self, function):
         return self._engine.control("GET", f"/functions/{function}/logs?tail=1000").json()["text"]
 
@@ -80,6 +89,17 @@ class EnginePlace:
         self._engine.close()
 
 
+class SitePlace(EnginePlace):
+    """The app on an engine, called as from another machine: over TLS, with the token."""
+
+    public = True
+
+    def connect(self):
+        home = self._engine.home
+        context = ssl.create_default_context(cafile=home / "certificate.pem")
+        return RawClient(self._engine.public_port, tls=context, bearer=(home / "token").read_text().strip())
+
+
 class Client:
     """What a caller sees, and what handlers leave in the test's folder."""
 
@@ -88,7 +108,7 @@ class Client:
         self.folder = place.folder
 
     def connect(self):
-        return RawClient(self.place.port)
+        return self.place.connect()
 
     def call(self, function, body=b"null", *headers):
         with self.connect() as client:
@@ -184,7 +204,7 @@ def samples(lines):
     return found
 
 
-PLACES = {"bare": BarePlace, "engine": EnginePlace}
+PLACES = {"bare": BarePlace, "engine": EnginePlace, "site": SitePlace}
 
 
 def app_of(module):

@@ -66,6 +66,7 @@ def start_engine(
     host: str = "127.0.0.1",
     port: int = 8080,
     public: Sequence[str] = (),
+    prefix: Sequence[str] = (),
     leashed: bool = False,
     temporary: bool = False,
     timeout_s: float = START_TIMEOUT_S,
@@ -77,6 +78,7 @@ def start_engine(
         host: Address to listen on.
         port: TCP port to listen on; 0 picks a free one.
         public: Further arguments of the engine that say where other machines reach it: see `public_arguments`.
+        prefix: Words before its command line, of a program that becomes what follows them, such as ``nsenter``.
         leashed: Whether it ends with this process; one that is not keeps running in the background.
         temporary: Whether a leashed engine removes its folder when it ends.
         timeout_s: Longest wait for it to be ready, in seconds.
@@ -91,7 +93,8 @@ def start_engine(
     starter = ["skerry.engine"]
     if leashed:
         starter = ["skerry.platforms.engine.leash", str(os.getpid()), str(home) if temporary else ""]
-    command = [sys.executable, "-m", *starter, "--home", str(home), "--host", host, "--port", str(port), *public]
+    arguments = ["--home", str(home), "--host", host, "--port", str(port), *public]
+    command = [*prefix, sys.executable, "-m", *starter, *arguments]
     with log.open("ab") as output:
         began_at_bytes = output.tell()
         # A session of its own, so that Ctrl-C in the terminal reaches only its starter, which then stops it in order.

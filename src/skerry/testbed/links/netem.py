@@ -1,0 +1,127 @@
+"""Links between namespaces by the kernel's netem on a veth pair. Needs root, iproute2 and the module sch_netem."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import get_args
+
+from skerry.errors import PlatformError
+from skerry.testbed.links.base import DirectionName, End
+from skerry.testbed.links.conditions import LinkConditions
+from skerry.testbed.links.distribution import Distribution
+from skerry.testbed.links.namespace import (
+    add_namespace,
+    configure_interface,
+    delete_namespace,
+    run_tool,
+)
+from skerry.testbed.links.netem_words import TABLE_PREFIX, distribution_table
+from skerry.testbed.links.process_link import ProcessLink
+from skerry.testbed.links.schedule import Schedule
+
+TRIAL_NAMESPACE = "sk-netem-trial"
+
+
+class NetemLink(ProcessLink):
+    """A link by netem; a process beside it makes the changes that schedules and requests ask for.
+
+    netem draws a delay for each packet. Packets keep their order where ``jitter_reorders`` is false, but a packet with
+    a long delay then holds up those behind it: under load the mean is longer than what was set.
+
+    Args:
+        ends: The first and the second end.
+        conditions: What it does in each direction.
+        folder: Where its socket, its log and its tables are.
+        seed: Not used: netem's random numbers are the kernel's.
+        schedules: How directions change over time; they begin when the link comes up.
+        variables: Environment variables of its process, on top of this one's own.
+    """
+
+    means = "netem"
+    module = "skerry.testbed.links.netem_process"
+
+    def __init__(
+        self,
+        ends: tuple[End, End],
+        conditions: LinkConditions,
+        folder: Path,
+        *,
+        seed: int = 0,
+        schedules: Mapping[DirectionName, Schedule] | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(conditions, folder, seed=seed, schedules=schedules, variables=variables)
+        self._ends = ends
+
+    def up(self) -> None:
+        """Make the veth pair with netem on both of its ends, and start the process."""
+        write_tables(self._folder)
+        try:
+            run_tool(veth_words(*self._ends))
+            for end, other in (self._ends, self._ends[::-1]):
+                configure_interface(end.namespace, end.interface, address=end.address, peer=other.address)
+                # With loss, a "packet" that is many would be lost as one.
+                where = [] if end.namespace is None else ["-n", end.namespace]
+                run_tool(["ip", *where, "link", "set", end.interface, "gso_max_segs", "1"])
+            self._start(
+                ends=[{"namespace": end.namespace, "interface": end.interface} for end in self._ends],
+                tables=str(self._folder.absolute()),
+            )
+        except BaseException:
+            self.down()
+            raise
+
+    def down(self) -> None:
+        """End the process and remove the pair."""
+        super().down()
+        first = self._ends[0]
+        where = [] if first.namespace is None else ["-n", first.namespace]
+        with suppress(PlatformError):  # it went with a namespace, or was never there
+            run_tool(["ip", *where, "link", "delete", first.interface])
+
+
+def veth_words(first: End, second: End) -> list[str]:
+    """Return the command line that makes a veth pair between two ends."""
+
+    def where(end: End) -> list[str]:
+        return [] if end.namespace is None else ["netns", end.namespace]
+
+    words = ["ip", "link", "add", first.interface, *where(first), "type", "veth"]
+    return [*words, "peer", "name", second.interface, *where(second)]
+
+
+def qdisc_words(verb: str, namespace: str | None, interface: str, options: list[str]) -> list[str]:
+    """Return the command line that adds or changes netem on an interface.
+
+    Args:
+        verb: ``add`` or ``change``.
+        namespace: Where the interface is.
+        interface: Its name.
+        options: What `netem_words` returned.
+    """
+    where = [] if namespace is None else ["-n", namespace]
+    return ["tc", *where, "qdisc", verb, "dev", interface, "root", "handle", "1:", "netem", *options]
+
+
+def write_tables(folder: Path) -> None:
+    """Write the distributions of delays into a folder, as files for ``tc``."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for distribution in get_args(Distribution):
+        (folder / f"{TABLE_PREFIX}{distribution}.dist").write_text(distribution_table(distribution))
+
+
+def netem_refusal() -> str | None:
+    """Try netem in a namespace of its own; return why it does not work, or None when it does."""
+    name = f"{TRIAL_NAMESPACE}-{os.getpid()}"
+    try:
+        add_namespace(name)
+        try:
+            run_tool(qdisc_words("add", name, "lo", ["delay", "1ms"]))
+        finally:
+            delete_namespace(name)
+    except PlatformError as error:
+        return error.message
+    return None
