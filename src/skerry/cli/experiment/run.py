@@ -60,8 +60,8 @@ def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
 
     experiment, target = load_experiment(name)
     options = {**(experiment.quick if quick else {}), **_parse(settings)}
-    place = choose_place(experiment, topology=topology, without_links=without_links)
     folder = folder or Path("experiments") / (f"{experiment.name}-quick" if quick else experiment.name)
+    place = choose_place(experiment, folder, topology=topology, without_links=without_links)
     with _show(experiment) as watch:
         results = run_experiment(
             experiment,

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from skerry.app.function import MSGPACK, BaseFunction
+from skerry.app.encoding import MSGPACK
+from skerry.app.function import BaseFunction
 from skerry.platforms import CallOptions
 from skerry.testbed.experiments.measures import PHASES
 from skerry.testbed.experiments.place import SiteAddress

@@ -19,6 +19,7 @@ from skerry.errors import ConfigError
 if TYPE_CHECKING:
     from skerry.platforms.engine.client import EnginePlatform
     from skerry.platforms.engine.process import EngineProcess
+    from skerry.spec import Site
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,18 +29,30 @@ class SiteAddress:
     Args:
         name: The site's name.
         address: ``http://HOST:PORT``, ``https://HOST:PORT`` or the path of a Unix socket.
-        token: What the site wants to hear, if it does.
+        token_file: File with the token, for ``https`` addresses.
+        certificate: File with the site's certificate, for ``https`` addresses.
     """
 
     name: str
     address: str
-    token: str | None = None
+    token_file: str | None = None
+    certificate: str | None = None
 
     def connect(self, *, patience_s: float = 60.0) -> EnginePlatform:
-        """Return a client of the site, without any connection yet."""
+        """Return a new client of the site, without any connection yet."""
         from skerry.platforms.engine.client import EnginePlatform
+        from skerry.platforms.engine.site import SitePlatform
 
-        return EnginePlatform(self.address, token=self.token, patience_s=patience_s, expected=True)
+        if not self.address.startswith("https://"):
+            return EnginePlatform(self.address, patience_s=patience_s, expected=True)
+        return SitePlatform(self.site(), patience_s=patience_s)
+
+    def site(self) -> Site:
+        """Return the site as maps over several sites take it; only for ``https`` addresses."""
+        from skerry.spec import Site
+
+        token, certificate = (None if file is None else Path(file) for file in (self.token_file, self.certificate))
+        return Site(name=self.name, address=self.address, token_file=token, certificate=certificate)
 
     def to_json(self) -> dict[str, Any]:
         """Return the address as plain values."""

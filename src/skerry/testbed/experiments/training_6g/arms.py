@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from skerry.app.function import MSGPACK
+from skerry.app.encoding import MSGPACK
 from skerry.learn.search.families import describe_family
 from skerry.learn.search.folds import count_folds
 from skerry.learn.search.pipeline import build
