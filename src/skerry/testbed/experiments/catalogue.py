@@ -16,6 +16,7 @@ DEFAULT_ATTRIBUTE = "experiment"
 EXPERIMENTS: Mapping[str, str] = MappingProxyType(
     {
         "6g-training": "skerry.testbed.experiments.training_6g:experiment",
+        "faults": "skerry.testbed.experiments.faults:experiment",
     }
 )
 """Where the experiments that come with Skerry are declared, by name."""

@@ -45,10 +45,15 @@ class SiteAddress:
 
         if not self.address.startswith("https://"):
             return EnginePlatform(self.address, patience_s=patience_s, expected=True)
-        return SitePlatform(self.site(), patience_s=patience_s)
+        return SitePlatform(self._site(), patience_s=patience_s)
 
-    def site(self) -> Site:
-        """Return the site as maps over several sites take it; only for ``https`` addresses."""
+    def place(self) -> Site | EnginePlatform:
+        """Return the site as ``map(..., sites=[...])`` takes it."""
+        if not self.address.startswith("https://"):
+            return self.connect(patience_s=2.0)
+        return self._site()
+
+    def _site(self) -> Site:
         from skerry.spec import Site
 
         token, certificate = (None if file is None else Path(file) for file in (self.token_file, self.certificate))
@@ -145,17 +150,6 @@ class OneMachine(Place):
     def describe(self) -> dict[str, Any]:
         """Return that there is no network."""
         return {"means": "none: loopback, without delay, loss or limit", "sites": {name: {} for name in self._names}}
-
-    def disturb(self, what: str, how: Mapping[str, Any]) -> Any:
-        """Kill a site: all that this place knows to do.
-
-        Raises:
-            ConfigError: it is asked for anything else.
-        """
-        if what != "kill" or how.get("site") not in self._engines:
-            return super().disturb(what, how)
-        self._engines.pop(how["site"]).stop(timeout_s=0)
-        return None
 
     def __enter__(self) -> Self:
         from skerry.platforms.engine.process import start_engine
