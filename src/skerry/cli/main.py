@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "delete": "skerry.cli.delete:delete",
         "jobs": "skerry.cli.jobs:jobs",
         "models": "skerry.cli.models:models",
+        "experiment": "skerry.cli.experiment:experiment",
         "usage": "skerry.cli.usage:usage",
         "engine": "skerry.cli.engine:engine",
         "testbed": "skerry.cli.testbed:testbed",

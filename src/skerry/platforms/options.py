@@ -25,6 +25,7 @@ class CallOptions:
         weight: What the call weighs in its batch, above 0; none means what the function's ``batch`` says.
         traceparent: The trace that the call belongs to (W3C Trace Context).
         tracestate: What goes with the trace.
+        timing: Whether the answer is to say what the time was spent on, in its header ``server-timing``.
 
     Raises:
         SpecError: a value is out of range.
@@ -37,6 +38,7 @@ class CallOptions:
     weight: float | None = None
     traceparent: str | None = None
     tracestate: str | None = None
+    timing: bool = False
 
     def __post_init__(self) -> None:
         if self.timeout_s is not None and not 0 < self.timeout_s <= LONGEST_TIMEOUT_S:
@@ -70,6 +72,7 @@ class CallOptions:
             "Skerry-Weight": None if self.weight is None else f"{float(self.weight)!r}",
             "Traceparent": self.traceparent,
             "Tracestate": self.tracestate,
+            "Skerry-Timing": "1" if self.timing else None,
         }
         return {name: str(value) for name, value in values.items() if value is not None}
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from skerry.errors import SkerryError
@@ -11,6 +12,7 @@ from skerry.runtime.frames import CONTENT_TYPE_OF, Codec, Frame, Kind
 from skerry.runtime.intake import Intake
 from skerry.runtime.message import PROBLEM_TYPE, REASONS, Response
 from skerry.runtime.reading import Reading
+from skerry.runtime.server_timing import Start, server_timing
 
 JSON_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
 SMALL_BYTES = 1024
@@ -43,6 +45,9 @@ class Taker(Protocol):
     def credit(self, call: Call, size_bytes: int) -> None:
         """The client has taken so much of a stream."""
 
+    def starts(self) -> Iterable[Start]:
+        """Return the latest starts of workers."""
+
 
 class Watcher(Protocol):
     """Who sees the answer to a request before its client does."""
@@ -73,6 +78,7 @@ class Exchange(Call):
     intake: Intake | None = None  # what takes the body as it comes, where nobody gathers it
     cancel: Callable[[], Any] | None = None  # called when the client leaves before the answer
     pool: Taker | None = None  # who has taken the call
+    is_timed = False  # the client wants to be told what its time was spent on
     watcher: Watcher | None = None  # where traffic is split or mirrored
 
     def __init__(self, connection: Channel) -> None:
@@ -113,6 +119,8 @@ class Exchange(Call):
             self._end_stream(answer)
         elif isinstance(answer, SkerryError):
             self.reply(Response.of_error(answer))
+        elif self.is_timed:
+            self._reply_timed(answer)
         elif answer.kind == RESULT and not answer.codec and not answer.meta and self.keep_alive:
             body = answer.body
             size = len(body)
@@ -120,6 +128,12 @@ class Exchange(Call):
             self.connection.send(self, head + body)
         else:
             self.reply(response_of(answer))
+
+    def _reply_timed(self, answer: Frame) -> None:
+        response = response_of(answer)
+        starts = () if self.pool is None else self.pool.starts()
+        response.headers = {**response.headers, "server-timing": server_timing(self, answer, starts, time.monotonic())}
+        self.reply(response)
 
     def on_piece(self, frame: Frame) -> None:
         """Send the head of a stream, or a piece of it."""

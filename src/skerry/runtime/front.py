@@ -264,6 +264,7 @@ class Front:
             exchange.urgency = reading.urgency
             exchange.group = reading.group
             exchange.weight = reading.weight
+            exchange.is_timed = reading.is_timed
         exchange.pool = pool  # type: ignore[assignment]  # a split says itself which of its pools has taken it
         if self.tracer is not None:
             self._trace(exchange, reading)

@@ -8,7 +8,8 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
@@ -21,6 +22,7 @@ from skerry.runtime.frames import Frame, Kind, encode_frame
 from skerry.runtime.lookout import Lookout
 from skerry.runtime.nursery import Nursery, WorkerSource
 from skerry.runtime.reaper import Reaper
+from skerry.runtime.server_timing import Start
 from skerry.runtime.target import Target
 from skerry.runtime.template_handle import Template
 from skerry.runtime.worker_handle import Worker
@@ -33,6 +35,7 @@ MAX_BACKOFF_S = 10.0
 FAILURES_TO_REFUSE = 3
 STOP_PATIENCE_S = 5.0
 EXIT_PATIENCE_S = 0.5
+STARTS_KEPT = 64
 LOOK_PERIOD_S = 50e-6  # a turn of the loop may read hundreds of requests; a worker that is done meanwhile would idle
 
 Notify = Callable[[str, dict[str, Any]], None]
@@ -97,6 +100,7 @@ class WorkerPool:
         self._gone.set()
         self._leaving: set[Worker] = set()  # they have closed their links, and their processes have not ended yet
         self._left = asyncio.Event()  # set when one of them has
+        self._starts: deque[Start] = deque(maxlen=STARTS_KEPT)
 
     # What others ask for
 
@@ -137,6 +141,10 @@ class WorkerPool:
     def credit(self, call: Call, size_bytes: int) -> None:
         """Let the worker of a stream go on: its caller has taken so much."""
         self.dispatcher.credit(call, size_bytes)
+
+    def starts(self) -> Iterable[Start]:
+        """Return the latest starts of workers, to tell a caller what it has waited for."""
+        return self._starts
 
     def set_desired(self, desired: int) -> None:
         """Start or drain workers until there are ``desired``."""
@@ -353,6 +361,7 @@ class WorkerPool:
         self.dispatcher.accept()
         self.last_error = None
         worker.state = "ready"
+        self._starts.append((worker.asked_s, time.monotonic()))
         worker.interruptible = bool(frame.meta.get("interruptible"))
         worker.slot.takes_items = bool(frame.meta.get("takes_items"))
         worker.slot.streams = bool(frame.meta.get("streams"))

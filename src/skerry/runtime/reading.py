@@ -35,9 +35,21 @@ class Reading:
         weight: What the request counts in a batch, none where it says nothing.
         group: Only requests of one group share a batch.
         traceparent: The caller's, none without.
+        is_timed: Whether the caller wants to be told what its time was spent on.
     """
 
-    __slots__ = ("codec", "group", "is_async", "is_plain", "meta", "timeout_s", "traceparent", "urgency", "weight")
+    __slots__ = (
+        "codec",
+        "group",
+        "is_async",
+        "is_plain",
+        "is_timed",
+        "meta",
+        "timeout_s",
+        "traceparent",
+        "urgency",
+        "weight",
+    )
 
     def __init__(self) -> None:
         self.codec: int = 0
@@ -48,6 +60,7 @@ class Reading:
         self.weight: float | None = None
         self.group: str | None = None
         self.traceparent: str | None = None
+        self.is_timed = False
         self.is_plain = False  # nothing but a JSON body: the defaults of a call hold
 
     def settle(self) -> Reading:
@@ -60,6 +73,7 @@ class Reading:
             or self.urgency != DEFAULT_URGENCY
             or self.weight is not None
             or self.group is not None
+            or self.is_timed
         )
         return self
 
@@ -68,6 +82,7 @@ class Reading:
         same = Reading()
         same.codec, same.is_async, same.timeout_s = self.codec, self.is_async, self.timeout_s
         same.urgency, same.weight, same.group = self.urgency, self.weight, self.group
+        same.is_timed = self.is_timed
         same.meta = {**self.meta, "traceparent": traceparent}
         same.traceparent = traceparent
         return same
@@ -158,6 +173,10 @@ def _tracestate(reading: Reading, meta: dict[str, Any], value: bytes) -> None:
     meta["tracestate"] = f"{meta['tracestate']},{more}" if "tracestate" in meta else more
 
 
+def _timing(reading: Reading, meta: dict[str, Any], value: bytes) -> None:
+    reading.is_timed = value.strip() == b"1"
+
+
 def _number(name: str, value: bytes) -> float:
     try:
         number = float(value)
@@ -176,6 +195,7 @@ _READERS = {
     b"priority": _priority,
     b"skerry-weight": _weight,
     b"skerry-group": _group,
+    b"skerry-timing": _timing,
     b"traceparent": _traceparent,
     b"tracestate": _tracestate,
 }

@@ -8,6 +8,7 @@ begin any more: no request is lost because a candidate is broken.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any
 
@@ -18,6 +19,7 @@ from skerry.runtime.exchange import Exchange
 from skerry.runtime.frames import Frame
 from skerry.runtime.mirror import Mirror
 from skerry.runtime.pool import WorkerPool
+from skerry.runtime.server_timing import Start
 from skerry.spec import FunctionSpec
 
 WHOLE = 10_000  # weights are counted in parts of this, so that shares are exact
@@ -267,3 +269,7 @@ class _Moved(Call):
     def credit(self, _: Call, size_bytes: int) -> None:
         """The client has taken so much of a stream."""
         self.pool.credit(self, size_bytes)
+
+    def starts(self) -> Iterable[Start]:
+        """Return the latest starts of the stable lane's workers."""
+        return self.pool.starts()

@@ -1,0 +1,63 @@
+"""The experiments that Skerry brings along, and how to find others."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from skerry.errors import ConfigError
+from skerry.testbed.experiments.experiment import Experiment
+
+DEFAULT_ATTRIBUTE = "experiment"
+EXPERIMENTS: Mapping[str, str] = MappingProxyType(
+    {
+        "6g-training": "skerry.testbed.experiments.training_6g:experiment",
+        "faults": "skerry.testbed.experiments.faults:experiment",
+    }
+)
+"""Where the experiments that come with Skerry are declared, by name."""
+
+
+def load_experiment(text: str) -> tuple[Experiment, str]:
+    """Return an experiment and where it is declared.
+
+    Args:
+        text: A name from the catalogue, ``package.module[:name]`` or ``FILE[:name]``.
+
+    Raises:
+        ConfigError: there is none of this name, or it cannot be imported.
+    """
+    target = EXPERIMENTS.get(text, text)
+    source, _, attribute = target.partition(":")
+    try:
+        if source.endswith(".py"):
+            path = Path(source).expanduser().resolve()
+            module = _load_file(path)
+            target = f"{path}:{attribute or DEFAULT_ATTRIBUTE}"
+        elif "." in source or ":" in target:
+            module = importlib.import_module(source)
+        else:
+            raise ConfigError(
+                f"there is no experiment {text!r}; there are {', '.join(EXPERIMENTS)}, or name a file: FILE.py[:NAME]"
+            )
+        found = getattr(module, attribute or DEFAULT_ATTRIBUTE)
+    except (ImportError, OSError, AttributeError, SyntaxError) as error:
+        raise ConfigError(f"experiment {text!r}: cannot be loaded: {error}") from error
+    if not isinstance(found, Experiment):
+        raise ConfigError(f"experiment {text!r}: {target} is a {type(found).__name__}, not an Experiment")
+    return found, target
+
+
+def _load_file(path: Path) -> object:
+    name = f"skerry_experiment_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise ConfigError(f"experiment: there is no file {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

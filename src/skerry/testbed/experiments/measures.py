@@ -1,0 +1,73 @@
+"""The names of what experiments measure, with their units: the same name means the same in every experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from skerry.errors import ConfigError
+
+Unit = Literal["s", "ratio", "bytes", "count"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """One measured quantity.
+
+    Args:
+        name: Ends in its unit where it has one.
+        title: For people.
+        unit: ``s``, ``ratio`` (0 to 1), ``bytes`` or ``count``.
+        is_phase: Whether it is a part of `response_time_s`.
+    """
+
+    name: str
+    title: str
+    unit: Unit
+    is_phase: bool = False
+
+
+_MEASURES = (
+    Measure(name="response_time_s", title="response time", unit="s"),
+    Measure(name="total_time_s", title="response time and final fit", unit="s"),
+    Measure(name="encode_s", title="encode", unit="s", is_phase=True),
+    Measure(name="upload_s", title="upload", unit="s", is_phase=True),
+    Measure(name="queue_s", title="queue", unit="s", is_phase=True),
+    Measure(name="cold_start_s", title="cold start", unit="s", is_phase=True),
+    Measure(name="compute_s", title="compute", unit="s", is_phase=True),
+    Measure(name="download_s", title="download", unit="s", is_phase=True),
+    Measure(name="other_s", title="other", unit="s", is_phase=True),
+    Measure(name="final_fit_s", title="final fit", unit="s"),
+    Measure(name="test_accuracy", title="accuracy on the test set", unit="ratio"),
+    Measure(name="validation_accuracy", title="accuracy in cross-validation", unit="ratio"),
+    Measure(name="bytes_sent", title="bytes sent", unit="bytes"),
+    Measure(name="bytes_received", title="bytes received", unit="bytes"),
+    Measure(name="wire_bytes", title="bytes on the links, headers and repetitions included", unit="bytes"),
+    Measure(name="calls", title="calls", unit="count"),
+    Measure(name="repeated_calls", title="calls that were sent again", unit="count"),
+    Measure(name="wrong_answers", title="wrong answers", unit="count"),
+    Measure(name="wall_s", title="wall time of the trial", unit="s"),
+    Measure(name="cpu_s", title="processor time of client and sites", unit="s"),
+    Measure(name="load_average", title="load average before the trial", unit="count"),
+)
+MEASURES: Mapping[str, Measure] = MappingProxyType({measure.name: measure for measure in _MEASURES})
+"""Every measure by its name."""
+
+PHASES: tuple[str, ...] = tuple(measure.name for measure in _MEASURES if measure.is_phase)
+"""The parts of `response_time_s`, in the order in which they happen."""
+
+OF_EVERY_TRIAL = ("wall_s", "cpu_s", "load_average")
+"""What the framework measures itself, whatever the experiment."""
+
+
+def find_measure(name: str) -> Measure:
+    """Return a measure by its name.
+
+    Raises:
+        ConfigError: there is no such measure.
+    """
+    if name not in MEASURES:
+        raise ConfigError(f"measure {name!r}: there is none of this name; the names are {', '.join(MEASURES)}")
+    return MEASURES[name]

@@ -1,0 +1,43 @@
+"""Which place an experiment runs on: the network that it asks for, or plain engines on this machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from skerry.errors import ConfigError
+from skerry.testbed.experiments.experiment import Experiment
+from skerry.testbed.experiments.place import OneMachine, Place
+
+TESTBED_FOLDER = "testbed"
+
+
+def choose_place(
+    experiment: Experiment, folder: Path, *, topology: str | None = None, without_links: bool = False
+) -> Place:
+    """Return the place for a run, which is built when it is entered.
+
+    Args:
+        experiment: The experiment.
+        folder: The run's folder; a testbed's files are in it.
+        topology: A file or a name, instead of the experiment's own.
+        without_links: Plain engines on this machine.
+
+    Raises:
+        ConfigError: both are asked for, or a network is and this is not root.
+        SpecError: the topology is not one.
+    """
+    if without_links and topology is not None:
+        raise ConfigError("--topology and --without-links: give one of them")
+    wanted = topology or experiment.topology
+    if without_links or wanted is None:
+        return OneMachine(experiment.sites, experiment.app)
+    if os.geteuid() != 0:
+        raise ConfigError(
+            f"the network {wanted!r} needs root, for namespaces and links",
+            hint="run it with sudo, or give --without-links: then nothing is said about the network",
+        )
+    from skerry.testbed.experiments.testbed_place import TestbedPlace
+    from skerry.testbed.topology import read_topology
+
+    return TestbedPlace(read_topology(wanted), folder / TESTBED_FOLDER, experiment.sites, experiment.app)
