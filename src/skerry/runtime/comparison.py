@@ -64,7 +64,10 @@ def compare(primary: Frame | SkerryError, shadow: Frame | SkerryError) -> Outcom
 
 
 def alike_values(first: Any, second: Any) -> bool:
-    """Whether two decoded values are the same, but for small differences of numbers, the names of models, and scores beside labels."""
+    """Whether two decoded values are the same, but for small differences of numbers and the names of models.
+
+    Of two that hold labels and scores, only the labels are compared.
+    """
     pairs = [(_result_of(first), _result_of(second))]
     while pairs:
         a, b = pairs.pop()
