@@ -66,6 +66,11 @@ class TrafficPlan:
             weight = automatic.steps[0]
         if not mirror:
             _refuse_blindness(weight, automatic)
+        elif automatic is not None and automatic.min_agreement_ratio is not None and automatic.steps[0] >= 1:
+            raise SpecError(
+                "traffic: min_agreement_ratio compares with a version that still answers; begin with a step below 1",
+                field="min_agreement_ratio",
+            )
         return cls(
             candidate=candidate,
             weight_ratio=weight or 0.0,

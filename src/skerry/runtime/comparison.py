@@ -18,6 +18,7 @@ from skerry.runtime.frames import Codec, Frame, Kind
 
 TOLERANCE = 1e-5  # of numbers, relative to the larger one, and absolute below 1
 UNCOMPARED_KEYS = frozenset({"model", "version", "model_name", "model_version"})  # which version it was is no result
+SCORE_KEYS = frozenset({"probabilities", "scores"})  # beside ``labels``: how sure a classifier is of them
 MAX_COMPARED_BYTES = 64 * 1024  # of a body that is read: it is read between other requests, and delays them
 KEPT = 20
 SHOWN_BYTES = 500
@@ -40,7 +41,8 @@ def compare(primary: Frame | SkerryError, shadow: Frame | SkerryError) -> Outcom
     """Compare two answers to one request.
 
     Equal bodies agree; so do JSON, MessagePack and tensors in binary that differ in numbers by less than `TOLERANCE`
-    only, or in what they call the model. Errors agree that have the same status. Streams are not compared.
+    only, or in what they call the model. Of a classifier's plain answers only the labels count. Errors agree that have
+    the same status. Streams are not compared.
 
     Args:
         primary: What the caller has got.
@@ -62,8 +64,11 @@ def compare(primary: Frame | SkerryError, shadow: Frame | SkerryError) -> Outcom
 
 
 def alike_values(first: Any, second: Any) -> bool:
-    """Whether two decoded values are the same, but for small differences of numbers and the names of models."""
-    pairs = [(_without_names(first), _without_names(second))]
+    """Whether two decoded values are the same, but for small differences of numbers and the names of models.
+
+    Of two that hold labels and scores, only the labels are compared.
+    """
+    pairs = [(_result_of(first), _result_of(second))]
     while pairs:
         a, b = pairs.pop()
         if isinstance(a, dict) and isinstance(b, dict):
@@ -173,9 +178,12 @@ def _elements(data: bytes, datatype: str) -> Any:
     return struct.unpack(f"<{len(data) // size}{letter}", data)
 
 
-def _without_names(value: Any) -> Any:
+def _result_of(value: Any) -> Any:
+    """Return what two versions must agree on: of a classifier's answer the labels, for no two are equally sure."""
     if not isinstance(value, dict):
         return value
+    if "labels" in value and value.keys() & SCORE_KEYS:
+        return value["labels"]
     return {key: item for key, item in value.items() if key not in UNCOMPARED_KEYS}
 
 

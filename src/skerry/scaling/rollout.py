@@ -9,7 +9,8 @@ what to do and why. The rules:
   asked again and again, and chance would have its say often enough.
 * **Advance**, or promote after the last step, only when it is shown to be good: the step has lasted, ``min_requests``
   are there, and the *upper* bound of the errors is within what is allowed (2.5 % are left on that side). So
-  ``max_error_ratio=0.01`` wants 381 answers without an error.
+  ``max_error_ratio=0.01`` wants 381 answers without an error. Agreement is not asked for in a step in which the
+  candidate gets everything: nobody is left to be compared with, and the steps before have shown it.
 * Else **wait**, but no longer than ``max_duration``: what has not been shown to be good by then is rolled back.
 """
 
@@ -92,6 +93,10 @@ class Rollout:
         steps = values.get("steps")
         return build(cls, {**values, "steps": tuple(steps)} if isinstance(steps, list) else values, where=where)
 
+    def share(self, number: int) -> float:
+        """Return the share of a step, 0 to 1; that of the last one for those behind it."""
+        return self.steps[min(number, len(self.steps) - 1)]
+
     def to_dict(self) -> dict[str, Any]:
         """Return the options as plain values."""
         derived = ("step_duration_s", "max_duration_s")
@@ -145,6 +150,8 @@ def decide(
     if fault is not None:
         return RolloutDecision(action="rollback", reason=fault)
     missing = _missing(options, stable, candidate, now_s - step.began_s)
+    if missing is None and options.share(step.number) < 1:
+        missing = _unshown_agreement(options, candidate)
     if missing is None:
         shown = f"{candidate.requests} answers, {candidate.errors} errors"
         if step.number + 1 >= len(options.steps):
@@ -192,7 +199,7 @@ def _slowness(options: Rollout, stable: LaneStatistics, candidate: LaneStatistic
 
 def _missing(options: Rollout, stable: LaneStatistics, candidate: LaneStatistics, lasted_s: float) -> str | None:
     """Return what keeps a candidate from being shown to be good."""
-    requests, comparisons = candidate.requests, candidate.comparisons
+    requests = candidate.requests
     if lasted_s < options.step_duration_s:
         return f"the step lasts {options.step_duration}"
     if requests < options.min_requests:
@@ -203,10 +210,15 @@ def _missing(options: Rollout, stable: LaneStatistics, candidate: LaneStatistics
         )
     if stable.requests and candidate.refusals / requests > _refused_ratio(stable, SHOWN_Z) + options.max_error_ratio:
         return f"{candidate.refusals} of {requests} requests were refused as wrong: more than by the stable version"
-    wanted = options.min_agreement_ratio
-    if wanted is not None and wilson_bounds(candidate.agreements, comparisons, SHOWN_Z)[0] < wanted:
-        return f"{candidate.agreements} of {comparisons} compared answers agree: that does not show {wanted:.2%}"
     return _seeming_slowness(options, stable, candidate)
+
+
+def _unshown_agreement(options: Rollout, candidate: LaneStatistics) -> str | None:
+    """Return what keeps a candidate from being shown to answer like the stable version."""
+    wanted, comparisons = options.min_agreement_ratio, candidate.comparisons
+    if wanted is None or wilson_bounds(candidate.agreements, comparisons, SHOWN_Z)[0] >= wanted:
+        return None
+    return f"{candidate.agreements} of {comparisons} compared answers agree: that does not show {wanted:.2%}"
 
 
 def _seeming_slowness(options: Rollout, stable: LaneStatistics, candidate: LaneStatistics) -> str | None:

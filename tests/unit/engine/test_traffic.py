@@ -244,6 +244,11 @@ def test_people_split_mirror_look_promote_and_end(play):
         (b'{"candidate": 4, "automatic": [1]}', SpecError, "automatic"),
         (b'{"candidate": 4, "automatic": {"steps": [0, 1]}}', SpecError, "does nothing"),
         (b'{"candidate": 4, "automatic": {"min_agreement_ratio": 0.9}}', SpecError, "mirrored requests"),
+        (
+            b'{"candidate": 4, "mirror": true, "weight_ratio": 1, "automatic": {"min_agreement_ratio": 0.9}}',
+            SpecError,
+            "begin with a step below 1",
+        ),
         (b'{"candidate": true, "weight_ratio": 0.1}', SpecError, "candidate"),
         (b'{"weight_ratio": 0.1}', SpecError, "candidate"),
         (b'{"candidate": 9, "weight_ratio": 0.1}', ModelNotFoundError, "no version"),

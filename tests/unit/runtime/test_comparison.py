@@ -48,6 +48,17 @@ def tensors(*numbers, datatype="FP32", letter="f", **more):
     )
 
 
+@pytest.mark.parametrize("scores", ["probabilities", "scores"])
+def test_classifiers_agree_that_decide_alike_however_sure_they_are(scores):
+    def answer(label, score, version=1):
+        return result({"labels": [label], scores: [[score, 1 - score]], "model": f"digits@{version}"})
+
+    assert compare(answer(3, 0.9), answer(3, 0.6, version=2)) == Outcome.AGREES
+    assert compare(answer(3, 0.9), answer(4, 0.9)) == Outcome.DIFFERS
+    assert compare(answer(3, 0.9), result({"labels": [3], "model": "digits@2"})) == Outcome.DIFFERS
+    assert not alike_values({scores: [0.9]}, {scores: [0.6]})  # where nothing is decided, the numbers are the answer
+
+
 @given(values)
 def test_a_value_agrees_with_itself_however_it_is_written(value):
     assert alike_values(value, value)

@@ -176,6 +176,19 @@ def test_input_that_both_versions_refuse_is_not_the_candidates_fault():
     assert decision.action == "advance"
 
 
+def test_agreement_is_shown_before_the_candidate_gets_everything_and_not_asked_for_then():
+    rollout = Rollout(steps=(0.0, 0.5, 1), min_agreement_ratio=0.95, step_duration="0s")
+    copied, alone = lane(1000, comparisons=1000, agreements=980), lane(1000)
+
+    def action(number, candidate):
+        return decide(rollout, lane(1000), candidate, Step(number=number, began_s=0.0, rollout_began_s=0.0), 1.0).action
+
+    assert [action(number, copied) for number in (0, 1)] == ["advance", "advance"]
+    assert [action(number, alone) for number in (0, 1)] == ["wait", "wait"]
+    assert action(2, alone) == "promote"
+    assert action(2, lane(1000, comparisons=100, agreements=50)) == "rollback"  # copies that were under way
+
+
 def test_without_a_stable_version_to_compare_with_latency_is_left_out():
     assert decide(QUICK, lane(0), lane(1000, bucket=4), NOW, 1.0).action == "advance"
 
