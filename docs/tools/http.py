@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from skerry.engine.bundles import Bundles
 from skerry.engine.control import Control, is_open
 from skerry.engine.inputs import Inputs
 from skerry.engine.job_runner import JobRunner
@@ -29,11 +30,16 @@ ADDRESSES = {
     "GET /health/liveness": "200 while the process answers.",
     "GET /health/readiness": "200 when a request finds a function that takes it, workers or not, or when nothing is "
     "deployed yet; 503 while the engine starts or stops, and while no function can start its workers.",
-    "GET /engine": "`version`, `pid`, `started_at`, `address`, `home`, `workers`, and `memory_bytes` of `front`, "
+    "GET /engine": "`version`, `pid`, `started_at`, `time` (Unix seconds), `address`, `public` (null, or `address`, "
+    "`certificate` and `fingerprint` of what other machines see), `home`, `workers`, and `memory_bytes` of `front`, "
     "`zygotes` and `workers`, and `memory_budget_bytes`, which the workers of all functions may hold together.",
+    "PUT /bundles/DIGEST": "Take the source of an app: a tar archive of plain files, as `skerry deploy --site` makes it, "
+    "named `sha256-` and its digest; with `Content-Encoding: gzip` or without. 201, or 200 when it is there already.",
+    "GET /bundles/DIGEST": "200 when the bundle is there, else 404.",
     "POST /engine/stop": "Stop the engine; answers 202 at once.",
     "GET /apps": "The deployed apps: `name`, `target`, `deployed_at`, `functions`.",
     "POST /apps": 'Deploy: `{"target": "/folder/app.py:app", "flags": ["train.memory=1GiB"], "environment": "..."}`. '
+    'With `"bundle": "sha256-..."` the target is a file in it. '
     "Answers `app`, `functions` (`name`, `revision`, `address`) and `changed`. When the import fails: 400 "
     "`app_import_failed` with `traceback`.",
     "DELETE /apps/NAME": "Remove an app with its functions; requests that run are finished.",
@@ -85,6 +91,7 @@ ADDRESSES = {
 # A `*` in a route, by the segment before it.
 PLACEHOLDERS = {
     "inputs": "DIGEST",
+    "bundles": "DIGEST",
     "jobs": "ID",
     "apps": "NAME",
     "functions": "NAME",
@@ -106,7 +113,7 @@ explained in [the contract](../concepts/contract.md), error codes in [errors](er
 
 ## Data plane
 
-Open on loopback. When the engine listens on another address, every request but those for health needs the token.
+Open on loopback. When the engine listens on another address, or over TLS (`--listen`), every request but those for health needs the token.
 
 {table(["Address", "What it does"], data)}
 ## Control plane
@@ -129,6 +136,7 @@ def _served() -> set[str]:
     front: Any = recorder
     # Only their bound methods are needed: nothing of an engine is started.
     Control.add_routes(Control.__new__(Control), front, JobRunner.__new__(JobRunner))
+    Bundles.add_routes(Bundles.__new__(Bundles), front)
     ModelControl.add_routes(ModelControl.__new__(ModelControl), front)
     Inputs.add_routes(Inputs.__new__(Inputs), front)
     InferenceRoutes(front, dict).add_routes()
@@ -142,7 +150,7 @@ class _Recorder:
     def __init__(self) -> None:
         self.addresses: set[str] = set()
 
-    def route(self, method: str, pattern: str, _: object) -> None:
+    def route(self, method: str, pattern: str, _: object, **__: object) -> None:
         """Note one route."""
         parts = pattern.split("/")
         named = [PLACEHOLDERS[parts[i - 1]] if part == "*" else part for i, part in enumerate(parts)]

@@ -63,6 +63,7 @@ class _Seat(Generic[R]):
     platform: Platform
     send: Callable[[Any, Cancellation], R]
     running: int = 0
+    taken: int = 0
     lost_because: str | None = None
 
 
@@ -141,15 +142,16 @@ class Spread(Generic[R]):
         return _was_sent(error) and not self._rules.idempotent
 
     def _take(self, cancellation: Cancellation) -> _Seat[R]:
-        """Wait for a site with room, and take a place there: at the one with the fewest calls."""
+        """Wait for a site with room, and take a place there: at the one with the fewest calls now, then ever."""
         with self._changed:
             while True:
                 if cancellation.cancelled:
                     raise TransportError("the call was cancelled", sent=False)
                 free = [s for s in self._seats if s.lost_because is None and s.running < self._rules.in_flight]
                 if free:
-                    seat = min(free, key=lambda s: s.running)
+                    seat = min(free, key=lambda s: (s.running, s.taken))
                     seat.running += 1
+                    seat.taken += 1
                     return seat
                 since = self._all_lost_at
                 if since is not None and time.monotonic() - since >= self._rules.all_lost_s:

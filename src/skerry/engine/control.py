@@ -51,6 +51,7 @@ class Control:
         records: Its records.
         supervisor: What serves.
         deployer: What deploys.
+        bundles: What other machines have sent to be deployed.
         watch: What follows the aliases of models.
         address: Where functions answer, such as ``http://127.0.0.1:8080``.
         public: Where it answers to other machines, if it does: ``address``, ``certificate``, ``fingerprint``.
@@ -65,6 +66,7 @@ class Control:
         supervisor: Supervisor,
         deployer: Deployer,
         *,
+        bundles: Bundles,
         watch: ModelWatch,
         flush: Callable[[], None],
         stop: Callable[[], None],
@@ -80,11 +82,10 @@ class Control:
         self._stop = stop
         self._started_at = time.time()
         self._logs = Logs(home.logs)
-        self._bundles = Bundles(home)
+        self._bundles = bundles
 
     def add_routes(self, front: Front, jobs: JobRunner) -> None:
         """Serve the control API and the jobs' addresses on a front."""
-        self._bundles.add_routes(front)
         front.route("GET", "/engine", self._engine)
         front.route("POST", "/engine/stop", self._stop_engine)
         front.route("GET", "/apps", self._apps)

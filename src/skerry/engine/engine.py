@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from skerry.engine.bundles import Bundles
 from skerry.engine.certificate import Certificate, own_certificate
 from skerry.engine.control import Control, authorizer
 from skerry.engine.deployment import Deployer
@@ -128,9 +129,18 @@ async def run_engine(
         models = ModelServing(records, supervisor, journal, source)
         jobs = JobRunner(records, supervisor)
         front.respond_async = jobs.submit
+        bundles = Bundles(home)
         control = Control(
-            home, records, supervisor, deployer, watch=models.watch, flush=journal.flush, stop=stopping.set
+            home,
+            records,
+            supervisor,
+            deployer,
+            bundles=bundles,
+            watch=models.watch,
+            flush=journal.flush,
+            stop=stopping.set,
         )
+        bundles.add_routes(front)
         control.add_routes(front, jobs)
         models.add_routes(front)
         Inputs(InputStore(home.inputs), os.environ).add_routes(front)

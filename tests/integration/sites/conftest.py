@@ -1,6 +1,7 @@
 import importlib.util
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -70,19 +71,28 @@ def edge(tmp_path_factory, app_file):
     engine.close()
 
 
-@pytest.fixture
-def make_site(tmp_path, app_file):
-    """Start engines that other machines can call, with the app deployed."""
-    engines = []
-
-    def make(name):
-        engines.append(Engine(tmp_path / name, public=True).start(app_file))
-        return engines[-1]
-
-    yield make
+@pytest.fixture(scope="module")
+def two_engines(tmp_path_factory, app_file):
+    """Two engines that other machines can call, with the app deployed."""
+    folder = tmp_path_factory.mktemp("pair")
+    engines = [Engine(folder / name, public=True) for name in ("one", "two")]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda engine: engine.start(app_file), engines))
+    yield engines
     site_platform.cache_clear()
     for engine in engines:
         engine.close()
+
+
+@pytest.fixture
+def pair(two_engines):
+    """The two engines, running: those that an earlier test has ended are started again."""
+    for engine in two_engines:
+        for left in ("open", "running"):
+            (engine.home / left).unlink(missing_ok=True)
+        if engine.process.poll() is not None:
+            engine.start()
+    return two_engines
 
 
 @pytest.fixture

@@ -313,7 +313,7 @@ def test_heads_are_forgotten_with_the_functions_that_they_named(run_loop):
 
     class Pool:
         def __init__(self, max_body_bytes):
-            self.spec = SimpleNamespace(name="f", max_body_bytes=max_body_bytes)
+            self.spec = SimpleNamespace(name="f", max_body_bytes=max_body_bytes, local=False)
             self.dispatcher = SimpleNamespace(refusal=None)
             self.taken = 0
 

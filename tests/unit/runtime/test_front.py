@@ -11,7 +11,7 @@ def test_a_fault_of_the_servers_own_is_answered_and_the_connection_goes_on(run_l
 
     async def run():
         front = Front()
-        spec = SimpleNamespace(name="f", max_body_bytes=1000)
+        spec = SimpleNamespace(name="f", max_body_bytes=1000, local=False)
         front.add_function(SimpleNamespace(spec=spec, dispatcher=SimpleNamespace(refusal=None)))
         front.respond_async = fail
         port = await front.listen("127.0.0.1", 0)
@@ -32,7 +32,7 @@ def test_a_fault_of_the_servers_own_is_answered_and_the_connection_goes_on(run_l
 def test_a_wrong_method_is_told_the_right_ones(run_loop):
     async def run():
         front = Front()
-        spec = SimpleNamespace(name="f", max_body_bytes=1000)
+        spec = SimpleNamespace(name="f", max_body_bytes=1000, local=False)
         front.add_function(SimpleNamespace(spec=spec, dispatcher=SimpleNamespace(refusal=None)))
         front.route("GET", "/jobs/*", lambda _: None)
         front.route("DELETE", "/jobs/*", lambda _: None)

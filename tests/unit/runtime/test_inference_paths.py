@@ -24,7 +24,7 @@ class Pool:
     """Answers each call with what a worker would be told of it."""
 
     def __init__(self, name="digits", error=None):
-        self.spec = SimpleNamespace(name=name, max_body_bytes=1000)
+        self.spec = SimpleNamespace(name=name, max_body_bytes=1000, local=False)
         self.dispatcher = SimpleNamespace(refusal=None)
         self._error = error
 

@@ -18,7 +18,7 @@ class Pool:
     """A pool that must not be given anything."""
 
     def __init__(self):
-        self.spec = SimpleNamespace(name="f", max_body_bytes=1000)
+        self.spec = SimpleNamespace(name="f", max_body_bytes=1000, local=False)
         self.dispatcher = SimpleNamespace(refusal=None)
         self.taken = 0
 
