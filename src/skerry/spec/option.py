@@ -56,7 +56,8 @@ def build(cls: type[T], values: Mapping[str, Any], *, where: str) -> T:
 
 def check_types(spec: Any) -> None:
     """Raise `SpecError` when a field of the spec holds a value that its annotation does not allow."""
-    hints = _hints(type(spec))
+    cls: Any = type(spec)
+    hints = _hints(cls)
     for field in dataclasses.fields(spec):
         if not field.init:
             continue
