@@ -5,6 +5,7 @@ import pytest
 import uvloop
 
 from support.runtime_process import RuntimeProcess
+from support.wheels import pack_installed
 
 # A shell that runs the tests in the background has them ignore SIGINT, and what they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -46,3 +47,11 @@ def run_loop():
             return runner.run(asyncio.wait_for(coroutine, 30))
 
     return run
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory):
+    """A folder with the wheels of what Skerry requires; a test may add its own."""
+    folder = tmp_path_factory.mktemp("wheels")
+    pack_installed(folder, "skerry")
+    return folder

@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 import threading
@@ -9,15 +8,16 @@ import pytest
 from skerry.engine.environment import ENGINE_DIGEST, Environment, ensure
 from skerry.engine.home import Home
 from skerry.errors import ConfigError, EnvironmentBuildError
+from support.wheels import make_wheel, pip_settings
 
-PROBE = "import packaging, skerry, skerry.errors, msgpack, pydantic; print(packaging.__version__, skerry.__file__)"
+PROBE = "import tide, skerry, skerry.errors, msgpack, pydantic; print(tide.__version__, skerry.__file__)"
 
 
 BUILDER = """
 import sys
 from skerry.engine.environment import ensure
 from skerry.engine.home import Home
-ensure(("packaging==23.2",), Home(sys.argv[1]), report=lambda line: print(line, flush=True))
+ensure(("tide==1.2",), Home(sys.argv[1]), report=lambda line: print(line, flush=True))
 """
 
 
@@ -28,15 +28,13 @@ def home(tmp_path):
     return home
 
 
-@pytest.fixture(scope="session")
-def index(tmp_path_factory):
-    """Skips the test when pip reaches no index."""
-    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--retries", "0", "packaging==24.2"]
-    done = subprocess.run(
-        [*command, "-d", str(tmp_path_factory.mktemp("wheels"))], capture_output=True, text=True, timeout=100
-    )
-    if done.returncode != 0:
-        pytest.skip(f"pip reaches no package index: {done.stderr.strip()[-200:]}")
+@pytest.fixture
+def tides(wheels, monkeypatch):
+    """Has pip find two versions of a library."""
+    make_wheel(wheels, "tide", "1.2")
+    make_wheel(wheels, "tide", "2.1")
+    for name, value in pip_settings(wheels).items():
+        monkeypatch.setenv(name, value)
 
 
 def probe(environment):
@@ -68,10 +66,17 @@ def test_what_is_no_plain_library_is_refused_before_anything_is_built(home, requ
 
 
 @pytest.mark.slow
-def test_requirements_that_cannot_be_installed_fail_with_the_end_of_pips_output(home, monkeypatch, tmp_path):
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+@pytest.mark.parametrize("has_pip", [True, False])
+def test_requirements_that_cannot_be_installed_fail_with_the_end_of_pips_output(home, monkeypatch, tmp_path, has_pip):
+    monkeypatch.setattr("skerry.engine.environment._has_pip", lambda: has_pip)
+    for name, value in pip_settings(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    elsewhere = tmp_path / "elsewhere"  # what the engine can import is not installed in the environment
+    (elsewhere / "skerry_test_no_such_library-1.dist-info").mkdir(parents=True)
+    (elsewhere / "skerry_test_no_such_library-1.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: skerry-test-no-such-library\nVersion: 1\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(elsewhere))
     lines = []
     with pytest.raises(EnvironmentBuildError, match="No matching distribution found for") as caught:
         ensure(("skerry-test-no-such-library==1",), home, report=lines.append)
@@ -83,13 +88,13 @@ def test_requirements_that_cannot_be_installed_fail_with_the_end_of_pips_output(
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_two_environments_hold_conflicting_versions_and_both_import_skerry(home, index):
-    old = ensure(("packaging==23.2",), home)
+def test_two_environments_hold_conflicting_versions_and_both_import_skerry(home, tides):
+    old = ensure(("tide==1.2",), home)
     lines = []
-    new = ensure(("packaging==24.2",), home, report=lines.append)
+    new = ensure(("tide==2.1",), home, report=lines.append)
     assert old.digest != new.digest
-    assert probe(old)[0] == "23.2"
-    assert probe(new)[0] == "24.2"
+    assert probe(old)[0] == "1.2"
+    assert probe(new)[0] == "2.1"
     assert Path(probe(new)[1]).is_relative_to(home.environments / new.digest)
     assert lines[-1] == "the environment is ready"
     # A link to another place, as after an upgrade of the engine, is set right; nothing is built again.
@@ -97,14 +102,14 @@ def test_two_environments_hold_conflicting_versions_and_both_import_skerry(home,
     (link,) = (home.environments / new.digest / "lib").glob("python*/site-packages/skerry")
     link.unlink()
     link.symlink_to("/nowhere")
-    assert ensure((" packaging==24.2", "packaging==24.2"), home, report=lines.append) == new
+    assert ensure((" tide==2.1", "tide==2.1"), home, report=lines.append) == new
     assert lines == []
-    assert probe(new)[0] == "24.2"
+    assert probe(new)[0] == "2.1"
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_what_a_killed_builder_left_is_built_again_once_by_builders_that_wait_for_each_other(home, index):
+def test_what_a_killed_builder_left_is_built_again_once_by_builders_that_wait_for_each_other(home, tides):
     with subprocess.Popen([sys.executable, "-c", BUILDER, str(home.path)], stdout=subprocess.PIPE, text=True) as killed:
         while not killed.stdout.readline().startswith("installing"):
             assert killed.poll() is None
@@ -112,7 +117,7 @@ def test_what_a_killed_builder_left_is_built_again_once_by_builders_that_wait_fo
     (left,) = (path for path in home.environments.iterdir() if path.is_dir())
     lines, done = [], []
     builders = [
-        threading.Thread(target=lambda: done.append(ensure(("packaging==23.2",), home, report=lines.append)))
+        threading.Thread(target=lambda: done.append(ensure(("tide==1.2",), home, report=lines.append)))
         for _ in range(2)
     ]
     for builder in builders:
@@ -123,4 +128,4 @@ def test_what_a_killed_builder_left_is_built_again_once_by_builders_that_wait_fo
     assert lines.count("removing an unfinished environment") == 1
     assert lines.count("the environment is ready") == 1
     assert any("waiting for it" in line for line in lines)
-    assert probe(done[0])[0] == "23.2"
+    assert probe(done[0])[0] == "1.2"
