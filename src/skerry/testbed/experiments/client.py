@@ -26,7 +26,7 @@ class Client:
     Args:
         experiment: The experiment.
         sites: Where functions run.
-        options: Every option with its value.
+        head: The first line: ``options`` and ``arms``.
         lines: Where orders come from.
         answers: Where answers go.
     """
@@ -35,13 +35,13 @@ class Client:
         self,
         experiment: Experiment,
         sites: Mapping[str, SiteAddress],
-        options: Mapping[str, str],
+        head: Mapping[str, Any],
         lines: TextIO,
         answers: TextIO,
     ) -> None:
         self._experiment = experiment
         self._sites = sites
-        self._options = options
+        self._head = head
         self._lines = lines
         self._answers = answers
         self._memory: dict[str, Any] = {}
@@ -61,7 +61,8 @@ class Client:
             repeat=order["repeat"],
             seed=order["seed"],
             sites=self._sites,
-            options=self._options,
+            options=self._head["options"],
+            arms=self._head["arms"],
             memory=self._memory,
             control=self._control,
         )
@@ -105,7 +106,7 @@ def main() -> int:
     try:
         experiment, _target = load_experiment(head["target"])
         sites = {name: SiteAddress(**values) for name, values in head["sites"].items()}
-        Client(experiment, sites, head["options"], sys.stdin, answers).serve()
+        Client(experiment, sites, head, sys.stdin, answers).serve()
     except SkerryError as error:
         traceback.print_exc()
         answers.write(json.dumps({"error": error.message}) + "\n")

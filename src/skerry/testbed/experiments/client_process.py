@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -28,14 +28,18 @@ class ClientProcess:
         place: Where it runs, and who takes its orders to disturb something.
         target: Where the experiment is declared.
         options: Every option with its value.
+        arms: Names of the arms that run.
         log: The file for its messages.
     """
 
-    def __init__(self, place: Place, target: str, options: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, place: Place, target: str, *, options: Mapping[str, str], arms: Sequence[str], log: Path
+    ) -> None:
         self._place = place
         self._head = {
             "target": target,
             "options": dict(options),
+            "arms": list(arms),
             "sites": {name: site.to_json() for name, site in place.sites.items()},
         }
         self._log = log

@@ -28,6 +28,7 @@ class Trial:
         sites: Where functions run, by name.
         options: The experiment's options.
         memory: What arms keep from one trial to the next, such as data that were read once.
+        arms: Names of the arms that run, so that nothing is prepared for others.
         control: Asks the place to do something to itself; see :meth:`disturb`.
     """
 
@@ -37,6 +38,7 @@ class Trial:
     sites: Mapping[str, SiteAddress]
     options: Mapping[str, str]
     memory: MutableMapping[str, Any]
+    arms: Sequence[str] = ()
     control: Callable[[str, Mapping[str, Any]], Any] | None = None
 
     def disturb(self, what: str, **how: Any) -> Any:

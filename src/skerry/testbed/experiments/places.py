@@ -13,7 +13,12 @@ TESTBED_FOLDER = "testbed"
 
 
 def choose_place(
-    experiment: Experiment, folder: Path, *, topology: str | None = None, without_links: bool = False
+    experiment: Experiment,
+    folder: Path,
+    *,
+    topology: str | None = None,
+    without_links: bool = False,
+    self_test: bool = True,
 ) -> Place:
     """Return the place for a run, which is built when it is entered.
 
@@ -22,6 +27,7 @@ def choose_place(
         folder: The run's folder; a testbed's files are in it.
         topology: A file or a name, instead of the experiment's own.
         without_links: Plain engines on this machine.
+        self_test: Whether every link is measured before anything runs over it.
 
     Raises:
         ConfigError: both are asked for, or a network is and this is not root.
@@ -38,6 +44,13 @@ def choose_place(
             hint="run it with sudo, or give --without-links: then nothing is said about the network",
         )
     from skerry.testbed.experiments.testbed_place import TestbedPlace
+    from skerry.testbed.links import QUICK
     from skerry.testbed.topology import read_topology
 
-    return TestbedPlace(read_topology(wanted), folder / TESTBED_FOLDER, experiment.sites, experiment.app)
+    return TestbedPlace(
+        read_topology(wanted),
+        folder / TESTBED_FOLDER,
+        experiment.sites,
+        experiment.app,
+        self_test=QUICK if self_test else None,
+    )

@@ -163,8 +163,13 @@ class _Session:
                 "repeats": self._settings.repeats,
             }
         )
-        options = self._manifest.options
-        with ClientProcess(self._place, self._manifest.target, options, self._folder / CLIENT_LOG) as client:
+        with ClientProcess(
+            self._place,
+            self._manifest.target,
+            options=self._manifest.options,
+            arms=sorted({slot.arm for slot in missing}),
+            log=self._folder / CLIENT_LOG,
+        ) as client:
             failures = 0
             done = total - len(missing)
             self._settings.watch(Progress(done=done, total=total, last=None, next=missing[0]))

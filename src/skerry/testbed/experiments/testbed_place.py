@@ -16,7 +16,7 @@ from skerry.errors import ConfigError
 from skerry.platforms.engine.client import EnginePlatform
 from skerry.platforms.engine.process import EngineProcess, public_arguments, start_engine
 from skerry.testbed.experiments.place import Place, SiteAddress, start_process
-from skerry.testbed.links import Conditions, DirectionName
+from skerry.testbed.links import QUICK, Conditions, DirectionName, SelfTest
 from skerry.testbed.links.base import CUT
 from skerry.testbed.topology import Testbed, Topology
 from skerry.testbed.topology.sites import LOCAL_PORT, PUBLIC_PORT, site_home
@@ -33,6 +33,7 @@ class TestbedPlace(Place):
         folder: Work folder of the testbed; one that a killed run has left there is removed first.
         names: The sites that the experiment uses.
         app: What is deployed to each, as ``package.module:app``.
+        self_test: How thoroughly each link is measured before anything runs over it; None leaves it out.
 
     Raises:
         ConfigError: the topology has no site of one of the names.
@@ -40,7 +41,9 @@ class TestbedPlace(Place):
 
     __test__ = False  # a name that begins like one of pytest's
 
-    def __init__(self, topology: Topology, folder: Path, names: Sequence[str], app: str) -> None:
+    def __init__(
+        self, topology: Topology, folder: Path, names: Sequence[str], app: str, *, self_test: SelfTest | None = QUICK
+    ) -> None:
         there = [node.name for node in topology.sites]
         missing = [name for name in names if name not in there]
         if missing:
@@ -53,7 +56,7 @@ class TestbedPlace(Place):
         self._names = tuple(names)
         self._app = app
         self._client = topology.clients[0].name
-        self._testbed = Testbed(topology, folder)
+        self._testbed = Testbed(topology, folder, self_test=self_test)
         self._restarted: dict[str, EngineProcess] = {}
         self._killed: set[str] = set()
         self._timers: list[threading.Timer] = []
