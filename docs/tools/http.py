@@ -33,7 +33,7 @@ ADDRESSES = {
     "`certificate` and `fingerprint` of what other machines see), `home`, `workers`, and `memory_bytes` of `front`, "
     "`zygotes` and `workers`, and `memory_budget_bytes`, which the workers of all functions may hold together.",
     "PUT /bundles/DIGEST": "Take the source of an app: a tar archive of plain files, as `skerry deploy --site` makes "
-    "it, named `sha256-` and its digest; with `Content-Encoding: gzip` or without. 201, or 200 when it is there already.",
+    "it, named `sha256-` and digest; with `Content-Encoding: gzip` or without. 201, or 200 when it is there already.",
     "GET /bundles/DIGEST": "200 when the bundle is there, else 404.",
     "POST /engine/stop": "Stop the engine; answers 202 at once.",
     "GET /apps": "The deployed apps: `name`, `target`, `deployed_at`, `functions`.",
