@@ -33,8 +33,8 @@ ADDRESSES = {
     "GET /engine": "`version`, `pid`, `started_at`, `time` (Unix seconds), `address`, `public` (null, or `address`, "
     "`certificate` and `fingerprint` of what other machines see), `home`, `workers`, and `memory_bytes` of `front`, "
     "`zygotes` and `workers`, and `memory_budget_bytes`, which the workers of all functions may hold together.",
-    "PUT /bundles/DIGEST": "Take the source of an app: a tar archive of plain files, as `skerry deploy --site` makes it, "
-    "named `sha256-` and its digest; with `Content-Encoding: gzip` or without. 201, or 200 when it is there already.",
+    "PUT /bundles/DIGEST": "Take the source of an app: a tar archive of plain files, as `skerry deploy --site` makes "
+    "it, named `sha256-` and digest; with `Content-Encoding: gzip` or without. 201, or 200 when it is there already.",
     "GET /bundles/DIGEST": "200 when the bundle is there, else 404.",
     "POST /engine/stop": "Stop the engine; answers 202 at once.",
     "GET /apps": "The deployed apps: `name`, `target`, `deployed_at`, `functions`.",
@@ -113,7 +113,8 @@ explained in [the contract](../concepts/contract.md), error codes in [errors](er
 
 ## Data plane
 
-Open on loopback. When the engine listens on another address, or over TLS (`--listen`), every request but those for health needs the token.
+Open on loopback. When the engine listens on another address, or over TLS (`--listen`), every request but those for
+health needs the token.
 
 {table(["Address", "What it does"], data)}
 ## Control plane

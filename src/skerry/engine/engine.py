@@ -151,11 +151,7 @@ async def run_engine(
                 return
             jobs.recover()
             models.start()
-            port = await front.listen(listen.host, listen.port)
-            control.address = f"http://{_in_url(listen.host)}:{port}"
-            await front.listen_unix(home.socket)
-            if public is not None:
-                control.public = await _listen_publicly(front, home, public)
+            await _listen(front, home, control, listen, public)
             if target is not None:
                 first = deployer.deploy(target, flags=[], settings=os.environ.get("SKERRY_SET", ""))
                 if not await _finish(first, unless=stopping):
@@ -210,6 +206,15 @@ async def _finish(work: Coroutine[Any, Any, Any], *, unless: asyncio.Event) -> b
     with contextlib.suppress(asyncio.CancelledError):
         await task
     return False
+
+
+async def _listen(front: Front, home: Home, control: Control, listen: Listen, public: PublicListen | None) -> None:
+    """Open the engine's doors, and have the control API say where they are."""
+    port = await front.listen(listen.host, listen.port)
+    control.address = f"http://{_in_url(listen.host)}:{port}"
+    await front.listen_unix(home.socket)
+    if public is not None:
+        control.public = await _listen_publicly(front, home, public)
 
 
 async def _listen_publicly(front: Front, home: Home, public: PublicListen) -> dict[str, str]:
