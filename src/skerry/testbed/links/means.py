@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any, Literal, get_args
 
 from skerry.errors import PlatformError, SpecError
-from skerry.testbed.links.namespace import add_namespace, delete_namespace
+from skerry.testbed.links.namespace import run_tool
 from skerry.testbed.links.netem import netem_refusal
-from skerry.testbed.links.tun_device import TunDevice
 
 MeansName = Literal["netem", "tun", "relay"]
 
@@ -61,18 +59,14 @@ def choose_means(found: Sequence[Means], wanted: str | None = None) -> MeansName
             return means.name
         if wanted == means.name:
             raise PlatformError(f"this machine has no links by {wanted}: {means.refusal}")
-    raise PlatformError("this machine has no means to emulate links")
+    tried = "; ".join(f"{means.name}: {means.refusal}" for means in found)
+    raise PlatformError(f"this machine has no means to emulate links between namespaces, which need root ({tried})")
 
 
 def tun_refusal() -> str | None:
-    """Try a TUN device in a namespace of its own; return why it does not work, or None when it does."""
-    name = f"sk-tun-trial-{os.getpid()}"
+    """Try a TUN device in a namespace that goes with the trial; return why it does not work, or None."""
     try:
-        add_namespace(name)
-        try:
-            TunDevice(name, "trial").close()
-        finally:
-            delete_namespace(name)
+        run_tool(["unshare", "--net", "ip", "tuntap", "add", "dev", "trial", "mode", "tun"])
     except PlatformError as error:
         return error.message
     return None

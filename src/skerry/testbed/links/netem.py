@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -12,17 +11,10 @@ from skerry.errors import PlatformError
 from skerry.testbed.links.base import DirectionName, End
 from skerry.testbed.links.conditions import LinkConditions
 from skerry.testbed.links.distribution import Distribution
-from skerry.testbed.links.namespace import (
-    add_namespace,
-    configure_interface,
-    delete_namespace,
-    run_tool,
-)
+from skerry.testbed.links.namespace import configure_interface, run_tool
 from skerry.testbed.links.netem_words import TABLE_PREFIX, distribution_table
 from skerry.testbed.links.process_link import ProcessLink
 from skerry.testbed.links.schedule import Schedule
-
-TRIAL_NAMESPACE = "sk-netem-trial"
 
 
 class NetemLink(ProcessLink):
@@ -114,14 +106,9 @@ def write_tables(folder: Path) -> None:
 
 
 def netem_refusal() -> str | None:
-    """Try netem in a namespace of its own; return why it does not work, or None when it does."""
-    name = f"{TRIAL_NAMESPACE}-{os.getpid()}"
+    """Try netem in a namespace without a name, which goes with the trial; return why it does not work, or None."""
     try:
-        add_namespace(name)
-        try:
-            run_tool(qdisc_words("add", name, "lo", ["delay", "1ms"]))
-        finally:
-            delete_namespace(name)
+        run_tool(["unshare", "--net", *qdisc_words("add", None, "lo", ["delay", "1ms"])])
     except PlatformError as error:
         return error.message
     return None

@@ -1,0 +1,1 @@
+"""How close emulated links come to what they were set to."""
