@@ -14,6 +14,8 @@ from skerry.testbed.experiments.report.words import say, say_difference, say_int
 from skerry.testbed.experiments.training_6g.conclusions import conclude
 from support.experiment_results import ARMS, write_run
 
+pytestmark = pytest.mark.timeout(300)  # the library that draws takes its time on a machine that sees it first
+
 
 class Tags(HTMLParser):
     def __init__(self):
@@ -66,7 +68,7 @@ def test_what_is_written_by_others_is_text_and_nothing_else(tmp_path):
 
 
 def test_a_report_that_is_made_again_says_the_same(tmp_path):
-    folder = write_run(tmp_path / "run")
+    folder = write_run(tmp_path / "run", repeats=3)
     assert render_report(read_results(folder)) == render_report(read_results(folder))
 
 
