@@ -142,3 +142,14 @@ def test_many_requests_over_one_connection_get_their_own_answers(platform):
 def _request(number):
     body = json.dumps({"a": number}).encode()
     return b"POST /function/add HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+
+
+def test_a_caller_that_asks_is_told_what_its_time_was_spent_on(platform):
+    asked = platform.call("add", {"a": 2}, ("skerry-timing", "1"))
+    assert asked.json() == 3
+    parts = dict(part.strip().split(";dur=") for part in asked.headers["server-timing"].split(","))
+    assert list(parts) == ["total", "queue", "start", "handler"]
+    spent_ms = [float(parts[name]) for name in ("queue", "start", "handler")]
+    assert all(part_ms >= 0 for part_ms in spent_ms)
+    assert sum(spent_ms) <= float(parts["total"]) + 0.01
+    assert "server-timing" not in platform.call("add", {"a": 2}).headers

@@ -66,8 +66,9 @@ def _causes(results: Results) -> list[str]:
             f"From the cloud to the edge the median falls by {_seconds(whole)}. Of that, {parts}. (The arm cloud-split "
             "does the paper's way on the cloud's network: it changes one thing at a time.)"
         )
-    if "cloud" in medians and "edge-split" in medians:
-        gain = decompose_by_phases(_mean_phases(results, "cloud"), _mean_phases(results, "edge-split"))
+    cloud, edge = _mean_phases(results, "cloud"), _mean_phases(results, "edge-split")
+    if cloud and edge:
+        gain = decompose_by_phases(cloud, edge)
         said.append(
             f"The measured phases say the same in another way: of {_seconds(gain.whole_s)} in the mean, "
             f"{_seconds(gain.network_s)} is less time on the network, {_seconds(gain.data_s)} less computing, "
@@ -90,7 +91,7 @@ def _algorithm(results: Results) -> list[str]:
             same = _same_scores(results, arm, f"{arm}-reference")
             said.append(
                 f"In the same place ({arm}) our search takes {say_ratio(ratio)} times what scikit-learn's GridSearchCV "
-                f"takes, network included; the bar of 1/8 is {_met(ratio.estimate <= REFERENCE_BAR)}. {same}"
+                f"takes, network included; the bar of 1/8 is {_met(ratio.estimate <= REFERENCE_BAR)}. {same}".rstrip()
             )
     return said
 
@@ -170,18 +171,22 @@ def _medians(results: Results) -> dict[str, float]:
 
 
 def _mean_phases(results: Results, arm: str) -> dict[str, float]:
-    return {phase: fmean(results.values(arm, phase)) for phase in PHASES}
+    """Return the mean of every phase; nothing where one was not measured."""
+    found = {phase: results.values(arm, phase) for phase in PHASES}
+    return {phase: fmean(values) for phase, values in found.items()} if all(found.values()) else {}
 
 
 def _scores(results: Results, arm: str) -> dict[int, list[float]]:
-    return {trial.repeat: trial.notes["scores"] for trial in results.trials if trial.arm == arm}
+    return {
+        trial.repeat: trial.notes["scores"] for trial in results.trials if trial.arm == arm and "scores" in trial.notes
+    }
 
 
 def _same_scores(results: Results, arm: str, other: str) -> str:
     ours, theirs = _scores(results, arm), _scores(results, other)
     common = ours.keys() & theirs.keys()
     equal = sum(ours[repeat] == theirs[repeat] for repeat in common)
-    return f"The scores were the same in {equal} of {len(common)} repeats."
+    return f"The scores were the same in {equal} of {len(common)} repeats." if common else ""
 
 
 def _points(interval: Interval) -> str:
