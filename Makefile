@@ -23,7 +23,7 @@ demo: $(STAMP) ## Train a model with functions, publish it, serve it; writes dem
 # compile Skerry anew, which doubles the time of a start.
 test: export PYTHONDONTWRITEBYTECODE :=
 test: $(STAMP) ## Run all tests
-	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(STAMP) ## Lint, types, import layers, docs
 	$(BIN)/ruff format --check .

@@ -1,5 +1,6 @@
 import asyncio
 import signal
+from pathlib import Path
 
 import pytest
 import uvloop
@@ -9,6 +10,21 @@ from support.wheels import pack_installed
 
 # A shell that runs the tests in the background has them ignore SIGINT, and what they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Files of one kind together, those with the longest tests first: what is long and last keeps one core busy alone.
+LONG_FIRST = ("e2e/test_demo.py", "e2e", "integration", "unit/engine/test_environment.py", "contract", "unit")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Order the files when several processes share them; a single process begins with the short ones."""
+    if hasattr(config, "workerinput"):
+        tests = Path(__file__).parent
+        items.sort(key=lambda item: _place(item.path.relative_to(tests).as_posix()))
+
+
+def _place(path):
+    return next((at for at, start in enumerate(LONG_FIRST) if path.startswith(start)), len(LONG_FIRST))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -164,6 +164,7 @@ def strays(engine):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)  # eighteen starts of engines and workers take minutes on a busy machine
 @pytest.mark.parametrize("seed", [1, 2])
 def test_every_task_and_every_accepted_job_has_its_result_whatever_is_killed(engine, seed):
     tasks = Driver(engine, range(TASKS))

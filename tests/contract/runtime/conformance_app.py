@@ -171,13 +171,13 @@ async def cancel_itself() -> None:
     raise asyncio.CancelledError
 
 
-@app.function(timeout="300ms")
+@app.function(timeout="600ms")  # a request waits no longer for the worker that takes the place of a late one
 def late(seconds: float) -> int:
     time.sleep(seconds)
     return os.getpid()
 
 
-@app.function(timeout="300ms", concurrency=2)
+@app.function(timeout="600ms", concurrency=2)
 async def late_async(seconds: float) -> int:
     await asyncio.sleep(seconds)
     return os.getpid()

@@ -298,17 +298,22 @@ def test_a_job_that_waits_in_an_old_revision_goes_on_in_the_new_one(make_engine,
         app = skerry.App("moving")
 
         @app.function(drain="200ms", idempotent=True, scale=skerry.Scale(max=1))
-        def move(seconds: float) -> str:
-            time.sleep(seconds)
+        def move(gate: str) -> str:
+            while os.path.exists(gate):
+                time.sleep(0.01)
             return {revision!r}
     """
-    path = tmp_path / "app.py"
+    path, gate = tmp_path / "app.py", tmp_path / "gate"
+    gate.touch()
     engine.deploy(write_app(path, source.format(revision="old")))
-    running = engine.submit("move", 1.5).json()["id"]
-    waiting = [engine.submit("move", 0).json()["id"] for _ in range(3)]
+    running = engine.submit("move", str(gate)).json()["id"]
+    waiting = [engine.submit("move", "").json()["id"] for _ in range(3)]
     wait_until(lambda: status_of(engine, running) == "running")
+    (old,) = engine.live_workers("move")
 
     engine.deploy(write_app(path, source.format(revision="new")))
+    wait_until(lambda: old not in engine.processes(), what="the end of the old revision's worker")
+    gate.unlink()
 
     assert [engine.job_result(job).json() for job in waiting] == ["new"] * 3
 
