@@ -11,6 +11,7 @@ from skerry.cli.console import Console
 from skerry.cli.options import Command, json_option
 from skerry.cli.testbed.options import attach, folder_option
 from skerry.cli.units import moment
+from skerry.testbed.links.conditions import burst_from_dict
 
 if TYPE_CHECKING:
     from skerry.testbed.topology import Testbed
@@ -75,16 +76,21 @@ def _rows(link: dict[str, Any]) -> list[list[str]]:
 
 def conditions_text(conditions: dict[str, Any]) -> str:
     """Return conditions as one line: the usual ones in words, the others by their names."""
-    known = {
-        "delay_ms": "{} ms",
-        "jitter_ms": "± {} ms",
-        "rate_mbps": "{} Mbit/s",
-    }
-    words = [known[key].format(f"{value:g}") for key, value in conditions.items() if key in known]
-    if "loss_ratio" in conditions:
-        words.append("cut" if conditions["loss_ratio"] == 1 else f"{conditions['loss_ratio']:.4g} lost")
-    others = [f"{key}={value}" for key, value in conditions.items() if key not in known and key != "loss_ratio"]
-    return ", ".join([*words, *others]) or "nothing"
+    left = dict(conditions)
+    words = []
+    if "delay_ms" in left:
+        words.append(f"{left.pop('delay_ms'):g} ms")
+    if "jitter_ms" in left:
+        shape = left.pop("jitter_distribution", None)
+        words.append(f"± {left.pop('jitter_ms'):g} ms" + (f" {shape}" if shape else ""))
+    if "rate_mbps" in left:
+        words.append(f"{left.pop('rate_mbps'):g} Mbit/s")
+    if "loss_ratio" in left:
+        ratio = left.pop("loss_ratio")
+        words.append("cut" if ratio == 1 else f"{ratio:.4g} lost")
+    if "loss_burst" in left:
+        words.append(f"{burst_from_dict(left.pop('loss_burst')).loss_ratio:.4g} lost in bursts")
+    return ", ".join([*words, *(f"{key}={value}" for key, value in left.items())]) or "nothing"
 
 
 def _measured(self_test: dict[str, Any] | None, name: str) -> str:
