@@ -1,6 +1,7 @@
 """The quick forms of the experiments on emulated links: numbers that must hold whatever the speed of the machine."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -33,14 +34,21 @@ pytestmark = [
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def short_path():
+    """A folder whose path is short: sockets of engines lie deep in it, and their paths may take 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="skerry-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def run(short_path, monkeypatch):
     """Run an experiment on its own topology; afterwards nothing of it may be left on the machine."""
-    monkeypatch.setenv("SKERRY_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("SKERRY_HOME", str(short_path / "home"))
     before = set(find_marks())
 
     def run(name, **settings):
         experiment, target = load_experiment(name)
-        folder = tmp_path / name
+        folder = short_path / name
         # Links have tests of their own; on a machine that is busy with others, a self-test would rightly fail.
         place = choose_place(experiment, folder, self_test=False)
         options = {**experiment.quick, **settings.pop("options", {})}
@@ -48,9 +56,9 @@ def run(tmp_path, monkeypatch):
         return read_results(folder)
 
     yield run
-    left = [mark for mark in set(find_marks()) - before if _is_ours(mark, tmp_path)]
+    left = [mark for mark in set(find_marks()) - before if _is_ours(mark, short_path)]
     assert left == []
-    assert not list(tmp_path.glob("*/testbed/testbed.json"))
+    assert not list(short_path.glob("*/testbed/testbed.json"))
 
 
 def _is_ours(mark, folder):
