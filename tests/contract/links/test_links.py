@@ -92,6 +92,8 @@ def test_a_schedule_changes_the_link(harness):
     wait_until(lambda: link.report().conditions["forward"].get("delay_ms") == 40)
 
     assert round_trip_s(near) >= 0.038
+    link.hold_schedule()
+    assert link.report().conditions["forward"] == {"delay_ms": 1}
     link.restart_schedule()
     wait_until(lambda: link.report().conditions["forward"].get("delay_ms") == 40)
 
