@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import fmean, median
 
 from skerry.testbed.experiments.estimates import Interval, paired_difference, ratio_of_medians
@@ -13,6 +14,7 @@ from skerry.testbed.experiments.training_6g.decomposition import decompose_by_ar
 EDGE_BAR = 0.75
 GAP_BAR = 0.01
 REFERENCE_BAR = 1 / 8
+CHAIN = ("cloud-reference", "cloud", "cloud-split", "edge-split")
 PAPER = "The paper found about 0.75."
 KINDS = {
     "real": "the paper's own sample and the ISOT sample together",
@@ -25,6 +27,7 @@ KINDS = {
 def conclude(results: Results) -> list[str]:
     """Return sentences about a run; what has no results is left out."""
     sentences = [
+        *_busy(results),
         *_edge_and_cloud(results),
         *_causes(results),
         *_algorithm(results),
@@ -55,30 +58,29 @@ def _edge_and_cloud(results: Results) -> list[str]:
 
 
 def _causes(results: Results) -> list[str]:
-    medians = _medians(results)
-    steps = decompose_by_arms(medians)
     said = []
-    inside = [step for step in steps if step.slower in ("cloud", "cloud-split")]
-    if len(inside) == 2:
+    inside = decompose_by_arms(_common_medians(results, CHAIN[1:]))
+    if inside:
         whole = sum(step.gain_s for step in inside)
-        parts = " and ".join(f"{_seconds(step.gain_s)} is {step.cause}" for step in inside)
+        parts = ", ".join(f"{step.cause} {_gain(step.gain_s)}" for step in inside)
         said.append(
-            f"From the cloud to the edge the median falls by {_seconds(whole)}. Of that, {parts}. (The arm cloud-split "
-            "does the paper's way on the cloud's network: it changes one thing at a time.)"
+            f"From the cloud to the edge the median response time becomes {_change(whole)}: {parts}. (The arm "
+            "cloud-split does the paper's way on the cloud's network, so that each step changes one thing.)"
         )
     cloud, edge = _mean_phases(results, "cloud"), _mean_phases(results, "edge-split")
     if cloud and edge:
         gain = decompose_by_phases(cloud, edge)
         said.append(
-            f"The measured phases say the same in another way: of {_seconds(gain.whole_s)} in the mean, "
-            f"{_seconds(gain.network_s)} is less time on the network, {_seconds(gain.data_s)} less computing, "
-            f"{_seconds(gain.rest_s)} the rest."
+            f"By the measured phases, in the mean, it becomes {_change(gain.whole_s)}: time on the network "
+            f"{_gain(gain.network_s)}, computing {_gain(gain.data_s)}, the rest {_gain(gain.rest_s)}."
         )
-    if len(steps) == 3:
+    steps = decompose_by_arms(_common_medians(results, CHAIN))
+    if steps:
         whole = sum(step.gain_s for step in steps)
-        shares = ", ".join(f"{step.cause} {step.gain_s / whole:.0%}" for step in steps)
+        parts = ", ".join(f"{step.cause} {_gain(step.gain_s)}" for step in steps)
         said.append(
-            f"From scikit-learn in the cloud to Skerry at the edge the median falls by {_seconds(whole)}: {shares}."
+            f"From scikit-learn in the cloud to Skerry at the edge, over the repeats that have both, the median "
+            f"becomes {_change(whole)}: {parts}."
         )
     return said
 
@@ -149,15 +151,19 @@ def _cautions(results: Results) -> list[str]:
         said.append(
             "There was no network between client and sites in this run: what it says of the network is nothing."
         )
-    environment = results.environment
-    load = [trial.values["load_average"] for trial in results.trials if "load_average" in trial.values]
-    cores = environment.get("cores") or 1
-    if load and median(load) > cores:
-        said.append(
-            f"The machine was busy: the median load average before a trial was {median(load):.1f} on {cores} cores. "
-            "Times are longer than on an idle machine, and arms that use two cores suffer most."
-        )
     return said
+
+
+def _busy(results: Results) -> list[str]:
+    load = [trial.values["load_average"] for trial in results.trials if "load_average" in trial.values]
+    cores = results.environment.get("cores") or 1
+    if not load or median(load) <= cores:
+        return []
+    return [
+        f"Read what follows with care: the machine was busy. The median load average before a trial was "
+        f"{median(load):.1f} on {cores} cores. Times are longer than on an idle machine, and arms that use two cores "
+        "suffer most."
+    ]
 
 
 def _ratio(results: Results, first: str, second: str) -> Interval | None:
@@ -165,9 +171,11 @@ def _ratio(results: Results, first: str, second: str) -> Interval | None:
     return ratio_of_medians(results.by_repeat(first, measure), results.by_repeat(second, measure))
 
 
-def _medians(results: Results) -> dict[str, float]:
-    found = {arm: results.median(arm, "response_time_s") for arm in results.arm_names()}
-    return {arm: value for arm, value in found.items() if value is not None}
+def _common_medians(results: Results, arms: Sequence[str]) -> dict[str, float]:
+    """Return median response times over the repeats that all arms have; nothing where there are none."""
+    values = {arm: results.by_repeat(arm, "response_time_s") for arm in arms}
+    common = set.intersection(*(set(found) for found in values.values()))
+    return {arm: median(found[repeat] for repeat in common) for arm, found in values.items()} if common else {}
 
 
 def _mean_phases(results: Results, arm: str) -> dict[str, float]:
@@ -195,8 +203,12 @@ def _points(interval: Interval) -> str:
     return f"{estimate} points ({low} to {high})"
 
 
-def _seconds(value: float) -> str:
-    return say(value, "s")
+def _change(gain_s: float) -> str:
+    return f"{say(abs(gain_s), 's')} {'shorter' if gain_s >= 0 else 'longer'}"
+
+
+def _gain(gain_s: float) -> str:
+    return f"{'-' if gain_s >= 0 else '+'}{say(abs(gain_s), 's')}"
 
 
 def _met(holds: bool, yes: str = "met", no: str = "not met") -> str:
