@@ -110,7 +110,7 @@ def address_of(content):
 
 
 def begin(engine, content, part, *, coding=None):
-    """Send the beginning of a content and break the connection; return once the engine has noticed."""
+    """Send the beginning of a content, or all of it; return the connection once the engine has the beginning."""
     connection = http.client.HTTPConnection("127.0.0.1", engine.port, timeout=30)
     connection.putrequest("PUT", f"{address_of(content)}?size_bytes={len(content)}")
     connection.putheader("Authorization", f"Bearer {Home(engine.home).token()}")
@@ -119,6 +119,8 @@ def begin(engine, content, part, *, coding=None):
         connection.putheader("Content-Encoding", coding)
     connection.endheaders()
     connection.send(part)
+    if part is content:
+        return connection  # it may be whole by now, and no beginning any more
     arriving = engine.home / "inputs" / "arriving" / (address_of(content)[15:] + (".zstd" if coding else ""))
     wait_until(lambda: arriving.exists() and arriving.stat().st_size == len(part), what="the beginning")
     return connection

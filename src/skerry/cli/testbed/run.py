@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from skerry.cli.options import Command
+from skerry.cli.options import Command, json_option
 from skerry.cli.testbed.options import attach, folder_option
 
 
@@ -17,6 +17,7 @@ from skerry.cli.testbed.options import attach, folder_option
     example="skerry testbed run base-station ping -c 3 10.77.0.2\nskerry testbed run base-station skerry sites check",
 )
 @folder_option
+@json_option
 @click.argument("node")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(folder: Path, node: str, command: tuple[str, ...]) -> None:
