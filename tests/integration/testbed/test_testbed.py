@@ -114,6 +114,13 @@ def test_a_folder_holds_one_testbed(small):
         Testbed(small.topology, small.folder, self_test=None).up()
 
 
+def test_a_folder_that_is_too_deep_for_sockets_is_refused_before_anything_is_made(small, tmp_path):
+    folder = tmp_path / ("deep" * 20)
+    with pytest.raises(ConfigError, match=r"too deep.*site '.*--folder"):
+        Testbed(small.topology, folder, self_test=None).up()
+    assert not folder.exists()
+
+
 def test_nodes_that_are_not_there_are_named(small):
     with pytest.raises(ConfigError, match="no node 'cloud'"):
         small.command("cloud", ["true"])

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from skerry.errors import SkerryError
+from skerry.engine.home import SOCKET_PATH_LIMIT_BYTES, Home
+from skerry.errors import ConfigError, SkerryError
 from skerry.platforms.engine.process import EngineProcess, public_arguments, start_engine, stop_engine
 from skerry.spec import Site
 from skerry.testbed.topology.addressing import Plan
@@ -26,6 +27,22 @@ STARTERS = 4
 def site_home(folder: Path, name: str) -> Path:
     """Return the folder of a site's engine in a testbed's folder."""
     return folder / "sites" / name
+
+
+def check_depth(topology: Topology, folder: Path) -> None:
+    """Refuse a work folder in which an engine could not have its socket, before anything is made.
+
+    Raises:
+        ConfigError: it is too deep.
+    """
+    for node in topology.sites:
+        try:
+            Home(site_home(folder, node.name))
+        except ConfigError as error:
+            raise ConfigError(
+                f"the work folder {folder} is too deep: the socket of site {node.name!r} lies in it, and the kernel "
+                f"allows {SOCKET_PATH_LIMIT_BYTES} bytes for its path; choose a shorter one with --folder"
+            ) from error
 
 
 def describe_site(node: Node, plan: Plan, folder: Path) -> Site:

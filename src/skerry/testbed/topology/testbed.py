@@ -22,7 +22,7 @@ from skerry.testbed.topology.network import build_network, make_links, measure_n
 from skerry.testbed.topology.plain import topology_to_dict
 from skerry.testbed.topology.reader import parse_topology
 from skerry.testbed.topology.resources import Resources, confine_words, make_resources
-from skerry.testbed.topology.sites import describe_site, sites_table, start_sites, stop_sites
+from skerry.testbed.topology.sites import check_depth, describe_site, sites_table, start_sites, stop_sites
 from skerry.testbed.topology.state import STATE_FILE, State, new_state, read_state, write_state
 from skerry.testbed.topology.topology import Topology
 
@@ -78,9 +78,10 @@ class Testbed:
         """Make everything and wait until every engine is ready; on failure, nothing is left.
 
         Raises:
-            ConfigError: a testbed is up in this folder.
+            ConfigError: a testbed is up in this folder, or the folder is too deep.
             PlatformError: the machine cannot, or a link is not what it was set to.
         """
+        check_depth(self.topology, self.folder)
         earlier = read_state(self.folder)
         if earlier is not None:
             if not earlier.is_abandoned:
