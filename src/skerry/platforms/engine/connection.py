@@ -10,6 +10,7 @@ import select
 import socket
 import ssl
 import threading
+import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -126,6 +127,11 @@ def _counted_response(address: str, sock: socket.socket, *args: Any, **kwargs: A
     return response
 
 
+def _close_all(connections: list[_Connection]) -> None:
+    while connections:
+        connections.pop().close()
+
+
 class ConnectionPool:
     """Idle connections to one address; as many are open as there are requests at a time.
 
@@ -151,6 +157,9 @@ class ConnectionPool:
         self._lock = threading.Lock()
         self._idle: list[_Connection] = []
         self._pid = os.getpid()
+        # A client that is dropped without a close leaves no open socket behind, not even where it is part of a cycle: a
+        # finaliser of its own might then come after those of the sockets.
+        weakref.finalize(self, _close_all, self._idle).atexit = False
 
     def request(
         self,
@@ -217,21 +226,14 @@ class ConnectionPool:
     def close(self) -> None:
         """Close the idle connections."""
         with self._lock:
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
-
-    def __del__(self) -> None:
-        # A client that is dropped without a close leaves no open socket behind.
-        self.close()
+            _close_all(self._idle)
 
     def _take(self, timeout_s: float | None) -> _Connection:
         with self._lock:
             if self._pid != os.getpid():
                 # These sockets belong to the parent of this fork; two readers would mix up their answers.
-                inherited, self._idle, self._pid = self._idle, [], os.getpid()
-                for connection in inherited:
-                    connection.close()
+                self._pid = os.getpid()
+                _close_all(self._idle)
             while self._idle:
                 connection = self._idle.pop()
                 if _is_quiet(connection.sock):
