@@ -1,0 +1,1 @@
+"""Federated learning: models travel, data stays."""

@@ -1,0 +1,92 @@
+"""What a strategy is: a pure rule that makes the next model of the replies of a round."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from numpy.typing import NDArray
+
+from skerry.learn.federated.parameters import Vector
+
+State = Mapping[str, NDArray[Any]]
+"""What a strategy keeps from round to round: arrays by name; a number is an array without dimensions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A client's reply that was checked.
+
+    Args:
+        client: Its name.
+        delta: Trained parameters minus those that training began from; float32 or float64, as long as the model.
+        examples: Rows that were trained on, at least 0; not all replies of a round have 0.
+        steps: Optimiser steps.
+        staleness: Rounds that have ended since the client was given its model.
+        control: Change of the client's control variate, for SCAFFOLD.
+        metrics: The user's own.
+    """
+
+    client: str
+    delta: Vector
+    examples: int
+    steps: int = 0
+    staleness: int = 0
+    control: Vector | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+class Replies(ABC):
+    """The replies of a round, in the order of the clients' names; read anew by each loop, one in memory at a time."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Received]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instructions:
+    """What a strategy asks of clients, beyond training.
+
+    Args:
+        proximal: FedProx's mu.
+        control: SCAFFOLD's control variate of the server; as long as the model.
+    """
+
+    proximal: float = 0.0
+    control: Vector | None = None
+
+
+class Strategy(ABC):
+    """Makes the next model. Pure: the same model, state and replies give the same bits, in whatever order they came."""
+
+    name: ClassVar[str]
+
+    def start(self, size: int) -> State:
+        """Return the state before the first round.
+
+        Args:
+            size: Parameters of the model.
+        """
+        return {}
+
+    def instruct(self, state: State) -> Instructions:
+        """Return what clients are asked in the next round."""
+        return Instructions()
+
+    @abstractmethod
+    def aggregate(self, model: Vector, state: State, replies: Replies) -> tuple[Vector, State]:
+        """Return the next model, in the dtype of this one, and the next state.
+
+        Args:
+            model: The global model, which the deltas are to be added to.
+            state: What `start` or the round before returned; not changed.
+            replies: At least one.
+
+        Raises:
+            DataError: no model can be made of these replies; the message says why.
+        """
