@@ -163,10 +163,12 @@ class SecureServer:
         raise InvalidPayloadError(f"{self._where}: {reason}")
 
     def _fail_below(self, count: int, did: str) -> NoReturn:
+        # Who has answered the last phase has forgotten its update, so that no second sum can be compared with this one.
+        advice = "let the clients train again" if self._phase == "unmask" else "begin another when the clients are back"
         self._phase = None
         raise UnavailableError(
-            f"{self._where}: {count} clients {did}, and {self.terms.threshold} are needed: no update can be unmasked; "
-            "begin another ceremony when the clients are back"
+            f"{self._where}: {count} clients {did}, and {self.terms.threshold} are needed: no update is unmasked and "
+            f"this ceremony is over; {advice}"
         )
 
     def _task(self, client: str) -> SecureTask:
