@@ -1,7 +1,10 @@
 """Ten clients behind sockets hold a secure aggregation; every message travels as bytes, every state lies in a file."""
 
+import os
 import socket
 import struct
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -10,7 +13,7 @@ import pytest
 from skerry.errors import SkerryError, UnavailableError
 from skerry.learn.federated.secure.client import SecureClient
 from skerry.learn.federated.secure.folder import answer, hold
-from skerry.learn.federated.secure.messages import PHASES, Terms, read_reply, read_task, write
+from skerry.learn.federated.secure.messages import PHASES, read_reply, read_task, read_terms, write
 from skerry.payload.codec import decode_msgpack, encode_msgpack
 from support.secure_ceremony import NAMES, make_server, make_terms, make_updates, weigh
 
@@ -65,7 +68,12 @@ class Site:
         with far:
             try:
                 client = SecureClient.begin(
-                    Terms(**decode_msgpack(terms)), job="demo", round=4, client=name, update=update, examples=examples
+                    read_terms(decode_msgpack(terms)),
+                    job="demo",
+                    round=4,
+                    client=name,
+                    update=update,
+                    examples=examples,
                 )
                 path = folder / name
                 hold(path, client)
@@ -157,3 +165,61 @@ def test_below_the_threshold_nothing_is_unmasked(sites):
     server = make_server(terms)
     with pytest.raises(UnavailableError, match="5 clients of 10 have answered phase 'masked', and 6 are needed"):
         lead(server, sites(updates, terms, dict.fromkeys(NAMES[5:], "masked")))
+
+
+APP = """
+from pathlib import Path
+
+import numpy as np
+
+import skerry
+from skerry.learn.federated.secure.client import SecureClient
+from skerry.learn.federated.secure.folder import answer, hold
+from skerry.learn.federated.secure.messages import PHASES, SecureReply, SecureTask, Terms
+from skerry.learn.federated.secure.server import SecureServer
+
+FOLDER = Path(__file__).parent
+TERMS = Terms(size=3, value_range=10.0, max_examples=100, max_clients=3, threshold=2)
+app = skerry.App("secure-clients")
+
+
+@app.function
+def fit(client: str, update: list[float], examples: int) -> None:
+    held = SecureClient.begin(TERMS, job="demo", round=1, client=client, update=np.array(update), examples=examples)
+    hold(FOLDER / f"{client}.secure", held)
+
+
+@app.function
+def secure(task: SecureTask) -> SecureReply:
+    return answer(FOLDER / f"{task.client}.secure", task)
+
+
+if __name__ == "__main__":
+    server = SecureServer(TERMS, job="demo", round=1, ceremony="demo-1-1", clients=["a", "b", "c"])
+    with app.run():
+        fit.remote("a", [1.0, 2.0, 3.0], 1)
+        fit.remote("b", [0.0, -1.0, 0.5], 2)
+        fit.remote("c", [7.0, 7.0, 7.0], 50)
+        for phase in PHASES:
+            jobs = [secure.spawn(task) for name, task in server.tasks().items() if (name, phase) != ("c", "masked")]
+            for job in jobs:
+                server.receive(job.result(60))
+            server.advance()
+    total = server.total()
+    print(total.clients, total.examples, np.round(total.weighted_sum, 6).tolist())
+"""
+
+
+def test_the_phases_run_as_jobs_of_a_real_engine(tmp_path):
+    (tmp_path / "clients.py").write_text(APP)
+    done = subprocess.run(
+        [sys.executable, "clients.py"],
+        cwd=tmp_path,
+        env=os.environ | {"SKERRY_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "('a', 'b') 3 [1.0, 0.0, 4.0]"

@@ -106,15 +106,30 @@ class PrivateMean(Strategy):
         Raises:
             DataError: there is no reply, or the state is not of this strategy.
         """
-        if _KEY not in state or _ROUND not in state:
-            raise DataError("private mean: the state holds no key of the noise; it was written by another strategy")
-        done = int(state[_ROUND]) + 1
         total: NDArray[np.float64] | None = None
         for reply in replies:
             part = clip(reply.delta, self.clip_norm)
             total = part if total is None else np.add(total, part, out=total)
         if total is None:
             raise DataError("private mean: the round has no reply")
+        return self.aggregate_sum(model, state, total)
+
+    def aggregate_sum(self, model: Vector, state: State, clipped_sum: Vector) -> tuple[Vector, State]:
+        """Return what the strategy inside makes of a sum that needs no clipping: the one of secure aggregation.
+
+        Args:
+            model: The global model.
+            state: What `start` or the round before returned.
+            clipped_sum: Of the clients' deltas with weight 1, each clipped at its site to ``clip_norm``. Nobody can
+                check that here: the bound holds for clients that keep to it.
+
+        Raises:
+            DataError: the state is not of this strategy.
+        """
+        if _KEY not in state or _ROUND not in state:
+            raise DataError("private mean: the state holds no key of the noise; it was written by another strategy")
+        done = int(state[_ROUND]) + 1
+        total = clipped_sum.astype(np.float64)
         key = _derive(state[_KEY].tobytes(), done, total)
         total += draw_noise(len(total), self.noise_multiplier * self.clip_norm, key=key)
         total /= self.clients_per_round

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Callable
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from skerry.errors import DataError
 from skerry.learn.federated.messages import Privacy
 from skerry.learn.federated.parameters import Vector
+
+_TINY = 1e-100  # below it, squares lose digits
 
 
 def clip(update: Vector, clip_norm: float) -> NDArray[np.float64]:
@@ -24,13 +27,12 @@ def clip(update: Vector, clip_norm: float) -> NDArray[np.float64]:
         DataError: a number is not finite.
     """
     clipped = update.astype(np.float64)
-    largest = float(np.abs(clipped).max(initial=0.0))
-    if not np.isfinite(largest):
-        raise DataError("the update holds numbers that are not finite: its norm cannot be bounded")
-    # The norm of the numbers as parts of the largest: squares of very large or very small ones leave float64's range.
-    norm = largest * float(np.linalg.norm(clipped / largest)) if largest > 0 else 0.0
+    with np.errstate(over="ignore"):
+        norm = math.sqrt(float(np.square(clipped).sum()))
+    if not _TINY < norm < math.inf:
+        norm = _norm_of_extremes(clipped)
     if norm > clip_norm:
-        clipped *= clip_norm / norm
+        clipped *= clip_norm / norm * (1 - 1e-15)  # a hair less, so that rounding does not pass the bound
     return clipped
 
 
@@ -75,3 +77,11 @@ def protect(
     if privacy.noise_multiplier > 0:
         protected += draw_noise(len(protected), privacy.noise_multiplier * privacy.clip_norm, key=random(32))
     return protected
+
+
+def _norm_of_extremes(numbers: NDArray[np.float64]) -> float:
+    """Return the norm of numbers whose squares leave float64's range, or which are not finite."""
+    largest = float(np.abs(numbers).max(initial=0.0))
+    if not math.isfinite(largest):
+        raise DataError("the update holds numbers that are not finite: its norm cannot be bounded")
+    return largest * float(np.linalg.norm(numbers / largest)) if largest > 0 else 0.0

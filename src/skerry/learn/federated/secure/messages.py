@@ -7,6 +7,7 @@ refused where one of them is another.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -191,11 +192,22 @@ SecureReply = Annotated[KeysReply | SharesReply | MaskedReply | UnmaskReply, Fie
 
 _TASK = Schema(SecureTask, label="task", where="secure aggregation")
 _REPLY = Schema(SecureReply, label="reply", where="secure aggregation")
+_TERMS = Schema(Terms, label="terms", where="secure aggregation")
 
 
 def write(message: SecureMessage) -> bytes:
     """Return a message as MessagePack."""
     return encode_msgpack(message.model_dump())
+
+
+def read_terms(fields: Mapping[str, Any]) -> Terms:
+    """Return the terms that `FitTask.secure` holds, as ``model_dump`` gave them.
+
+    Raises:
+        InvalidPayloadError: they are no terms, or no sum could be made under them.
+    """
+    terms: Terms = _TERMS.convert(dict(fields))
+    return terms
 
 
 def read_task(body: bytes) -> SecureTask:

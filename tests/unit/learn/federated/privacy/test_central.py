@@ -126,6 +126,14 @@ def test_control_variates_are_refused_because_no_noise_protects_them():
         make(Controlled()).start(2)
 
 
+def test_a_sum_that_was_clipped_at_the_sites_gives_the_same_bits():
+    private = make(noise_multiplier=1.0)
+    state, model = private.start(2), np.zeros(2)
+    replies = Round(reply("a", 0.5, 0.25), reply("b", -0.125, 0.5))
+    summed, _ = private.aggregate_sum(model, state, np.array([0.375, 0.75]))
+    assert (summed == private.aggregate(model, state, replies)[0]).all()
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from skerry.errors import DataError
+from skerry.errors import DataError, InvalidPayloadError
+from skerry.learn.federated.secure.messages import read_terms
 from skerry.learn.federated.secure.ring import decode, encode
 from support.secure_ceremony import make_terms
 
@@ -60,6 +61,17 @@ def test_terms_that_round_too_coarsely_are_refused():
 def test_a_threshold_of_half_the_clients_or_less_is_refused(threshold):
     with pytest.raises(ValidationError, match="from 6 \\(more than half\\) to 10"):
         make_terms(threshold=threshold)
+
+
+def test_terms_come_back_as_they_were_sent():
+    terms = make_terms()
+    assert read_terms(terms.model_dump()) == terms
+
+
+@pytest.mark.parametrize("change", [{"threshold": 5}, {"bits": 16}, {"value_range": float("inf")}, {"more": 1}])
+def test_terms_that_cannot_be_kept_are_refused(change):
+    with pytest.raises(InvalidPayloadError):
+        read_terms(make_terms().model_dump() | change)
 
 
 def test_two_clients_are_too_few_to_hide_in():
