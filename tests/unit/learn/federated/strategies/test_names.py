@@ -50,5 +50,5 @@ def test_unknown_names_and_settings_are_refused_with_those_that_exist():
 )
 def test_settings_out_of_range_are_refused_by_name(name, setting, values):
     for value in values:
-        with pytest.raises(SpecError, match=f"strategy '{name}': {setting} must be"):
+        with pytest.raises(SpecError, match=f"^{name}: {setting} must be"):
             find_strategy(name, **{setting: value})
