@@ -62,13 +62,7 @@ def decode(data: bytes, size: int, dtype: np.dtype[np.floating]) -> Vector:
 
 def _peaks(vector: Vector) -> NDArray[np.float64]:
     """Return each block's largest magnitude."""
-    whole = vector.size - vector.size % BLOCK
-    rows = vector[:whole].reshape(-1, BLOCK)
-    peaks = np.empty(-(-vector.size // BLOCK), np.float64)
-    peaks[: len(rows)] = np.maximum(rows.max(axis=1), -rows.min(axis=1))
-    if whole < vector.size:
-        peaks[-1] = np.abs(vector[whole:]).max()
-    return peaks
+    return np.maximum.reduceat(np.abs(vector), np.arange(0, vector.size, BLOCK)).astype(np.float64)
 
 
 def _scales(peaks: NDArray[np.float64]) -> NDArray[np.float32]:
