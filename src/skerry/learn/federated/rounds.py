@@ -114,4 +114,5 @@ class Round:
             best=best if is_best else before.best,
         )
         record.commit(self.after, result, best=is_best)
-        yield record.tell("round-ended", number, result=result.model_dump(mode="json"))
+        told = result.model_dump(mode="json", include={"metrics", "phases_s", "bytes_up", "bytes_down", "model_digest"})
+        yield record.tell("round-ended", number, replies=len(results), **told)
