@@ -54,6 +54,8 @@ class Plan(Message):
         server: A place that evaluates it on data of its own, as the client ``server``; none for no such place.
         best_metric: The metric by which the best model is kept.
         keep_late: Whether replies that come after their round's end count in the next one.
+        most_examples: A reply that counts more rows is refused.
+        largest_norm: A reply whose update is longer is refused; none for any.
         in_flight: Most clients that are talked to at a time.
     """
 
@@ -78,6 +80,8 @@ class Plan(Message):
     server: str | None = None
     best_metric: str = "accuracy"
     keep_late: bool = True
+    most_examples: int = Field(default=10**9, ge=1)
+    largest_norm: float | None = Field(default=None, gt=0)
     in_flight: int = Field(default=32, ge=1)
 
     @model_validator(mode="after")
