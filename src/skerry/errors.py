@@ -17,7 +17,8 @@
     │   ├── ModelRejectedError         422  a model that cannot be stored or served, with the reason
     │   ├── InputNotFoundError         404  a file or folder by content that is not at this site
     │   ├── PrivacyError               403  data or a function that must not leave its site
-    │   └── DataError                  422  a data set that the method cannot work on
+    │   ├── DataError                  422  a data set that the method cannot work on
+    │   └── ReplyRefusedError          422  a reply that a federated round cannot use, with the ``reason``
     ├── ConfigError                    what was declared is wrong (command line: exit code 2)
     │   ├── SpecError                  400  unknown option, wrong type, out of range
     │   ├── AppImportError             400  the app cannot be imported, or holds no function
@@ -187,6 +188,18 @@ class DataError(UserError):
 
     code = "bad_data"
     http_status = 422
+
+
+class ReplyRefusedError(UserError):
+    """A client's reply cannot be used in a federated round; ``reason`` says why, in one word."""
+
+    code = "reply_refused"
+    http_status = 422
+
+    @property
+    def reason(self) -> str:
+        """One of `skerry.learn.federated.checks.Reason`; empty when another server gave none."""
+        return str(self.details.get("reason", ""))
 
 
 class ConfigError(SkerryError):

@@ -9,7 +9,7 @@ from pydantic import Field
 from skerry.learn.federated.message import Message
 from skerry.learn.federated.parameters import Layout
 
-Coding = Literal["float32", "float16", "int8", "top-k"]
+Coding = Literal["float32", "float64", "float16", "int8", "top-k"]
 """How numbers are written: see :mod:`skerry.learn.federated.coding`."""
 
 
@@ -65,7 +65,7 @@ class FitTask(Message):
     job: str
     round: int = Field(ge=1)
     client: str
-    token: str
+    token: str = Field(repr=False)
     layout: Layout
     model_digest: str
     base_digest: str | None = None
@@ -101,7 +101,7 @@ class FitReply(Message):
     job: str
     round: int
     client: str
-    token: str
+    token: str = Field(repr=False)
     model_digest: str
     status: Literal["done", "base-missing"] = "done"
     update: Packed | None = None
@@ -140,3 +140,27 @@ class EvaluateReply(Message):
     status: Literal["done", "base-missing"] = "done"
     examples: int = 0
     metrics: dict[str, float] = Field(default_factory=dict)
+
+
+class StartTask(Message):
+    """A client is asked for the model that a run begins with; any client answers the same.
+
+    Args:
+        settings: The user's own.
+        seed: Of the run.
+    """
+
+    settings: dict[str, Any] = Field(default_factory=dict)
+    seed: int = 0
+
+
+class StartReply(Message):
+    """The model that a run begins with.
+
+    Args:
+        layout: Which arrays it has.
+        model: The model, whole.
+    """
+
+    layout: Layout
+    model: Packed

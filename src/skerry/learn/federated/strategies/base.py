@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
+from skerry.errors import DataError
 from skerry.learn.federated.parameters import Vector
 
 State = Mapping[str, NDArray[Any]]
@@ -46,6 +48,29 @@ class Replies(ABC):
 
     @abstractmethod
     def __iter__(self) -> Iterator[Received]: ...
+
+
+class ListedReplies(Replies):
+    """Replies that are all in memory, for tests and simulations.
+
+    Args:
+        replies: In any order; one of each client.
+
+    Raises:
+        DataError: a client replied twice.
+    """
+
+    def __init__(self, replies: Iterable[Received]) -> None:
+        self._replies = sorted(replies, key=lambda reply: reply.client)
+        for one, other in pairwise(self._replies):
+            if one.client == other.client:
+                raise DataError(f"client {one.client!r} replied twice in a round; keep one of its replies")
+
+    def __len__(self) -> int:
+        return len(self._replies)
+
+    def __iter__(self) -> Iterator[Received]:
+        return iter(self._replies)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

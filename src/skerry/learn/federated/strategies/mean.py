@@ -8,15 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skerry.errors import DataError
+from skerry.learn.federated.parameters import Vector
 from skerry.learn.federated.strategies.base import Received, Replies
 
 
-def weighted_mean(replies: Replies, weight: Callable[[Received], float]) -> NDArray[np.float64]:
+def weighted_mean(
+    replies: Replies, weight: Callable[[Received], float], scale: Callable[[Received], float] | None = None
+) -> NDArray[np.float64]:
     """Return the mean of the deltas with weights that are normalised to 1.
 
     Args:
         replies: At least one.
-        weight: Of one reply; at least 0.
+        weight: Of one reply; at least 0. A reply of weight 0 is not looked at.
+        scale: What a delta is multiplied with before it is averaged; 1 if not given.
 
     Raises:
         DataError: all weights are 0.
@@ -24,11 +28,41 @@ def weighted_mean(replies: Replies, weight: Callable[[Received], float]) -> NDAr
     total, mean = 0.0, None
     for reply in replies:
         share = weight(reply)
+        if not share > 0:
+            continue
         total += share
         part = reply.delta.astype(np.float64)
-        part *= share
+        part *= share if scale is None else share * scale(reply)
         mean = part if mean is None else np.add(mean, part, out=mean)
-    if mean is None or not total > 0:
+    if mean is None:
         raise DataError("all replies of the round weigh nothing: no client has trained on a single example")
     mean /= total
     return mean
+
+
+def late_weight(staleness: int, exponent: float) -> float:
+    """Return how much a late reply counts beside one that is not late: ``(1 + staleness) ** -exponent``, in (0, 1].
+
+    Args:
+        staleness: Rounds that have ended since the client was given its model.
+        exponent: 0 counts late replies in full; 0.5 is FedBuff's.
+
+    Source: Xie, Koyejo, Gupta: Asynchronous Federated Optimization, 2019, section 5.2 (polynomial).
+    """
+    return float((1 + staleness) ** -exponent)
+
+
+def add_change(model: Vector, change: NDArray[np.float64]) -> Vector:
+    """Return the model plus a change, added in float64, in the model's dtype.
+
+    Raises:
+        DataError: the sum does not fit the dtype.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        result = (model + change).astype(model.dtype)
+    if not np.isfinite(result).all():
+        raise DataError(
+            f"the round's replies would make a model with numbers that {model.dtype} cannot hold; "
+            "lower the learning rate, clip the updates, or use a robust strategy such as median"
+        )
+    return result

@@ -1,0 +1,39 @@
+"""All replies of a round side by side, a block of parameters at a time: for strategies that compare clients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from tempfile import SpooledTemporaryFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skerry.learn.federated.strategies.base import Replies
+
+MEMORY_BYTES = 8 << 20
+"""Of a block of columns in float64, and of deltas before they are put into a file."""
+
+
+def iterate_columns(replies: Replies, memory_bytes: int = MEMORY_BYTES) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    """Yield blocks of parameters with the deltas of all replies.
+
+    Each reply is read once. What does not fit ``memory_bytes`` waits in a temporary file, in the deltas' own dtype.
+
+    Args:
+        replies: At least one.
+        memory_bytes: Of one block.
+
+    Yields:
+        Which parameters, and their deltas: float64, one row for each parameter and one column for each reply.
+    """
+    with SpooledTemporaryFile(max_size=memory_bytes) as file:
+        rows = [(file.tell(), reply.delta.dtype, file.write(reply.delta.tobytes())) for reply in replies]
+        size = rows[0][2] // rows[0][1].itemsize
+        width = max(1, memory_bytes // (8 * len(rows)))
+        for begin in range(0, size, width):
+            end = min(begin + width, size)
+            block = np.empty((end - begin, len(rows)))
+            for column, (offset, dtype, _) in enumerate(rows):
+                file.seek(offset + begin * dtype.itemsize)
+                block[:, column] = np.frombuffer(file.read((end - begin) * dtype.itemsize), dtype)
+            yield slice(begin, end), block

@@ -1,0 +1,31 @@
+"""Median: each parameter by itself, so that a few strange clients move it little."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from skerry.learn.federated.parameters import Vector
+from skerry.learn.federated.strategies.base import Replies, State, Strategy
+from skerry.learn.federated.strategies.columns import iterate_columns
+from skerry.learn.federated.strategies.mean import add_change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Median(Strategy):
+    """Median of each coordinate; clients count equally, whatever examples they claim.
+
+    Source: Yin, Chen, Ramchandran, Bartlett: Byzantine-Robust Distributed Learning: Towards Optimal Statistical Rates,
+    ICML 2018, algorithm 1, option I.
+    """
+
+    name: ClassVar[str] = "median"
+
+    def aggregate(self, model: Vector, state: State, replies: Replies) -> tuple[Vector, State]:
+        """Return the model plus the median of the deltas."""
+        change = np.empty(model.size)
+        for part, block in iterate_columns(replies):
+            change[part] = np.median(block, axis=1, overwrite_input=True)
+        return add_change(model, change), state
