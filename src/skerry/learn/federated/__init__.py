@@ -1,1 +1,52 @@
 """Federated learning: models travel, data stays."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from skerry.learn.federated.client import Client
+    from skerry.learn.federated.coordinator import Federation
+    from skerry.learn.federated.plan import Member, Plan
+    from skerry.learn.federated.run_view import RunView, read_model, read_run
+    from skerry.learn.federated.update import Config, Evaluation, Update
+
+__all__ = [
+    "Client",
+    "Config",
+    "Evaluation",
+    "Federation",
+    "Member",
+    "Plan",
+    "RunView",
+    "Update",
+    "read_model",
+    "read_run",
+]
+
+# Numpy is an extra, and a worker needs none of the coordinator.
+_LAZY = {
+    "Client": "client",
+    "Config": "update",
+    "Evaluation": "update",
+    "Federation": "coordinator",
+    "Member": "plan",
+    "Plan": "plan",
+    "RunView": "run_view",
+    "Update": "update",
+    "read_model": "run_view",
+    "read_run": "run_view",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

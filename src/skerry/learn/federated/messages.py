@@ -140,3 +140,27 @@ class EvaluateReply(Message):
     status: Literal["done", "base-missing"] = "done"
     examples: int = 0
     metrics: dict[str, float] = Field(default_factory=dict)
+
+
+class StartTask(Message):
+    """A client is asked for the model that a run begins with; any client answers the same.
+
+    Args:
+        settings: The user's own.
+        seed: Of the run.
+    """
+
+    settings: dict[str, Any] = Field(default_factory=dict)
+    seed: int = 0
+
+
+class StartReply(Message):
+    """The model that a run begins with.
+
+    Args:
+        layout: Which arrays it has.
+        model: The model, whole.
+    """
+
+    layout: Layout
+    model: Packed

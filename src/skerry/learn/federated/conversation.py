@@ -1,0 +1,161 @@
+"""A task's way to its client and back, over sites that come and go."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from skerry.errors import (
+    EngineNotRunningError,
+    FunctionError,
+    JobNotFoundError,
+    JobNotReadyError,
+    SiteUnreachableError,
+    SkerryError,
+    TransportError,
+)
+
+FIRST_PAUSE_S = 0.1
+MAX_PAUSE_S = 5.0
+WAIT_S = 20.0  # between looks at whether anybody still waits, while a client works
+MAX_FAILURES = 3  # of the function itself, such as workers that die: then it is taken for the task's fault
+_LOST = (SiteUnreachableError, EngineNotRunningError, TransportError, JobNotFoundError)
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Spawned(Protocol[R_co]):
+    """A call that runs on its own: a `skerry.Job`."""
+
+    def result(self, timeout_s: float | None = None) -> R_co:
+        """Wait for the call to end and return its result."""
+
+    def cancel(self) -> Any:
+        """Stop the call."""
+
+
+class Spawner(Protocol[R_co]):
+    """A function that can be spawned: a `skerry.Function` bound to a place."""
+
+    def spawn(self, task: Any, /) -> Spawned[R_co]:
+        """Have the place run the function, and return at once."""
+
+
+class Directly(Generic[R]):
+    """A function that is called instead of spawned: what need not outlive its caller is told in one exchange.
+
+    Args:
+        function: A `skerry.Function` bound to a place.
+    """
+
+    def __init__(self, function: Callable[[Any], R]) -> None:
+        self._function = function
+
+    def spawn(self, task: Any, /) -> Done[R]:
+        """Run the function, and wait for it."""
+        return Done(self._function(task))
+
+
+class Done(Generic[R]):
+    """A call that has ended."""
+
+    def __init__(self, value: R) -> None:
+        self._value = value
+
+    def result(self, timeout_s: float | None = None) -> R:
+        """Return what it returned."""
+        return self._value
+
+    def cancel(self) -> None:
+        """Do nothing: it has ended."""
+
+
+class Answering(Protocol):
+    """A reply that may say that the model is missing."""
+
+    @property
+    def status(self) -> str:
+        """``done`` or ``base-missing``."""
+
+
+A = TypeVar("A", bound=Answering)
+
+
+@dataclass(slots=True)
+class Talk(Generic[A]):
+    """One task and its reply.
+
+    Args:
+        function: At the client's place.
+        short: Makes the task as the client is believed to need it.
+        whole: Makes the task with the whole model.
+        ended: Set when nobody waits any more.
+        bytes_down: Counted up: bytes of models that were sent.
+        send_s: How long the last sending took, in seconds.
+    """
+
+    function: Spawner[A]
+    short: Callable[[], Any]
+    whole: Callable[[], Any]
+    ended: threading.Event
+    bytes_down: int = 0
+    send_s: float = 0.0
+
+    def run(self) -> A:
+        """Return the client's reply; the whole model is sent where the client asks for it.
+
+        Raises:
+            SkerryError: there is none: the time is over, nobody waits any more, or the function failed.
+        """
+        reply = self._ask(self.short())
+        return reply if reply.status == "done" else self._ask(self.whole())
+
+    def _ask(self, task: Any) -> A:
+        job: Spawned[A] | None = None
+        pause_s, failures = FIRST_PAUSE_S, 0
+        while True:
+            try:
+                if job is None:
+                    job = self._send(task)
+                return self._wait(job)
+            except SkerryError as error:
+                failures += isinstance(error, FunctionError)
+                if self.ended.is_set() or not is_passing(error) or failures >= MAX_FAILURES:
+                    raise
+                if isinstance(error, FunctionError | JobNotFoundError):
+                    job = None
+            if self.ended.wait(pause_s):
+                raise JobNotReadyError("nobody waits for the reply any more")
+            pause_s = min(2 * pause_s, MAX_PAUSE_S)
+
+    def _send(self, task: Any) -> Spawned[A]:
+        began_s = time.monotonic()
+        job = self.function.spawn(task)
+        self.send_s = time.monotonic() - began_s
+        self.bytes_down += 0 if task.model is None else len(task.model.data)
+        return job
+
+    def _wait(self, job: Spawned[A]) -> A:
+        while True:
+            try:
+                return job.result(timeout_s=WAIT_S)
+            except JobNotReadyError as error:
+                if self.ended.is_set() or error.details.get("status") == "cancelled":
+                    _cancel(job)
+                    raise
+
+
+def is_passing(error: SkerryError) -> bool:
+    """Return whether what kept a task from being answered may pass: a lost site, a dead worker, a full queue."""
+    return error.retryable or isinstance(error, _LOST)
+
+
+def _cancel(job: Spawned[Any]) -> None:
+    try:
+        job.cancel()
+    except SkerryError:
+        return  # the site is gone, and what it ran with it

@@ -1,0 +1,115 @@
+"""Threads that talk to the clients of a round, and one queue of what they bring."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from skerry.errors import SkerryError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one client's task.
+
+    Args:
+        client: Whose.
+        round: Of which round.
+        value: What the call returned; none if it failed.
+        error: Why it failed.
+    """
+
+    client: str
+    round: int
+    value: Any = None
+    error: SkerryError | None = None
+
+
+class Threads:
+    """Threads that are there for the next call when theirs has ended: starting one takes as long as a short round."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle = 0
+        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+
+    def start(self, call: Callable[[], None]) -> None:
+        """Call something in a thread that has nothing to do, or in a new one."""
+        with self._lock:
+            if self._idle:
+                self._idle -= 1
+                self._calls.put(call)
+                return
+        # A daemon: a coordinator that ends does not wait for a client that does not.
+        threading.Thread(target=self._work, args=(call,), name="skerry-round", daemon=True).start()
+
+    def close(self) -> None:
+        """End the threads that have nothing to do."""
+        with self._lock:
+            for _ in range(self._idle):
+                self._calls.put(None)
+            self._idle = 0
+
+    def _work(self, first: Callable[[], None]) -> None:
+        call: Callable[[], None] | None = first
+        while call is not None:
+            call()
+            with self._lock:
+                self._idle += 1
+            call = self._calls.get()
+
+
+class Crew:
+    """Calls clients one after the other in a few threads; made for one round, and none waits for it to end.
+
+    Args:
+        round: The round.
+        clients: Who is called, in this order.
+        call: Calls one.
+        outcomes: Where outcomes go; may be shared with other rounds, whose late ones come there too.
+        threads: What it runs in.
+        size: Most threads.
+    """
+
+    def __init__(
+        self,
+        round: int,
+        clients: Iterable[str],
+        call: Callable[[str], Any],
+        outcomes: queue.SimpleQueue[Outcome],
+        *,
+        threads: Threads,
+        size: int,
+    ) -> None:
+        self._round = round
+        self._waiting = deque(clients)
+        self._call = call
+        self._outcomes = outcomes
+        for _ in range(min(size, len(self._waiting))):
+            threads.start(self._work)
+
+    def close(self) -> tuple[str, ...]:
+        """Call nobody more; return who has not been called."""
+        left = []
+        while self._waiting:
+            try:
+                left.append(self._waiting.popleft())
+            except IndexError:
+                break
+        return tuple(left)
+
+    def _work(self) -> None:
+        while True:
+            try:
+                client = self._waiting.popleft()
+            except IndexError:
+                return
+            try:
+                outcome = Outcome(client=client, round=self._round, value=self._call(client))
+            except SkerryError as error:
+                outcome = Outcome(client=client, round=self._round, error=error)
+            self._outcomes.put(outcome)

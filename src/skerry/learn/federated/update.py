@@ -1,0 +1,67 @@
+"""What a user's own code is given in a round, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+Arrays = Mapping[str, NDArray[Any]]
+"""A model's parameters: arrays by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """What a client's ``fit`` or ``evaluate`` is told.
+
+    Args:
+        client: Who it is.
+        round: From 1; 0 when the model is evaluated before the first round.
+        seed: Of everything random in this round at this client.
+        settings: The run's own, such as ``{"epochs": 10}``.
+        proximal: FedProx's mu: add ``proximal * (parameters - those at the beginning)`` to the gradients; 0 for not.
+        correction: SCAFFOLD's correction, to be added to the gradients of each step; none for not.
+    """
+
+    client: str
+    round: int
+    seed: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    proximal: float = 0.0
+    correction: Arrays | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """What training gave.
+
+    Args:
+        parameters: The trained parameters; either these or ``delta``.
+        delta: The trained parameters minus those that training began from.
+        examples: Rows that were trained on.
+        steps: Optimiser steps that were taken; FedNova and SCAFFOLD need them.
+        learning_rate: Of these steps; SCAFFOLD needs it, and takes ``settings["learning_rate"]`` where it is not here.
+        metrics: What is to be seen of it, such as ``{"loss": 0.3}``; finite numbers.
+    """
+
+    parameters: Arrays | None = None
+    delta: Arrays | None = None
+    examples: int
+    steps: int = 0
+    learning_rate: float | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What an evaluation found.
+
+    Args:
+        examples: Rows that were looked at.
+        metrics: Such as ``{"accuracy": 0.9, "loss": 0.3}``; finite numbers.
+    """
+
+    examples: int
+    metrics: Mapping[str, float] = field(default_factory=dict)
