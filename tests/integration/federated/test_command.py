@@ -65,8 +65,9 @@ def test_a_run_that_failed_is_resumed(skerry_command, app_file, engines):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--site", "a", "--clients", "2"], "--site and --clients do not go together"),
-        (["--site", "a", "--site", "a"], "name each site once"),
+        (["--site", "a", "--clients", "2"], "do not go together"),
+        (["--site", "a", "--site", "a"], "name each once"),
+        (["--client", "a", "--clients", "2"], "do not go together"),
         (["--strategy", "best"], "unknown strategy"),
         (["--strategy-set", "momentum"], "--strategy-set momentum: write NAME=VALUE"),
         (["--selection", "best"], "no selection 'best'"),

@@ -72,6 +72,23 @@ def test_a_checkpoint_that_the_disk_has_half_of_is_made_again_from_the_round_bef
     assert (tmp_path / "rounds" / "00003.replies").exists()
 
 
+def test_what_a_coordinator_that_died_has_left_is_removed(tmp_path):
+    with Record(tmp_path, PLAN) as record:
+        for round in (3, 4, 5):
+            record.choose(round, ("a",))
+            record.log(round).close()
+            (tmp_path / "models" / f"{round:05}.model").touch()
+        record.tidy(5)
+    assert sorted(path.name for path in (tmp_path / "rounds").iterdir()) == ["00005.chosen", "00005.replies"]
+    assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["00004.model", "00005.model"]
+
+
+def test_a_round_whose_file_the_disk_has_lost_is_left_out_of_views(tmp_path):
+    run_rounds(tmp_path, 3)
+    (tmp_path / "rounds" / "00002.json").write_bytes(b"")
+    assert [result.round for result in read_run(tmp_path).rounds] == [1, 3]
+
+
 def test_a_view_that_is_not_the_model_is_kept_too(tmp_path):
     with Record(tmp_path, PLAN) as record:
         record.commit(checkpoint_of(1, view=np.zeros(3, np.float32), best=0.5, histories="[1]"), None)

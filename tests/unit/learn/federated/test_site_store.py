@@ -38,6 +38,25 @@ def test_a_file_that_is_not_whole_is_as_if_there_were_none(tmp_path):
     assert store.read() is None
 
 
+def test_the_old_one_counts_where_a_loss_of_power_left_the_new_one_in_part_and_the_new_one_where_both_are_whole(
+    tmp_path,
+):
+    store = SiteStore(tmp_path, "job", "a")
+    with store.locked():
+        store.write(held(1.0))
+        (first,) = tmp_path.rglob("*.held")
+        kept = first.read_bytes()
+        store.write(held(2.0))
+        first.write_bytes(kept)
+        assert store.read().model.tolist() == [2, 2, 2]
+        newest = max(tmp_path.rglob("*.held"))
+        newest.write_bytes(newest.read_bytes()[:-1])
+        assert store.read().model.tolist() == [1, 1, 1]
+        store.write(held(3.0))
+        assert store.read().model.tolist() == [3, 3, 3]
+        assert len(list(tmp_path.rglob("*.held"))) == 1
+
+
 @pytest.mark.parametrize("name", ["../../escape", "a/b", "ä ö", ".", "a.b"])
 def test_no_name_leads_out_of_the_folder(tmp_path, name):
     root = tmp_path / "root"
