@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import resource
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
-import numpy as np
-
 import skerry
-from skerry.errors import ConfigError, DataError
+from skerry.errors import ConfigError
+from skerry.learn.federated.coding.packing import pack
 from skerry.learn.federated.messages import (
     EvaluateReply,
     EvaluateTask,
@@ -21,14 +18,14 @@ from skerry.learn.federated.messages import (
     StartReply,
     StartTask,
 )
-from skerry.learn.federated.packing import pack_plain, unpack_plain
-from skerry.learn.federated.parameters import Layout, Vector, digest_of
-from skerry.learn.federated.site_store import Held, SiteStore, default_root
+from skerry.learn.federated.parameters import Layout
+from skerry.learn.federated.site_store import SiteStore, default_root
+from skerry.learn.federated.training import earlier_reply, hold, receive, reply_to, train, writable
 from skerry.learn.federated.update import Arrays, Config, Evaluation, Update
 
 D = TypeVar("D")
-Fit = Callable[[dict[str, Any], D, Config], Update]
-Evaluate = Callable[[dict[str, Any], D, Config], Evaluation]
+UserFit = Callable[[dict[str, Any], D, Config], Update]
+UserEvaluate = Callable[[dict[str, Any], D, Config], Evaluation]
 F = TypeVar("F", bound=Callable[..., Any])
 
 OPTIONS: Mapping[str, Any] = {"idempotent": True, "timeout": "6h", "max_body": "512MiB"}
@@ -83,7 +80,7 @@ class Client(Generic[D]):
             ``@client.fit(memory="200MiB", cpu=1)``
         """
 
-        def declare(decorated: Fit[D]) -> Fit[D]:
+        def declare(decorated: UserFit[D]) -> UserFit[D]:
             self._app.function(name="fit", **{**OPTIONS, **options})(self._answer_fit(decorated))
             return decorated
 
@@ -101,7 +98,7 @@ class Client(Generic[D]):
             **options: Those of :meth:`skerry.App.function`.
         """
 
-        def declare(decorated: Evaluate[D]) -> Evaluate[D]:
+        def declare(decorated: UserEvaluate[D]) -> UserEvaluate[D]:
             self._app.function(name="evaluate", **{**OPTIONS, **options})(self._answer_evaluate(decorated))
             return decorated
 
@@ -112,44 +109,51 @@ class Client(Generic[D]):
             """Return the model that a run begins with."""
             arrays = self._start({**task.settings, "seed": task.seed})
             layout = Layout.of(arrays)
-            return StartReply(layout=layout, model=pack_plain(layout.join(arrays)))
+            vector = layout.join(arrays)
+            packed, _ = pack(vector, vector.dtype.name)  # type: ignore[arg-type]  # a vector's dtype is one of the codings
+            return StartReply(layout=layout, model=packed)
 
         return start
 
-    def _answer_fit(self, handler: Fit[D]) -> Callable[[FitTask], FitReply]:
+    def _answer_fit(self, handler: UserFit[D]) -> Callable[[FitTask], FitReply]:
         def fit(task: FitTask) -> FitReply:
             """Train in a round; a task that comes twice is answered with the reply that is there."""
             store = self._store(task)
             with store.locked():
                 held = store.read()
-                before = _earlier_reply(held, task)
+                before = earlier_reply(held, task)
                 if before is not None:
                     return before
-                model = _receive(task, held)
+                model = receive(task, held)
                 if model is None:
-                    return _reply(task, status="base-missing")
-                held, reply = _train(task, handler, model, self._data_of(task.client), held)
+                    return reply_to(task, status="base-missing")
+                data = self._data_of(task.client)
+                held, reply = train(
+                    task,
+                    lambda parameters, config: handler(parameters, data, config),
+                    model,
+                    hold(held, model, task.model_digest),
+                )
                 store.write(held)
                 return reply
 
         return fit
 
-    def _answer_evaluate(self, handler: Evaluate[D]) -> Callable[[EvaluateTask], EvaluateReply]:
+    def _answer_evaluate(self, handler: UserEvaluate[D]) -> Callable[[EvaluateTask], EvaluateReply]:
         def evaluate(task: EvaluateTask) -> EvaluateReply:
             """Evaluate a model on the client's own data."""
             store = self._store(task)
             with store.locked():
                 held = store.read()
-                model = _receive(task, held)
+                model = receive(task, held)
                 if model is None:
                     return EvaluateReply(client=task.client, status="base-missing")
-                if held is None:
-                    store.write(Held(model=model, digest=task.model_digest))
-                elif held.digest != task.model_digest:
-                    store.write(_holding(held, model, task.model_digest))
+                if held is None or held.digest != task.model_digest:
+                    store.write(hold(held, model, task.model_digest))
             config = Config(client=task.client, round=task.round, seed=0, settings=task.settings)
-            found = handler(_writable(task.layout.split(model)), self._data_of(task.client), config)
-            return EvaluateReply(client=task.client, examples=found.examples, metrics=dict(found.metrics))
+            found = handler(writable(task.layout.split(model)), self._data_of(task.client), config)
+            metrics = {name: float(value) for name, value in found.metrics.items()}
+            return EvaluateReply(client=task.client, examples=found.examples, metrics=metrics)
 
         return evaluate
 
@@ -170,94 +174,3 @@ def _takes_argument(data: Callable[..., Any]) -> bool:
     if len(needed) > 1:
         raise ConfigError(f"data: {data!r} takes {len(needed)} arguments; it may take one, the client's name")
     return bool(needed)
-
-
-def _earlier_reply(held: Held | None, task: FitTask) -> FitReply | None:
-    """Return the reply that the client has given to a task before.
-
-    Raises:
-        DataError: a later round has been answered already.
-    """
-    reply = None if held is None else held.reply
-    if reply is None or reply.round < task.round:
-        return None
-    if reply.round > task.round:
-        raise DataError(
-            f"client {task.client!r}: round {task.round} of job {task.job!r} is over here; "
-            f"round {reply.round} was answered"
-        )
-    if reply.model_digest != task.model_digest:
-        raise DataError(
-            f"client {task.client!r}: round {task.round} of job {task.job!r} was answered for another model; "
-            "give the new run another job name"
-        )
-    return reply.model_copy(update={"token": task.token})
-
-
-def _receive(task: FitTask | EvaluateTask, held: Held | None) -> Vector | None:
-    """Return the model of a task; none if it is a difference to a model that the client does not hold.
-
-    Raises:
-        DataError: what was received is not the model that the task names.
-    """
-    if held is not None and held.digest == task.model_digest:
-        return held.model
-    if task.model is None:
-        return None
-    vector = unpack_plain(task.model)
-    if task.base_digest is not None:
-        if held is None or held.digest != task.base_digest:
-            return None
-        vector = held.model + vector
-    vector = vector.astype(task.layout.dtype, copy=False)
-    if vector.shape != (task.layout.size,) or digest_of(vector) != task.model_digest:
-        raise DataError(f"client {task.client!r}: the model of round {task.round} does not have its digest")
-    return vector
-
-
-def _train(task: FitTask, handler: Fit[D], model: Vector, data: D, held: Held | None) -> tuple[Held, FitReply]:
-    config = Config(
-        client=task.client, round=task.round, seed=task.seed, settings=task.settings, proximal=task.proximal
-    )
-    began_s = time.perf_counter()
-    update = handler(_writable(task.layout.split(model)), data, config)
-    train_s = time.perf_counter() - began_s
-    delta = _delta(task, model, update)
-    reply = _reply(
-        task,
-        update=pack_plain(delta),
-        examples=update.examples,
-        steps=update.steps,
-        metrics=dict(update.metrics),
-        train_s=train_s,
-        peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-    )
-    return Held(model=model, digest=task.model_digest, reply=reply), reply
-
-
-def _delta(task: FitTask, model: Vector, update: Update) -> Vector:
-    if (update.parameters is None) == (update.delta is None):
-        raise DataError(f"client {task.client!r}: fit returns either parameters or delta, and exactly one of them")
-    if update.delta is not None:
-        return task.layout.join(update.delta)
-    return task.layout.join(update.parameters or {}) - model
-
-
-def _reply(task: FitTask, **values: Any) -> FitReply:
-    return FitReply(
-        job=task.job,
-        round=task.round,
-        client=task.client,
-        token=task.token,
-        model_digest=task.model_digest,
-        **values,
-    )
-
-
-def _holding(held: Held, model: Vector, digest: str) -> Held:
-    return Held(model=model, digest=digest, residual=held.residual, control=held.control, reply=held.reply)
-
-
-def _writable(arrays: dict[str, Any]) -> dict[str, Any]:
-    """Return arrays that the user's code may change in place."""
-    return {name: np.array(array) for name, array in arrays.items()}

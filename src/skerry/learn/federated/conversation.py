@@ -20,6 +20,7 @@ from skerry.errors import (
 
 FIRST_PAUSE_S = 0.1
 MAX_PAUSE_S = 5.0
+WAIT_S = 20.0  # between looks at whether anybody still waits, while a client works
 MAX_FAILURES = 3  # of the function itself, such as workers that die: then it is taken for the task's fault
 _LOST = (SiteUnreachableError, EngineNotRunningError, TransportError, JobNotFoundError)
 
@@ -44,6 +45,35 @@ class Spawner(Protocol[R_co]):
         """Have the place run the function, and return at once."""
 
 
+class Directly(Generic[R]):
+    """A function that is called instead of spawned: what need not outlive its caller is told in one exchange.
+
+    Args:
+        function: A `skerry.Function` bound to a place.
+    """
+
+    def __init__(self, function: Callable[[Any], R]) -> None:
+        self._function = function
+
+    def spawn(self, task: Any, /) -> Done[R]:
+        """Run the function, and wait for it."""
+        return Done(self._function(task))
+
+
+class Done(Generic[R]):
+    """A call that has ended."""
+
+    def __init__(self, value: R) -> None:
+        self._value = value
+
+    def result(self, timeout_s: float | None = None) -> R:
+        """Return what it returned."""
+        return self._value
+
+    def cancel(self) -> None:
+        """Do nothing: it has ended."""
+
+
 class Answering(Protocol):
     """A reply that may say that the model is missing."""
 
@@ -64,16 +94,16 @@ class Talk(Generic[A]):
         short: Makes the task as the client is believed to need it.
         whole: Makes the task with the whole model.
         ended: Set when nobody waits any more.
-        give_up_s: Longest time for all of it, in seconds; none for no bound.
         bytes_down: Counted up: bytes of models that were sent.
+        send_s: How long the last sending took, in seconds.
     """
 
     function: Spawner[A]
     short: Callable[[], Any]
     whole: Callable[[], Any]
     ended: threading.Event
-    give_up_s: float | None = None
     bytes_down: int = 0
+    send_s: float = 0.0
 
     def run(self) -> A:
         """Return the client's reply; the whole model is sent where the client asks for it.
@@ -85,31 +115,38 @@ class Talk(Generic[A]):
         return reply if reply.status == "done" else self._ask(self.whole())
 
     def _ask(self, task: Any) -> A:
-        until_s = None if self.give_up_s is None else time.monotonic() + self.give_up_s
         job: Spawned[A] | None = None
         pause_s, failures = FIRST_PAUSE_S, 0
-        try:
-            while True:
-                left_s = None if until_s is None else max(0.0, until_s - time.monotonic())
-                try:
-                    if job is None:
-                        job = self.function.spawn(task)
-                        self.bytes_down += 0 if task.model is None else len(task.model.data)
-                    return job.result(timeout_s=left_s)
-                except JobNotReadyError:
+        while True:
+            try:
+                if job is None:
+                    job = self._send(task)
+                return self._wait(job)
+            except SkerryError as error:
+                failures += isinstance(error, FunctionError)
+                if self.ended.is_set() or not is_passing(error) or failures >= MAX_FAILURES:
                     raise
-                except SkerryError as error:
-                    failures += isinstance(error, FunctionError)
-                    if not is_passing(error) or failures >= MAX_FAILURES or left_s == 0:
-                        raise
-                    if isinstance(error, FunctionError | JobNotFoundError):
-                        job = None
-                if self.ended.wait(pause_s):
-                    raise JobNotReadyError("nobody waits for the reply any more")
-                pause_s = min(2 * pause_s, MAX_PAUSE_S)
-        finally:
-            if job is not None and self.ended.is_set():
-                _cancel(job)
+                if isinstance(error, FunctionError | JobNotFoundError):
+                    job = None
+            if self.ended.wait(pause_s):
+                raise JobNotReadyError("nobody waits for the reply any more")
+            pause_s = min(2 * pause_s, MAX_PAUSE_S)
+
+    def _send(self, task: Any) -> Spawned[A]:
+        began_s = time.monotonic()
+        job = self.function.spawn(task)
+        self.send_s = time.monotonic() - began_s
+        self.bytes_down += 0 if task.model is None else len(task.model.data)
+        return job
+
+    def _wait(self, job: Spawned[A]) -> A:
+        while True:
+            try:
+                return job.result(timeout_s=WAIT_S)
+            except JobNotReadyError as error:
+                if self.ended.is_set() or error.details.get("status") == "cancelled":
+                    _cancel(job)
+                    raise
 
 
 def is_passing(error: SkerryError) -> bool:

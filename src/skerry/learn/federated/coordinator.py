@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import skerry
-from skerry.errors import SkerryError, UnavailableError
-from skerry.learn.federated.crew import Outcome
+from skerry.errors import DataError, SkerryError, UnavailableError
+from skerry.learn.federated.coding.packing import unpack
+from skerry.learn.federated.downlink import send_whole
 from skerry.learn.federated.events import Event
+from skerry.learn.federated.history import History, from_json
 from skerry.learn.federated.messages import StartReply, StartTask
-from skerry.learn.federated.packing import unpack_plain
 from skerry.learn.federated.parameters import digest_of
 from skerry.learn.federated.plan import SERVER, Plan
 from skerry.learn.federated.record import Checkpoint, Record, write_request
-from skerry.learn.federated.rounds import Round, Shared
-from skerry.learn.federated.strategies.fedavg import FedAvg
+from skerry.learn.federated.rounds import Round
+from skerry.learn.federated.selection import make_selection
+from skerry.learn.federated.shared import Shared
+from skerry.learn.federated.strategies import find_strategy
+from skerry.learn.federated.strategies.base import Strategy
 from skerry.learn.federated.stub import clients
 
 Place = str | skerry.Site | skerry.Platform
@@ -54,21 +56,45 @@ class Federation:
             UnavailableError: too few clients have answered; the run can be resumed.
         """
         with Record(self._folder, self._plan) as record:
-            ended = threading.Event()
-            shared = Shared(
-                record=record,
-                strategy=FedAvg(),
-                apps=self._apps(record.plan),
-                outcomes=queue.SimpleQueue[Outcome](),
-                ended=ended,
-            )
             try:
-                yield from _rounds(shared)
+                yield from self._rounds(record)
             except SkerryError as error:
                 record.tell("failed", reason=error.message)
                 raise
-            finally:
-                ended.set()
+
+    def _rounds(self, record: Record) -> Iterator[Event]:
+        plan = record.plan
+        strategy = find_strategy(plan.strategy, **plan.strategy_options)
+        selection = make_selection(plan.selection, plan.selection_options)
+        apps = self._apps(plan)
+        checkpoint = record.latest()
+        if checkpoint is None:
+            yield record.tell("started", job=plan.job, rounds=plan.rounds, clients=plan.names)
+            checkpoint = _begin(record, strategy, apps)
+        else:
+            yield record.tell("resumed", checkpoint.round, job=plan.job, rounds=plan.rounds, clients=plan.names)
+        if record.request() == "pause":
+            write_request(record.folder, None)
+        shared = Shared(
+            record=record,
+            strategy=strategy,
+            selection=selection,
+            apps=apps,
+            histories=_histories(plan, checkpoint),
+            outgoing=send_whole(checkpoint.view),
+        )
+        try:
+            while checkpoint.round < plan.rounds and record.request() is None:
+                current = Round(shared, checkpoint)
+                yield from current.events()
+                checkpoint = current.after or checkpoint
+        finally:
+            shared.end_talks()
+        if checkpoint.round >= plan.rounds:
+            yield record.tell("finished", checkpoint.round, model_digest=digest_of(checkpoint.model))
+        else:
+            cancelled = record.request() == "cancel"
+            yield record.tell("cancelled" if cancelled else "paused", checkpoint.round)
 
     def _apps(self, plan: Plan) -> dict[str, Any]:
         """Return each client's app where it is; clients of one site share it, and its connections."""
@@ -81,47 +107,32 @@ class Federation:
         return {client: views[site] for client, site in sites.items()}
 
 
-def _rounds(shared: Shared) -> Iterator[Event]:
-    record, plan = shared.record, shared.record.plan
-    checkpoint = record.latest()
-    if checkpoint is None:
-        yield record.tell("started", job=plan.job, rounds=plan.rounds, clients=plan.names)
-        checkpoint = _begin(shared)
-    else:
-        yield record.tell("resumed", round=checkpoint.round, job=plan.job)
-    write_request(record.folder, None)
-    while checkpoint.round < plan.rounds:
-        if record.request() is not None:
-            break
-        current = Round(shared, checkpoint)
-        yield from current.events()
-        if current.after is None:
-            break
-        checkpoint = current.after
-    request = record.request()
-    if checkpoint.round >= plan.rounds:
-        yield record.tell("finished", round=checkpoint.round, model_digest=digest_of(checkpoint.model))
-    elif request is not None:
-        yield record.tell("cancelled" if request == "cancel" else "paused", round=checkpoint.round)
+def _histories(plan: Plan, checkpoint: Checkpoint) -> dict[str, History]:
+    """Return the clients' histories; what an earlier coordinator still waited for is lost with it."""
+    histories = {name: History(client=name) for name in plan.names} | from_json(checkpoint.histories)
+    for name, history in histories.items():
+        if history.busy:
+            histories[name] = history.failed(history.open_round, "the coordinator that had asked has ended")
+    return histories
 
 
-def _begin(shared: Shared) -> Checkpoint:
+def _begin(record: Record, strategy: Strategy, apps: Mapping[str, Any]) -> Checkpoint:
     """Get the model that the run begins with from the first client that has it, and keep it."""
-    plan = shared.record.plan
-    reply = _start(shared, plan.names, StartTask(settings=plan.settings, seed=plan.seed))
-    model = unpack_plain(reply.model).astype(reply.layout.dtype)
-    checkpoint = Checkpoint(
-        round=0, layout=reply.layout, model=model, view=model, state=shared.strategy.start(model.size)
-    )
-    shared.record.commit(checkpoint, None)
+    plan = record.plan
+    reply = _start(apps, plan.names, StartTask(settings=plan.settings, seed=plan.seed))
+    model = unpack(reply.model, reply.layout.dtype.name)
+    if model.shape != (reply.layout.size,):
+        raise DataError(f"the model has {model.size} parameters, and its layout says {reply.layout.size}")
+    checkpoint = Checkpoint(round=0, layout=reply.layout, model=model, view=model, state=strategy.start(model.size))
+    record.commit(checkpoint, None)
     return checkpoint
 
 
-def _start(shared: Shared, names: Sequence[str], task: StartTask) -> StartReply:
+def _start(apps: Mapping[str, Any], names: Sequence[str], task: StartTask) -> StartReply:
     reasons = []
     for name in names:
         try:
-            reply: StartReply = shared.apps[name]["start"].remote(task)
+            reply: StartReply = apps[name]["start"].remote(task)
         except SkerryError as error:
             reasons.append(f"{name}: {error.message}")
         else:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import secrets
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from skerry.learn.federated.deadlines import Patience
 from skerry.learn.federated.message import Message
-from skerry.learn.federated.messages import Coding, Privacy
+from skerry.learn.federated.messages import Coding
 
 SERVER = "server"
 """The client's name under which the coordinator's own place evaluates the global model."""
+WEEK_S = 7 * 24 * 3600.0
 
 
 class Member(Message):
@@ -39,18 +40,23 @@ class Plan(Message):
         strategy: Its name.
         strategy_options: As the strategy takes them.
         settings: The user's own, handed to clients.
+        selection: Who takes part: the name of a selection.
+        selection_options: As the selection takes them.
         coding: How clients write their replies.
         down_coding: How models are written for clients; but for float32, as the difference to what they hold.
         clients_per_round: How many take part in a round; none for all.
-        quorum_ratio: The part of them whose replies are enough once the deadline has passed.
-        deadline_s: Of a round's training, in seconds; none waits for all.
+        quorum_ratio: The share of them that must have answered before a round ends without the others; 1 waits for all.
+        deadline_s: Longest that a round's training lasts, in seconds; none waits for a week.
+        slack_ratio: How much longer than its median client a round waits for slower ones, once there is a quorum.
+        late_rounds: Rounds after which a reply that did not come is given up.
         evaluate_every: The global model is evaluated after every so many rounds, and after the last; 0 for never.
         evaluate_on: ``clients`` or ``none``: whether clients evaluate it on their own data.
         server: A place that evaluates it on data of its own, as the client ``server``; none for no such place.
         best_metric: The metric by which the best model is kept.
         keep_late: Whether replies that come after their round's end count in the next one.
+        most_examples: A reply that counts more rows is refused.
+        largest_norm: A reply whose update is longer is refused; none for any.
         in_flight: Most clients that are talked to at a time.
-        privacy: What clients do to their updates.
     """
 
     job: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
@@ -60,18 +66,23 @@ class Plan(Message):
     strategy: str = "fedavg"
     strategy_options: dict[str, Any] = Field(default_factory=dict)
     settings: dict[str, Any] = Field(default_factory=dict)
+    selection: str = "all"
+    selection_options: dict[str, Any] = Field(default_factory=dict)
     coding: Coding = "float32"
     down_coding: Coding = "float32"
     clients_per_round: int | None = Field(default=None, ge=1)
     quorum_ratio: float = Field(default=1.0, gt=0, le=1)
     deadline_s: float | None = Field(default=None, gt=0)
+    slack_ratio: float = Field(default=1.2, ge=1)
+    late_rounds: int = Field(default=20, ge=0)
     evaluate_every: int = Field(default=1, ge=0)
     evaluate_on: Literal["clients", "none"] = "clients"
     server: str | None = None
     best_metric: str = "accuracy"
     keep_late: bool = True
+    most_examples: int = Field(default=10**9, ge=1)
+    largest_norm: float | None = Field(default=None, gt=0)
     in_flight: int = Field(default=32, ge=1)
-    privacy: Privacy | None = None
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:
@@ -90,9 +101,15 @@ class Plan(Message):
         """SHA-256 of all of it, in hexadecimal."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
-    def quorum(self, chosen: int) -> int:
-        """Return how many replies are enough, of so many clients that were chosen."""
-        return max(1, math.ceil(self.quorum_ratio * chosen - 1e-9))
+    @property
+    def patience(self) -> Patience:
+        """How long a round waits."""
+        return Patience(
+            quorum_ratio=self.quorum_ratio,
+            deadline_s=WEEK_S if self.deadline_s is None else self.deadline_s,
+            slack_ratio=self.slack_ratio,
+            late_rounds=self.late_rounds,
+        )
 
     def evaluates(self, round: int) -> bool:
         """Return whether the model is evaluated after a round."""

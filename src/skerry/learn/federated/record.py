@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
-import secrets
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -23,13 +23,16 @@ from skerry.learn.federated.parameters import Layout, Vector
 from skerry.learn.federated.plan import Plan
 from skerry.learn.federated.reply_log import ReplyLog
 from skerry.learn.federated.results import RoundResult
+from skerry.learn.federated.tokens import make_secret
 
 PLAN = "plan.json"
 EVENTS = "events.jsonl"
 LOCK = "lock"
 REQUEST = "request"
-SECRET_FILE = "secret"
+KEY_FILE = "secret"
 KEPT_MODELS = 2
+LOCK_ATTEMPTS = 10
+LOCK_PAUSE_S = 0.02
 
 Request = Literal["pause", "cancel"]
 
@@ -44,6 +47,7 @@ class Checkpoint:
         model: The global model.
         view: The model as clients hold it: the same, unless it is written for them with loss.
         state: The strategy's.
+        histories: Of the clients, as `skerry.learn.federated.history.to_json` writes them.
         best: The best value of the metric so far, if there is one.
     """
 
@@ -52,6 +56,7 @@ class Checkpoint:
     model: Vector
     view: Vector
     state: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    histories: str = "[]"
     best: float | None = None
 
 
@@ -76,8 +81,8 @@ class Record:
         self._lock = lock_folder(folder)
         try:
             self.plan = self._take_plan(plan)
-            self.secret = self._take_secret()
-            self._events = (folder / EVENTS).open("ab", buffering=0)
+            self.secret = make_secret(folder / KEY_FILE)
+            self._events = _open_events(folder / EVENTS)
         except BaseException:
             os.close(self._lock)
             raise
@@ -95,16 +100,6 @@ class Record:
                 f"skerry federate resume {self.folder}"
             )
         return found
-
-    def _take_secret(self) -> bytes:
-        path = self.folder / SECRET_FILE
-        with suppress(FileNotFoundError):
-            found = path.read_bytes()
-            if len(found) == 32:
-                return found
-        secret = secrets.token_bytes(32)
-        _replace(path, secret, sync=True)
-        return secret
 
     def __enter__(self) -> Self:
         return self
@@ -128,6 +123,17 @@ class Record:
     def log(self, round: int) -> ReplyLog:
         """Return the log of a round's replies."""
         return ReplyLog(self.folder / "rounds" / f"{round:05}.replies")
+
+    def chosen(self, round: int) -> tuple[str, ...] | None:
+        """Return who was chosen for a round that had begun; none if it had not."""
+        try:
+            return tuple(json.loads((self.folder / "rounds" / f"{round:05}.chosen").read_bytes()))
+        except FileNotFoundError:
+            return None
+
+    def choose(self, round: int, chosen: tuple[str, ...]) -> None:
+        """Keep who was chosen, before anybody is asked: the choice stays the same if the round has to go on later."""
+        _replace(self.folder / "rounds" / f"{round:05}.chosen", json.dumps(chosen).encode(), sync=False)
 
     def latest(self) -> Checkpoint | None:
         """Return the checkpoint of the last round that has ended; none before the first one."""
@@ -156,6 +162,7 @@ class Record:
             "model": checkpoint.model,
             "view": None if checkpoint.view is checkpoint.model else checkpoint.view,
             "state": dict(checkpoint.state),
+            "histories": checkpoint.histories,
             "best": checkpoint.best,
         }
         _replace(path, write_frame(value), sync=True)
@@ -166,7 +173,8 @@ class Record:
             draft.replace(models / "best.model")
         (models / f"{number - KEPT_MODELS:05}.model").unlink(missing_ok=True)
         # That of the round itself stays for one more: until the disk has the model for sure.
-        (self.folder / "rounds" / f"{number - 1:05}.replies").unlink(missing_ok=True)
+        for suffix in ("replies", "chosen"):
+            (self.folder / "rounds" / f"{number - 1:05}.{suffix}").unlink(missing_ok=True)
 
 
 def read_plan(folder: Path) -> Plan:
@@ -220,12 +228,27 @@ def lock_folder(folder: Path) -> int:
         NameTakenError: another process has it.
     """
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise NameTakenError(f"{folder}: a coordinator runs there already") from error
+    for left in reversed(range(LOCK_ATTEMPTS)):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if left:
+                time.sleep(LOCK_PAUSE_S)  # it may be somebody who only looks, and is gone at once
+                continue
+            os.close(descriptor)
+            raise NameTakenError(f"{folder}: a coordinator runs there already") from error
+        break
     return descriptor
+
+
+def _open_events(path: Path) -> FileIO:
+    """Open the events for adding to them, without the half line that a crash may have left."""
+    file = FileIO(path, "a+")
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        file.truncate(whole)
+    return file
 
 
 def _replace(path: Path, content: bytes, *, sync: bool) -> None:

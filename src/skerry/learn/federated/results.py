@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pydantic import Field
 
 from skerry.learn.federated.message import Message
+from skerry.learn.federated.plan import SERVER
 
 
 class ClientResult(Message):
@@ -55,8 +56,8 @@ class RoundResult(Message):
         refused: Replies that were refused: whose, and why.
         evaluations: Of the model that the round made, by client.
         metrics: The mean of the clients' evaluations, weighted by examples.
-        phases_s: Seconds of the round's phases: ``wait`` (from the sending of tasks to the last reply), of which
-            ``train`` is the longest training, then ``aggregate`` and ``evaluate``.
+        phases_s: Seconds of the round's phases: ``wait`` (from the beginning to the last reply), of which ``send`` is
+            the longest sending of a task and ``train`` the longest training; then ``aggregate`` and ``evaluate``.
         bytes_down: Of models, as they were sent.
         bytes_up: Of updates, as they were sent.
         model_digest: Of the model that the round made.
@@ -75,6 +76,11 @@ class RoundResult(Message):
     bytes_down: int = 0
     bytes_up: int = 0
     model_digest: str
+
+    def score(self, metric: str) -> float | None:
+        """Return a metric of the round's model: as the server's place found it, else the clients' mean; if any."""
+        server = self.evaluations.get(SERVER)
+        return (self.metrics if server is None else server.metrics).get(metric)
 
 
 def mean_metrics(evaluations: Sequence[tuple[int, Mapping[str, float]]]) -> dict[str, float]:

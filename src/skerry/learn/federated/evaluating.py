@@ -1,0 +1,93 @@
+"""The evaluation of a global model on the clients' own data, and at a server's place."""
+
+from __future__ import annotations
+
+import math
+import queue
+import threading
+import time
+from dataclasses import dataclass
+
+from skerry.learn.federated.conversation import Directly, Talk
+from skerry.learn.federated.crew import Crew, Outcome
+from skerry.learn.federated.messages import EvaluateReply
+from skerry.learn.federated.plan import SERVER
+from skerry.learn.federated.results import EvaluationResult
+from skerry.learn.federated.shared import Answer, Shared
+from skerry.learn.federated.tasks import Tasks
+
+LOOK_S = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluated:
+    """What an evaluation found.
+
+    Args:
+        results: By client; those that gave none are left out.
+        failed: Who gave none, and why.
+        bytes_down: Of models, as they were sent.
+    """
+
+    results: dict[str, EvaluationResult]
+    failed: dict[str, str]
+    bytes_down: int
+
+
+def evaluate_model(shared: Shared, tasks: Tasks) -> Evaluated:
+    """Have everybody who is free evaluate a model, and wait for them."""
+    plan = shared.record.plan
+    free = [name for name in plan.names if not shared.histories[name].busy]
+    asked = (free if plan.evaluate_on == "clients" else []) + ([SERVER] if plan.server else [])
+    outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+    ended = threading.Event()
+
+    def call(client: str) -> Answer:
+        began_s = time.monotonic()
+        talk: Talk[EvaluateReply] = Talk(
+            function=Directly(shared.apps[client]["evaluate"].remote),
+            short=lambda: tasks.evaluate(client, holds=shared.holds.get(client)),
+            whole=lambda: tasks.evaluate(client, holds=None),
+            ended=ended,
+        )
+        return Answer(
+            reply=talk.run(), duration_s=time.monotonic() - began_s, send_s=talk.send_s, bytes_down=talk.bytes_down
+        )
+
+    crew = Crew(tasks.round, asked, call, outcomes, size=plan.in_flight)
+    results: dict[str, EvaluationResult] = {}
+    failed: dict[str, str] = {}
+    bytes_down = 0
+    until_s = time.monotonic() + plan.patience.deadline_s
+    try:
+        for outcome in _take(shared, outcomes, len(asked), until_s):
+            client = outcome.client
+            if outcome.error is not None:
+                failed[client] = outcome.error.message
+                continue
+            answer: Answer = outcome.value
+            bytes_down += answer.bytes_down
+            reply: EvaluateReply = answer.reply
+            shared.holds[client] = tasks.outgoing.digest
+            if reply.examples < 0 or not all(math.isfinite(value) for value in reply.metrics.values()):
+                failed[client] = "its examples or metrics are no finite numbers"
+                continue
+            results[client] = EvaluationResult(examples=reply.examples, metrics=reply.metrics)
+    finally:
+        crew.close()
+        ended.set()
+    for client in set(asked) - set(results) - set(failed):
+        failed[client] = "no evaluation in time"
+    return Evaluated(results=dict(sorted(results.items())), failed=failed, bytes_down=bytes_down)
+
+
+def _take(shared: Shared, outcomes: queue.SimpleQueue[Outcome], count: int, until_s: float) -> list[Outcome]:
+    """Return the outcomes, or those that came until the time was over or a person asked for the end."""
+    found: list[Outcome] = []
+    while len(found) < count and time.monotonic() < until_s:
+        try:
+            found.append(outcomes.get(timeout=LOOK_S))
+        except queue.Empty:
+            if shared.record.request() == "cancel":
+                break
+    return found
