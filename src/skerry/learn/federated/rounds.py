@@ -78,7 +78,8 @@ class Round:
                 return
         mean = mean_metrics([(e.examples, e.metrics) for name, e in found.results.items() if name != SERVER])
         evaluated_s = time.monotonic()
-        yield record.tell("evaluated", number, metrics=mean, failed=found.failed)
+        clients = {name: each.metrics for name, each in found.results.items()}
+        yield record.tell("evaluated", number, metrics=mean, clients=clients, failed=found.failed)
 
         results = collection.results()
         result = RoundResult(
@@ -103,7 +104,7 @@ class Round:
             model_digest=digest_of(model),
         )
         best = result.score(record.plan.best_metric)
-        is_best = best is not None and (before.best is None or best > before.best)
+        is_best = best is not None and record.plan.is_better(best, before.best)
         self.after = Checkpoint(
             round=number,
             layout=before.layout,

@@ -67,8 +67,12 @@ class RunView:
     @property
     def best(self) -> tuple[int, float] | None:
         """The round with the best value of the plan's metric, and that value; the first of equal ones."""
-        scored = [(score, -result.round) for result in self.rounds if (score := self.score(result)) is not None]
-        return (-max(scored)[1], max(scored)[0]) if scored else None
+        found: tuple[int, float] | None = None
+        for result in self.rounds:
+            score = self.score(result)
+            if score is not None and self.plan.is_better(score, None if found is None else found[1]):
+                found = result.round, score
+        return found
 
     def score(self, result: RoundResult) -> float | None:
         """Return a round's value of the plan's metric."""
@@ -105,13 +109,16 @@ def read_run(folder: Path) -> RunView:
     last_round = max((event.round for event in events if event.kind == "round-ended"), default=0)
     kinds = [event.kind for event in events]
     state: RunState = "running" if running else _ENDS.get(kinds[-1] if kinds else "", "interrupted")
+    requested = read_request(folder)
+    if state in ("paused", "failed", "interrupted") and requested == "cancel":
+        state = "cancelled"
     reason = str(events[-1].facts.get("reason", "")) if state == "failed" else ""
     return RunView(
         folder=folder,
         plan=plan,
         state=state,
         reason=reason,
-        requested=read_request(folder) if running else None,
+        requested=requested if running else None,
         rounds=tuple(_rounds(folder, _committed(folder, last_round))),
         events=tuple(_of_round(events, last_round + 1)),
         started_at=events[0].at_s if events else None,
