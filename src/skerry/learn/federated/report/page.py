@@ -87,8 +87,11 @@ def _current(view: RunView) -> str:
     }
     begin = view.events[0].facts
     told |= dict.fromkeys(begin.get("answered", ()), "has answered before the run was taken up again")
-    rows = [[client, told.get(client, "has not answered")] for client in begin.get("chosen", ())]
-    return section(f"Round {number}, which has not ended", table(["client", ""], rows, words=2))
+    clients: dict[str, list[str]] = {}
+    for client in begin.get("chosen", ()):
+        clients.setdefault(told.get(client, "has not answered"), []).append(client)
+    rows = [[what, ", ".join(names)] for what, names in clients.items()]
+    return section(f"Round {number}, which has not ended", table(["", "clients"], rows, words=2))
 
 
 def _curves(
@@ -113,8 +116,8 @@ def _times(view: RunView) -> str:
         {result.round: phases(result) for result in view.rounds}, name="phases", title="Time per round by phase"
     )
     read = (
-        "Send: the longest sending of a task. Train: the longest training. Wait for replies: what passed until the last "
-        "reply beyond these: queues, starts of workers, the way back, clients that were waited for in vain."
+        "Send: the longest sending of a task. Train: the longest training. Wait for replies: what passed until the "
+        "last reply beyond these: queues, starts of workers, the way back, clients that were waited for in vain."
     )
     return section("Time per round", scroll(picture), paragraph(read, "soft"))
 

@@ -10,7 +10,7 @@ from skerry.learn.federated.plan import SERVER
 from skerry.learn.federated.results import RoundResult, mean_metrics
 from skerry.learn.federated.run_view import RunView
 
-MEAN = "all clients"
+MEAN = "mean of the clients"
 SERVER_TITLE = "on the server's data"
 
 Curve = dict[int, float]
@@ -71,9 +71,7 @@ def _tally(client: str, rounds: Sequence[RoundResult]) -> Tally:
         answered=sum(reply.staleness == 0 for reply in replies),
         late=sum(reply.staleness > 0 for reply in replies),
         refused=sum(refused_in),
-        missed=sum(
-            client in result.missed and not refused for result, refused in zip(rounds, refused_in, strict=True)
-        ),
+        missed=sum(client in result.missed and not refused for result, refused in zip(rounds, refused_in, strict=True)),
         durations_s=tuple(reply.duration_s for reply in replies),
         train_s=tuple(reply.train_s for reply in replies),
         peak_memory_bytes=max((reply.peak_memory_bytes for reply in replies), default=0),
