@@ -191,7 +191,10 @@ def _rounds(view: RunView) -> str:
         ]
         for result in view.rounds
     ]
-    return section("Rounds", table(["round", *metrics, "answered", "took", "up", "down", "missed"], rows))
+    columns = ["round", *metrics, "answered", "took", "up", "down", "missed"]
+    if not any(result.missed for result in view.rounds):
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
+    return section("Rounds", table(columns, rows))
 
 
 def _plan(view: RunView) -> dict[str, Any]:

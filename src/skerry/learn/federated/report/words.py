@@ -71,7 +71,9 @@ def _time(view: RunView) -> Iterator[str]:
     whole = sum(sums.values())
     median = statistics.median(sum(part.values()) for part in parts)
     most = max(sums, key=lambda phase: sums[phase])
-    share = f"; {sums[most] / whole:.0%} of the time was: {most}" if whole > 0 else ""
+    share = f"; {100 * sums[most] / whole:.0f} % of the time was: {most}" if whole > 0 else ""
+    if view.started_at is not None and (before_s := view.rounds[0].started_at - view.started_at) > median:
+        yield f"Before the first round, it took {say(before_s, 's')} to get the model that the run begins with."
     yield f"A round took {say(median, 's')} in the median, all of them {say(whole, 's')}{share}."
 
 
