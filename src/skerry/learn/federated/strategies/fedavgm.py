@@ -9,10 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from skerry.learn.federated.parameters import Vector
+from skerry.learn.federated.ranges import check_real
 from skerry.learn.federated.strategies.averaging import Averaging
 from skerry.learn.federated.strategies.base import Replies, State
 from skerry.learn.federated.strategies.mean import add_change
-from skerry.learn.federated.strategies.settings import check_real
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class FedAvgM(Averaging):
         momentum: Share of the momentum that is kept from round to round, in [0, 1).
 
     Source: Hsu, Qi, Brown: Measuring the Effects of Non-Identical Data Distribution for Federated Visual
-    Classification, 2019, section 4.3. As in Flower, the first momentum is the first mean delta.
+    Classification, 2019. As in Flower, the first momentum is the first mean delta.
     """
 
     name: ClassVar[str] = "fedavgm"
