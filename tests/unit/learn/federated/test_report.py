@@ -63,6 +63,7 @@ def test_the_report_of_a_whole_run_says_how_good_the_model_is_and_shows_its_curv
     assert "A round took 3 s in the median, all of them 12 s; 67 % of the time was: train (longest)." in words
     assert "it took 12 s to get the model" in words
     assert "Rounds that were missed: client-0 1 of 4." in words
+    assert "accuracy 76.0 % 80.0 % 78.0 % 1.6 % 76.0 % 0.9996" in words
     pictures = re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)
     titles = [ET.fromstring(picture).get("aria-label") for picture in pictures]
     assert titles == [

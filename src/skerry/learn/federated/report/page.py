@@ -9,10 +9,10 @@ from typing import Any
 
 import skerry
 from skerry.learn.federated.report.charts import draw_bytes, draw_curves, draw_phases
+from skerry.learn.federated.report.clients import show_clients, show_fairness
 from skerry.learn.federated.report.metrics import say_metric
 from skerry.learn.federated.report.tallies import (
     Curve,
-    Tally,
     evaluated_metrics,
     evaluation_curves,
     phases,
@@ -60,7 +60,8 @@ def render_report(view: RunView) -> str:
         *_curves("Training", TRAINED, view, trained_metrics(view), training_curves),
         _times(view),
         _traffic(view),
-        _clients(view, tallies),
+        show_clients(view, tallies),
+        show_fairness(view),
         _refusals(view),
         _rounds(view),
         section("The plan", facts(_plan(view))),
@@ -133,41 +134,6 @@ def _traffic(view: RunView) -> str:
     )
     read = "Of models and updates as they were sent, for training and evaluation; not the envelopes around them."
     return section("Bytes per round", scroll(picture), paragraph(read, "soft"))
-
-
-def _clients(view: RunView, tallies: list[Tally]) -> str:
-    metrics = evaluated_metrics(view)[:2]
-    last = next((result.evaluations for result in reversed(view.rounds) if result.evaluations), {})
-    rows = []
-    for one in tallies:
-        found = last[one.client].metrics if one.client in last else {}
-        rows.append(
-            [
-                one.client,
-                *(say_metric(metric, found[metric]) if metric in found else "" for metric in metrics),
-                "" if one.examples is None else f"{one.examples:,}",
-                str(one.asked),
-                *(str(count) if count else "" for count in (one.answered, one.late, one.missed, one.refused)),
-                "" if one.median_s is None else say(one.median_s, "s"),
-                "" if one.median_train_s is None else say(one.median_train_s, "s"),
-                say(one.peak_memory_bytes, "bytes") if one.peak_memory_bytes else "",
-            ]
-        )
-    columns = [
-        "client",
-        *metrics,
-        "examples",
-        "asked",
-        "answered",
-        "late",
-        "missed",
-        "refused",
-        "task to reply",
-        "training",
-        "memory",
-    ]
-    read = "Metrics: of the last evaluation. Times: medians. Late: replies that were used in a later round."
-    return section("Clients", table(columns, rows), paragraph(read, "soft"))
 
 
 def _refusals(view: RunView) -> str:

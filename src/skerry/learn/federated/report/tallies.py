@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from skerry.learn.federated.plan import SERVER
-from skerry.learn.federated.results import RoundResult, mean_metrics
+from skerry.learn.federated.results import EvaluationResult, RoundResult, mean_metrics
 from skerry.learn.federated.run_view import RunView
 
 MEAN = "mean of the clients"
@@ -93,6 +93,17 @@ def evaluated_metrics(view: RunView) -> list[str]:
 def trained_metrics(view: RunView) -> list[str]:
     """Return the metrics of trainings."""
     return metric_names((reply.metrics for result in view.rounds for reply in result.replies), view.plan.best_metric)
+
+
+def last_evaluations(view: RunView) -> Mapping[str, EvaluationResult]:
+    """Return the evaluations of the last round that has any, by client."""
+    return next((result.evaluations for result in reversed(view.rounds) if result.evaluations), {})
+
+
+def client_values(view: RunView, metric: str) -> dict[str, float]:
+    """Return a metric of the last evaluation at each client that has it; the server is none."""
+    found = last_evaluations(view)
+    return {name: one.metrics[metric] for name, one in found.items() if name != SERVER and metric in one.metrics}
 
 
 def evaluation_curves(view: RunView, metric: str) -> dict[str, Curve]:

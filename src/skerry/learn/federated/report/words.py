@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from skerry.learn.federated.plan import SERVER
 from skerry.learn.federated.report.metrics import say_metric
-from skerry.learn.federated.report.tallies import Tally, phases
+from skerry.learn.federated.report.tallies import Tally, client_values, phases
 from skerry.learn.federated.run_view import RunView
 from skerry.pages.words import say
 
@@ -54,7 +54,7 @@ def _quality(view: RunView) -> Iterator[str]:
     if best is not None and best[0] != last.round:
         said += f"; the best was {say_metric(metric, best[1])} after round {best[0]}"
     yield said + "."
-    values = {c: e.metrics[metric] for c, e in last.evaluations.items() if c != SERVER and metric in e.metrics}
+    values = client_values(view, metric)
     if len(values) > 1:
         low, high = min(values, key=lambda c: values[c]), max(values, key=lambda c: values[c])
         yield (
