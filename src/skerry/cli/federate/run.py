@@ -19,7 +19,7 @@ from skerry.errors import ConfigError
 if TYPE_CHECKING:
     from skerry.learn.federated.plan import Plan
 
-ENGINE_PORT = 8080
+ENGINE_PORT = 0  # any free one: nobody has to know it
 CODINGS = ("float32", "float64", "float16", "int8", "top-k")
 
 
