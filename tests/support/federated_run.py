@@ -1,6 +1,7 @@
 """Folders of federated runs, as their coordinators leave them."""
 
 from skerry.learn.federated.events import Event
+from skerry.learn.federated.messages import Privacy
 from skerry.learn.federated.plan import Member, Plan
 from skerry.learn.federated.results import ClientResult, EvaluationResult, RoundResult, mean_metrics
 
@@ -8,14 +9,18 @@ BEGAN_S = 1_800_000_000.0
 REFUSED = "its update holds <b>3</b> numbers that are not finite"
 
 
-def write_run(folder, *, rounds, of=None, clients=3, end="finished"):
+def write_run(folder, *, rounds, of=None, clients=3, end="finished", private=False):
     """Write a run: client-0 misses round 2, the reply of client-1 is refused in round 3, others always answer."""
     names = [f"client-{number}" for number in range(clients)]
     members = tuple(Member(name=name) for name in names)
     plan = Plan(job="digits-1", members=members, rounds=of or max(rounds, 1), settings={"epochs": 10})
+    if private:
+        plan = plan.model_copy(update={"central": Privacy(clip_norm=1.5, noise_multiplier=1.0)})
     (folder / "rounds").mkdir(parents=True)
     (folder / "plan.json").write_text(plan.model_dump_json())
     results = [make_round(number, names) for number in range(1, rounds + 1)]
+    if private:
+        results = [result.model_copy(update={"epsilon": 2.0 * result.round**0.5}) for result in results]
     for result in results:
         (folder / "rounds" / f"{result.round:05}.json").write_text(result.model_dump_json())
     events = [Event(kind="started", at_s=BEGAN_S - 9)]

@@ -111,3 +111,15 @@ def test_a_run_without_a_round_has_a_page_with_its_plan(tmp_path):
 def test_many_clients_are_drawn_as_one_band(tmp_path):
     page = render_report(read_run(write_run(tmp_path / "run", rounds=2, clients=30)))
     assert "the lowest to the highest of 30 clients" in page
+
+
+def test_a_private_run_says_what_it_has_cost(tmp_path):
+    page = render_report(read_run(write_run(tmp_path / "run", rounds=4, private=True)))
+    words = words_of(page)
+    assert "The run has cost epsilon 4 at delta 1e-05." in words
+    assert "at the coordinator: clip norm 1.5" in words
+    assert 'aria-label="Epsilon by round"' in page
+
+
+def test_a_run_without_privacy_says_nothing_of_it(view):
+    assert "Privacy" not in words_of(render_report(view))

@@ -28,6 +28,7 @@ from skerry.pages.parts import bullets, facts, paragraph, scroll, section, table
 from skerry.pages.words import say
 
 SHOWN_METRICS = 3
+EPSILON = "epsilon"
 SHOWN_REFUSALS = 50
 EVALUATED = "The global model after each round, on the data of each client. Mean: weighted by examples."
 TRAINED = "What clients reported of their own training, on their own data, from the global model of the round before."
@@ -58,6 +59,7 @@ def render_report(view: RunView) -> str:
         _current(view),
         *_curves("The global model", EVALUATED, view, evaluated_metrics(view), evaluation_curves),
         *_curves("Training", TRAINED, view, trained_metrics(view), training_curves),
+        _privacy(view),
         _times(view),
         _traffic(view),
         show_clients(view, tallies),
@@ -108,6 +110,26 @@ def _curves(
     if found:
         found[-1] = found[-1].replace("</section>", paragraph(read, "soft") + "</section>")
     return found
+
+
+def _privacy(view: RunView) -> str:
+    plan = view.plan
+    if plan.privacy is None and plan.central is None:
+        return ""
+    told = {
+        "at the clients": None if plan.privacy is None else plan.privacy.model_dump(),
+        "at the coordinator": None if plan.central is None else plan.central.model_dump(),
+        "delta": f"{plan.privacy_delta:g}",
+    }
+    curve = {result.round: result.epsilon for result in view.rounds if result.epsilon is not None}
+    if not curve:
+        return section("Privacy", paragraph("Updates are clipped, without noise: there is no epsilon."), facts(told))
+    picture = draw_curves({EPSILON: curve}, EPSILON, name=EPSILON, title="Epsilon by round")
+    read = (
+        "What the rounds so far have given away at most, with probability 1 - delta; with noise at the clients, of the "
+        "one that took part most often. Lower is more private."
+    )
+    return section("Privacy", scroll(picture), paragraph(read, "soft"), facts(told))
 
 
 def _times(view: RunView) -> str:

@@ -38,7 +38,7 @@ def lead(view: RunView) -> list[str]:
 
 def conclude(view: RunView, tallies: Sequence[Tally]) -> list[str]:
     """Return what a run means, one sentence or two each."""
-    return [*_quality(view), *_time(view), *_traffic(view), *_clients(tallies), *_refusals(view)]
+    return [*_quality(view), *_privacy(view), *_time(view), *_traffic(view), *_clients(tallies), *_refusals(view)]
 
 
 def _quality(view: RunView) -> Iterator[str]:
@@ -61,6 +61,12 @@ def _quality(view: RunView) -> Iterator[str]:
             f"Of the clients, {low} has the lowest ({say_metric(metric, values[low])}) and {high} the highest "
             f"({say_metric(metric, values[high])})."
         )
+
+
+def _privacy(view: RunView) -> Iterator[str]:
+    spent = next((result.epsilon for result in reversed(view.rounds) if result.epsilon is not None), None)
+    if spent is not None:
+        yield f"The run has cost epsilon {spent:.3g} at delta {view.plan.privacy_delta:g}."
 
 
 def _time(view: RunView) -> Iterator[str]:
