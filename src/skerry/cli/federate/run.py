@@ -26,7 +26,7 @@ CODINGS = ("float32", "float64", "float16", "int8", "top-k")
 @click.command(
     cls=Command,
     example="skerry federate run digits.py --site edge-1 --site edge-2 --site edge-3 --rounds 20\n"
-    "skerry federate run digits.py --clients 3 --strategy fedadam --strategy-set learning_rate=0.1\n"
+    "skerry federate run digits.py --clients 3 --strategy fedadam --strategy-set server_learning_rate=0.1\n"
     "skerry federate run digits.py --site edge-1 --site edge-2 --set epochs=10 --coding int8 --quorum 0.5",
 )
 @click.argument("target", required=False, shell_complete=complete_target)
