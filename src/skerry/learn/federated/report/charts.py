@@ -84,8 +84,12 @@ def draw_bytes(up: Mapping[int, int], down: Mapping[int, int], *, name: str, tit
         numbers = list(up)
         width = _width(numbers) / 2
         for side, values, label, color in ((-1, up, "up: updates", COLORS[1]), (1, down, "down: models", COLORS[0])):
+            if len(numbers) > MARKED_ROUNDS:
+                axes.step(numbers, list(values.values()), where="mid", color=color, linewidth=1.4, label=label)
+                continue
             places = [number + side * width / 2 for number in numbers]
             axes.bar(places, list(values.values()), width=width, color=color, label=label)
+        axes.set_ylim(bottom=0)
         _finish_bars(axes, numbers, "bytes")
         return to_svg(figure, name, title)
 
