@@ -41,5 +41,5 @@ class FedNova(Averaging):
             steps += weight * reply.steps
             return weight
 
-        per_step = weighted_mean(replies, weigh, lambda reply: 1 / reply.steps)
+        per_step = weighted_mean(replies, model.size, weigh, lambda reply: 1 / reply.steps)
         return add_change(model, steps / weights * per_step), state

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from skerry.errors import DataError
 from skerry.learn.federated.strategies import STRATEGIES, ListedReplies, Received, find_strategy
 from skerry.learn.federated.strategies.krum import choose_clients
 from skerry.learn.federated.strategies.mean import weighted_mean
@@ -49,6 +50,21 @@ def test_the_order_of_arrival_changes_no_bit_and_nothing_is_changed_in_place(nam
     assert strategy.aggregate(model, state, ListedReplies(replies))[0].dtype == np.float32
 
 
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_round_without_replies_or_with_updates_of_other_lengths_is_refused(name):
+    strategy, model = find_strategy(name), np.zeros(SIZE)
+    with pytest.raises(DataError):
+        strategy.aggregate(model, strategy.start(SIZE), ListedReplies([]))
+    fine = {"examples": 1, "steps": 1, "control": np.zeros(SIZE)}
+    for lengths in ([1] * 5, [SIZE + 1] * 5, [SIZE] * 4 + [1], [1] + [SIZE] * 4):
+        replies = [
+            Received(client=f"c{index}", delta=np.arange(length, dtype=np.float64), **fine)
+            for index, length in enumerate(lengths)
+        ]
+        with pytest.raises(DataError, match="for a model of 5 parameters"):
+            strategy.aggregate(model, strategy.start(SIZE), ListedReplies(replies))
+
+
 @given(replies=rounds(least=1), value=numbers)
 @settings(max_examples=30, deadline=None)
 def test_weights_sum_to_one(replies, value):
@@ -56,7 +72,7 @@ def test_weights_sum_to_one(replies, value):
         Received(client=reply.client, delta=np.full(3, value), examples=reply.examples, staleness=reply.staleness)
         for reply in replies
     )
-    mean = weighted_mean(same, lambda reply: reply.examples / (1 + reply.staleness))
+    mean = weighted_mean(same, 3, lambda reply: reply.examples / (1 + reply.staleness))
     np.testing.assert_allclose(mean, value, rtol=1e-14)
 
 
@@ -103,4 +119,4 @@ def test_krum_picks_honest_clients_under_as_many_attackers_as_it_was_told_of(hon
     replies = ListedReplies(
         Received(client=name, delta=delta, examples=1) for name, delta in zip(names, deltas, strict=True)
     )
-    assert all(name.startswith("honest") for name in choose_clients(replies, attackers, 1))
+    assert all(name.startswith("honest") for name in choose_clients(replies, SIZE, attackers, 1))
