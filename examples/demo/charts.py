@@ -4,44 +4,28 @@ from __future__ import annotations
 
 import base64
 import io
-import re
 import statistics
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 from outcome import Outcome
 from training import by_score
 
-# Drawn in these colours and replaced afterwards: matplotlib knows no CSS, and the page may be light or dark.
-INK, FAINT = "#010203", "#040506"
+from skerry.pages.drawing import FAINT, INK, STYLE, new_figure, to_svg
+
 BLUE, ORANGE, GREEN, RED = "#3b82c4", "#e08a2e", "#3f9e6b", "#d0524f"
 SCORE_TICKS = (0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 PHASES = ("fork", "confine", "import", "load")
 KINDS = {"warm": GREEN, "cold": ORANGE, "burst": BLUE, "fresh": RED}
-_STYLE: Any = {
-    "axes.edgecolor": FAINT,
-    "axes.labelcolor": INK,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlesize": 11,
-    "font.size": 10,
-    "legend.frameon": False,
-    "legend.labelcolor": INK,
-    "svg.fonttype": "none",
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def draw_scores(outcome: Outcome) -> str:
     """Draw every candidate's mean validation score with the spread of its folds, one row per kind of model."""
     titles = by_score(outcome.results)
-    figure, axes = _figure(9.2, 0.44 * len(titles) + 1.0)
+    figure, axes = new_figure(9.2, 0.44 * len(titles) + 1.0)
     lowest, highest = 1.0, 0.0
     for row, title in enumerate(titles):
         result = outcome.results[title]
@@ -66,14 +50,14 @@ def draw_scores(outcome: Outcome) -> str:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
     axes.set_xlabel("validation rows right: mean of the folds, with their standard deviation (stretched towards 100 %)")
     axes.grid(axis="x", color=FAINT, linewidth=0.4, alpha=0.5)
-    return _svg(figure, "scores", "Validation scores of every candidate by kind of model")
+    return to_svg(figure, "scores", "Validation scores of every candidate by kind of model")
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def draw_arms(outcome: Outcome) -> str:
     """Draw the wall time of the search for each number of workers."""
     arms = outcome.arms
-    figure, axes = _figure(9.2, 0.5 * len(arms) + 0.9)
+    figure, axes = new_figure(9.2, 0.5 * len(arms) + 0.9)
     for row, arm in enumerate(arms):
         axes.barh(row, arm.wall_s, height=0.55, color=BLUE if row == 0 else GREEN)
         note = f"{arm.wall_s:.2f} s"
@@ -84,10 +68,10 @@ def draw_arms(outcome: Outcome) -> str:
     axes.invert_yaxis()
     axes.set_xlim(0, max(arm.wall_s for arm in arms) * 1.35)
     axes.set_xlabel(f"seconds for {outcome.fits} fits")
-    return _svg(figure, "arms", "Wall time of the search by number of workers")
+    return to_svg(figure, "arms", "Wall time of the search by number of workers")
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def draw_response_times(outcome: Outcome) -> str:
     """Draw every response time as a dot on a logarithmic scale, with the medians marked."""
     measured = outcome.measured
@@ -97,7 +81,7 @@ def draw_response_times(outcome: Outcome) -> str:
         ("burst, from zero", "burst", measured.took_ms("burst")),
         ("a new Python process", "fresh", measured.fresh_ms),
     ]
-    figure, axes = _figure(9.2, 3.1)
+    figure, axes = new_figure(9.2, 3.1)
     jitter = np.random.default_rng(0)
     for row, (_title, kind, values) in enumerate(groups):
         axes.plot(
@@ -118,14 +102,14 @@ def draw_response_times(outcome: Outcome) -> str:
     axes.set_ylim(len(groups) - 0.4, -0.85)
     axes.set_xlabel("from sending the request to having the answer, as the client sees it (logarithmic)")
     axes.grid(axis="x", color=FAINT, linewidth=0.4, alpha=0.5)
-    return _svg(figure, "times", "Response times, warm and cold")
+    return to_svg(figure, "times", "Response times, warm and cold")
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def draw_timeline(outcome: Outcome) -> str:
     """Draw the number of ready workers over time, with a mark for every request."""
     measured = outcome.measured
-    figure, axes = _figure(9.2, 2.9)
+    figure, axes = new_figure(9.2, 2.9)
     steps = measured.workers()
     seconds = [at - measured.began_s for at, _count in steps]
     counts = [count for _at, count in steps]
@@ -143,16 +127,16 @@ def draw_timeline(outcome: Outcome) -> str:
     axes.set_ylabel("ready workers")
     axes.set_xlabel("seconds since serving began")
     axes.legend(loc="upper left", bbox_to_anchor=(0, 1.2), ncols=3, handletextpad=0.2, fontsize=9)
-    return _svg(figure, "timeline", "Ready workers over time")
+    return to_svg(figure, "timeline", "Ready workers over time")
 
 
-@mpl.rc_context(_STYLE)
+@mpl.rc_context(STYLE)
 def draw_phases(outcome: Outcome) -> str:
     """Draw what the starts of workers were spent on: the median of each phase."""
     starts = outcome.measured.starts
     names = [name for name in PHASES if name in starts[0].phases_ms]
     medians = [statistics.median(start.phases_ms[name] for start in starts) for name in names]
-    figure, axes = _figure(9.2, 1.25)
+    figure, axes = new_figure(9.2, 1.25)
     left = 0.0
     for name, median, color in zip(names, medians, (BLUE, RED, ORANGE, GREEN), strict=False):
         axes.barh(0, median, left=left, color=color, height=0.5, label=f"{name} {_milliseconds(median)}")
@@ -161,7 +145,7 @@ def draw_phases(outcome: Outcome) -> str:
     axes.spines["left"].set_visible(False)
     axes.set_xlabel("milliseconds (median of the phase over all starts)")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 0.95), ncols=4, fontsize=9, handlelength=1)
-    return _svg(figure, "phases", "Phases of a worker's start")
+    return to_svg(figure, "phases", "Phases of a worker's start")
 
 
 def draw_image(row: Any) -> str:
@@ -180,11 +164,6 @@ def image_side(width: int) -> int:
     return side if side >= 4 and side * side == width else 0
 
 
-def _figure(width_in: float, height_in: float) -> tuple[Figure, Any]:
-    figure = Figure(figsize=(width_in, height_in), layout="constrained")
-    return figure, figure.add_subplot()
-
-
 def _stretch(score: Any) -> Any:
     """Give the last errors as much room as the first: 90 % to 99 % is as far as 99 % to 99.9 %."""
     return -np.log10(np.maximum(1 - np.asarray(score, dtype=float), 1e-4))
@@ -192,28 +171,6 @@ def _stretch(score: Any) -> Any:
 
 def _unstretch(place: Any) -> Any:
     return 1 - 10.0 ** -np.asarray(place, dtype=float)
-
-
-def _svg(figure: Figure, name: str, title: str) -> str:
-    """Return a figure as SVG for a page: text as text, colours from the page, names that no other picture has."""
-    buffer = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": name}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Title": title})
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = svg.replace(INK, "currentColor").replace(FAINT, "var(--faint)")
-    svg = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font: \1px system-ui, sans-serif", svg)
-    svg = re.sub(r'id="([^"]+)"', rf'id="{name}-\1"', svg)
-    svg = re.sub(r'(xlink:href="|url\()#', rf"\1#{name}-", svg)
-    return re.sub(r'<svg [^>]*?viewBox="([^"]+)"[^>]*>', _open_tag(title), svg, count=1)
-
-
-def _open_tag(title: str) -> str:
-    return (
-        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-        rf'viewBox="\1" role="img" aria-label="{title}">'
-    )
 
 
 def _milliseconds(value: float) -> str:

@@ -20,9 +20,11 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.pass_obj
 def compare(console: Console, first: Path, second: Path, output: Path | None) -> None:
     """Put two runs side by side: medians, and the ratio of the second to the first with its 95 % interval."""
+    from skerry.pages.page import write_page
+    from skerry.pages.words import say
     from skerry.testbed.experiments import MEASURES, read_results
-    from skerry.testbed.experiments.report import compare_results, compare_to_json, render_comparison, write_page
-    from skerry.testbed.experiments.report.words import say, say_ratio
+    from skerry.testbed.experiments.report import compare_results, compare_to_json, render_comparison
+    from skerry.testbed.experiments.report.words import say_ratio
 
     before, after = read_results(first), read_results(second)
     if output is not None:

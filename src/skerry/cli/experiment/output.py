@@ -14,8 +14,8 @@ SHOWN = 4
 
 def show_medians(console: Console, results: Results) -> None:
     """Show the medians of the most important measures, one row per arm."""
+    from skerry.pages.words import say
     from skerry.testbed.experiments import MEASURES
-    from skerry.testbed.experiments.report.words import say
 
     measures = results.manifest.measures[:SHOWN]
     rows = []

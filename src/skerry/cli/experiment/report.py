@@ -21,8 +21,9 @@ def report(console: Console, folder: Path, output: Path | None) -> None:
 
     With --json, the numbers are printed instead and no file is written.
     """
+    from skerry.pages.page import write_page
     from skerry.testbed.experiments import read_results
-    from skerry.testbed.experiments.report import render_report, write_page
+    from skerry.testbed.experiments.report import render_report
 
     results = read_results(folder)
     if console.as_json:

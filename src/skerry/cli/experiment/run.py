@@ -102,8 +102,9 @@ def _ended_in_order() -> Iterator[None]:
 
 def _write_report(console: Console, folder: Path) -> Path | None:
     """Write the report, or say why there is none: hours of trials are not lost over a missing library."""
+    from skerry.pages.page import write_page
     from skerry.testbed.experiments import read_results
-    from skerry.testbed.experiments.report import render_report, write_page
+    from skerry.testbed.experiments.report import render_report
 
     try:
         return write_page(render_report(read_results(folder)), folder / REPORT)

@@ -17,6 +17,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "resume": "skerry.cli.federate.resume:resume",
         "pause": "skerry.cli.federate.pause:pause",
         "cancel": "skerry.cli.federate.cancel:cancel",
+        "report": "skerry.cli.federate.report:report",
     }
 )
 

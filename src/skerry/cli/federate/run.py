@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +19,14 @@ from skerry.errors import ConfigError
 if TYPE_CHECKING:
     from skerry.learn.federated.plan import Plan
 
-ENGINE_PORT = 8080
+ENGINE_PORT = 0  # any free one: nobody has to know it
 CODINGS = ("float32", "float64", "float16", "int8", "top-k")
 
 
 @click.command(
     cls=Command,
     example="skerry federate run digits.py --site edge-1 --site edge-2 --site edge-3 --rounds 20\n"
-    "skerry federate run digits.py --clients 3 --strategy fedadam --strategy-set learning_rate=0.1\n"
+    "skerry federate run digits.py --clients 3 --strategy fedadam --strategy-set server_learning_rate=0.1\n"
     "skerry federate run digits.py --site edge-1 --site edge-2 --set epochs=10 --coding int8 --quorum 0.5",
 )
 @click.argument("target", required=False, shell_complete=complete_target)
@@ -40,11 +40,23 @@ CODINGS = ("float32", "float64", "float16", "int8", "top-k")
 @click.option("--selection", default="all", show_default=True, help="Who takes part in a round.")
 @click.option("--per-round", type=click.IntRange(1), help="Clients of a round.  [default: all]")
 @click.option(
-    "--quorum", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True, help="Their share."
+    "--quorum",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Share of them that is enough once others are slow.",
 )
-@click.option("--deadline", type=click.FloatRange(0, min_open=True), help="Longest training of a round, seconds.")
-@click.option("--coding", type=click.Choice(CODINGS), default="float32", show_default=True, help="Of replies.")
-@click.option("--down-coding", type=click.Choice(CODINGS), default="float32", show_default=True, help="Of models.")
+@click.option("--deadline", type=click.FloatRange(0, min_open=True), help="Longest training of a round, in seconds.")
+@click.option(
+    "--coding",
+    type=click.Choice(CODINGS),
+    default="float32",
+    show_default=True,
+    help="How replies are written: int8 and top-k are smaller.",
+)
+@click.option(
+    "--down-coding", type=click.Choice(CODINGS), default="float32", show_default=True, help="How models are written."
+)
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="What your own code is told; repeatable.")
 @click.option("--metric", default="accuracy", show_default=True, help="By which the best model is kept.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
@@ -149,8 +161,18 @@ def _deploy(console: Console, target: Target, sites: Sequence[str], server: str 
     from skerry.cli.deploy import start_if_needed
 
     for site in dict.fromkeys([*sites, *([server] if server else [])]):
-        ship(connect(home, site=site), target, flags=(), environment="")
+        _require_client(ship(connect(home, site=site), target, flags=(), environment=""))
         console.message(f"deployed at {site}")
     if not sites:
         start_if_needed(console, home, "127.0.0.1", ENGINE_PORT)
-        connect(home).deploy(str(target), flags=(), environment="")
+        _require_client(connect(home).deploy(str(target), flags=(), environment=""))
+
+
+def _require_client(deployed: Mapping[str, Any]) -> None:
+    """Refuse an app that nobody can train with, before another app's functions are taken for its own."""
+    missing = sorted({"start", "fit"} - {function["name"] for function in deployed["functions"]})
+    if missing:
+        raise ConfigError(
+            f"app {deployed['app']!r} is no federated client: it has no function {' and no '.join(missing)}",
+            hint="make it one: client = federated.Client(app, data=..., start=...), then @client.fit",
+        )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import statistics
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Group
@@ -14,8 +16,11 @@ from skerry.cli.load.view import sparkline
 from skerry.cli.units import duration, size
 from skerry.learn.federated.events import Event
 from skerry.learn.federated.plan import Plan
+from skerry.learn.federated.results import RoundResult
 
 _HISTORY = 60
+_BAR = 30  # letters
+_LATEST = 10  # rounds that the time left is estimated from
 _MOST_CLIENTS = 20  # rows of the table: what is more does not fit on a terminal
 
 
@@ -29,20 +34,35 @@ class View:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._began_s = time.monotonic()
-        self._round = 0
+        self._round = self._done = 0
         self._scores: list[float] = []
         self._clients: dict[str, dict[str, Any]] = {name: {"state": ""} for name in plan.names}
         self._bytes = {"bytes_up": 0, "bytes_down": 0}
+        self._took_s: deque[float] = deque(maxlen=_LATEST)
+        self._round_began_s = 0.0
         self._phase = "starting"
+
+    def recall(self, rounds: Iterable[RoundResult]) -> None:
+        """Take in the rounds that ended before this coordinator began."""
+        for result in rounds:
+            self._round = self._done = result.round
+            self._took_s.append(result.ended_at - result.started_at)
+            self._bytes["bytes_up"] += result.bytes_up
+            self._bytes["bytes_down"] += result.bytes_down
+            score = result.metrics.get(self._plan.best_metric)
+            self._scores += [] if score is None else [score]
+            for name, found in result.evaluations.items():
+                self._clients.setdefault(name, {"state": ""})["score"] = found.metrics.get(self._plan.best_metric)
 
     def add(self, event: Event) -> None:
         """Take in what has happened."""
         self._round = max(self._round, event.round)
         facts = event.facts
         if event.kind == "round-started":
-            self._phase = "training"
+            self._phase, self._round_began_s = "training", event.at_s
             for name, client in self._clients.items():
-                client["state"] = "trains" if name in facts["chosen"] else ""
+                state = "answered before" if name in facts["answered"] else "trains"
+                client["state"] = state if name in facts["chosen"] else ""
         elif event.kind in ("replied", "late", "missed", "refused") and event.client in self._clients:
             self._clients[event.client].update(_of_client(event))
         elif event.kind == "aggregated":
@@ -53,6 +73,8 @@ class View:
             for name, metrics in facts["clients"].items():
                 self._clients.setdefault(name, {"state": ""})["score"] = metrics.get(self._plan.best_metric)
         elif event.kind == "round-ended":
+            self._took_s.append(event.at_s - self._round_began_s)
+            self._done = event.round
             for key in self._bytes:
                 self._bytes[key] += facts[key]
         else:
@@ -70,8 +92,20 @@ class View:
         grid.add_column(no_wrap=True)
         last = f"{self._scores[-1]:.4f}" if self._scores else "-"
         grid.add_row(self._plan.best_metric, Text(f"{last}  {sparkline(self._scores[-_HISTORY:])}", style="cyan"))
+        grid.add_row("rounds", Text.assemble(self._bar(), f"  {self._done} done", (self._left(), "dim")))
         grid.add_row("models", f"{size(self._bytes['bytes_down'])} down   {size(self._bytes['bytes_up'])} up")
         return Group(title, grid, self._table())
+
+    def _bar(self) -> str:
+        full = round(_BAR * self._done / self._plan.rounds)
+        return "█" * full + "░" * (_BAR - full)
+
+    def _left(self) -> str:
+        """Return how long the rest will take if its rounds are as long as the latest."""
+        left = self._plan.rounds - self._done
+        if not self._took_s or not left:
+            return ""
+        return f"   about {duration(statistics.median(self._took_s) * left)} left"
 
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False, padding=(0, 2))

@@ -30,7 +30,7 @@ def watch_run(console: Console, federation: Federation, folder: Path, plan: Plan
     from skerry.learn.federated.run_view import read_run
 
     try:
-        with _show(plan) as watch, _ended_in_order():
+        with _show(plan, folder) as watch, _ended_in_order():
             for event in federation.events():
                 watch(event)
     except KeyboardInterrupt:
@@ -54,7 +54,7 @@ def _ended_in_order() -> Iterator[None]:
 
 
 @contextmanager
-def _show(plan: Plan) -> Iterator[Callable[[Event], None]]:
+def _show(plan: Plan, folder: Path) -> Iterator[Callable[[Event], None]]:
     """Draw on a terminal; write lines elsewhere."""
     from skerry.cli.federate.view import View, describe
 
@@ -71,6 +71,11 @@ def _show(plan: Plan) -> Iterator[Callable[[Event], None]]:
     from rich.console import Console as Terminal
     from rich.live import Live
 
+    from skerry.learn.federated.record import PLAN
+    from skerry.learn.federated.run_view import read_run
+
     view = View(plan)
+    if (folder / PLAN).exists():
+        view.recall(read_run(folder).rounds)
     with Live(get_renderable=view.draw, console=Terminal(stderr=True), refresh_per_second=4, transient=True):
         yield view.add

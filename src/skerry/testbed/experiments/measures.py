@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
 
 from skerry.errors import ConfigError
-
-Unit = Literal["s", "ratio", "bytes", "count"]
+from skerry.pages.words import Unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

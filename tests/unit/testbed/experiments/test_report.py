@@ -4,13 +4,14 @@ from html.parser import HTMLParser
 import pytest
 
 from skerry.errors import DataError
+from skerry.pages.words import say
 from skerry.testbed.experiments import read_results
 from skerry.testbed.experiments.estimates import Interval
 from skerry.testbed.experiments.measures import PHASES
 from skerry.testbed.experiments.records import FILE
 from skerry.testbed.experiments.report import compare_results, compare_to_json, render_comparison, render_report
 from skerry.testbed.experiments.report.charts import draw_stacks
-from skerry.testbed.experiments.report.words import say, say_difference, say_interval, say_ratio
+from skerry.testbed.experiments.report.words import say_difference, say_interval, say_ratio
 from skerry.testbed.experiments.training_6g.conclusions import conclude
 from support.experiment_results import ARMS, write_run
 

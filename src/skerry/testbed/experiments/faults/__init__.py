@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from skerry.pages.words import say
 from skerry.testbed.experiments.experiment import Arm, Experiment, Option
 from skerry.testbed.experiments.faults import arms
-from skerry.testbed.experiments.report.words import say
 from skerry.testbed.experiments.results import Results
 
 

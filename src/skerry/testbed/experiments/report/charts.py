@@ -1,46 +1,15 @@
-"""The report's pictures: matplotlib figures as inline SVG that takes its colours from the page."""
+"""The report's pictures: distributions as boxes, phases as stacked bars."""
 
 from __future__ import annotations
 
-import io
 import random
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from skerry.errors import ConfigError
-from skerry.testbed.experiments.measures import Unit
-from skerry.testbed.experiments.report.words import say
+from skerry.pages.drawing import COLORS, FAINT, INK, STYLE, new_figure, to_svg
+from skerry.pages.words import Unit, say
 
-# Drawn in these colours and replaced afterwards: matplotlib knows no CSS, and the page may be light or dark.
-INK, FAINT = "#010203", "#040506"
-COLORS = ("#3b82c4", "#e08a2e", "#3f9e6b", "#8a63c9", "#d0524f", "#4aa8b0", "#b0813f", "#8792a2")
 LOG_FROM = 8.0  # a scale that spans more than this is logarithmic
-_STYLE: Any = {
-    "axes.edgecolor": FAINT,
-    "axes.labelcolor": INK,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "font.size": 10,
-    "legend.frameon": False,
-    "legend.labelcolor": INK,
-    "svg.fonttype": "none",
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
-
-
-def require_matplotlib() -> None:
-    """Refuse to draw without the library that draws.
-
-    Raises:
-        ConfigError: it is not installed.
-    """
-    try:
-        import matplotlib as mpl  # noqa: F401  # only whether it is there
-    except ImportError as error:
-        raise ConfigError('a report needs matplotlib: pip install "skerry[report]"') from error
 
 
 def draw_boxes(groups: Mapping[str, Sequence[float]], unit: Unit, *, name: str, title: str) -> str:
@@ -54,8 +23,8 @@ def draw_boxes(groups: Mapping[str, Sequence[float]], unit: Unit, *, name: str, 
     """
     import matplotlib as mpl
 
-    with mpl.rc_context(_STYLE):
-        figure, axes = _figure(9.2, 0.52 * len(groups) + 1.0)
+    with mpl.rc_context(STYLE):
+        figure, axes = new_figure(9.2, 0.52 * len(groups) + 1.0)
         jitter = random.Random(name)
         for row, (values, color) in enumerate(zip(groups.values(), _cycle(), strict=False)):
             axes.boxplot(
@@ -76,7 +45,7 @@ def draw_boxes(groups: Mapping[str, Sequence[float]], unit: Unit, *, name: str, 
         axes.invert_yaxis()
         _scale(axes, [value for values in groups.values() for value in values], unit)
         axes.grid(axis="x", color=FAINT, linewidth=0.4, alpha=0.5)
-        return _svg(figure, name, title)
+        return to_svg(figure, name, title)
 
 
 def draw_stacks(rows: Mapping[str, Mapping[str, float]], *, name: str, title: str) -> str:
@@ -89,9 +58,9 @@ def draw_stacks(rows: Mapping[str, Mapping[str, float]], *, name: str, title: st
     """
     import matplotlib as mpl
 
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         longest = max((sum(parts.values()) for parts in rows.values()), default=1.0) or 1.0
-        figure, axes = _figure(9.2, 0.46 * len(rows) + 1.3)
+        figure, axes = new_figure(9.2, 0.46 * len(rows) + 1.3)
         for row, parts in enumerate(rows.values()):
             left = 0.0
             for number, (part, value) in enumerate(parts.items()):
@@ -105,7 +74,7 @@ def draw_stacks(rows: Mapping[str, Mapping[str, float]], *, name: str, title: st
         axes.set_xlim(0, longest * 1.12)
         axes.xaxis.set_major_formatter(lambda value, _: say(value, "s") if value else "0")
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4, fontsize=9, handlelength=1, columnspacing=1.2)
-        return _svg(figure, name, title)
+        return to_svg(figure, name, title)
 
 
 def _scale(axes: Any, values: Sequence[float], unit: Unit) -> None:
@@ -126,31 +95,3 @@ def _scale(axes: Any, values: Sequence[float], unit: Unit) -> None:
 
 def _cycle() -> Sequence[str]:
     return COLORS * 8
-
-
-def _figure(width_in: float, height_in: float) -> tuple[Any, Any]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width_in, height_in), layout="constrained")
-    return figure, figure.add_subplot()
-
-
-def _svg(figure: Any, name: str, title: str) -> str:
-    """Return a figure as SVG for a page: text as text, colours from the page, names that no other picture has."""
-    import matplotlib as mpl
-
-    buffer = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": name}):
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Title": title})
-    svg = buffer.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = svg.replace(INK, "currentColor").replace(FAINT, "var(--faint)")
-    svg = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font: \1px system-ui, sans-serif", svg)
-    svg = re.sub(r'id="([^"]+)"', rf'id="{name}-\1"', svg)
-    svg = re.sub(r'(xlink:href="|url\()#', rf"\1#{name}-", svg)
-    opening = (
-        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-        rf'viewBox="\1" role="img" aria-label="{title}">'
-    )
-    return re.sub(r'<svg [^>]*?viewBox="([^"]+)"[^>]*>', opening, svg, count=1)

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from string import Template
-
 from skerry.errors import ConfigError, DataError
+from skerry.pages.drawing import require_matplotlib
+from skerry.pages.page import fill_page
+from skerry.pages.parts import bullets, facts, paragraph, scroll, section, table
+from skerry.pages.parts import text as escape
+from skerry.pages.words import say
 from skerry.testbed.experiments.catalogue import load_experiment
 from skerry.testbed.experiments.estimates import bootstrap, spread
 from skerry.testbed.experiments.measures import MEASURES, OF_EVERY_TRIAL, PHASES
-from skerry.testbed.experiments.records import write_whole
-from skerry.testbed.experiments.report.charts import draw_boxes, draw_stacks, require_matplotlib
+from skerry.testbed.experiments.report.charts import draw_boxes, draw_stacks
 from skerry.testbed.experiments.report.comparison import PairOfArms, compare_arms, compare_results
-from skerry.testbed.experiments.report.parts import bullets, facts, paragraph, scroll, section, table
-from skerry.testbed.experiments.report.parts import text as escape
-from skerry.testbed.experiments.report.words import say, say_difference, say_interval, say_ratio
+from skerry.testbed.experiments.report.words import say_difference, say_interval, say_ratio
 from skerry.testbed.experiments.results import Results
 
-TEMPLATE = Path(__file__).with_name("page.template.html")
 BOXED = ("response_time_s", "test_accuracy", "wrong_answers")
 COMPARED = ("response_time_s", "test_accuracy")
-
-
-def write_page(page: str, path: Path) -> Path:
-    """Write a page to a file, whole or not at all, and return the path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, page)
-    return path
 
 
 def render_report(results: Results) -> str:
@@ -53,7 +43,7 @@ def render_report(results: Results) -> str:
         section("The network", facts(results.sessions[-1].get("place", {}))),
         _surroundings(results),
     ]
-    return _fill(results.manifest.title, [results.manifest.question, _what_ran(results)], sections)
+    return fill_page(results.manifest.title, [results.manifest.question, _what_ran(results)], sections)
 
 
 def render_comparison(before: Results, after: Results, names: tuple[str, str]) -> str:
@@ -94,7 +84,7 @@ def render_comparison(before: Results, after: Results, names: tuple[str, str]) -
     sections.append(section(f"What {names[0]} ran on", facts(before.environment)))
     sections.append(section(f"What {names[1]} ran on", facts(after.environment)))
     lead = [f"Medians, and the ratio of the second to the first with its 95 % interval (bootstrap). {how}".strip()]
-    return _fill(f"{names[0]} and {names[1]}: {before.manifest.title}", lead, sections)
+    return fill_page(f"{names[0]} and {names[1]}: {before.manifest.title}", lead, sections)
 
 
 def conclude(results: Results) -> list[str]:
@@ -223,10 +213,4 @@ def _surroundings(results: Results) -> str:
     options = {**results.manifest.options, "seed": results.manifest.seed}
     return section(
         "What it ran on", arms, "<h3>Options</h3>", facts(options), "<h3>Machine</h3>", facts(results.environment)
-    )
-
-
-def _fill(title: str, lead: Sequence[str], sections: Sequence[str]) -> str:
-    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
-        title=escape(title), lead="".join(map(paragraph, lead)), sections="".join(sections)
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import fmean, median
 
+from skerry.pages.words import say
 from skerry.testbed.experiments.estimates import Interval, paired_difference, ratio_of_medians
 from skerry.testbed.experiments.measures import PHASES
-from skerry.testbed.experiments.report.words import say, say_ratio
+from skerry.testbed.experiments.report.words import say_ratio
 from skerry.testbed.experiments.results import Results
 from skerry.testbed.experiments.training_6g.decomposition import decompose_by_arms, decompose_by_phases
 

@@ -1,0 +1,31 @@
+import json
+
+from skerry.cli.main import main
+from support.federated_run import write_run
+
+
+def test_the_report_is_one_file_in_the_run_s_folder(tmp_path, capsys):
+    folder = write_run(tmp_path / "run", rounds=3)
+    assert main(["federate", "report", str(folder)]) == 0
+    assert (folder / "report.html").read_text().startswith("<!doctype html>")
+    assert str(folder / "report.html") in capsys.readouterr().err
+
+
+def test_another_file_can_be_named(tmp_path):
+    folder = write_run(tmp_path / "run", rounds=3)
+    assert main(["federate", "report", str(folder), "--output", str(tmp_path / "deep" / "page.html")]) == 0
+    assert (tmp_path / "deep" / "page.html").exists()
+    assert not (folder / "report.html").exists()
+
+
+def test_with_json_the_numbers_are_printed_and_no_file_is_written(tmp_path, capsys):
+    folder = write_run(tmp_path / "run", rounds=3)
+    assert main(["federate", "report", str(folder), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["state"], len(found["rounds"])) == ("finished", 3)
+    assert not (folder / "report.html").exists()
+
+
+def test_a_folder_without_a_run_is_refused_with_a_sentence(tmp_path, capsys):
+    assert main(["federate", "report", str(tmp_path / "nothing")]) == 2
+    assert "holds no federated run" in capsys.readouterr().err

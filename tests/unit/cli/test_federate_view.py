@@ -1,0 +1,61 @@
+import io
+import re
+
+from rich.console import Console
+
+from skerry.cli.federate.view import View, describe
+from skerry.learn.federated.events import Event
+from skerry.learn.federated.run_view import read_run
+from support.federated_run import BEGAN_S, write_run
+
+
+def text_of(view):
+    terminal = Console(file=io.StringIO(), width=120)
+    terminal.print(view.draw())
+    return terminal.file.getvalue()
+
+
+def event(kind, round, client=None, at_s=0.0, **facts):
+    return Event(kind=kind, at_s=BEGAN_S + at_s, round=round, client=client, facts=facts)
+
+
+def plan_of(tmp_path):
+    return read_run(write_run(tmp_path / "run", rounds=0, of=11, end=None)).plan
+
+
+def test_a_round_shows_who_has_answered_and_who_trains(tmp_path):
+    view = View(plan_of(tmp_path))
+    view.add(event("round-started", 1, chosen=["client-0", "client-1"], answered=["client-1"]))
+    view.add(event("replied", 1, "client-0", examples=250, duration_s=1.5, train_s=1.0))
+    text = text_of(view)
+    assert "round 1 of 11" in text
+    assert re.search(r"client-0 +answered +250", text)
+    assert re.search(r"client-1 +answered before", text)
+
+
+def test_the_time_left_follows_from_the_latest_rounds(tmp_path):
+    view = View(plan_of(tmp_path))
+    view.add(event("round-started", 1, at_s=0.0, chosen=["client-0"], answered=[]))
+    assert "left" not in text_of(view)
+    view.add(event("round-ended", 1, at_s=3.0, bytes_up=1024, bytes_down=2048))
+    text = text_of(view)
+    assert "1 done" in text
+    assert "about 30 s left" in text
+    assert "2 KiB down   1 KiB up" in text
+
+
+def test_a_run_that_goes_on_shows_what_was_before(tmp_path):
+    found = read_run(write_run(tmp_path / "run", rounds=4, of=8, end="paused"))
+    view = View(found.plan)
+    view.recall(found.rounds)
+    text = text_of(view)
+    assert "round 4 of 8" in text
+    assert "about 12 s left" in text
+    assert "accuracy  0.7800" in text
+
+
+def test_without_a_terminal_a_round_is_one_line(tmp_path):
+    plan = plan_of(tmp_path)
+    evaluated = event("evaluated", 2, metrics={"accuracy": 0.5}, clients={}, failed={})
+    assert describe(evaluated, plan) == "2/11  accuracy 0.5000"
+    assert describe(event("aggregated", 2, replies=3), plan) is None
