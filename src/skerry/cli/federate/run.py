@@ -43,6 +43,7 @@ CODINGS = ("float32", "float64", "float16", "int8", "top-k")
     "--quorum", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True, help="Their share."
 )
 @click.option("--deadline", type=click.FloatRange(0, min_open=True), help="Longest training of a round, seconds.")
+@click.option("--remember", type=click.IntRange(0), default=0, show_default=True, help="Rounds an update counts for.")
 @click.option("--coding", type=click.Choice(CODINGS), default="float32", show_default=True, help="Of replies.")
 @click.option("--down-coding", type=click.Choice(CODINGS), default="float32", show_default=True, help="Of models.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="What your own code is told; repeatable.")
@@ -106,6 +107,7 @@ def _plan(name: str, *, sites: Sequence[str], clients: int | None, names: Sequen
         clients_per_round=options["per_round"],
         quorum_ratio=options["quorum"],
         deadline_s=options["deadline"],
+        remember_rounds=options["remember"],
         server=options["server"],
         best_metric=options["metric"],
     )
