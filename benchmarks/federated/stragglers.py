@@ -8,8 +8,7 @@ Dirichlet distribution of their labels. Durations are drawn and time is virtual,
 the machine; every figure is the median over seeds, each with clients, split and durations of its own. Arms of a seed
 share all three. Late updates are added as deltas whose weights are normalised to 1.
 
-Source of ``remembered``: Gu, Huang, Zhang, Huang: Fast Federated Learning in the Presence of Arbitrary Device
-Unavailability, NeurIPS 2021 (MIFA). Differs in that what is too old is forgotten: its client may be dead.
+``remembered`` is the rule of `skerry.learn.federated.remembered`, which coordinators use too.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,9 +27,10 @@ from benchmarks.federated.virtual import Arrival, Emulated, play, ten_clients
 from benchmarks.measuring import facts, save
 from skerry.learn.federated.deadlines import Patience
 from skerry.learn.federated.parameters import Vector
+from skerry.learn.federated.remembered import still_counting
 from skerry.learn.federated.selection import Selection, make_selection
 from skerry.learn.federated.strategies.base import Received, Replies
-from skerry.learn.federated.strategies.mean import weighted_mean
+from skerry.learn.federated.strategies.mean import late_weight, weighted_mean
 
 ROUNDS = 50
 SEEDS = 6
@@ -142,17 +142,24 @@ class Learning:
         """Add what arrived to the model, and measure it."""
         now = {arrival.client: (arrival.asked, self.fit(arrival.client, arrival.asked)) for arrival in arrivals}
         self.last |= now
-        oldest = round - self.arm.settings.late_rounds
-        used = {client: told for client, told in self.last.items() if told[0] >= oldest} if self.arm.remembers else now
+        used = now | {client: self.last[client] for client in self.silent(now, round)}
         replies = [
             Received(client=client, delta=delta, examples=len(self.parts[client][1]), staleness=round - asked)
             for client, (asked, delta) in used.items()
         ]
         exponent = 0.0 if self.arm.remembers else 0.5
         if any(reply.examples for reply in replies):
-            mean = weighted_mean(Listed(replies), lambda reply: reply.examples * (1 + reply.staleness) ** -exponent)
+            mean = weighted_mean(
+                Listed(replies), self.model.size, lambda reply: reply.examples * late_weight(reply.staleness, exponent)
+            )
             self.model = self.model + mean
         self.curve.append((now_s, self.accuracy()))
+
+    def silent(self, heard: Collection[str], round: int) -> tuple[str, ...]:
+        """Return who counts with its last update."""
+        last = {client: asked for client, (asked, _) in self.last.items()}
+        rounds = self.arm.settings.late_rounds
+        return still_counting(last, heard, round=round, rounds=rounds) if self.arm.remembers else ()
 
     def fit(self, client: str, round: int) -> Vector:
         """Return what a client learns from the model that it was given, as a difference."""

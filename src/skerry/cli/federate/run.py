@@ -57,6 +57,13 @@ CODINGS = ("float32", "float64", "float16", "int8", "top-k")
 @click.option(
     "--down-coding", type=click.Choice(CODINGS), default="float32", show_default=True, help="How models are written."
 )
+@click.option(
+    "--remember",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Rounds for which the last update of a client that is not heard counts.",
+)
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="What your own code is told; repeatable.")
 @click.option("--metric", default="accuracy", show_default=True, help="By which the best model is kept.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
@@ -118,6 +125,7 @@ def _plan(name: str, *, sites: Sequence[str], clients: int | None, names: Sequen
         clients_per_round=options["per_round"],
         quorum_ratio=options["quorum"],
         deadline_s=options["deadline"],
+        remember_rounds=options["remember"],
         server=options["server"],
         best_metric=options["metric"],
     )

@@ -15,6 +15,7 @@ from skerry.learn.federated.crew import Crew, Outcome
 from skerry.learn.federated.deadlines import abandoned, decide, quorum
 from skerry.learn.federated.events import Event
 from skerry.learn.federated.messages import FitReply
+from skerry.learn.federated.remembered import carry
 from skerry.learn.federated.reply_log import ReplyLog
 from skerry.learn.federated.shared import Answer, Shared
 from skerry.learn.federated.strategies.base import State
@@ -78,6 +79,7 @@ class Collection:
             self._fail(client, "the round ended before its turn came")
         if self._shared.record.request() != "cancel":
             self._check_enough(time.monotonic() - began_s)
+            self._carry()
         for client in sorted(self._pending):
             self._shared.histories[client] = self._shared.histories[client].missed_round(self._number)
             self.missed[client] = "no reply before the round's end"
@@ -209,6 +211,18 @@ class Collection:
             metrics=reply.metrics,
             of_round=outcome.round,
         )
+
+    def _carry(self) -> None:
+        """Have the last updates of those count that were not heard."""
+        record = self._shared.record
+        before = record.log_before(self._number) if record.plan.remember_rounds else None
+        if before is None:
+            return
+        try:
+            carry(before, self._log, round=self._number, rounds=record.plan.remember_rounds)
+        finally:
+            before.close()
+        self._log.sync()
 
     def _fail(self, client: str, reason: str, round: int | None = None) -> Event:
         round = self._number if round is None else round

@@ -8,6 +8,7 @@ from typing import Any
 
 import skerry
 from skerry.errors import ConfigError, DataError, SkerryError, UnavailableError
+from skerry.learn.federated.agreement import check_plan
 from skerry.learn.federated.coding.packing import unpack
 from skerry.learn.federated.downlink import send_whole
 from skerry.learn.federated.events import Event
@@ -36,6 +37,9 @@ class Federation:
         places: Where the sites are that the plan names; those not named here are looked up in ``skerry.toml``. None
             stands for the engine on this machine.
 
+    Raises:
+        SpecError: parts of the plan do not go together.
+
     Example:
         ``Federation(Path("runs/digits"), plan).run()``
     """
@@ -43,6 +47,8 @@ class Federation:
     def __init__(
         self, folder: Path, plan: Plan | None = None, *, places: Mapping[str | None, Place] | None = None
     ) -> None:
+        if plan is not None:
+            check_plan(plan)
         self._folder = folder
         self._plan = plan
         self._places = dict(places or {})
@@ -119,15 +125,13 @@ def make_strategy(plan: Plan) -> Strategy:
     """Return the strategy of a plan.
 
     Raises:
-        SpecError: there is no such strategy, or it has no such option.
-        ConfigError: it sends what the plan's privacy does not protect.
+        SpecError: there is no such strategy, it has no such option, or it does not go with the rest of the plan.
     """
-    strategy = find_strategy(plan.strategy, **plan.strategy_options)
-    if plan.privacy is not None and strategy.instruct(strategy.start(1)).control is not None:
-        raise ConfigError(
-            f"{plan.strategy} sends control variates, which local differential privacy does not protect: "
-            "take another strategy, or leave privacy out"
-        )
+    options = plan.strategy_options
+    if plan.remember_rounds:
+        # What is remembered stands for what a client would send now: it counts in full, unless the plan says otherwise.
+        options = {"late_exponent": 0.0, **options}
+    strategy = find_strategy(plan.strategy, **options)
     if plan.central is None:
         return strategy
     return PrivateMean(

@@ -127,6 +127,10 @@ class Record:
         """Return the log of a round's replies."""
         return ReplyLog(self.folder / "rounds" / f"{round:05}.replies")
 
+    def log_before(self, round: int) -> ReplyLog | None:
+        """Return the log of the round before one; none before the second."""
+        return self.log(round - 1) if round > 1 else None
+
     def chosen(self, round: int) -> tuple[str, ...] | None:
         """Return who was chosen for a round that had begun; none if it had not."""
         try:

@@ -15,6 +15,9 @@ from skerry.learn.federated.messages import FitReply
 from skerry.learn.federated.results import ClientResult
 from skerry.learn.federated.strategies.base import Received, Replies
 
+REMEMBERED = "remembered"
+"""The fact of a reply that was not given in the log's round, but carried over from the one before."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -103,18 +106,20 @@ class RecordedReplies(Replies):
         log: Of a round.
         round: The round.
         dtype: Of the model.
+        newest: Whether only the newest reply of each client counts.
     """
 
-    def __init__(self, log: ReplyLog, *, round: int, dtype: str) -> None:
+    def __init__(self, log: ReplyLog, *, round: int, dtype: str, newest: bool = False) -> None:
         self._log = log
         self._round = round
         self._dtype = dtype
+        self._newest = newest
 
     def __len__(self) -> int:
-        return len(self._log.entries)
+        return len(_sorted(self._log, self._newest))
 
     def __iter__(self) -> Iterator[Received]:
-        for reply, _ in in_order(self._log):
+        for reply, _ in in_order(self._log, newest=self._newest):
             if reply.update is None:
                 raise DataError(f"client {reply.client!r}: its reply holds no update")
             yield Received(
@@ -128,10 +133,20 @@ class RecordedReplies(Replies):
             )
 
 
-def in_order(log: ReplyLog) -> Iterator[tuple[FitReply, dict[str, Any]]]:
-    """Yield the replies of a log in the order of the clients' names: it must not matter who was first."""
-    for entry in sorted(log.entries, key=lambda entry: (entry.client, entry.round)):
+def in_order(log: ReplyLog, *, newest: bool = False) -> Iterator[tuple[FitReply, dict[str, Any]]]:
+    """Yield the replies of a log in the order of the clients' names: it must not matter who was first.
+
+    Args:
+        log: Of a round.
+        newest: Whether to leave out older replies of the same client.
+    """
+    for entry in _sorted(log, newest):
         yield log.read(entry)
+
+
+def _sorted(log: ReplyLog, newest: bool) -> list[Entry]:
+    found = sorted(log.entries, key=lambda entry: (entry.client, entry.round))
+    return list({entry.client: entry for entry in found}.values()) if newest else found
 
 
 def client_results(log: ReplyLog, *, round: int) -> tuple[ClientResult, ...]:
@@ -149,4 +164,10 @@ def client_results(log: ReplyLog, *, round: int) -> tuple[ClientResult, ...]:
             peak_memory_bytes=reply.peak_memory_bytes,
         )
         for reply, facts in in_order(log)
+        if REMEMBERED not in facts
     )
+
+
+def remembered_results(log: ReplyLog, *, round: int) -> dict[str, int]:
+    """Return whose last update counted in a round without a new one, and how many rounds old it was."""
+    return {reply.client: round - reply.round for reply, facts in in_order(log, newest=True) if REMEMBERED in facts}

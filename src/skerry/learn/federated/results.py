@@ -52,6 +52,7 @@ class RoundResult(Message):
         ended_at: Unix time, seconds.
         chosen: Who was asked.
         replies: What counted, in the order of the clients' names.
+        remembered: Who counted with its last update, without a new one, and how many rounds old that was.
         missed: Who gave no reply that counted, and why.
         refused: Replies that were refused: whose, and why.
         evaluations: Of the model that the round made, by client.
@@ -70,6 +71,7 @@ class RoundResult(Message):
     ended_at: float
     chosen: tuple[str, ...]
     replies: tuple[ClientResult, ...]
+    remembered: dict[str, int] = Field(default_factory=dict)
     missed: dict[str, str] = Field(default_factory=dict)
     refused: tuple[tuple[str, str], ...] = ()
     evaluations: dict[str, EvaluationResult] = Field(default_factory=dict)

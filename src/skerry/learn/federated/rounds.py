@@ -17,7 +17,7 @@ from skerry.learn.federated.parameters import digest_of
 from skerry.learn.federated.plan import SERVER
 from skerry.learn.federated.privacy.budget import epsilon, local_epsilon
 from skerry.learn.federated.record import Checkpoint
-from skerry.learn.federated.reply_log import RecordedReplies, ReplyLog, client_results
+from skerry.learn.federated.reply_log import RecordedReplies, ReplyLog, client_results, remembered_results
 from skerry.learn.federated.results import RoundResult, mean_metrics
 from skerry.learn.federated.shared import Shared
 from skerry.learn.federated.tasks import Tasks
@@ -62,7 +62,8 @@ class Round:
             return
         collected_s = time.monotonic()
 
-        replies = RecordedReplies(log, round=number, dtype=before.layout.dtype.name)
+        remembers = record.plan.remember_rounds > 0
+        replies = RecordedReplies(log, round=number, dtype=before.layout.dtype.name, newest=remembers)
         model, state = shared.strategy.aggregate(before.model, before.state, replies)
         if not np.isfinite(model).all():
             raise DataError(f"round {number}: the new model holds numbers that are not finite; the round is not kept")
@@ -89,6 +90,7 @@ class Round:
             ended_at=time.time(),
             chosen=collection.chosen,
             replies=results,
+            remembered=remembered_results(log, round=number) if remembers else {},
             missed=collection.missed,
             refused=tuple(collection.refused),
             evaluations=found.results,

@@ -1,8 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from skerry.errors import ConfigError, SpecError
-from skerry.learn.federated import Member, Plan
+from skerry.errors import SpecError
+from skerry.learn.federated import Federation, Member, Plan
 from skerry.learn.federated.coordinator import make_strategy
 from skerry.learn.federated.plan import job_name, seed_of
 from skerry.learn.federated.results import EvaluationResult, RoundResult, mean_metrics
@@ -84,5 +84,27 @@ def test_a_plan_names_its_strategy_and_what_privacy_does_to_it():
     assert make_strategy(plan_of(central={"clip_norm": 1.0})).name == "private-mean"
     with pytest.raises(SpecError):
         make_strategy(plan_of(strategy="best"))
-    with pytest.raises(ConfigError, match="control variates"):
-        make_strategy(plan_of(strategy="scaffold", privacy={"clip_norm": 1.0}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"strategy": "scaffold", "privacy": {"clip_norm": 1.0}}, "control variates"),
+        ({"strategy": "scaffold", "central": {"clip_norm": 1.0}}, "control variates"),
+        ({"strategy": "median", "remember_rounds": 2}, "strategy median"),
+        ({"strategy": "scaffold", "remember_rounds": 2}, "strategy scaffold"),
+        ({"strategy": "fedbuff", "remember_rounds": 2}, "strategy fedbuff"),
+        ({"privacy": {"clip_norm": 1.0}, "remember_rounds": 2}, "differential privacy"),
+        ({"central": {"clip_norm": 1.0}, "remember_rounds": 2}, "differential privacy"),
+    ],
+)
+def test_parts_of_a_plan_that_contradict_each_other_are_refused_before_the_run(tmp_path, changes, reason):
+    with pytest.raises(SpecError, match=reason):
+        Federation(tmp_path / "run", plan_of(**changes))
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_is_remembered_counts_in_full_unless_the_plan_says_otherwise():
+    assert make_strategy(plan_of(remember_rounds=3)).late_exponent == 0
+    assert make_strategy(plan_of(remember_rounds=3, strategy_options={"late_exponent": 1.0})).late_exponent == 1
+    assert make_strategy(plan_of()).late_exponent == 0.5
