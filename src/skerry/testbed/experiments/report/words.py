@@ -69,4 +69,5 @@ _SAY: dict[Unit, Callable[[float], str]] = {
     "ratio": lambda value: f"{value * 100:.1f} %",
     "bytes": _say_bytes,
     "count": _say_count,
+    "nats": lambda value: f"{value:.3g}",
 }

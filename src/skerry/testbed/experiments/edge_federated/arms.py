@@ -1,0 +1,128 @@
+"""What the client does in the arms that train: it asks the cloud to coordinate, watches, and has the model served."""
+
+from __future__ import annotations
+
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from skerry.learn.federated.plan import Member, Plan
+from skerry.testbed.experiments.edge_federated import app
+from skerry.testbed.experiments.edge_federated.course import Course
+from skerry.testbed.experiments.edge_federated.images import TEST
+from skerry.testbed.experiments.edge_federated.messages import Address, Division, Order, Part, Settings
+from skerry.testbed.experiments.edge_federated.publishing import serve_model
+from skerry.testbed.experiments.experiment import Outcome, Trial
+
+EDGES = ("edge-1", "edge-2", "edge-3")
+CLOUD = "aggregator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How an arm trains.
+
+    Args:
+        kind: How images are divided.
+        rounds: How many.
+        rows: The most images of one client; 0 for all.
+        test_rows: Images of the test set that the global model is looked at with; 0 for all.
+        settings: Of the clients.
+    """
+
+    kind: str
+    rounds: int
+    rows: int
+    test_rows: int
+    settings: Settings
+
+
+PAPER = Way(
+    kind="labels",
+    rounds=50,
+    rows=360,
+    test_rows=2000,
+    settings=Settings(epochs=10, learning_rate=0.02, sample=500),
+)
+BEST = Way(kind="dirichlet", rounds=20, rows=0, test_rows=0, settings=Settings(epochs=1, learning_rate=0.05, sample=500))
+
+
+def choose_way(trial: Trial, way: Way) -> Way:
+    """Return a way with what the run's options change of it."""
+    rounds, epochs, rows = (int(trial.options[name]) for name in ("rounds", "epochs", "rows"))
+    settings = way.settings.model_copy(update={"epochs": epochs}) if epochs else way.settings
+    return replace(way, rounds=rounds or way.rounds, rows=rows or way.rows, settings=settings)
+
+
+def make_division(trial: Trial, way: Way) -> Division:
+    """Return which images each client of a trial has."""
+    return Division(
+        data=trial.options["data"],
+        kind=way.kind,
+        clients=EDGES,
+        rows=way.rows,
+        test_rows=way.test_rows,
+        seed=trial.seed,
+    )
+
+
+def run_federated(trial: Trial, *, way: Way) -> Outcome:
+    """Train over the sites, coordinated in the cloud, and serve the model at an edge site."""
+    way = choose_way(trial, way)
+    division = make_division(trial, way)
+    parts = settle_all(trial, division)
+    plan = make_plan(trial, way, division)
+    course = coordinate(trial, plan)
+    served = serve_model(trial, plan.job, division)
+    story = [
+        *(f"{name} has {part.rows} images of {part.data}: {_say_labels(part)}" for name, part in parts.items()),
+        f"the coordinator ran at {CLOUD}, {len(course.accuracy)} rounds",
+        *served.story,
+    ]
+    return Outcome(
+        values={**course.values(), **served.values},
+        notes={**course.notes(), **served.notes, "images": {name: list(part.labels) for name, part in parts.items()}},
+        story=story,
+    )
+
+
+def make_plan(trial: Trial, way: Way, division: Division) -> Plan:
+    """Return the plan of a run; its name is new, and nothing else differs between two with the same seed."""
+    return Plan(
+        job=f"{trial.arm}-{secrets.token_hex(4)}",
+        members=tuple(Member(name=name, site=name) for name in EDGES),
+        rounds=way.rounds,
+        seed=trial.seed,
+        settings={
+            "division": division.model_dump(mode="json"),
+            "training": way.settings.model_dump(),
+            "learning_rate": way.settings.learning_rate,
+        },
+        server=CLOUD,
+    )
+
+
+def settle_all(trial: Trial, division: Division) -> dict[str, Part]:
+    """Have every site work out its images, and return what they have."""
+    jobs = [(name, name) for name in EDGES] + [(name, TEST) for name in (*EDGES, CLOUD)]
+
+    def settle(job: tuple[str, str]) -> Part:
+        site, name = job
+        return app.settle.at(trial.sites[site].place()).remote(division, name)
+
+    with ThreadPoolExecutor(max_workers=len(EDGES)) as threads:
+        parts = list(threads.map(settle, jobs))
+    return dict(zip(EDGES, parts, strict=False))
+
+
+def coordinate(trial: Trial, plan: Plan) -> Course:
+    """Have the cloud run a plan, and watch it to its end."""
+    sites = tuple(Address(**trial.sites[name].to_json()) for name in (*EDGES, CLOUD))
+    course = Course()
+    for event in app.coordinate.at(trial.sites[CLOUD].place()).stream(Order(plan=plan, sites=sites)):
+        course.take(event)
+    return course
+
+
+def _say_labels(part: Part) -> str:
+    return ", ".join(f"{count} of {digit}" for digit, count in enumerate(part.labels) if count)
