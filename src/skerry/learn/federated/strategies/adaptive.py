@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skerry.learn.federated.parameters import Vector
+from skerry.learn.federated.ranges import check_real
 from skerry.learn.federated.strategies.averaging import Averaging
 from skerry.learn.federated.strategies.base import Replies, State
 from skerry.learn.federated.strategies.mean import add_change
-from skerry.learn.federated.strategies.settings import check_real
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

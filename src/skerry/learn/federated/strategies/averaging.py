@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from skerry.learn.federated.ranges import check_real
 from skerry.learn.federated.strategies.base import Replies, Strategy
 from skerry.learn.federated.strategies.mean import late_weight, weighted_mean
-from skerry.learn.federated.strategies.settings import check_real
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,3 +37,12 @@ def iterate_columns(replies: Replies, memory_bytes: int = MEMORY_BYTES) -> Itera
                 file.seek(offset + begin * dtype.itemsize)
                 block[:, column] = np.frombuffer(file.read((end - begin) * dtype.itemsize), dtype)
             yield slice(begin, end), block
+
+
+def sorted_median(block: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the median of each row of a block whose rows are sorted; that of an even number is the middle of two.
+
+    Sorting whole rows is faster than `numpy.median` on blocks of this shape.
+    """
+    columns = block.shape[1]
+    return np.asarray(0.5 * block[:, (columns - 1) // 2] + 0.5 * block[:, columns // 2])

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from skerry.learn.federated.parameters import Vector
+from skerry.learn.federated.ranges import check_real
 from skerry.learn.federated.strategies.base import Replies, State, Strategy
 from skerry.learn.federated.strategies.mean import add_change, late_weight, weighted_mean
-from skerry.learn.federated.strategies.settings import check_real
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

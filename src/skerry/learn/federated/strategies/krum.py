@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from skerry.errors import DataError
 from skerry.learn.federated.parameters import Vector
+from skerry.learn.federated.ranges import check_count
 from skerry.learn.federated.strategies.base import Replies, State, Strategy
-from skerry.learn.federated.strategies.columns import iterate_columns
+from skerry.learn.federated.strategies.columns import iterate_columns, sorted_median
 from skerry.learn.federated.strategies.mean import add_change, weighted_mean
-from skerry.learn.federated.strategies.settings import check_count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +107,7 @@ def squared_distances(replies: Replies) -> NDArray[np.float64]:
     products = np.zeros((len(replies), len(replies)))
     with np.errstate(over="ignore", invalid="ignore"):
         for _, block in iterate_columns(replies):
-            block -= np.median(block, axis=1, keepdims=True)
+            block -= sorted_median(np.sort(block, axis=1))[:, None]
             products += block.T @ block
         squares = np.diagonal(products)
         distances = squares[:, None] + squares[None, :] - 2 * products

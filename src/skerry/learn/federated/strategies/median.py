@@ -9,7 +9,7 @@ import numpy as np
 
 from skerry.learn.federated.parameters import Vector
 from skerry.learn.federated.strategies.base import Replies, State, Strategy
-from skerry.learn.federated.strategies.columns import iterate_columns
+from skerry.learn.federated.strategies.columns import iterate_columns, sorted_median
 from skerry.learn.federated.strategies.mean import add_change
 
 
@@ -27,5 +27,6 @@ class Median(Strategy):
         """Return the model plus the median of the deltas."""
         change = np.empty(model.size)
         for part, block in iterate_columns(replies):
-            change[part] = np.median(block, axis=1, overwrite_input=True)
+            block.sort(axis=1)
+            change[part] = sorted_median(block)
         return add_change(model, change), state
