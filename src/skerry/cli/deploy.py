@@ -63,7 +63,7 @@ def deploy_target(console: Console, target: str, settings: Sequence[str], *, hom
         host: Address of an engine that is started.
         port: Its port.
     """
-    _start_if_needed(console, home, host, port)
+    start_if_needed(console, home, host, port)
     deployed = connect(home).deploy(target, flags=settings, environment=os.environ.get(SET_VARIABLE, ""))
     _say(console, deployed, place="")
 
@@ -94,7 +94,8 @@ def _say(console: Console, deployed: Mapping[str, Any], *, place: str) -> None:
     console.table(["NAME", "REVISION", "ADDRESS"], rows)
 
 
-def _start_if_needed(console: Console, home: Path, host: str, port: int) -> None:
+def start_if_needed(console: Console, home: Path, host: str, port: int) -> None:
+    """Start an engine in the background unless one runs on a folder already, and say so."""
     try:
         running = connect(home, patience_s=0).engine()
     except EngineNotRunningError:

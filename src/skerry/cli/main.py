@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "jobs": "skerry.cli.jobs:jobs",
         "models": "skerry.cli.models:models",
         "experiment": "skerry.cli.experiment:experiment",
+        "federate": "skerry.cli.federate:federate",
         "usage": "skerry.cli.usage:usage",
         "engine": "skerry.cli.engine:engine",
         "testbed": "skerry.cli.testbed:testbed",

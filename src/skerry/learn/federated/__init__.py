@@ -9,9 +9,21 @@ if TYPE_CHECKING:
     from skerry.learn.federated.client import Client
     from skerry.learn.federated.coordinator import Federation
     from skerry.learn.federated.plan import Member, Plan
+    from skerry.learn.federated.run_view import RunView, read_model, read_run
     from skerry.learn.federated.update import Config, Evaluation, Update
 
-__all__ = ["Client", "Config", "Evaluation", "Federation", "Member", "Plan", "Update"]
+__all__ = [
+    "Client",
+    "Config",
+    "Evaluation",
+    "Federation",
+    "Member",
+    "Plan",
+    "RunView",
+    "Update",
+    "read_model",
+    "read_run",
+]
 
 # Numpy is an extra, and a worker needs none of the coordinator.
 _LAZY = {
@@ -21,7 +33,10 @@ _LAZY = {
     "Federation": "coordinator",
     "Member": "plan",
     "Plan": "plan",
+    "RunView": "run_view",
     "Update": "update",
+    "read_model": "run_view",
+    "read_run": "run_view",
 }
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import queue
 import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from skerry.errors import DataError, SkerryError, UnavailableError
+from skerry.learn.federated.checks import Expected, check_reply
 from skerry.learn.federated.coding.packing import unpack
 from skerry.learn.federated.conversation import Talk
 from skerry.learn.federated.crew import Crew, Outcome
@@ -23,7 +21,6 @@ from skerry.learn.federated.results import ClientResult
 from skerry.learn.federated.shared import Answer, Shared
 from skerry.learn.federated.strategies.base import Received, State
 from skerry.learn.federated.tasks import Tasks, pack_control
-from skerry.learn.federated.tokens import check_token
 
 LOOK_S = 0.5  # between looks at whether a person has asked for something, while no reply comes
 
@@ -63,6 +60,7 @@ class Collection:
         """
         yield from self._choose()
         self._pending = set(self.chosen) - self._answered
+        self._shared.digests[self._number] = self._tasks.outgoing.digest
         self._recall()
         yield self._tell("round-started", chosen=self.chosen, answered=sorted(self._answered))
         began_s = time.monotonic()
@@ -116,8 +114,9 @@ class Collection:
         for client in self.chosen:
             histories[client] = histories[client].asked(self._number)
         for entry in self._log.entries:
+            reply, facts = self._log.read(entry)
+            self._shared.used.use(reply.token)
             if entry.round == self._number:
-                reply, facts = self._log.read(entry)
                 self._remember(reply, facts["duration_s"])
 
     def _remember(self, reply: FitReply, duration_s: float) -> None:
@@ -189,13 +188,15 @@ class Collection:
         except SkerryError as error:
             self.refused.append((client, error.message))
             self._fail(client, error.message, outcome.round)
-            return self._tell("refused", client, reason=error.message, of_round=outcome.round)
+            because = getattr(error, "reason", error.code)
+            return self._tell("refused", client, reason=error.message, because=because, of_round=outcome.round)
         self._shared.holds[client] = reply.model_digest
         if is_late and not self._shared.record.plan.keep_late:
             self._remember(reply, answer.duration_s)
             return self._tell("missed", client, reason="its reply came too late", of_round=outcome.round)
         self._log.append(reply, {"duration_s": answer.duration_s})
         self._log.sync()
+        self._shared.used.use(reply.token)
         if not is_late:
             self._answered.add(client)
         self._remember(reply, answer.duration_s)
@@ -218,15 +219,28 @@ class Collection:
         return self._tell("missed", client, reason=reason, of_round=round)
 
     def _check(self, reply: FitReply, outcome: Outcome) -> None:
-        if (reply.job, reply.round, reply.client) != (self._tasks.plan.job, outcome.round, outcome.client):
-            raise DataError(f"client {outcome.client!r}: its reply is for another task")
-        if outcome.round == self._number:
-            check_token(self._shared.record.secret, reply.token, self._tasks.claims(outcome.client), time.time())
-        received = self.received(reply)
-        if received.delta.size != self._tasks.layout.size or not np.isfinite(received.delta).all():
-            raise DataError(f"client {outcome.client!r}: its update does not fit the model, or is not finite")
-        if reply.examples < 0 or not all(math.isfinite(value) for value in reply.metrics.values()):
-            raise DataError(f"client {outcome.client!r}: its counts or metrics are no numbers")
+        shared, plan = self._shared, self._shared.record.plan
+        check_reply(
+            reply,
+            Expected(
+                job=plan.job,
+                round=outcome.round,
+                client=outcome.client,
+                model_digest=shared.digests[outcome.round],
+                layout=self._tasks.layout,
+                clients=frozenset(plan.names),
+                secret=shared.record.secret,
+                used=shared.used,
+                now_s=time.time(),
+                most_examples=plan.most_examples,
+                coding=plan.coding,
+                control=self._control is not None,
+                replied=any((e.client, e.round) == (outcome.client, outcome.round) for e in self._log.entries),
+                staleness=self._number - outcome.round,
+                most_staleness=plan.late_rounds,
+                largest_norm=plan.largest_norm,
+            ),
+        )
 
     def received(self, reply: FitReply) -> Received:
         """Return a reply as strategies read it."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import skerry
-from skerry.errors import DataError, SkerryError, UnavailableError
+from skerry.errors import ConfigError, DataError, SkerryError, UnavailableError
 from skerry.learn.federated.coding.packing import unpack
 from skerry.learn.federated.downlink import send_whole
 from skerry.learn.federated.events import Event
@@ -32,13 +32,16 @@ class Federation:
     Args:
         folder: Of the run.
         plan: What it does; none goes on with the plan in the folder.
-        places: Where the sites are that the plan names; those not named here are looked up in ``skerry.toml``.
+        places: Where the sites are that the plan names; those not named here are looked up in ``skerry.toml``. None
+            stands for the engine on this machine.
 
     Example:
         ``Federation(Path("runs/digits"), plan).run()``
     """
 
-    def __init__(self, folder: Path, plan: Plan | None = None, *, places: Mapping[str, Place] | None = None) -> None:
+    def __init__(
+        self, folder: Path, plan: Plan | None = None, *, places: Mapping[str | None, Place] | None = None
+    ) -> None:
         self._folder = folder
         self._plan = plan
         self._places = dict(places or {})
@@ -56,6 +59,8 @@ class Federation:
             UnavailableError: too few clients have answered; the run can be resumed.
         """
         with Record(self._folder, self._plan) as record:
+            if record.request() == "cancel":
+                raise ConfigError(f"the run in {self._folder} was cancelled; begin another one in another folder")
             try:
                 yield from self._rounds(record)
             except SkerryError as error:
@@ -101,9 +106,10 @@ class Federation:
         sites = {member.name: member.site for member in plan.members}
         if plan.server is not None:
             sites[SERVER] = plan.server
-        views: dict[str | None, Any] = {None: clients.functions}
-        for site in set(sites.values()) - {None}:
-            views[site] = clients.at(self._places.get(str(site), str(site))).functions
+        views: dict[str | None, Any] = {}
+        for site in set(sites.values()):
+            place = self._places.get(site, site)
+            views[site] = (clients if place is None else clients.at(place)).functions
         return {client: views[site] for client, site in sites.items()}
 
 

@@ -52,8 +52,11 @@ class Plan(Message):
         evaluate_every: The global model is evaluated after every so many rounds, and after the last; 0 for never.
         evaluate_on: ``clients`` or ``none``: whether clients evaluate it on their own data.
         server: A place that evaluates it on data of its own, as the client ``server``; none for no such place.
-        best_metric: The metric by which the best model is kept.
+        best_metric: The metric by which the best model is kept: the highest, or the lowest if its name ends in ``loss``
+            or ``error``.
         keep_late: Whether replies that come after their round's end count in the next one.
+        most_examples: A reply that counts more rows is refused.
+        largest_norm: A reply whose update is longer is refused; none for any.
         in_flight: Most clients that are talked to at a time.
     """
 
@@ -78,6 +81,8 @@ class Plan(Message):
     server: str | None = None
     best_metric: str = "accuracy"
     keep_late: bool = True
+    most_examples: int = Field(default=10**9, ge=1)
+    largest_norm: float | None = Field(default=None, gt=0)
     in_flight: int = Field(default=32, ge=1)
 
     @model_validator(mode="after")
@@ -106,6 +111,12 @@ class Plan(Message):
             slack_ratio=self.slack_ratio,
             late_rounds=self.late_rounds,
         )
+
+    def is_better(self, value: float, than: float | None) -> bool:
+        """Return whether a value of ``best_metric`` is better than another, or the first."""
+        if than is None:
+            return True
+        return value < than if self.best_metric.endswith(("loss", "error")) else value > than
 
     def evaluates(self, round: int) -> bool:
         """Return whether the model is evaluated after a round."""

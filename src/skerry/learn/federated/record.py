@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -30,6 +31,8 @@ LOCK = "lock"
 REQUEST = "request"
 KEY_FILE = "secret"
 KEPT_MODELS = 2
+LOCK_ATTEMPTS = 10
+LOCK_PAUSE_S = 0.02
 
 Request = Literal["pause", "cancel"]
 
@@ -79,7 +82,7 @@ class Record:
         try:
             self.plan = self._take_plan(plan)
             self.secret = make_secret(folder / KEY_FILE)
-            self._events = (folder / EVENTS).open("ab", buffering=0)
+            self._events = _open_events(folder / EVENTS)
         except BaseException:
             os.close(self._lock)
             raise
@@ -225,12 +228,27 @@ def lock_folder(folder: Path) -> int:
         NameTakenError: another process has it.
     """
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise NameTakenError(f"{folder}: a coordinator runs there already") from error
+    for left in reversed(range(LOCK_ATTEMPTS)):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if left:
+                time.sleep(LOCK_PAUSE_S)  # it may be somebody who only looks, and is gone at once
+                continue
+            os.close(descriptor)
+            raise NameTakenError(f"{folder}: a coordinator runs there already") from error
+        break
     return descriptor
+
+
+def _open_events(path: Path) -> FileIO:
+    """Open the events for adding to them, without the half line that a crash may have left."""
+    file = FileIO(path, "a+")
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        file.truncate(whole)
+    return file
 
 
 def _replace(path: Path, content: bytes, *, sync: bool) -> None:

@@ -78,7 +78,8 @@ class Round:
                 return
         mean = mean_metrics([(e.examples, e.metrics) for name, e in found.results.items() if name != SERVER])
         evaluated_s = time.monotonic()
-        yield record.tell("evaluated", number, metrics=mean, failed=found.failed)
+        clients = {name: each.metrics for name, each in found.results.items()}
+        yield record.tell("evaluated", number, metrics=mean, clients=clients, failed=found.failed)
 
         results = collection.results()
         result = RoundResult(
@@ -103,7 +104,7 @@ class Round:
             model_digest=digest_of(model),
         )
         best = result.score(record.plan.best_metric)
-        is_best = best is not None and (before.best is None or best > before.best)
+        is_best = best is not None and record.plan.is_better(best, before.best)
         self.after = Checkpoint(
             round=number,
             layout=before.layout,
@@ -114,4 +115,5 @@ class Round:
             best=best if is_best else before.best,
         )
         record.commit(self.after, result, best=is_best)
-        yield record.tell("round-ended", number, result=result.model_dump(mode="json"))
+        told = result.model_dump(mode="json", include={"metrics", "phases_s", "bytes_up", "bytes_down", "model_digest"})
+        yield record.tell("round-ended", number, replies=len(results), **told)

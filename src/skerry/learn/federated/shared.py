@@ -13,6 +13,7 @@ from skerry.learn.federated.history import History
 from skerry.learn.federated.record import Record
 from skerry.learn.federated.selection import Selection
 from skerry.learn.federated.strategies.base import Strategy
+from skerry.learn.federated.tokens import UsedTokens
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,6 +29,8 @@ class Shared:
         outgoing: The model as clients were sent it last.
         outcomes: What threads bring, those of earlier rounds included.
         holds: Digest of the model that a client is known to hold.
+        digests: Of the models that rounds trained from, by round.
+        used: Tokens of replies that count.
         talks: Ends a client's talk: nobody waits for it any more.
     """
 
@@ -39,6 +42,8 @@ class Shared:
     outgoing: Outgoing
     outcomes: queue.SimpleQueue[Outcome] = field(default_factory=queue.SimpleQueue)
     holds: dict[str, str] = field(default_factory=dict)
+    digests: dict[int, str] = field(default_factory=dict)
+    used: UsedTokens = field(default_factory=UsedTokens)
     talks: dict[str, threading.Event] = field(default_factory=dict)
 
     def end_talks(self) -> None:

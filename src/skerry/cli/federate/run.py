@@ -1,0 +1,155 @@
+"""``skerry federate run``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from skerry.app.target import Target
+from skerry.cli.console import Console
+from skerry.cli.federate.watching import watch_run
+from skerry.cli.options import Command, complete_site, complete_target, connect, home_option, json_option
+from skerry.cli.project import find_target
+from skerry.errors import ConfigError
+
+if TYPE_CHECKING:
+    from skerry.learn.federated.plan import Plan
+
+ENGINE_PORT = 8080
+CODINGS = ("float32", "float64", "float16", "int8", "top-k")
+
+
+@click.command(
+    cls=Command,
+    example="skerry federate run digits.py --site edge-1 --site edge-2 --site edge-3 --rounds 20\n"
+    "skerry federate run digits.py --clients 3 --strategy fedadam --strategy-set learning_rate=0.1\n"
+    "skerry federate run digits.py --site edge-1 --site edge-2 --set epochs=10 --coding int8 --quorum 0.5",
+)
+@click.argument("target", required=False, shell_complete=complete_target)
+@click.option("--site", "sites", multiple=True, metavar="NAME", shell_complete=complete_site, help="A client's site.")
+@click.option("--clients", type=click.IntRange(1), help="Clients played by the engine on this machine.  [default: 3]")
+@click.option("--server", metavar="SITE", help="A site that evaluates the model on data of its own.")
+@click.option("--rounds", type=click.IntRange(1), default=10, show_default=True, help="How many.")
+@click.option("--strategy", default="fedavg", show_default=True, help="How models are made of replies.")
+@click.option("--strategy-set", "strategy_options", multiple=True, metavar="OPTION=VALUE", help="Of the strategy.")
+@click.option("--selection", default="all", show_default=True, help="Who takes part in a round.")
+@click.option("--per-round", type=click.IntRange(1), help="Clients of a round.  [default: all]")
+@click.option(
+    "--quorum", type=click.FloatRange(0, 1, min_open=True), default=1.0, show_default=True, help="Their share."
+)
+@click.option("--deadline", type=click.FloatRange(0, min_open=True), help="Longest training of a round, seconds.")
+@click.option("--coding", type=click.Choice(CODINGS), default="float32", show_default=True, help="Of replies.")
+@click.option("--down-coding", type=click.Choice(CODINGS), default="float32", show_default=True, help="Of models.")
+@click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="What your own code is told; repeatable.")
+@click.option("--metric", default="accuracy", show_default=True, help="By which the best model is kept.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
+@click.option("--folder", type=click.Path(file_okay=False, path_type=Path), help="[default: runs/NAME-NUMBER]")
+@home_option
+@json_option
+@click.pass_obj
+def run(console: Console, /, *, target: str | None, folder: Path | None, home: Path, **options: Any) -> None:
+    """Deploy a client's app and train with it in rounds.
+
+    TARGET is FILE[:APP]; without it, the one that skerry.toml names. With --site, each site is a client with its own
+    data; without, the engine on this machine plays several. With --json, one object is printed at the end: the rounds
+    with their metrics, clients, bytes and times.
+    """
+    from skerry.learn.federated.coordinator import Federation
+
+    found = find_target(target)
+    name = Path(found.source).stem.replace(".", "-")
+    folder = folder or _free_folder(name)
+    plan = _plan(name, **options)
+    _require_free(folder)
+    _deploy(console, found, options["sites"], options["server"], home)
+    federation = Federation(folder, plan, places={None: connect(home)})
+    watch_run(console, federation, folder, plan)
+
+
+def _plan(name: str, *, sites: Sequence[str], clients: int | None, **options: Any) -> Plan:
+    """Return the plan that the options mean.
+
+    Raises:
+        ConfigError: they do not go together.
+    """
+    from skerry.learn.federated.plan import Member, Plan, job_name
+    from skerry.learn.federated.selection import make_selection
+    from skerry.learn.federated.strategies import find_strategy
+
+    if sites and clients is not None:
+        raise ConfigError("--site and --clients do not go together: each site is one client")
+    if sites and len(set(sites)) < len(sites):
+        raise ConfigError(f"--site: {', '.join(sites)}: name each site once")
+    width = len(str(clients or 3))
+    members = [Member(name=site, site=site) for site in sites] or [
+        Member(name=f"client-{number:0{width}}") for number in range(1, (clients or 3) + 1)
+    ]
+    strategy_options = parse_settings(options["strategy_options"], "--strategy-set")
+    find_strategy(options["strategy"], **strategy_options)
+    make_selection(options["selection"])
+    return Plan(
+        job=job_name(name),
+        members=tuple(members),
+        rounds=options["rounds"],
+        seed=options["seed"],
+        strategy=options["strategy"],
+        strategy_options=strategy_options,
+        selection=options["selection"],
+        settings=parse_settings(options["settings"], "--set"),
+        coding=options["coding"],
+        down_coding=options["down_coding"],
+        clients_per_round=options["per_round"],
+        quorum_ratio=options["quorum"],
+        deadline_s=options["deadline"],
+        server=options["server"],
+        best_metric=options["metric"],
+    )
+
+
+def parse_settings(settings: Sequence[str], option: str) -> dict[str, Any]:
+    """Return settings of the form ``NAME=VALUE``; values are JSON where they can be, else texts.
+
+    Raises:
+        ConfigError: one has another form.
+    """
+    found: dict[str, Any] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or not name:
+            raise ConfigError(f"{option} {setting}: write NAME=VALUE")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def _free_folder(name: str) -> Path:
+    number = 1
+    while (folder := Path("runs") / f"{name}-{number}").exists():
+        number += 1
+    return folder
+
+
+def _require_free(folder: Path) -> None:
+    if (folder / "plan.json").exists():
+        raise ConfigError(
+            f"{folder} holds a run already", hint=f"go on with it: skerry federate resume {folder}; or name another"
+        )
+
+
+def _deploy(console: Console, target: Target, sites: Sequence[str], server: str | None, home: Path) -> None:
+    """Deploy the app wherever the run needs it, and start the engine on this machine if it does."""
+    from skerry.app.shipping import ship
+    from skerry.cli.deploy import start_if_needed
+
+    for site in dict.fromkeys([*sites, *([server] if server else [])]):
+        ship(connect(home, site=site), target, flags=(), environment="")
+        console.message(f"deployed at {site}")
+    if not sites:
+        start_if_needed(console, home, "127.0.0.1", ENGINE_PORT)
+        connect(home).deploy(str(target), flags=(), environment="")

@@ -1,0 +1,111 @@
+"""A federated run as a person watches it: what the terminal shows of what has happened so far."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from skerry.cli.load.view import sparkline
+from skerry.cli.units import duration, size
+from skerry.learn.federated.events import Event
+from skerry.learn.federated.plan import Plan
+
+_HISTORY = 60
+_MOST_CLIENTS = 20  # rows of the table: what is more does not fit on a terminal
+
+
+class View:
+    """What is shown, made of events.
+
+    Args:
+        plan: Of the run.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._began_s = time.monotonic()
+        self._round = 0
+        self._scores: list[float] = []
+        self._clients: dict[str, dict[str, Any]] = {name: {"state": ""} for name in plan.names}
+        self._bytes = {"bytes_up": 0, "bytes_down": 0}
+        self._phase = "starting"
+
+    def add(self, event: Event) -> None:
+        """Take in what has happened."""
+        self._round = max(self._round, event.round)
+        facts = event.facts
+        if event.kind == "round-started":
+            self._phase = "training"
+            for name, client in self._clients.items():
+                client["state"] = "trains" if name in facts["chosen"] else ""
+        elif event.kind in ("replied", "late", "missed", "refused") and event.client in self._clients:
+            self._clients[event.client].update(_of_client(event))
+        elif event.kind == "aggregated":
+            self._phase = "evaluating"
+        elif event.kind == "evaluated":
+            score = facts["metrics"].get(self._plan.best_metric)
+            self._scores += [] if score is None else [score]
+            for name, metrics in facts["clients"].items():
+                self._clients.setdefault(name, {"state": ""})["score"] = metrics.get(self._plan.best_metric)
+        elif event.kind == "round-ended":
+            for key in self._bytes:
+                self._bytes[key] += facts[key]
+        else:
+            self._phase = event.kind
+
+    def draw(self) -> Group:
+        """Return the picture of this moment."""
+        title = Text.assemble(
+            (self._plan.job, "bold"),
+            f"  round {self._round} of {self._plan.rounds}  {duration(time.monotonic() - self._began_s)}  ",
+            (self._phase, "dim"),
+        )
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(style="dim", no_wrap=True)
+        grid.add_column(no_wrap=True)
+        last = f"{self._scores[-1]:.4f}" if self._scores else "-"
+        grid.add_row(self._plan.best_metric, Text(f"{last}  {sparkline(self._scores[-_HISTORY:])}", style="cyan"))
+        grid.add_row("models", f"{size(self._bytes['bytes_down'])} down   {size(self._bytes['bytes_up'])} up")
+        return Group(title, grid, self._table())
+
+    def _table(self) -> Table:
+        table = Table(box=None, pad_edge=False, padding=(0, 2))
+        for column in ("CLIENT", "STATE", "EXAMPLES", "TIME", self._plan.best_metric.upper()):
+            table.add_column(column, no_wrap=True, style="" if column == "CLIENT" else "dim")
+        for name, client in list(self._clients.items())[:_MOST_CLIENTS]:
+            took_s, score = client.get("duration_s"), client.get("score")
+            table.add_row(
+                name,
+                str(client["state"]),
+                str(client.get("examples", "")),
+                "" if took_s is None else duration(took_s),
+                "" if score is None else f"{score:.4f}",
+            )
+        if len(self._clients) > _MOST_CLIENTS:
+            table.add_row(f"and {len(self._clients) - _MOST_CLIENTS} more")
+        return table
+
+
+def describe(event: Event, plan: Plan) -> str | None:
+    """Return a line about an event, for where nothing can be drawn; none for what needs no line."""
+    facts = event.facts
+    if event.kind == "evaluated":
+        found = "  ".join(f"{name} {value:.4f}" for name, value in facts["metrics"].items())
+        return f"{event.round}/{plan.rounds}  {found}" if found else None
+    if event.kind in ("missed", "refused"):
+        return f"{event.round}/{plan.rounds}  {event.client} {event.kind}: {facts['reason']}"
+    if event.kind in ("resumed", "paused", "cancelled"):
+        return f"{event.kind} after round {event.round} of {plan.rounds}"
+    return None
+
+
+def _of_client(event: Event) -> Mapping[str, Any]:
+    if event.kind in ("replied", "late"):
+        state = "answered" if event.kind == "replied" else f"answered round {event.facts['of_round']} late"
+        return {"state": state, "examples": event.facts["examples"], "duration_s": event.facts["duration_s"]}
+    return {"state": f"{event.kind}: {event.facts['reason']}"[:60]}

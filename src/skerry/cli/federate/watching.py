@@ -1,0 +1,76 @@
+"""Running a federation in the foreground while a person watches."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skerry.cli.console import Console
+from skerry.cli.federate.output import show_run
+
+if TYPE_CHECKING:
+    from skerry.learn.federated.coordinator import Federation
+    from skerry.learn.federated.events import Event
+    from skerry.learn.federated.plan import Plan
+
+
+def watch_run(console: Console, federation: Federation, folder: Path, plan: Plan) -> None:
+    """Run a federation until its end, show what happens, and then what has become of it.
+
+    Args:
+        console: Where to say it.
+        federation: The run.
+        folder: Of the run.
+        plan: Of the run.
+    """
+    from skerry.learn.federated.run_view import read_run
+
+    try:
+        with _show(plan) as watch, _ended_in_order():
+            for event in federation.events():
+                watch(event)
+    except KeyboardInterrupt:
+        console.message(f"interrupted; go on with: skerry federate resume {folder}")
+        raise
+    show_run(console, read_run(folder))
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Take SIGTERM for Ctrl-C during the block."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _show(plan: Plan) -> Iterator[Callable[[Event], None]]:
+    """Draw on a terminal; write lines elsewhere."""
+    from skerry.cli.federate.view import View, describe
+
+    if not sys.stderr.isatty():
+
+        def write(event: Event) -> None:
+            line = describe(event, plan)
+            if line is not None:
+                sys.stderr.write(f"{line}\n")
+                sys.stderr.flush()
+
+        yield write
+        return
+    from rich.console import Console as Terminal
+    from rich.live import Live
+
+    view = View(plan)
+    with Live(get_renderable=view.draw, console=Terminal(stderr=True), refresh_per_second=4, transient=True):
+        yield view.add
