@@ -11,10 +11,12 @@ from typing import Any
 
 import skerry
 from skerry.learn import federated
-from skerry.learn.federated.events import Event
+from skerry.learn.federated.coding.packing import pack
 from skerry.learn.federated.models import paper_cnn
 from skerry.learn.federated.models.paper_cnn import Parameters
+from skerry.learn.federated.parameters import Layout
 from skerry.learn.federated.plan import SERVER
+from skerry.learn.federated.results import RoundResult
 from skerry.learn.federated.site_store import default_root
 from skerry.platforms.home import ENGINE_VARIABLE
 from skerry.testbed.experiments.edge_federated.images import TEST, describe_part, take_part
@@ -32,6 +34,8 @@ from skerry.testbed.experiments.place import SiteAddress
 TRAINING: Mapping[str, Any] = {"memory": "200MiB", "cpu": 1}
 """What paper 003 allows a training function."""
 MODEL = "edge-digits"
+SERVING = "skerry.testbed.experiments.edge_federated.serving:app"
+FOLLOW_S = 30.0
 
 app = skerry.App(
     "edge-federated",
@@ -90,37 +94,41 @@ def settle(division: Division, name: str) -> Part:
 
 
 @app.function(timeout="6h", idempotent=True, max_body="64MiB")
-def coordinate(order: Order) -> Iterator[Event]:
-    """Run a plan at this site, or go on with it, and yield what happens as it happens."""
+def coordinate(order: Order) -> Iterator[RoundResult]:
+    """Run a plan at this site, or go on with it, and yield what became of each round as it ends."""
+    folder = _run_folder(order.plan.job)
     places = {site.name: SiteAddress(**site.model_dump()).place() for site in order.sites}
-    yield from federated.Federation(_run_folder(order.plan.job), order.plan, places=places).events()
+    for event in federated.Federation(folder, order.plan, places=places).events():
+        if event.kind == "round-ended":
+            yield federated.read_run(folder).rounds[-1]
 
 
 @app.function(idempotent=True)
 def collect(job: str) -> Model:
     """Return the global model of a run that this site has coordinated."""
-    from skerry.errors import DataError
-    from skerry.learn.federated.coding.packing import pack
-    from skerry.learn.federated.record import read_checkpoint
-
-    paths = sorted((_run_folder(job) / "models").glob("[0-9]*.model"))
-    checkpoint = read_checkpoint(paths[-1]) if paths else None
-    if checkpoint is None:
-        raise DataError(f"there is no model of a run {job!r} at this site")
-    packed, _ = pack(checkpoint.model, "float32")
-    return Model(layout=checkpoint.layout, vector=packed)
+    parameters = federated.read_model(_run_folder(job))
+    layout = Layout.of(parameters)
+    packed, _ = pack(layout.join(parameters), "float32")
+    return Model(layout=layout, vector=packed)
 
 
 @app.function(timeout="5m", max_body="64MiB")
 def publish(onnx: bytes, accuracy: float) -> str:
-    """Push an ONNX model into the store of this site's engine, and point its alias ``production`` at it."""
+    """Push an ONNX model into the store of this site's engine, and serve it here."""
     from skerry.serve import push
     from skerry.store.models import ModelRepository, publishing_url
     from skerry.store.objects import open_store
 
-    repository = ModelRepository(open_store(publishing_url(Path(os.environ[ENGINE_VARIABLE]).parent)))
+    home = Path(os.environ[ENGINE_VARIABLE]).parent
+    repository = ModelRepository(open_store(publishing_url(home)))
     manifest = push(MODEL, onnx, repository=repository, metrics={"accuracy": accuracy}, alias="production")
-    return f"{manifest.name}@{manifest.version}"
+    engine = skerry.EnginePlatform.of_home(home)
+    try:
+        engine.deploy(SERVING)
+        engine.follow_aliases(timeout_s=FOLLOW_S)
+    finally:
+        engine.close()
+    return str(manifest)
 
 
 def train_here(training: Training) -> Trained:

@@ -119,8 +119,8 @@ def coordinate(trial: Trial, plan: Plan) -> Course:
     """Have the cloud run a plan, and watch it to its end."""
     sites = tuple(Address(**trial.sites[name].to_json()) for name in (*EDGES, CLOUD))
     course = Course()
-    for event in app.coordinate.at(trial.sites[CLOUD].place()).stream(Order(plan=plan, sites=sites)):
-        course.take(event)
+    for result in app.coordinate.at(trial.sites[CLOUD].place()).stream(Order(plan=plan, sites=sites)):
+        course.take(result)
     return course
 
 

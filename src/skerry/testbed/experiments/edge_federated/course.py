@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import fmean, median
 from typing import Any
 
-from skerry.learn.federated.events import Event
+from skerry.errors import DataError
 from skerry.learn.federated.plan import SERVER
 from skerry.learn.federated.results import RoundResult
 
@@ -37,11 +37,14 @@ class Course:
     duration_s: list[float] = field(default_factory=list)
     digest: str = ""
 
-    def take(self, event: Event) -> None:
-        """Take what a coordinator tells; everything but the end of a round is passed over."""
-        if event.kind != "round-ended":
-            return
-        result = RoundResult.model_validate(event.facts["result"])
+    def take(self, result: RoundResult) -> None:
+        """Take what the coordinator says of a round.
+
+        Raises:
+            DataError: nobody has evaluated the model on the test set.
+        """
+        if SERVER not in result.evaluations:
+            raise DataError(f"round {result.round}: the model was not evaluated at the coordinator's site")
         self.rounds.append(result)
         self.duration_s.append(result.ended_at - result.started_at)
         self.digest = result.model_digest

@@ -18,7 +18,6 @@ from skerry.testbed.experiments.edge_federated.messages import Division
 from skerry.testbed.experiments.edge_federated.serving import classify
 from skerry.testbed.experiments.experiment import Trial
 
-SERVING = "skerry.testbed.experiments.edge_federated.serving:app"
 SITE = "edge-1"
 CLOUD = "aggregator"
 SHOWN = 16
@@ -56,11 +55,6 @@ def serve_model(trial: Trial, job: str, division: Division) -> Served:
 
     site = trial.sites[SITE]
     version = app.publish.at(site.place()).remote(content, accuracy)
-    platform = site.connect()
-    try:
-        platform.deploy(SERVING)
-    finally:
-        platform.close()
     shown = test.images[:SHOWN]
     began_s = time.monotonic()
     answer = classify.at(site.place()).remote(shown.tolist())
