@@ -71,9 +71,11 @@ class Collection:
             sorted(self._pending),
             self._fit,
             self._shared.outcomes,
+            threads=self._shared.threads,
             size=self._shared.record.plan.in_flight,
         )
         yield from self._collect(began_s)
+        self._log.sync()
         for client in crew.close():
             self._fail(client, "the round ended before its turn came")
         if self._shared.record.request() != "cancel":
@@ -167,6 +169,7 @@ class Collection:
             try:
                 outcome = self._shared.outcomes.get(timeout=min(decision.wait_s, LOOK_S))
             except queue.Empty:
+                self._log.sync()
                 if self._shared.record.request() == "cancel":
                     return
                 continue
@@ -195,7 +198,6 @@ class Collection:
             self._remember(reply, answer.duration_s)
             return self._tell("missed", client, reason="its reply came too late", of_round=outcome.round)
         self._log.append(reply, {"duration_s": answer.duration_s})
-        self._log.sync()
         self._shared.used.use(reply.token)
         if not is_late:
             self._answered.add(client)

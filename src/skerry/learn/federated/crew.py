@@ -29,14 +29,49 @@ class Outcome:
     error: SkerryError | None = None
 
 
+class Threads:
+    """Threads that are there for the next call when theirs has ended: starting one takes as long as a short round."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle = 0
+        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+
+    def start(self, call: Callable[[], None]) -> None:
+        """Call something in a thread that has nothing to do, or in a new one."""
+        with self._lock:
+            if self._idle:
+                self._idle -= 1
+                self._calls.put(call)
+                return
+        # A daemon: a coordinator that ends does not wait for a client that does not.
+        threading.Thread(target=self._work, args=(call,), name="skerry-round", daemon=True).start()
+
+    def close(self) -> None:
+        """End the threads that have nothing to do."""
+        with self._lock:
+            for _ in range(self._idle):
+                self._calls.put(None)
+            self._idle = 0
+
+    def _work(self, first: Callable[[], None]) -> None:
+        call: Callable[[], None] | None = first
+        while call is not None:
+            call()
+            with self._lock:
+                self._idle += 1
+            call = self._calls.get()
+
+
 class Crew:
-    """A few threads that call clients one after the other; made for one round, and none waits for it to end.
+    """Calls clients one after the other in a few threads; made for one round, and none waits for it to end.
 
     Args:
         round: The round.
         clients: Who is called, in this order.
         call: Calls one.
         outcomes: Where outcomes go; may be shared with other rounds, whose late ones come there too.
+        threads: What it runs in.
         size: Most threads.
     """
 
@@ -47,6 +82,7 @@ class Crew:
         call: Callable[[str], Any],
         outcomes: queue.SimpleQueue[Outcome],
         *,
+        threads: Threads,
         size: int,
     ) -> None:
         self._round = round
@@ -54,8 +90,7 @@ class Crew:
         self._call = call
         self._outcomes = outcomes
         for _ in range(min(size, len(self._waiting))):
-            # Daemons: a coordinator that ends does not wait for a client that does not.
-            threading.Thread(target=self._work, name=f"skerry-round-{round}", daemon=True).start()
+            threads.start(self._work)
 
     def close(self) -> tuple[str, ...]:
         """Call nobody more; return who has not been called."""

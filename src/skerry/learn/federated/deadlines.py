@@ -25,6 +25,8 @@ DEVIATIONS = 1.4826  # standard deviations in a median absolute deviation, where
 SPREADS = 3.0  # standard deviations that a client may be later than its median before it counts as late
 SPREAD_FLOOR_RATIO = 0.05  # least spread, of the median: a few equal durations do not mean that there is none
 
+TICK_S = 1e-4  # what is nearer than this is now: the sum of a begin and a wait may be a rounding short of it
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
@@ -112,14 +114,14 @@ def limit_s(chosen: Collection[str], histories: Histories, settings: Patience) -
     known = sorted(expected for client in chosen if (expected := expected_s(histories[client])) is not None)
     if not known:
         return settings.deadline_s
-    needed = min(quorum(chosen, settings), len(known))
+    needed = min(quorum(len(chosen), settings), len(known))
     middle_s = max(statistics.median(known), known[needed - 1])
     return min(settings.slack_ratio * middle_s, settings.deadline_s)
 
 
-def quorum(chosen: Collection[str], settings: Patience) -> int:
-    """Return how many of the chosen clients must have answered before a round ends early; at least 1."""
-    return max(1, math.ceil(settings.quorum_ratio * len(chosen) - 1e-9))
+def quorum(count: int, settings: Patience) -> int:
+    """Return how many of ``count`` clients must have answered before a round ends early; at least 1."""
+    return max(1, math.ceil(settings.quorum_ratio * count - 1e-9))
 
 
 def decide(
@@ -144,19 +146,22 @@ def decide(
         settings: How long a round waits.
 
     Returns:
-        The decision. A round ends with less than the quorum only where failures or ``deadline_s`` leave no other way.
+        The decision. A round ends with less than the quorum only after ``deadline_s``, or where so many have failed
+        that there can be none; it is then a quorum of the others.
     """
     passed_s = now_s - began_s
     left_s = settings.deadline_s - passed_s
     if not in_flight:
         return _ended(answered, Reason.ALL)
-    if left_s <= 0:
+    if left_s <= TICK_S:
         return _ended(answered, Reason.LONGEST)
-    if len(answered) < min(quorum(chosen, settings), len(answered) + len(in_flight)):
+    able = len(answered) + len(in_flight)
+    needed = quorum(len(chosen), settings)
+    if len(answered) < (needed if needed <= able else quorum(able, settings)):
         return Decision(end=False, wait_s=left_s, reason=Reason.QUORUM)
     round_s = limit_s(chosen, histories, settings)
     until_s = max(_holds_until_s(histories[client], round_s, settings) for client in in_flight)
-    if passed_s >= until_s:
+    if passed_s >= until_s - TICK_S:
         return _ended(answered, Reason.REST_LATE)
     return Decision(end=False, wait_s=min(until_s - passed_s, left_s), reason=Reason.EXPECTED)
 

@@ -54,7 +54,7 @@ def evaluate_model(shared: Shared, tasks: Tasks) -> Evaluated:
             reply=talk.run(), duration_s=time.monotonic() - began_s, send_s=talk.send_s, bytes_down=talk.bytes_down
         )
 
-    crew = Crew(tasks.round, asked, call, outcomes, size=plan.in_flight)
+    crew = Crew(tasks.round, asked, call, outcomes, threads=shared.threads, size=plan.in_flight)
     results: dict[str, EvaluationResult] = {}
     failed: dict[str, str] = {}
     bytes_down = 0

@@ -25,7 +25,7 @@ def norm_of(vector: Vector) -> float:
     squares = 0.0
     for part in _chunks(vector):
         scaled = part.astype(np.float64) / largest
-        squares += float(np.dot(scaled, scaled))
+        squares += float(np.square(scaled, out=scaled).sum())
     return largest * math.sqrt(squares)
 
 

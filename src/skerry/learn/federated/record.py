@@ -23,6 +23,7 @@ from skerry.learn.federated.parameters import Layout, Vector
 from skerry.learn.federated.plan import Plan
 from skerry.learn.federated.reply_log import ReplyLog
 from skerry.learn.federated.results import RoundResult
+from skerry.learn.federated.settling import Settling
 from skerry.learn.federated.tokens import make_secret
 
 PLAN = "plan.json"
@@ -83,6 +84,7 @@ class Record:
             self.plan = self._take_plan(plan)
             self.secret = make_secret(folder / KEY_FILE)
             self._events = _open_events(folder / EVENTS)
+            self._settling = Settling()
         except BaseException:
             os.close(self._lock)
             raise
@@ -107,6 +109,7 @@ class Record:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._settling.close()
         self._events.close()
         os.close(self._lock)
 
@@ -165,16 +168,17 @@ class Record:
             "histories": checkpoint.histories,
             "best": checkpoint.best,
         }
-        _replace(path, write_frame(value), sync=True)
+        _replace(path, write_frame(value), sync=result is None)
         if best:
             draft = models / "best.draft"
             draft.unlink(missing_ok=True)
             os.link(path, draft)
             draft.replace(models / "best.model")
-        (models / f"{number - KEPT_MODELS:05}.model").unlink(missing_ok=True)
-        # That of the round itself stays for one more: until the disk has the model for sure.
-        for suffix in ("replies", "chosen"):
-            (self.folder / "rounds" / f"{number - 1:05}.{suffix}").unlink(missing_ok=True)
+        rounds = self.folder / "rounds"
+        needless = [models / f"{number - KEPT_MODELS:05}.model"]
+        # The replies of the round before: this round's would be needed again if the disk lost this very checkpoint.
+        needless += [rounds / f"{number - 1:05}.{suffix}" for suffix in ("replies", "chosen")]
+        self._settling.settle(path, needless)
 
 
 def read_plan(folder: Path) -> Plan:

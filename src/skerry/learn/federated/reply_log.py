@@ -41,7 +41,7 @@ class ReplyLog:
         self.path = path
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.entries: list[Entry] = []
-        self._end = 0
+        self._end = self._synced = 0
         size = os.fstat(self._descriptor).st_size
         while (frame := self._frame(self._end, size)) is not None:
             value, length = frame
@@ -51,7 +51,7 @@ class ReplyLog:
             os.ftruncate(self._descriptor, self._end)
 
     def append(self, reply: FitReply, facts: dict[str, Any]) -> None:
-        """Add a reply; it survives a crash once `sync` has returned.
+        """Add a reply; it survives this process at once, and the machine once `sync` has returned.
 
         Args:
             reply: As it came.
@@ -65,7 +65,9 @@ class ReplyLog:
 
     def sync(self) -> None:
         """Wait until what was added is on disk."""
-        os.fdatasync(self._descriptor)
+        if self._synced < self._end:
+            os.fdatasync(self._descriptor)
+            self._synced = self._end
 
     def read(self, entry: Entry) -> tuple[FitReply, dict[str, Any]]:
         """Return a reply, and what is known of it beside."""

@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
-from skerry.learn.federated.crew import Outcome
+from skerry.learn.federated.crew import Outcome, Threads
 from skerry.learn.federated.downlink import Outgoing
 from skerry.learn.federated.history import History
 from skerry.learn.federated.record import Record
@@ -27,6 +27,7 @@ class Shared:
         apps: The functions of each client's app, by client.
         histories: Of all clients.
         outgoing: The model as clients were sent it last.
+        threads: What clients are called in.
         outcomes: What threads bring, those of earlier rounds included.
         holds: Digest of the model that a client is known to hold.
         digests: Of the models that rounds trained from, by round.
@@ -40,6 +41,7 @@ class Shared:
     apps: dict[str, Any]
     histories: dict[str, History]
     outgoing: Outgoing
+    threads: Threads = field(default_factory=Threads)
     outcomes: queue.SimpleQueue[Outcome] = field(default_factory=queue.SimpleQueue)
     holds: dict[str, str] = field(default_factory=dict)
     digests: dict[int, str] = field(default_factory=dict)
@@ -50,6 +52,7 @@ class Shared:
         """Wait for nobody any more."""
         for ended in self.talks.values():
             ended.set()
+        self.threads.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

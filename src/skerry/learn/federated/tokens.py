@@ -52,19 +52,13 @@ def make_secret(path: Path) -> bytes:
     The file appears whole or not at all, and one that is there is never replaced.
 
     Raises:
-        ConfigError: what is there is no secret, or others may read it.
+        ConfigError: it cannot be made, or what is there is no secret, or others may read it.
     """
     if not path.exists():
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mode 0600 by definition
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(secrets.token_bytes(SECRET_BYTES))
-                file.flush()
-                os.fsync(file.fileno())
-            with suppress(FileExistsError):  # another coordinator was faster: its secret is the run's
-                os.link(name, path)
-        finally:
-            os.unlink(name)
+            _write_secret(path)
+        except OSError as error:
+            raise ConfigError(f"the run's secret {path} cannot be made: {error.strerror}") from error
     return read_secret(path)
 
 
@@ -179,7 +173,22 @@ class UsedTokens:
         self._ids.add(token_id(token))
 
 
+def _write_secret(path: Path) -> None:
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mode 0600 by definition
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(secrets.token_bytes(SECRET_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):  # another coordinator was faster: its secret is the run's
+            os.link(name, path)
+    finally:
+        os.unlink(name)
+
+
 def _sign(secret: bytes, body: bytes) -> str:
+    if len(secret) != SECRET_BYTES:  # an empty one would make every token easy to forge
+        raise ConfigError(f"a run's secret has {SECRET_BYTES} bytes, not {len(secret)}")
     mac = hmac.digest(secret, PURPOSE + body, "sha256")
     return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 

@@ -262,6 +262,16 @@ def test_a_good_reply_is_received_as_it_was_sent():
     assert received.metrics == {"loss": 0.5}
 
 
+def test_a_reply_counts_once_and_after_a_restart_as_well():
+    check_reply(GOOD, EXPECTED)
+    used = UsedTokens()
+    used.use(GOOD.token)
+    on_record = [GOOD]
+    for known in (used, UsedTokens.of(reply.token for reply in on_record)):
+        assert refused(used=known).reason == "replayed"
+        assert refused(used=known, replied=True).reason == "duplicate"
+
+
 def test_a_late_reply_is_received_with_its_staleness():
     known = dataclasses.replace(EXPECTED, staleness=2, most_staleness=2)
     assert check_reply(GOOD, known).staleness == 2

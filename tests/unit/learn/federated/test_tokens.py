@@ -1,5 +1,6 @@
 import dataclasses
 import stat
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -124,6 +125,25 @@ def test_used_tokens_are_rebuilt_from_the_record():
 def test_a_tokens_id_gives_nothing_of_it_away():
     assert len(token_id(TOKEN)) == 32
     assert token_id(TOKEN) not in TOKEN
+
+
+@pytest.mark.parametrize("secret", [b"", bytes(31), bytes(33)])
+def test_a_secret_of_another_length_signs_and_opens_nothing(secret):
+    with pytest.raises(ConfigError, match="32 bytes"):
+        issue_token(secret, CLAIMS, expires_s=1000.0)
+    with pytest.raises(ConfigError, match="32 bytes"):
+        check_token(secret, TOKEN, CLAIMS, 10.0)
+
+
+def test_a_secret_that_cannot_be_written_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be made"):
+        make_secret(tmp_path / "nowhere" / "secret")
+
+
+def test_coordinators_that_start_together_have_one_secret(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(make_secret, [tmp_path / "secret"] * 16))) == 1
+    assert [each.name for each in tmp_path.iterdir()] == ["secret"]
 
 
 def test_the_secret_is_made_once_and_only_its_owner_reads_it(tmp_path):

@@ -1,0 +1,1 @@
+"""What rounds of federated learning cost, and what they reach."""

@@ -1,0 +1,238 @@
+"""Ten clients, one ten times slow, one that dies: what rounds cost and reach, waiting for all or not.
+
+Run: ``python -m benchmarks.federated.stragglers`` (under a minute). It prints the table of
+docs/concepts/federated-rounds.md and writes ``benchmarks/results/federated_stragglers.json``.
+
+Learning is real: a softmax regression on scikit-learn's digits, whose training rows are split over the clients by a
+Dirichlet distribution of their labels. Durations are drawn and time is virtual, so that the figures do not depend on
+the machine; every figure is the median over seeds, each with clients, split and durations of its own. Arms of a seed
+share all three. Late updates are added as deltas whose weights are normalised to 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.federated.virtual import Arrival, Emulated, play, ten_clients
+from benchmarks.measuring import facts, save
+from skerry.learn.federated.deadlines import Patience
+from skerry.learn.federated.parameters import Vector
+from skerry.learn.federated.selection import Selection, make_selection
+from skerry.learn.federated.strategies.base import Received, Replies
+from skerry.learn.federated.strategies.mean import weighted_mean
+
+ROUNDS = 50
+SEEDS = range(5)
+COUNT = 8
+DIRICHLET = 0.3
+EPOCHS = 3
+BATCH = 32
+RATE = 0.2
+TARGET = 0.93
+LONGEST_S = 200.0  # of a round: twice what the slow client needs
+WAITING = Patience(
+    quorum_ratio=1.0, deadline_s=LONGEST_S, slack_ratio=1e6, first_slack_ratio=1e6, late_rounds=0
+)  # only the longest time ends a round early, and whoever let it pass is asked again
+PATIENT = Patience(deadline_s=LONGEST_S)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """A way to run rounds."""
+
+    name: str
+    selection: Selection
+    settings: Patience
+    count: int
+
+
+ARMS = (
+    Arm(name="wait for all", selection=make_selection("all"), settings=WAITING, count=10),
+    Arm(name="all, with deadline", selection=make_selection("all"), settings=PATIENT, count=10),
+    Arm(name="random, with deadline", selection=make_selection("random"), settings=PATIENT, count=COUNT),
+    Arm(
+        name="fedlesscan",
+        selection=make_selection("fedlesscan", {"rounds": ROUNDS}),
+        settings=PATIENT,
+        count=COUNT,
+    ),
+    Arm(name="apodotiko", selection=make_selection("apodotiko"), settings=PATIENT, count=COUNT),
+    Arm(name="clustered", selection=make_selection("clustered"), settings=PATIENT, count=COUNT),
+)
+
+
+class Listed(Replies):
+    """Replies that are in memory."""
+
+    def __init__(self, replies: list[Received]) -> None:
+        self._replies = sorted(replies, key=lambda reply: (reply.client, reply.staleness))
+
+    def __len__(self) -> int:
+        return len(self._replies)
+
+    def __iter__(self) -> Iterator[Received]:
+        return iter(self._replies)
+
+
+class Learning:
+    """Softmax regression on digits that are split over clients.
+
+    Args:
+        clients: Their names.
+        seed: Of the split.
+    """
+
+    def __init__(self, clients: list[str], seed: int) -> None:
+        from sklearn.datasets import load_digits
+        from sklearn.model_selection import train_test_split
+
+        data = load_digits()
+        rows, self.test_rows, labels, self.test_labels = train_test_split(
+            data.data / 16.0, data.target, test_size=0.25, random_state=seed, stratify=data.target
+        )
+        chance = np.random.default_rng(seed)
+        parts: dict[str, list[int]] = {client: [] for client in clients}
+        for label in range(10):
+            mine = chance.permutation(np.flatnonzero(labels == label))
+            ends = np.cumsum(chance.dirichlet([DIRICHLET] * len(clients)))[:-1] * len(mine)
+            for client, part in zip(clients, np.split(mine, ends.astype(int)), strict=True):
+                parts[client].extend(part)
+        self.parts = {client: (rows[part], labels[part]) for client, part in parts.items()}
+        self.model: Vector = np.zeros(65 * 10)
+        self.given: dict[tuple[str, int], Vector] = {}
+        self.curve: list[tuple[float, float]] = []
+        self.seed = seed
+
+    def give(self, client: str, round: int) -> None:
+        """Remember which model a client trains from."""
+        self.given[client, round] = self.model
+
+    def end(self, round: int, now_s: float, arrivals: list[Arrival]) -> None:
+        """Add what arrived to the model, and measure it."""
+        replies = [
+            Received(
+                client=arrival.client,
+                delta=self.fit(arrival.client, arrival.asked),
+                examples=len(self.parts[arrival.client][1]),
+                staleness=arrival.staleness,
+            )
+            for arrival in arrivals
+        ]
+        if any(reply.examples for reply in replies):
+            mean = weighted_mean(Listed(replies), lambda reply: reply.examples * (1 + reply.staleness) ** -0.5)
+            self.model = self.model + mean
+        self.curve.append((now_s, self.accuracy()))
+
+    def fit(self, client: str, round: int) -> Vector:
+        """Return what a client learns from the model that it was given, as a difference."""
+        begin = self.given.pop((client, round))
+        rows, labels = self.parts[client]
+        weights = begin.reshape(65, 10).copy()
+        chance = np.random.default_rng([self.seed, round, *client.encode()])
+        for _ in range(EPOCHS):
+            order = chance.permutation(len(labels))
+            for at in range(0, len(order), BATCH):
+                batch = order[at : at + BATCH]
+                errors = softmax(rows[batch], weights)
+                errors[np.arange(len(batch)), labels[batch]] -= 1
+                errors *= RATE / len(batch)
+                weights[:64] -= rows[batch].T @ errors
+                weights[64] -= errors.sum(axis=0)
+        return weights.reshape(-1) - begin
+
+    def accuracy(self) -> float:
+        """Return the share of the test rows that the model knows."""
+        guesses = softmax(self.test_rows, self.model.reshape(65, 10)).argmax(axis=1)
+        return float((guesses == self.test_labels).mean())
+
+
+def softmax(rows: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the probabilities of the labels, shape (rows, 10)."""
+    scores = rows @ weights[:64] + weights[64]
+    scores = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(scores / scores.sum(axis=1, keepdims=True))
+
+
+def run(arm: Arm, seed: int, rounds: int = ROUNDS) -> dict[str, float]:
+    """Return what an arm comes to with a seed."""
+    clients: dict[str, Emulated] = ten_clients(seed, dies_after=rounds // 4, rounds=rounds)
+    learning = Learning(sorted(clients), seed)
+    clients = {name: replace(client, examples=len(learning.parts[name][1])) for name, client in clients.items()}
+    played = play(
+        clients,
+        arm.selection,
+        arm.settings,
+        rounds=rounds,
+        count=arm.count,
+        seed=seed,
+        on_ask=learning.give,
+        on_end=learning.end,
+    )
+    median_s = statistics.median(client.usual_s for client in clients.values())
+    reached = [now_s for now_s, accuracy in learning.curve if accuracy >= TARGET]
+    shares, (stale, stalest) = played.shares(), played.staleness()
+    usual = [share for client, share in shares.items() if client not in ("slow", "dying")]
+    return {
+        "p50": played.ratio(0.5, median_s),
+        "p95": played.ratio(0.95, median_s),
+        "accuracy": 100 * statistics.fmean(accuracy for _, accuracy in learning.curve[-5:]),
+        "target_s": reached[0] if reached else float("inf"),
+        "run_s": learning.curve[-1][0],
+        "least_share": min(usual),
+        "slow_share": shares["slow"],
+        "staleness": stale,
+        "stalest": float(stalest),
+    }
+
+
+def main() -> int:
+    """Measure, print and store."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="rounds of each run")
+    arguments = parser.parse_args()
+    began_s = time.perf_counter()
+    results: dict[str, Any] = {
+        "facts": facts(["skerry", "numpy", "scikit-learn"]),
+        "method": {
+            "rounds": arguments.rounds,
+            "seeds": len(SEEDS),
+            "dirichlet": DIRICHLET,
+            "epochs": EPOCHS,
+            "batch": BATCH,
+            "rate": RATE,
+            "target": TARGET,
+        },
+        "arms": {},
+    }
+    print(
+        "| Arm | Round p50 | Round p95 | Accuracy, % | Time to target, s | Run, s | Slow / least other share | Stale |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    waited: list[float] = []
+    for arm in ARMS:
+        runs = [run(arm, seed, arguments.rounds) for seed in SEEDS]
+        middle = {key: statistics.median(one[key] for one in runs) for key in runs[0]}
+        waited = waited or [one["accuracy"] for one in runs]
+        lost = [before - one["accuracy"] for before, one in zip(waited, runs, strict=True)]
+        results["arms"][arm.name] = {"median": middle, "lost_points": lost, "runs": runs}
+        print(
+            f"| {arm.name} | {middle['p50']:.2f} | {middle['p95']:.2f} | {middle['accuracy']:.1f} "
+            f"({-statistics.median(lost):+.1f}, worst {-max(lost):+.1f}) "
+            f"| {middle['target_s']:.0f} | {middle['run_s']:.0f} "
+            f"| {middle['slow_share']:.2f} / {middle['least_share']:.2f} | {middle['staleness']:.2f} |"
+        )
+    results["seconds"] = round(time.perf_counter() - began_s, 1)
+    print(f"{results['seconds']} s; {save('federated_stragglers', results)}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
