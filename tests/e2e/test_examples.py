@@ -14,6 +14,9 @@ SAID = {
     "class_handler.py": "['eins', 'zwei', 'drei']\nnot known\n",
     "echo.py": "here: A PLAIN CALL STAYS A PLAIN CALL\nremote: HELLO\nmap: ['A', 'B', 'C']\njob: LATER\n",
     "events.py": "org.example.alarm oven-1 {'celsius': 75}\norg.example.fine {'celsius': 20}\n",
+    "federate_numpy.py": "more than 0.8 are known: True\n",
+    "federate_sklearn.py": "more than 0.8 are known: True\n",
+    "federate_torch.py": "more than 0.8 are known: True\n",
     "map_reduce.py": "34 words so far\n[('the', 7), ('is', 3), ('and', 2)]\n",
     "search_news.py": "best parameters: {'alpha': 0.1, 'fit_prior': True}\n",
     "streaming.py": (
