@@ -97,7 +97,9 @@ def settle(division: Division, name: str) -> Part:
 def coordinate(order: Order) -> Iterator[RoundResult]:
     """Run a plan at this site, or go on with it, and yield what became of each round as it ends."""
     folder = _run_folder(order.plan.job)
-    places = {site.name: SiteAddress(**site.model_dump()).place() for site in order.sites}
+    places: dict[str | None, str | skerry.Site | skerry.Platform] = {
+        site.name: SiteAddress(**site.model_dump()).place() for site in order.sites
+    }
     for event in federated.Federation(folder, order.plan, places=places).events():
         if event.kind == "round-ended":
             yield federated.read_run(folder).rounds[-1]

@@ -4,66 +4,19 @@ from __future__ import annotations
 
 import secrets
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 
+from skerry.errors import DataError, HandlerError
 from skerry.learn.federated.plan import Member, Plan
 from skerry.testbed.experiments.edge_federated import app
 from skerry.testbed.experiments.edge_federated.course import Course
 from skerry.testbed.experiments.edge_federated.images import TEST
-from skerry.testbed.experiments.edge_federated.messages import Address, Division, Order, Part, Settings
+from skerry.testbed.experiments.edge_federated.messages import Address, Division, Order, Part
 from skerry.testbed.experiments.edge_federated.publishing import serve_model
+from skerry.testbed.experiments.edge_federated.way import CLOUD, EDGES, Way, choose_way, make_division
 from skerry.testbed.experiments.experiment import Outcome, Trial
+from skerry.testbed.experiments.place import SiteAddress
 
-EDGES = ("edge-1", "edge-2", "edge-3")
-CLOUD = "aggregator"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
-    """How an arm trains.
-
-    Args:
-        kind: How images are divided.
-        rounds: How many.
-        rows: The most images of one client; 0 for all.
-        test_rows: Images of the test set that the global model is looked at with; 0 for all.
-        settings: Of the clients.
-    """
-
-    kind: str
-    rounds: int
-    rows: int
-    test_rows: int
-    settings: Settings
-
-
-PAPER = Way(
-    kind="labels",
-    rounds=50,
-    rows=360,
-    test_rows=2000,
-    settings=Settings(epochs=10, learning_rate=0.02, sample=500),
-)
-BEST = Way(kind="dirichlet", rounds=20, rows=0, test_rows=0, settings=Settings(epochs=1, learning_rate=0.05, sample=500))
-
-
-def choose_way(trial: Trial, way: Way) -> Way:
-    """Return a way with what the run's options change of it."""
-    rounds, epochs, rows = (int(trial.options[name]) for name in ("rounds", "epochs", "rows"))
-    settings = way.settings.model_copy(update={"epochs": epochs}) if epochs else way.settings
-    return replace(way, rounds=rounds or way.rounds, rows=rows or way.rows, settings=settings)
-
-
-def make_division(trial: Trial, way: Way) -> Division:
-    """Return which images each client of a trial has."""
-    return Division(
-        data=trial.options["data"],
-        kind=way.kind,
-        clients=EDGES,
-        rows=way.rows,
-        test_rows=way.test_rows,
-        seed=trial.seed,
-    )
+LOG_BYTES = 3000
 
 
 def run_federated(trial: Trial, *, way: Way) -> Outcome:
@@ -119,9 +72,22 @@ def coordinate(trial: Trial, plan: Plan) -> Course:
     """Have the cloud run a plan, and watch it to its end."""
     sites = tuple(Address(**trial.sites[name].to_json()) for name in (*EDGES, CLOUD))
     course = Course()
-    for result in app.coordinate.at(trial.sites[CLOUD].place()).stream(Order(plan=plan, sites=sites)):
-        course.take(result)
+    try:
+        for result in app.coordinate.at(trial.sites[CLOUD].place()).stream(Order(plan=plan, sites=sites)):
+            course.take(result)
+    except HandlerError as error:
+        # The place is gone when the run has ended, and its logs with it.
+        raise DataError(f"{error.message}; its log ends with:\n{_read_log(trial.sites[CLOUD])}") from error
     return course
+
+
+def _read_log(site: SiteAddress) -> str:
+    platform = site.connect()
+    try:
+        text, _ = platform.logs(app.coordinate.name, tail=LOG_BYTES)
+    finally:
+        platform.close()
+    return text
 
 
 def _say_labels(part: Part) -> str:

@@ -1,0 +1,61 @@
+"""How an arm trains: rounds, epochs, and which images each client has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from skerry.testbed.experiments.edge_federated.messages import Division, Settings
+from skerry.testbed.experiments.experiment import Trial
+
+EDGES = ("edge-1", "edge-2", "edge-3")
+CLOUD = "aggregator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """How an arm trains.
+
+    Args:
+        kind: How images are divided.
+        rounds: How many.
+        rows: The most images of one client; 0 for all.
+        test_rows: Images of the test set that the global model is looked at with; 0 for all.
+        settings: Of the clients.
+    """
+
+    kind: str
+    rounds: int
+    rows: int
+    test_rows: int
+    settings: Settings
+
+
+PAPER = Way(
+    kind="labels",
+    rounds=50,
+    rows=360,
+    test_rows=2000,
+    settings=Settings(epochs=10, learning_rate=0.02, sample=500),
+)
+BEST = Way(
+    kind="dirichlet", rounds=20, rows=0, test_rows=0, settings=Settings(epochs=1, learning_rate=0.05, sample=500)
+)
+
+
+def choose_way(trial: Trial, way: Way) -> Way:
+    """Return a way with what the run's options change of it."""
+    rounds, epochs, rows = (int(trial.options[name]) for name in ("rounds", "epochs", "rows"))
+    settings = way.settings.model_copy(update={"epochs": epochs}) if epochs else way.settings
+    return replace(way, rounds=rounds or way.rounds, rows=rows or way.rows, settings=settings)
+
+
+def make_division(trial: Trial, way: Way) -> Division:
+    """Return which images each client of a trial has."""
+    return Division(
+        data=trial.options["data"],
+        kind=way.kind,
+        clients=EDGES,
+        rows=way.rows,
+        test_rows=way.test_rows,
+        seed=trial.seed,
+    )
