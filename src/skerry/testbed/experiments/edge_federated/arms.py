@@ -16,7 +16,7 @@ from skerry.testbed.experiments.edge_federated.way import CLOUD, EDGES, Way, cho
 from skerry.testbed.experiments.experiment import Outcome, Trial
 from skerry.testbed.experiments.place import SiteAddress
 
-LOG_BYTES = 3000
+LOG_LINES = 40
 
 
 def run_federated(trial: Trial, *, way: Way) -> Outcome:
@@ -84,7 +84,7 @@ def coordinate(trial: Trial, plan: Plan) -> Course:
 def _read_log(site: SiteAddress) -> str:
     platform = site.connect()
     try:
-        text, _ = platform.logs(app.coordinate.name, tail=LOG_BYTES)
+        text, _ = platform.logs(app.coordinate.name, tail=LOG_LINES)
     finally:
         platform.close()
     return text
