@@ -8,18 +8,16 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from skerry.errors import DataError, SkerryError, UnavailableError
+from skerry.errors import SkerryError, UnavailableError
 from skerry.learn.federated.checks import Expected, check_reply
-from skerry.learn.federated.coding.packing import unpack
 from skerry.learn.federated.conversation import Talk
 from skerry.learn.federated.crew import Crew, Outcome
 from skerry.learn.federated.deadlines import abandoned, decide, quorum
 from skerry.learn.federated.events import Event
 from skerry.learn.federated.messages import FitReply
 from skerry.learn.federated.reply_log import ReplyLog
-from skerry.learn.federated.results import ClientResult
 from skerry.learn.federated.shared import Answer, Shared
-from skerry.learn.federated.strategies.base import Received, State
+from skerry.learn.federated.strategies.base import State
 from skerry.learn.federated.tasks import Tasks, pack_control
 
 LOOK_S = 0.5  # between looks at whether a person has asked for something, while no reply comes
@@ -244,23 +242,8 @@ class Collection:
             ),
         )
 
-    def received(self, reply: FitReply) -> Received:
-        """Return a reply as strategies read it."""
-        if reply.update is None:
-            raise DataError(f"client {reply.client!r}: its reply holds no update")
-        dtype = self._tasks.layout.dtype.name
-        return Received(
-            client=reply.client,
-            delta=unpack(reply.update, dtype),
-            examples=reply.examples,
-            steps=reply.steps,
-            staleness=self._number - reply.round,
-            control=None if reply.control is None else unpack(reply.control, dtype),
-            metrics=reply.metrics,
-        )
-
     def _check_enough(self, passed_s: float) -> None:
-        needed = quorum(self.chosen, self._patience)
+        needed = quorum(len(self.chosen), self._patience)
         if self._log.entries and (len(self._answered) >= needed or passed_s >= self._patience.deadline_s):
             return
         reasons = "; ".join(f"{name}: {why}" for name, why in sorted(self.missed.items()))
@@ -268,25 +251,6 @@ class Collection:
             f"round {self._number}: {len(self._answered)} of {len(self.chosen)} clients have answered, {needed} are "
             f"needed" + (f": {reasons}" if reasons else ""),
             hint="mend what is said there and resume the run, or plan it with a lower quorum",
-        )
-
-    def results(self) -> tuple[ClientResult, ...]:
-        """Return what the record of the round says of each reply, in the order of the clients' names."""
-        return tuple(
-            ClientResult(
-                client=reply.client,
-                examples=reply.examples,
-                steps=reply.steps,
-                metrics=reply.metrics,
-                staleness=self._number - reply.round,
-                train_s=reply.train_s,
-                duration_s=facts["duration_s"],
-                bytes_up=sum(len(part.data) for part in (reply.update, reply.control) if part is not None),
-                peak_memory_bytes=reply.peak_memory_bytes,
-            )
-            for reply, facts in map(
-                self._log.read, sorted(self._log.entries, key=lambda entry: (entry.client, entry.round))
-            )
         )
 
     def _tell(self, kind: Any, client: str | None = None, **facts: Any) -> Event:

@@ -15,6 +15,7 @@ from skerry.learn.federated.history import History, from_json
 from skerry.learn.federated.messages import StartReply, StartTask
 from skerry.learn.federated.parameters import digest_of
 from skerry.learn.federated.plan import SERVER, Plan
+from skerry.learn.federated.privacy.central import PrivateMean
 from skerry.learn.federated.record import Checkpoint, Record, write_request
 from skerry.learn.federated.rounds import Round
 from skerry.learn.federated.selection import make_selection
@@ -69,7 +70,7 @@ class Federation:
 
     def _rounds(self, record: Record) -> Iterator[Event]:
         plan = record.plan
-        strategy = find_strategy(plan.strategy, **plan.strategy_options)
+        strategy = make_strategy(plan)
         selection = make_selection(plan.selection, plan.selection_options)
         apps = self._apps(plan)
         checkpoint = record.latest()
@@ -111,6 +112,29 @@ class Federation:
             place = self._places.get(site, site)
             views[site] = (clients if place is None else clients.at(place)).functions
         return {client: views[site] for client, site in sites.items()}
+
+
+def make_strategy(plan: Plan) -> Strategy:
+    """Return the strategy of a plan.
+
+    Raises:
+        SpecError: there is no such strategy, or it has no such option.
+        ConfigError: it sends what the plan's privacy does not protect.
+    """
+    strategy = find_strategy(plan.strategy, **plan.strategy_options)
+    if plan.privacy is not None and strategy.instruct(strategy.start(1)).control is not None:
+        raise ConfigError(
+            f"{plan.strategy} sends control variates, which local differential privacy does not protect: "
+            "take another strategy, or leave privacy out"
+        )
+    if plan.central is None:
+        return strategy
+    return PrivateMean(
+        strategy=strategy,
+        clip_norm=plan.central.clip_norm,
+        noise_multiplier=plan.central.noise_multiplier,
+        clients_per_round=plan.clients_per_round or len(plan.members),
+    )
 
 
 def _histories(plan: Plan, checkpoint: Checkpoint) -> dict[str, History]:

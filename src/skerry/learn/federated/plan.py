@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from skerry.learn.federated.deadlines import Patience
 from skerry.learn.federated.message import Message
-from skerry.learn.federated.messages import Coding
+from skerry.learn.federated.messages import Coding, Privacy
 
 SERVER = "server"
 """The client's name under which the coordinator's own place evaluates the global model."""
@@ -57,6 +57,9 @@ class Plan(Message):
         keep_late: Whether replies that come after their round's end count in the next one.
         most_examples: A reply that counts more rows is refused.
         largest_norm: A reply whose update is longer is refused; none for any.
+        privacy: What clients do to their updates before these leave (local differential privacy).
+        central: What the coordinator does to their mean (central differential privacy).
+        privacy_delta: Chance that the epsilon which is reported does not hold.
         in_flight: Most clients that are talked to at a time.
     """
 
@@ -83,6 +86,9 @@ class Plan(Message):
     keep_late: bool = True
     most_examples: int = Field(default=10**9, ge=1)
     largest_norm: float | None = Field(default=None, gt=0)
+    privacy: Privacy | None = None
+    central: Privacy | None = None
+    privacy_delta: float = Field(default=1e-5, gt=0, lt=1)
     in_flight: int = Field(default=32, ge=1)
 
     @model_validator(mode="after")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from skerry.errors import CorruptObjectError, DataError
+from skerry.learn.federated.coding.packing import unpack
 from skerry.learn.federated.frames import HEAD_BYTES, read_frame, write_frame
 from skerry.learn.federated.messages import FitReply
+from skerry.learn.federated.results import ClientResult
 from skerry.learn.federated.strategies.base import Received, Replies
 
 
@@ -74,7 +77,7 @@ class ReplyLog:
         content = os.pread(self._descriptor, entry.end - entry.begin, entry.begin)
         frame = read_frame(content)
         if frame is None:
-            raise OSError(f"{self.path}: the reply at byte {entry.begin} was changed after it had been written")
+            raise CorruptObjectError(f"{self.path}: the reply at byte {entry.begin} was changed after it was written")
         return FitReply.model_validate(frame[0]["reply"]), frame[0]["facts"]
 
     def close(self) -> None:
@@ -97,20 +100,53 @@ class RecordedReplies(Replies):
     """The replies of a log as a strategy reads them.
 
     Args:
-        log: The log.
-        received: Makes of a reply what the strategy gets.
+        log: Of a round.
+        round: The round.
+        dtype: Of the model.
     """
 
-    def __init__(self, log: ReplyLog, received: Callable[[FitReply], Received]) -> None:
+    def __init__(self, log: ReplyLog, *, round: int, dtype: str) -> None:
         self._log = log
-        self._received = received
-        # It must not matter who was first.
-        self._entries = sorted(log.entries, key=lambda entry: (entry.client, entry.round))
+        self._round = round
+        self._dtype = dtype
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._log.entries)
 
     def __iter__(self) -> Iterator[Received]:
-        for entry in self._entries:
-            reply, _ = self._log.read(entry)
-            yield self._received(reply)
+        for reply, _ in in_order(self._log):
+            if reply.update is None:
+                raise DataError(f"client {reply.client!r}: its reply holds no update")
+            yield Received(
+                client=reply.client,
+                delta=unpack(reply.update, self._dtype),
+                examples=reply.examples,
+                steps=reply.steps,
+                staleness=self._round - reply.round,
+                control=None if reply.control is None else unpack(reply.control, self._dtype),
+                metrics=reply.metrics,
+            )
+
+
+def in_order(log: ReplyLog) -> Iterator[tuple[FitReply, dict[str, Any]]]:
+    """Yield the replies of a log in the order of the clients' names: it must not matter who was first."""
+    for entry in sorted(log.entries, key=lambda entry: (entry.client, entry.round)):
+        yield log.read(entry)
+
+
+def client_results(log: ReplyLog, *, round: int) -> tuple[ClientResult, ...]:
+    """Return what the record of a round says of each reply that counted in it."""
+    return tuple(
+        ClientResult(
+            client=reply.client,
+            examples=reply.examples,
+            steps=reply.steps,
+            metrics=reply.metrics,
+            staleness=round - reply.round,
+            train_s=reply.train_s,
+            duration_s=facts["duration_s"],
+            bytes_up=sum(len(part.data) for part in (reply.update, reply.control) if part is not None),
+            peak_memory_bytes=reply.peak_memory_bytes,
+        )
+        for reply, facts in in_order(log)
+    )

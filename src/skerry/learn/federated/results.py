@@ -60,6 +60,8 @@ class RoundResult(Message):
             the longest sending of a task and ``train`` the longest training; then ``aggregate`` and ``evaluate``.
         bytes_down: Of models, as they were sent.
         bytes_up: Of updates, as they were sent.
+        epsilon: What the rounds so far have given away at most, where the plan has differential privacy with noise: of
+            the client that took part most often, if it is local.
         model_digest: Of the model that the round made.
     """
 
@@ -75,6 +77,7 @@ class RoundResult(Message):
     phases_s: dict[str, float] = Field(default_factory=dict)
     bytes_down: int = 0
     bytes_up: int = 0
+    epsilon: float | None = None
     model_digest: str
 
     def score(self, metric: str) -> float | None:

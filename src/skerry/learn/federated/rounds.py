@@ -15,8 +15,9 @@ from skerry.learn.federated.events import Event
 from skerry.learn.federated.history import to_json
 from skerry.learn.federated.parameters import digest_of
 from skerry.learn.federated.plan import SERVER
+from skerry.learn.federated.privacy.budget import epsilon, local_epsilon
 from skerry.learn.federated.record import Checkpoint
-from skerry.learn.federated.reply_log import RecordedReplies, ReplyLog
+from skerry.learn.federated.reply_log import RecordedReplies, ReplyLog, client_results
 from skerry.learn.federated.results import RoundResult, mean_metrics
 from skerry.learn.federated.shared import Shared
 from skerry.learn.federated.tasks import Tasks
@@ -61,7 +62,7 @@ class Round:
             return
         collected_s = time.monotonic()
 
-        replies = RecordedReplies(log, collection.received)
+        replies = RecordedReplies(log, round=number, dtype=before.layout.dtype.name)
         model, state = shared.strategy.aggregate(before.model, before.state, replies)
         if not np.isfinite(model).all():
             raise DataError(f"round {number}: the new model holds numbers that are not finite; the round is not kept")
@@ -81,7 +82,7 @@ class Round:
         clients = {name: each.metrics for name, each in found.results.items()}
         yield record.tell("evaluated", number, metrics=mean, clients=clients, failed=found.failed)
 
-        results = collection.results()
+        results = client_results(log, round=number)
         result = RoundResult(
             round=number,
             started_at=began_at,
@@ -101,6 +102,7 @@ class Round:
             },
             bytes_down=collection.bytes_down + found.bytes_down,
             bytes_up=sum(reply.bytes_up for reply in results),
+            epsilon=self._epsilon(),
             model_digest=digest_of(model),
         )
         best = result.score(record.plan.best_metric)
@@ -115,5 +117,16 @@ class Round:
             best=best if is_best else before.best,
         )
         record.commit(self.after, result, best=is_best)
-        told = result.model_dump(mode="json", include={"metrics", "phases_s", "bytes_up", "bytes_down", "model_digest"})
+        told = result.model_dump(
+            mode="json", include={"metrics", "phases_s", "bytes_up", "bytes_down", "epsilon", "model_digest"}
+        )
         yield record.tell("round-ended", number, replies=len(results), **told)
+
+    def _epsilon(self) -> float | None:
+        plan = self._shared.record.plan
+        if plan.central is not None and plan.central.noise_multiplier > 0:
+            return epsilon(rounds=self.number, noise_multiplier=plan.central.noise_multiplier, delta=plan.privacy_delta)
+        if plan.privacy is not None and plan.privacy.noise_multiplier > 0:
+            most = max(history.answers for history in self._shared.histories.values())
+            return local_epsilon(rounds=most, noise_multiplier=plan.privacy.noise_multiplier, delta=plan.privacy_delta)
+        return None

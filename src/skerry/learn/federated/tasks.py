@@ -68,6 +68,7 @@ class Tasks:
             settings=self.plan.settings,
             proximal=instructions.proximal,
             control=control,
+            privacy=self.plan.privacy,
         )
 
     def evaluate(self, client: str, *, holds: str | None) -> EvaluateTask:

@@ -14,6 +14,7 @@ from skerry.errors import DataError
 from skerry.learn.federated.coding.packing import pack, unpack
 from skerry.learn.federated.messages import EvaluateTask, FitReply, FitTask, Packed
 from skerry.learn.federated.parameters import Vector, digest_of
+from skerry.learn.federated.privacy.noise import protect
 from skerry.learn.federated.site_store import Held
 from skerry.learn.federated.update import Config, Update
 
@@ -90,10 +91,12 @@ def train(task: FitTask, fit: Fit, model: Vector, held: Held) -> tuple[Held, Fit
     update = fit(writable(layout.split(model)), config)
     train_s = time.perf_counter() - began_s
     delta = _delta(task, model, update)
-    packed, residual = pack(delta, task.coding, residual=held.residual)
     control: Packed | None = None
     if server is not None:
         own, control = _next_control(task, own, server, delta, update)
+    if task.privacy is not None:
+        delta = protect(delta, task.privacy).astype(layout.dtype)
+    packed, residual = pack(delta, task.coding, residual=held.residual)
     reply = reply_to(
         task,
         update=packed,
