@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from skerry.testbed.experiments.edge_federated import arms, response
+from skerry.testbed.experiments.edge_federated import arms, flower, pictures, response
 from skerry.testbed.experiments.edge_federated.way import BEST, CLOUD, EDGES, PAPER
 from skerry.testbed.experiments.experiment import Arm, Experiment, Option
 
@@ -27,6 +27,11 @@ experiment = Experiment(
             name="paper",
             title="50 rounds of 10 local epochs on few images; two sites lack one digit, one lacks three",
             run=partial(arms.run_federated, way=PAPER),
+        ),
+        Arm(
+            name="flower",
+            title="the work of best, averaged by Flower in one process, without any network",
+            run=flower.run_flower,
         ),
         Arm(
             name="response",
@@ -78,5 +83,7 @@ experiment = Experiment(
         "rows": Option(default="0", title="the most images of one client, 0 for as many as the arm has"),
         "turns": Option(default="5", title="how often each number of epochs is measured in the arm response"),
     },
+    pairs=(("best", "flower"),),
+    curves=pictures.draw,
     quick={"data": "digits", "rounds": "3", "epochs": "1", "rows": "150", "turns": "1"},
 )

@@ -12,7 +12,7 @@ from skerry.testbed.experiments.edge_federated.course import Course
 from skerry.testbed.experiments.edge_federated.images import TEST
 from skerry.testbed.experiments.edge_federated.messages import Address, Division, Order, Part
 from skerry.testbed.experiments.edge_federated.publishing import serve_model
-from skerry.testbed.experiments.edge_federated.way import CLOUD, EDGES, Way, choose_way, make_division
+from skerry.testbed.experiments.edge_federated.way import CLOUD, EDGES, Way, choose_way, describe_way, make_division
 from skerry.testbed.experiments.experiment import Outcome, Trial
 from skerry.testbed.experiments.place import SiteAddress
 
@@ -46,11 +46,7 @@ def make_plan(trial: Trial, way: Way, division: Division) -> Plan:
         members=tuple(Member(name=name, site=name) for name in EDGES),
         rounds=way.rounds,
         seed=trial.seed,
-        settings={
-            "division": division.model_dump(mode="json"),
-            "training": way.settings.model_dump(),
-            "learning_rate": way.settings.learning_rate,
-        },
+        settings=describe_way(way, division),
         server=CLOUD,
     )
 

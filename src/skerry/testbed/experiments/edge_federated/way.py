@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from skerry.testbed.experiments.edge_federated.messages import Division, Settings
 from skerry.testbed.experiments.experiment import Trial
@@ -59,3 +60,12 @@ def make_division(trial: Trial, way: Way) -> Division:
         test_rows=way.test_rows,
         seed=trial.seed,
     )
+
+
+def describe_way(way: Way, division: Division) -> dict[str, Any]:
+    """Return what clients are told of a way, as the settings of a plan."""
+    return {
+        "division": division.model_dump(mode="json"),
+        "training": way.settings.model_dump(),
+        "learning_rate": way.settings.learning_rate,
+    }
