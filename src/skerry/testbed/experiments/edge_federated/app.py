@@ -19,7 +19,7 @@ from skerry.learn.federated.plan import SERVER
 from skerry.learn.federated.results import RoundResult
 from skerry.learn.federated.site_store import default_root
 from skerry.platforms.home import ENGINE_VARIABLE
-from skerry.testbed.experiments.edge_federated.images import TEST, describe_part, take_part
+from skerry.testbed.experiments.edge_federated.images import TEST, describe_part, draw_rows, take_part
 from skerry.testbed.experiments.edge_federated.messages import (
     Division,
     Model,
@@ -39,7 +39,14 @@ FOLLOW_S = 30.0
 
 app = skerry.App(
     "edge-federated",
-    imports=("numpy", "skerry.learn.federated.client", "skerry.learn.federated.training"),
+    imports=(
+        "numpy",
+        "skerry.learn.federated.client",
+        "skerry.learn.federated.coordinator",
+        "skerry.learn.federated.models.paper_cnn",
+        "skerry.testbed.experiments.edge_federated.images",
+        "skerry.testbed.experiments.place",
+    ),
 )
 
 
@@ -56,11 +63,20 @@ def fit(parameters: Parameters, data: str, config: federated.Config) -> federate
     """Train on the site's own images, and look at what came of it on a sample of the test set."""
     settings, division = _read(config)
     part = take_part(division, data)
+    drawn = draw_rows(len(part), settings.share_ratio, config.seed)
+    rate = settings.learning_rate * settings.decay_ratio ** (config.round - 1)
     trained = paper_cnn.fit(
         parameters,
-        part.images,
-        part.labels,
-        _training(settings, config.seed, proximal=config.proximal, correction=config.correction),
+        part.images[drawn],
+        part.labels[drawn],
+        paper_cnn.Training(
+            epochs=settings.epochs,
+            learning_rate=rate,
+            batch=settings.batch,
+            seed=config.seed,
+            proximal=config.proximal,
+            correction=config.correction,
+        ),
     )
     metrics = {"training_loss": trained.loss}
     if settings.sample:
@@ -68,7 +84,13 @@ def fit(parameters: Parameters, data: str, config: federated.Config) -> federate
         metrics["accuracy"], metrics["loss"] = paper_cnn.evaluate(
             trained.parameters, test.images[: settings.sample], test.labels[: settings.sample]
         )
-    return federated.Update(parameters=trained.parameters, examples=len(part), steps=trained.steps, metrics=metrics)
+    return federated.Update(
+        parameters=trained.parameters,
+        examples=len(part),
+        steps=trained.steps,
+        learning_rate=rate,
+        metrics=metrics,
+    )
 
 
 @client.evaluate(**TRAINING, scale=skerry.Scale(max=1))
@@ -142,7 +164,15 @@ def train_here(training: Training) -> Trained:
     part = take_part(training.division, training.client)
     began_s = time.perf_counter()
     trained = paper_cnn.fit(
-        paper_cnn.start(training.seed), part.images, part.labels, _training(training.settings, training.seed)
+        paper_cnn.start(training.seed),
+        part.images,
+        part.labels,
+        paper_cnn.Training(
+            epochs=training.settings.epochs,
+            learning_rate=training.settings.learning_rate,
+            batch=training.settings.batch,
+            seed=training.seed,
+        ),
     )
     return Trained(
         train_s=time.perf_counter() - began_s,
@@ -154,12 +184,6 @@ def train_here(training: Training) -> Trained:
 
 def _read(config: federated.Config) -> tuple[Settings, Division]:
     return Settings(**config.settings["training"]), Division(**config.settings["division"])
-
-
-def _training(settings: Settings, seed: int, **more: Any) -> paper_cnn.Training:
-    return paper_cnn.Training(
-        epochs=settings.epochs, learning_rate=settings.learning_rate, batch=settings.batch, seed=seed, **more
-    )
 
 
 def _run_folder(job: str) -> Path:

@@ -12,16 +12,17 @@ from skerry.testbed.experiments.edge_federated.course import Course
 from skerry.testbed.experiments.edge_federated.images import TEST
 from skerry.testbed.experiments.edge_federated.messages import Address, Division, Order, Part
 from skerry.testbed.experiments.edge_federated.publishing import serve_model
-from skerry.testbed.experiments.edge_federated.way import CLOUD, EDGES, Way, choose_way, describe_way, make_division
+from skerry.testbed.experiments.edge_federated.sites import CLOUD, EDGES
+from skerry.testbed.experiments.edge_federated.way import Way, choose_way, describe_way, make_division
 from skerry.testbed.experiments.experiment import Outcome, Trial
 from skerry.testbed.experiments.place import SiteAddress
 
 LOG_LINES = 40
 
 
-def run_federated(trial: Trial, *, way: Way) -> Outcome:
-    """Train over the sites, coordinated in the cloud, and serve the model at an edge site."""
-    way = choose_way(trial, way)
+def run_federated(trial: Trial) -> Outcome:
+    """Train over the sites in the way of the arm, coordinated in the cloud, and serve the model at an edge site."""
+    way = choose_way(trial, trial.arm)
     division = make_division(trial, way)
     parts = settle_all(trial, division)
     plan = make_plan(trial, way, division)

@@ -25,8 +25,9 @@ from skerry.learn.federated.models.network import LAYOUT
 from skerry.learn.federated.plan import seed_of
 from skerry.testbed.experiments.edge_federated.course import Course
 from skerry.testbed.experiments.edge_federated.images import read_images
+from skerry.testbed.experiments.edge_federated.sites import EDGES
 from skerry.testbed.experiments.edge_federated.trainer import Trainer
-from skerry.testbed.experiments.edge_federated.way import BEST, EDGES, choose_way, describe_way, make_division
+from skerry.testbed.experiments.edge_federated.way import choose_way, describe_way, make_division
 from skerry.testbed.experiments.experiment import Outcome, Trial
 
 MISSING = "Flower is not installed here, so nothing was compared with it: pip install flwr"
@@ -37,7 +38,7 @@ def run_flower(trial: Trial) -> Outcome:
     """Train as `best` does, averaged by Flower's FedAvg; without Flower, say that it is not there."""
     if find_spec("flwr") is None:
         return Outcome(values={}, notes={"left_out": MISSING}, story=[MISSING])
-    way = choose_way(trial, BEST)
+    way = choose_way(trial, "best")
     settings = describe_way(way, make_division(trial, way))
     test = read_images(trial.options["data"]).test
     vector = LAYOUT.join(paper_cnn.start(trial.seed))

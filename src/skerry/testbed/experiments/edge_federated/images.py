@@ -83,6 +83,18 @@ def take_part(division: Division, client: str) -> Digits:
     return Digits(images=np.load(images, mmap_mode="r"), labels=np.load(labels))
 
 
+def draw_rows(count: int, share_ratio: float, seed: int) -> Rows:
+    """Return which of its images a client trains on in a round, ascending; at least one.
+
+    Args:
+        count: How many it has.
+        share_ratio: The share that is drawn.
+        seed: Of the draw.
+    """
+    drawn = np.random.default_rng([seed, count]).permutation(count)[: max(1, round(count * share_ratio))]
+    return np.sort(drawn).astype(np.int64)
+
+
 def describe_part(division: Division, client: str) -> Part:
     """Return what a client has; its images are made ready where they are not."""
     part = take_part(division, client)

@@ -51,13 +51,17 @@ class Settings(Message):
 
     Args:
         epochs: Local epochs.
-        learning_rate: Of gradient descent.
+        learning_rate: Of gradient descent, in the first round.
+        decay_ratio: By which it is multiplied after each round.
+        share_ratio: The share of its images that a client draws for a round.
         batch: Images per step.
         sample: Images of the test set on which a client looks at what it has trained; 0 for none.
     """
 
     epochs: int = Field(ge=1)
-    learning_rate: float = Field(default=0.05, gt=0)
+    learning_rate: float = Field(default=0.02, gt=0)
+    decay_ratio: float = Field(default=1.0, gt=0, le=1)
+    share_ratio: float = Field(default=1.0, gt=0, le=1)
     batch: int = Field(default=32, ge=1)
     sample: int = Field(default=0, ge=0)
 

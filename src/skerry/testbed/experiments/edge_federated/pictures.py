@@ -53,7 +53,7 @@ def _draw_clients(arm: str, notes: Mapping[str, Any]) -> list[Curves]:
             across="round",
             unit="ratio",
             lines=accuracy,
-            read="What each client has just trained, before it is averaged, on a sample of the test set with all digits.",
+            read="What each client has just trained, before it is averaged, on a sample of the test set.",
         ),
         Curves(
             name=f"client-loss-{arm}",

@@ -16,10 +16,10 @@ from skerry.testbed.experiments.edge_federated import app
 from skerry.testbed.experiments.edge_federated.images import read_images
 from skerry.testbed.experiments.edge_federated.messages import Division
 from skerry.testbed.experiments.edge_federated.serving import classify
+from skerry.testbed.experiments.edge_federated.sites import CLOUD, EDGES
 from skerry.testbed.experiments.experiment import Trial
 
-SITE = "edge-1"
-CLOUD = "aggregator"
+SITE = EDGES[0]
 SHOWN = 16
 """Images that are classified at the site."""
 

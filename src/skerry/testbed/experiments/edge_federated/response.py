@@ -10,15 +10,15 @@ from skerry.errors import UnavailableError
 from skerry.testbed.experiments.calls import call
 from skerry.testbed.experiments.edge_federated import app
 from skerry.testbed.experiments.edge_federated.messages import Division, Settings, Trained, Training
+from skerry.testbed.experiments.edge_federated.sites import EDGES
 from skerry.testbed.experiments.edge_federated.trainer import Trainer
-from skerry.testbed.experiments.edge_federated.way import EDGES, PAPER, choose_way, make_division
+from skerry.testbed.experiments.edge_federated.way import choose_way, make_division
 from skerry.testbed.experiments.experiment import Outcome, Trial
 from skerry.testbed.experiments.place import SiteAddress
 
 EPOCHS = (1, 5, 10, 20)
 SITE = EDGES[0]
 ROWS = 128
-LEARNING_RATE = 0.02
 ZERO_TIMEOUT_S = 60.0
 LOOK_S = 0.05
 
@@ -28,7 +28,7 @@ Times = dict[str, list[float]]
 
 def run_response(trial: Trial) -> Outcome:
     """Call the training function cold and warm, and train without it, turn by turn, at each number of epochs."""
-    way = choose_way(trial, PAPER)
+    way = choose_way(trial, "paper")
     division = make_division(trial, way).model_copy(update={"rows": min(way.rows, ROWS)})
     site = trial.sites[SITE]
     app.settle.at(site.place()).remote(division, SITE)
@@ -103,9 +103,7 @@ def wait_for_zero(site: SiteAddress, function: str, *, timeout_s: float = ZERO_T
 
 
 def _training(division: Division, epochs: int, seed: int) -> Training:
-    return Training(
-        client=SITE, division=division, settings=Settings(epochs=epochs, learning_rate=LEARNING_RATE), seed=seed
-    )
+    return Training(client=SITE, division=division, settings=Settings(epochs=epochs), seed=seed)
 
 
 def _say(epochs: int, times: Times) -> str:

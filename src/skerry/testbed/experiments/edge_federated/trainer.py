@@ -1,7 +1,4 @@
-"""The same training without Skerry: a plain Python process that reads orders from its input and answers each.
-
-It ends when its input does, so nothing is left when whoever started it is killed.
-"""
+"""The same training without Skerry: the handle of a plain Python process, `plain_process`."""
 
 from __future__ import annotations
 
@@ -10,7 +7,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +16,7 @@ from skerry.errors import PlatformError
 from skerry.runtime.confinement import thread_environment
 from skerry.testbed.experiments.edge_federated.messages import Trained, Training
 
-ARGV = (sys.executable, "-m", "skerry.testbed.experiments.edge_federated.trainer")
+ARGV = (sys.executable, "-m", "skerry.testbed.experiments.edge_federated.plain_process")
 
 
 class Trainer:
@@ -81,27 +77,3 @@ class Trainer:
                     pipe.close()
             process.wait()
         self._folder.cleanup()
-
-
-def _answer(order: dict[str, Any]) -> dict[str, Any]:
-    from skerry.testbed.experiments.edge_federated.app import train_here
-    from skerry.testbed.experiments.edge_federated.round_work import fit_file
-
-    if "training" not in order:
-        return fit_file(order)
-    training = Training.model_validate(order["training"])
-    began_s = time.perf_counter()
-    trained = train_here(training)
-    return {"response_s": time.perf_counter() - began_s, "trained": trained.model_dump(mode="json")}
-
-
-def main() -> int:
-    """Answer orders until there are no more."""
-    for line in sys.stdin:
-        sys.stdout.write(json.dumps(_answer(json.loads(line))) + "\n")
-        sys.stdout.flush()
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from skerry.testbed.experiments.edge_federated.messages import Division, Settings
+from skerry.testbed.experiments.edge_federated.sites import EDGES
 from skerry.testbed.experiments.experiment import Trial
-
-EDGES = ("edge-1", "edge-2", "edge-3")
-CLOUD = "aggregator"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,20 +31,24 @@ class Way:
     settings: Settings
 
 
-PAPER = Way(
-    kind="labels",
-    rounds=50,
-    rows=360,
-    test_rows=2000,
-    settings=Settings(epochs=10, learning_rate=0.02, sample=500),
+WAYS: Mapping[str, Way] = MappingProxyType(
+    {
+        "paper": Way(kind="labels", rounds=50, rows=360, test_rows=2000, settings=Settings(epochs=10, sample=500)),
+        "best": Way(
+            kind="dirichlet",
+            rounds=20,
+            rows=0,
+            test_rows=0,
+            settings=Settings(epochs=1, decay_ratio=0.9, share_ratio=1 / 3, sample=500),
+        ),
+    }
 )
-BEST = Way(
-    kind="dirichlet", rounds=20, rows=0, test_rows=0, settings=Settings(epochs=1, learning_rate=0.05, sample=500)
-)
+"""How the arms train, by name."""
 
 
-def choose_way(trial: Trial, way: Way) -> Way:
-    """Return a way with what the run's options change of it."""
+def choose_way(trial: Trial, name: str) -> Way:
+    """Return the way of an arm, with what the run's options change of it."""
+    way = WAYS[name]
     rounds, epochs, rows = (int(trial.options[name]) for name in ("rounds", "epochs", "rows"))
     settings = way.settings.model_copy(update={"epochs": epochs}) if epochs else way.settings
     return replace(way, rounds=rounds or way.rounds, rows=rows or way.rows, settings=settings)
@@ -67,5 +71,4 @@ def describe_way(way: Way, division: Division) -> dict[str, Any]:
     return {
         "division": division.model_dump(mode="json"),
         "training": way.settings.model_dump(),
-        "learning_rate": way.settings.learning_rate,
     }

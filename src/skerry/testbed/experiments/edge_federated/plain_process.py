@@ -1,7 +1,12 @@
-"""One client's work in a round, on vectors in files: what a plain process does for the arm with Flower."""
+"""A plain Python process that trains: it reads orders from its input, one JSON line each, and answers each.
+
+It ends when its input does, so nothing is left when whoever started it is killed.
+"""
 
 from __future__ import annotations
 
+import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +16,7 @@ import numpy as np
 from skerry.learn.federated.models.network import LAYOUT
 from skerry.learn.federated.update import Config
 from skerry.testbed.experiments.edge_federated import app
+from skerry.testbed.experiments.edge_federated.messages import Training
 
 
 def fit_file(order: dict[str, Any]) -> dict[str, Any]:
@@ -30,3 +36,25 @@ def fit_file(order: dict[str, Any]) -> dict[str, Any]:
         "metrics": {name: float(value) for name, value in update.metrics.items()},
         "train_s": time.perf_counter() - began_s,
     }
+
+
+def answer(order: dict[str, Any]) -> dict[str, Any]:
+    """Do what an order says: a training of its own, or a client's part in a round."""
+    if "training" not in order:
+        return fit_file(order)
+    training = Training.model_validate(order["training"])
+    began_s = time.perf_counter()
+    trained = app.train_here(training)
+    return {"response_s": time.perf_counter() - began_s, "trained": trained.model_dump(mode="json")}
+
+
+def main() -> int:
+    """Answer orders until there are no more."""
+    for line in sys.stdin:
+        sys.stdout.write(json.dumps(answer(json.loads(line))) + "\n")
+        sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
