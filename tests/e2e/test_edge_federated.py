@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
+from skerry.errors import ModelRejectedError
 from skerry.learn.federated.datasets import load_small_digits
 from skerry.learn.federated.models.network import DEVIATION, MEAN
 from skerry.testbed.experiments import Settings, load_experiment, read_results, run_experiment
@@ -110,7 +111,7 @@ def test_on_another_network_the_same_seed_gives_the_same_model_and_no_row_is_on_
         outcome = run_federated(trial)
         control = load_small_digits().train.images[0].tobytes()
         # What a row would look like: the same functions, and one row in the place of a model.
-        with pytest.raises(Exception, match="publish"):
+        with pytest.raises(ModelRejectedError, match="no ONNX model"):
             app.publish.at(place.sites[EDGES[0]].place()).remote(control, 0.0)
         stack.close()
     sent = b"".join(capture.payload for capture in captures)
@@ -121,14 +122,14 @@ def test_on_another_network_the_same_seed_gives_the_same_model_and_no_row_is_on_
     assert len(sent) > outcome.values["rounds"] * 7 * 4 * PARAMETERS
     assert control in sent
     sent = sent.replace(control, b"")
-    for row in training_rows(before.seed):
+    for row in training_rows(before.seed, int(options["rows"])):
         assert row not in sent
 
 
-def training_rows(seed):
+def training_rows(seed, rows):
     """Return the middle of some images of each client, as pixels and as the network takes them."""
     train = load_small_digits().train
-    division = Division(data="digits", clients=EDGES, rows=150, seed=seed)
+    division = Division(data="digits", clients=EDGES, rows=rows, seed=seed)
     for part in divide(train.labels, division):
         for image in train.images[part[:8]]:
             middle = np.ascontiguousarray(image[8:20])

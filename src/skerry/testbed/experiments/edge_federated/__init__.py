@@ -93,5 +93,5 @@ experiment = Experiment(
     pairs=(("best", "flower"),),
     curves=partial(_later, "pictures", "draw"),
     conclude=partial(_later, "conclusions", "conclude"),
-    quick={"data": "digits", "rounds": "3", "epochs": "1", "rows": "150", "turns": "1"},
+    quick={"data": "digits", "rounds": "3", "epochs": "1", "rows": "90", "turns": "1"},
 )

@@ -33,7 +33,7 @@ class Way:
 
 WAYS: Mapping[str, Way] = MappingProxyType(
     {
-        "paper": Way(kind="labels", rounds=50, rows=360, test_rows=2000, settings=Settings(epochs=10, sample=500)),
+        "paper": Way(kind="labels", rounds=50, rows=200, test_rows=2000, settings=Settings(epochs=10, sample=500)),
         "best": Way(
             kind="dirichlet",
             rounds=20,
