@@ -35,10 +35,7 @@ def own_images(client: str) -> Digits:
 
 def start(settings: Mapping[str, Any]) -> Arrays:
     """Return the parameters that the run begins with."""
-    return {
-        "coefficients": np.zeros((len(CLASSES), PIXELS), np.float32),
-        "intercepts": np.zeros(len(CLASSES), np.float32),
-    }
+    return {"coefficients": np.zeros((len(CLASSES), PIXELS)), "intercepts": np.zeros(len(CLASSES))}
 
 
 client = federated.Client(app, data=own_images, start=start)
@@ -50,10 +47,7 @@ def fit(parameters: Arrays, data: Digits, config: federated.Config) -> federated
     classifier = make_classifier(parameters, seed=config.seed, alpha=config.settings["alpha"])
     for _ in range(config.settings["epochs"]):
         classifier.partial_fit(rows_of(data), data.labels)
-    trained = {
-        "coefficients": classifier.coef_.astype(np.float32),
-        "intercepts": classifier.intercept_.astype(np.float32),
-    }
+    trained = {"coefficients": classifier.coef_, "intercepts": classifier.intercept_}
     return federated.Update(parameters=trained, examples=len(data), steps=len(data) * config.settings["epochs"])
 
 
@@ -80,7 +74,7 @@ def rows_of(data: Digits) -> NDArray[np.float64]:
 
 
 def main() -> None:
-    """Run five rounds, and say how many images the global model knows at their end."""
+    """Run five rounds, and say after each how many images the global model knows."""
     plan = federated.Plan(
         job="digits",
         members=tuple(federated.Member(name=name, site="here") for name in NAMES),

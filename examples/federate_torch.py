@@ -101,9 +101,9 @@ def make_tensors(data: Digits) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def main() -> None:
-    """Run three rounds, and say how many images the global model knows at their end."""
+    """Run two rounds, and say after each how many images the global model knows."""
     members = tuple(federated.Member(name=name, site="here") for name in NAMES)
-    plan = federated.Plan(job="digits", members=members, rounds=3, settings={"learning_rate": 0.02})
+    plan = federated.Plan(job="digits", members=members, rounds=2, settings={"learning_rate": 0.03})
     with app.run() as running, tempfile.TemporaryDirectory() as folder:
         run = federated.Federation(Path(folder) / "run", plan, places={"here": running.platform})
         evaluated = [event.facts["metrics"]["accuracy"] for event in run.events() if event.kind == "evaluated"]

@@ -77,7 +77,7 @@ def measure(
     took_ms: list[float] = []
     phases: dict[str, list[float]] = {}
     before_s = time.perf_counter()
-    for event in Federation(folder, plan, places=places).events():
+    for event in Federation(folder, plan, places=dict(places)).events():
         if event.kind == "round-ended":
             now_s = time.perf_counter()
             took_ms.append((now_s - before_s) * 1e3)

@@ -1,7 +1,9 @@
+import collections
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from skerry.learn.federated import Member, Plan
 from skerry.platforms.engine import EnginePlatform
 from support.engine_process import Engine, write_app
 
@@ -26,10 +28,10 @@ client = federated.Client(app, data=rows, start=begin)
 def fit(parameters, data, config):
     home = os.path.dirname(os.environ["SKERRY_ENGINE"])
     with open(f"{home}/fits", "a") as file:
-        file.write(f"{config.client} {config.round}\\n")
-    gate = config.settings.get("gate")
+        file.write(f"{config.settings.get('job')} {config.client} {config.round}\\n")
+    gate = config.settings.get("gates", {}).get(config.client)
     if gate and config.round == 2:
-        open(f"{home}/running", "a").close()
+        open(f"{home}/running-{gate}", "a").close()
         until = time.monotonic() + 60
         while not os.path.exists(f"{home}/{gate}"):
             assert time.monotonic() < until
@@ -41,7 +43,9 @@ def fit(parameters, data, config):
         slope -= np.float32(0.2 * (error * x).mean())
         offset -= np.float32(0.2 * error.mean())
     loss = float((error**2).mean())
-    return federated.Update(parameters=parameters, examples=x.size, steps=20, metrics={"loss": loss})
+    return federated.Update(
+        parameters=parameters, examples=x.size, steps=20, learning_rate=0.2, metrics={"loss": loss}
+    )
 
 @client.evaluate
 def evaluate(parameters, data, config):
@@ -73,11 +77,50 @@ def make_engines(tmp_path, app_file):
         engine.close()
 
 
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory, app_file):
+    """Two engines with the app, for tests that do not end them."""
+    folder = tmp_path_factory.mktemp("sites")
+    found = {name: Engine(folder / name) for name in ("one", "two")}
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda engine: engine.start(app_file), found.values()))
+    yield found
+    for engine in found.values():
+        engine.close()
+
+
 @pytest.fixture
 def places():
+    """Where engines are, as a federation takes it."""
+
     def find(engines):
-        return {
-            name: EnginePlatform(f"http://127.0.0.1:{engine.port}", expected=True) for name, engine in engines.items()
-        }
+        return {name: EnginePlatform(address, expected=True) for name, address in addresses_of(engines).items()}
 
     return find
+
+
+def addresses_of(engines):
+    return {name: f"http://127.0.0.1:{engine.port}" for name, engine in engines.items()}
+
+
+@pytest.fixture
+def make_plan(request):
+    """Return plans whose job is named after the test, so that no two share what clients keep."""
+
+    def make(*, clients=("one", "two"), sites=None, **changes):
+        members = tuple(Member(name=name, site=(sites or {}).get(name, name)) for name in clients)
+        job = "".join(c if c.isalnum() else "-" for c in request.node.name)[:80]
+        return Plan(**{"job": job, "members": members, "rounds": 3, "best_metric": "loss", **changes})
+
+    return make
+
+
+@pytest.fixture
+def fits():
+    """Count the runs of the user's own training, by job, client and round."""
+
+    def count(engines, job):
+        lines = [line for engine in engines.values() for line in (engine.home / "fits").read_text().splitlines()]
+        return collections.Counter(line.partition(" ")[2] for line in lines if line.startswith(f"{job} "))
+
+    return count

@@ -32,6 +32,7 @@ CODINGS = ("float32", "float64", "float16", "int8", "top-k")
 @click.argument("target", required=False, shell_complete=complete_target)
 @click.option("--site", "sites", multiple=True, metavar="NAME", shell_complete=complete_site, help="A client's site.")
 @click.option("--clients", type=click.IntRange(1), help="Clients played by the engine on this machine.  [default: 3]")
+@click.option("--client", "names", multiple=True, metavar="NAME", help="The same by their names; repeatable.")
 @click.option("--server", metavar="SITE", help="A site that evaluates the model on data of its own.")
 @click.option("--rounds", type=click.IntRange(1), default=10, show_default=True, help="How many.")
 @click.option("--strategy", default="fedavg", show_default=True, help="How models are made of replies.")
@@ -70,7 +71,7 @@ def run(console: Console, /, *, target: str | None, folder: Path | None, home: P
     watch_run(console, federation, folder, plan)
 
 
-def _plan(name: str, *, sites: Sequence[str], clients: int | None, **options: Any) -> Plan:
+def _plan(name: str, *, sites: Sequence[str], clients: int | None, names: Sequence[str], **options: Any) -> Plan:
     """Return the plan that the options mean.
 
     Raises:
@@ -80,14 +81,14 @@ def _plan(name: str, *, sites: Sequence[str], clients: int | None, **options: An
     from skerry.learn.federated.selection import make_selection
     from skerry.learn.federated.strategies import find_strategy
 
-    if sites and clients is not None:
-        raise ConfigError("--site and --clients do not go together: each site is one client")
-    if sites and len(set(sites)) < len(sites):
-        raise ConfigError(f"--site: {', '.join(sites)}: name each site once")
+    if sum((bool(sites), clients is not None, bool(names))) > 1:
+        raise ConfigError("--site, --clients and --client do not go together: each site is one client")
+    for option, given in (("--site", sites), ("--client", names)):
+        if len(set(given)) < len(given):
+            raise ConfigError(f"{option}: {', '.join(given)}: name each once")
     width = len(str(clients or 3))
-    members = [Member(name=site, site=site) for site in sites] or [
-        Member(name=f"client-{number:0{width}}") for number in range(1, (clients or 3) + 1)
-    ]
+    played = names or [f"client-{number:0{width}}" for number in range(1, (clients or 3) + 1)]
+    members = [Member(name=site, site=site) for site in sites] or [Member(name=client) for client in played]
     strategy_options = parse_settings(options["strategy_options"], "--strategy-set")
     find_strategy(options["strategy"], **strategy_options)
     make_selection(options["selection"])

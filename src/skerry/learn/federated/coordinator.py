@@ -78,6 +78,7 @@ class Federation:
             yield record.tell("started", job=plan.job, rounds=plan.rounds, clients=plan.names)
             checkpoint = _begin(record, strategy, apps)
         else:
+            record.tidy(checkpoint.round)
             yield record.tell("resumed", checkpoint.round, job=plan.job, rounds=plan.rounds, clients=plan.names)
         if record.request() == "pause":
             write_request(record.folder, None)

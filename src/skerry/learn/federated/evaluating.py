@@ -10,13 +10,15 @@ from dataclasses import dataclass
 
 from skerry.learn.federated.conversation import Directly, Talk
 from skerry.learn.federated.crew import Crew, Outcome
+from skerry.learn.federated.deadlines import quorum
 from skerry.learn.federated.messages import EvaluateReply
 from skerry.learn.federated.plan import SERVER
 from skerry.learn.federated.results import EvaluationResult
 from skerry.learn.federated.shared import Answer, Shared
 from skerry.learn.federated.tasks import Tasks
 
-LOOK_S = 0.5
+LOOK_S = 0.5  # between looks at whether a person has asked for something
+LEAST_WAIT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +37,10 @@ class Evaluated:
 
 
 def evaluate_model(shared: Shared, tasks: Tasks) -> Evaluated:
-    """Have everybody who is free evaluate a model, and wait for them."""
+    """Have everybody who is free evaluate a model.
+
+    Once the plan's quorum has answered, the others have as long again as that took, and are then left out.
+    """
     plan = shared.record.plan
     free = [name for name in plan.names if not shared.histories[name].busy]
     asked = (free if plan.evaluate_on == "clients" else []) + ([SERVER] if plan.server else [])
@@ -58,9 +63,8 @@ def evaluate_model(shared: Shared, tasks: Tasks) -> Evaluated:
     results: dict[str, EvaluationResult] = {}
     failed: dict[str, str] = {}
     bytes_down = 0
-    until_s = time.monotonic() + plan.patience.deadline_s
     try:
-        for outcome in _take(shared, outcomes, len(asked), until_s):
+        for outcome in _take(shared, outcomes, len(asked)):
             client = outcome.client
             if outcome.error is not None:
                 failed[client] = outcome.error.message
@@ -81,13 +85,22 @@ def evaluate_model(shared: Shared, tasks: Tasks) -> Evaluated:
     return Evaluated(results=dict(sorted(results.items())), failed=failed, bytes_down=bytes_down)
 
 
-def _take(shared: Shared, outcomes: queue.SimpleQueue[Outcome], count: int, until_s: float) -> list[Outcome]:
+def _take(shared: Shared, outcomes: queue.SimpleQueue[Outcome], count: int) -> list[Outcome]:
     """Return the outcomes, or those that came until the time was over or a person asked for the end."""
+    patience = shared.record.plan.patience
+    began_s = time.monotonic()
+    until_s = began_s + patience.deadline_s
     found: list[Outcome] = []
-    while len(found) < count and time.monotonic() < until_s:
+    answered = 0
+    while len(found) < count and (left_s := until_s - time.monotonic()) > 0:
         try:
-            found.append(outcomes.get(timeout=LOOK_S))
+            found.append(outcomes.get(timeout=min(left_s, LOOK_S)))
         except queue.Empty:
             if shared.record.request() == "cancel":
                 break
+            continue
+        answered += found[-1].error is None
+        if answered == quorum(count, patience):
+            now_s = time.monotonic()
+            until_s = min(until_s, now_s + max(now_s - began_s, LEAST_WAIT_S))
     return found

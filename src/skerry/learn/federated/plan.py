@@ -89,7 +89,7 @@ class Plan(Message):
     privacy: Privacy | None = None
     central: Privacy | None = None
     privacy_delta: float = Field(default=1e-5, gt=0, lt=1)
-    in_flight: int = Field(default=32, ge=1)
+    in_flight: int = Field(default=16, ge=1)
 
     @model_validator(mode="after")
     def _check_names(self) -> Self:

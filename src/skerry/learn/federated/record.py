@@ -146,6 +146,15 @@ class Record:
                 return found
         return None
 
+    def tidy(self, round: int) -> None:
+        """Remove what a coordinator that has died would have removed after a round: what only earlier ones needed."""
+        for path in (self.folder / "rounds").iterdir():
+            if path.suffix in (".replies", ".chosen") and int(path.stem) < round:
+                path.unlink(missing_ok=True)
+        for path in (self.folder / "models").glob("[0-9]*.model"):
+            if int(path.stem) <= round - KEPT_MODELS:
+                path.unlink(missing_ok=True)
+
     def commit(self, checkpoint: Checkpoint, result: RoundResult | None, *, best: bool = False) -> None:
         """End a round: from here on a run goes on after it.
 

@@ -53,8 +53,8 @@ class SiteStore:
     def __init__(self, root: Path, job: str, client: str) -> None:
         self._root = root
         self._folder = root / _file_name(job)
-        self._file = self._folder / f"{_file_name(client)}.held"
-        self._lock = self._folder / f"{_file_name(client)}.lock"
+        self._client = _file_name(client)
+        self._lock = self._folder / f"{self._client}.lock"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -72,12 +72,11 @@ class SiteStore:
 
     def read(self) -> Held | None:
         """Return what is held; none where there is nothing whole."""
-        try:
-            content = self._file.read_bytes()
-        except FileNotFoundError:
-            return None
-        found = read_frame(content)
-        if found is None:
+        for path in reversed(self._files()):
+            found = read_frame(path.read_bytes())
+            if found is not None:
+                break
+        else:
             return None
         value, _ = found
         reply = value.pop("reply")
@@ -92,9 +91,19 @@ class SiteStore:
             "control": held.control,
             "reply": None if held.reply is None else held.reply.model_dump(),
         }
-        draft = self._file.with_suffix(".draft")
+        before = self._files()
+        number = int(before[-1].suffixes[-2][1:]) + 1 if before else 1
+        path = self._folder / f"{self._client}.{number:08}.held"
+        draft = path.with_suffix(".draft")
         draft.write_bytes(write_frame(value))
-        draft.replace(self._file)
+        # To a new name: where a file is replaced, file systems wait for the disk, lest a loss of power leaves neither.
+        draft.replace(path)
+        for old in before:
+            old.unlink(missing_ok=True)
+
+    def _files(self) -> list[Path]:
+        """Return what is held, the newest last: more than one only where a worker died before it removed the old."""
+        return sorted(self._folder.glob(f"{self._client}.[0-9]*.held"))
 
 
 def prune_jobs(root: Path, *, now_s: float) -> None:
@@ -126,4 +135,4 @@ def _touched_s(folder: Path) -> float:
 
 def _file_name(name: str) -> str:
     """Return a name as that of a file: what is no letter, digit, - or _ is written as its code point."""
-    return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else f".{ord(c):x}." for c in name)
+    return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else f"+{ord(c):x}+" for c in name)

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skerry.errors import SpecError
@@ -7,6 +7,7 @@ from skerry.learn.federated.deadlines import Patience, Reason, abandoned, decide
 from skerry.learn.federated.history import History
 
 SETTINGS = Patience(deadline_s=100)
+SLOW = settings(max_examples=50, deadline=None)  # a loaded machine takes long for one example
 
 
 def known(client, *durations_s):
@@ -123,6 +124,7 @@ ROUND = st.lists(DURATIONS, min_size=1, max_size=8)
 RATIOS = st.floats(0.05, 1)
 
 
+@SLOW
 @given(ROUND, st.lists(st.floats(0, 500), min_size=48, max_size=48), RATIOS)
 def test_limits_never_fall_when_clients_get_slower(round, more, ratio):
     settings = Patience(quorum_ratio=ratio, deadline_s=5000)
@@ -132,6 +134,7 @@ def test_limits_never_fall_when_clients_get_slower(round, more, ratio):
     assert limit_s(after, after, settings) >= limit_s(before, before, settings) - 1e-9
 
 
+@SLOW
 @given(ROUND, st.data(), RATIOS, st.floats(0, 700))
 def test_decisions_keep_their_bounds(round, data, ratio, now_s):
     settings = Patience(quorum_ratio=ratio, deadline_s=600)

@@ -9,6 +9,7 @@ Source: Bac, Tran, Kim: Serverless Computing Approach for Deploying Machine Lear
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from skerry.errors import DataError
+from skerry.errors import DataError, SpecError
 from skerry.learn.federated.models.network import CLASSES, LAYOUT, SIDE, Network
 
 Parameters = dict[str, NDArray[Any]]
@@ -40,6 +41,9 @@ class Training:
         dropout: Whether a quarter is dropped, as in the paper.
         proximal: FedProx's mu, at least 0: pulls back to the parameters that training began from.
         correction: Added to each gradient: SCAFFOLD's control variate of the server minus the client's; by name.
+
+    Raises:
+        SpecError: a setting is out of range.
     """
 
     epochs: int = 1
@@ -50,6 +54,17 @@ class Training:
     dropout: bool = True
     proximal: float = 0.0
     correction: Mapping[str, NDArray[Any]] | None = None
+
+    def __post_init__(self) -> None:
+        for name, sound, expected in (
+            ("epochs", self.epochs >= 1, "at least 1"),
+            ("learning_rate", 0 < self.learning_rate < math.inf, "a number above 0"),
+            ("momentum", 0 <= self.momentum < 1, "at least 0 and below 1"),
+            ("batch", self.batch >= 1, "at least 1"),
+            ("proximal", 0 <= self.proximal < math.inf, "a number that is at least 0"),
+        ):
+            if not sound:
+                raise SpecError(f"training: {name} is {getattr(self, name)!r}; expected {expected}", field=name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,8 @@ class Averaging(Strategy):
     def __post_init__(self) -> None:
         check_real(self.name, "late_exponent", self.late_exponent, low=0, high=math.inf)
 
-    def mean_delta(self, replies: Replies) -> NDArray[np.float64]:
-        """Return the mean of the deltas, weighted by examples and lateness."""
-        return weighted_mean(replies, lambda reply: reply.examples * late_weight(reply.staleness, self.late_exponent))
+    def mean_delta(self, replies: Replies, size: int) -> NDArray[np.float64]:
+        """Return the mean of the deltas to a model of this size, weighted by examples and lateness."""
+        return weighted_mean(
+            replies, size, lambda reply: reply.examples * late_weight(reply.staleness, self.late_exponent)
+        )

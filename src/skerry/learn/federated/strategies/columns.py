@@ -8,32 +8,45 @@ from tempfile import SpooledTemporaryFile
 import numpy as np
 from numpy.typing import NDArray
 
+from skerry.errors import DataError
 from skerry.learn.federated.strategies.base import Replies
+from skerry.learn.federated.strategies.mean import check_length
 
 MEMORY_BYTES = 8 << 20
 """Of a block of columns in float64, and of deltas before they are put into a file."""
 
 
-def iterate_columns(replies: Replies, memory_bytes: int = MEMORY_BYTES) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+def iterate_columns(
+    replies: Replies, size: int, memory_bytes: int = MEMORY_BYTES
+) -> Iterator[tuple[slice, NDArray[np.float64]]]:
     """Yield blocks of parameters with the deltas of all replies.
 
     Each reply is read once. What does not fit ``memory_bytes`` waits in a temporary file, in the deltas' own dtype.
 
     Args:
         replies: At least one.
+        size: Parameters of the model.
         memory_bytes: Of one block.
 
     Yields:
         Which parameters, and their deltas: float64, one row for each parameter and one column for each reply.
+
+    Raises:
+        DataError: there is no reply, or a delta has another length.
     """
+    rows = []
     with SpooledTemporaryFile(max_size=memory_bytes) as file:
-        rows = [(file.tell(), reply.delta.dtype, file.write(reply.delta.tobytes())) for reply in replies]
-        size = rows[0][2] // rows[0][1].itemsize
+        for reply in replies:
+            check_length(reply, size)
+            rows.append((file.tell(), reply.delta.dtype))
+            file.write(reply.delta.tobytes())
+        if not rows:
+            raise DataError("a round without a reply makes no model")
         width = max(1, memory_bytes // (8 * len(rows)))
         for begin in range(0, size, width):
             end = min(begin + width, size)
             block = np.empty((end - begin, len(rows)))
-            for column, (offset, dtype, _) in enumerate(rows):
+            for column, (offset, dtype) in enumerate(rows):
                 file.seek(offset + begin * dtype.itemsize)
                 block[:, column] = np.frombuffer(file.read((end - begin) * dtype.itemsize), dtype)
             yield slice(begin, end), block

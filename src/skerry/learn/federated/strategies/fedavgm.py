@@ -24,7 +24,7 @@ class FedAvgM(Averaging):
         momentum: Share of the momentum that is kept from round to round, in [0, 1).
 
     Source: Hsu, Qi, Brown: Measuring the Effects of Non-Identical Data Distribution for Federated Visual
-    Classification, 2019, section 4.3. As in Flower, the first momentum is the first mean delta.
+    Classification, 2019. As in Flower, the first momentum is the first mean delta.
     """
 
     name: ClassVar[str] = "fedavgm"
@@ -42,5 +42,5 @@ class FedAvgM(Averaging):
 
     def aggregate(self, model: Vector, state: State, replies: Replies) -> tuple[Vector, State]:
         """Return the model plus the momentum, and the momentum."""
-        momentum = self.momentum * state["momentum"] + self.mean_delta(replies)
+        momentum = self.momentum * state["momentum"] + self.mean_delta(replies, model.size)
         return add_change(model, self.server_learning_rate * momentum), {"momentum": momentum}

@@ -34,5 +34,5 @@ class FedBuff(Strategy):
 
     def aggregate(self, model: Vector, state: State, replies: Replies) -> tuple[Vector, State]:
         """Return the model plus the mean delta, weighted by staleness."""
-        mean = weighted_mean(replies, lambda reply: late_weight(reply.staleness, 0.5))
+        mean = weighted_mean(replies, model.size, lambda reply: late_weight(reply.staleness, 0.5))
         return add_change(model, self.server_learning_rate * mean), state

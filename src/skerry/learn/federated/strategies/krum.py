@@ -35,8 +35,8 @@ class Krum(Strategy):
 
     def aggregate(self, model: Vector, state: State, replies: Replies) -> tuple[Vector, State]:
         """Return the model plus the chosen delta."""
-        chosen = choose_clients(replies, self.malicious_clients, 1)
-        return add_change(model, weighted_mean(replies, lambda reply: float(reply.client in chosen))), state
+        chosen = choose_clients(replies, model.size, self.malicious_clients, 1)
+        return add_change(model, weighted_mean(replies, model.size, lambda reply: float(reply.client in chosen))), state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class MultiKrum(Strategy):
         selected_clients: How many replies count, the paper's m; by default all but ``f``.
 
     Source: Blanchard, El Mhamdi, Guerraoui, Stainer: Machine Learning with Adversaries: Byzantine Tolerant Gradient
-    Descent, NeurIPS 2017, section 5. Flower weighs the chosen by the examples that they claim; the paper does not, and
+    Descent, NeurIPS 2017. Flower weighs the chosen by the examples that they claim; the paper does not, and
     neither do we: a claim is what an attacker chooses freely.
     """
 
@@ -64,15 +64,16 @@ class MultiKrum(Strategy):
     def aggregate(self, model: Vector, state: State, replies: Replies) -> tuple[Vector, State]:
         """Return the model plus the mean of the chosen deltas."""
         honest = len(replies) - self.malicious_clients
-        chosen = choose_clients(replies, self.malicious_clients, self.selected_clients or honest)
-        return add_change(model, weighted_mean(replies, lambda reply: float(reply.client in chosen))), state
+        chosen = choose_clients(replies, model.size, self.malicious_clients, self.selected_clients or honest)
+        return add_change(model, weighted_mean(replies, model.size, lambda reply: float(reply.client in chosen))), state
 
 
-def choose_clients(replies: Replies, malicious_clients: int, selected_clients: int) -> set[str]:
+def choose_clients(replies: Replies, size: int, malicious_clients: int, selected_clients: int) -> set[str]:
     """Return the clients with the smallest sums of squared distances to their ``n - f - 2`` nearest others.
 
     Args:
         replies: The paper's n.
+        size: Parameters of the model.
         malicious_clients: The paper's f.
         selected_clients: How many to return, the paper's m.
 
@@ -90,7 +91,7 @@ def choose_clients(replies: Replies, malicious_clients: int, selected_clients: i
             f"krum cannot select {selected_clients} of {len(replies)} replies of which {malicious_clients} may be "
             f"malicious; set selected_clients to {len(replies) - malicious_clients} or lower"
         )
-    distances = squared_distances(replies)
+    distances = squared_distances(replies, size)
     np.fill_diagonal(distances, np.inf)
     nearest = np.sort(distances, axis=1)[:, : len(replies) - malicious_clients - 2]
     order = np.argsort(nearest.sum(axis=1), kind="stable")[:selected_clients]
@@ -98,7 +99,7 @@ def choose_clients(replies: Replies, malicious_clients: int, selected_clients: i
     return {clients[index] for index in order}
 
 
-def squared_distances(replies: Replies) -> NDArray[np.float64]:
+def squared_distances(replies: Replies, size: int) -> NDArray[np.float64]:
     """Return the squared distances between all pairs of deltas, shape (replies, replies).
 
     ``|a|^2 + |b|^2 - 2ab`` cancels where two vectors are far from 0 and close to each other. So each parameter's median
@@ -106,7 +107,7 @@ def squared_distances(replies: Replies) -> NDArray[np.float64]:
     """
     products = np.zeros((len(replies), len(replies)))
     with np.errstate(over="ignore", invalid="ignore"):
-        for _, block in iterate_columns(replies):
+        for _, block in iterate_columns(replies, size):
             block -= sorted_median(np.sort(block, axis=1))[:, None]
             products += block.T @ block
         squares = np.diagonal(products)

@@ -13,17 +13,18 @@ from skerry.learn.federated.strategies.base import Received, Replies
 
 
 def weighted_mean(
-    replies: Replies, weight: Callable[[Received], float], scale: Callable[[Received], float] | None = None
+    replies: Replies, size: int, weight: Callable[[Received], float], scale: Callable[[Received], float] | None = None
 ) -> NDArray[np.float64]:
     """Return the mean of the deltas with weights that are normalised to 1.
 
     Args:
         replies: At least one.
+        size: Parameters of the model.
         weight: Of one reply; at least 0. A reply of weight 0 is not looked at.
         scale: What a delta is multiplied with before it is averaged; 1 if not given.
 
     Raises:
-        DataError: all weights are 0.
+        DataError: all weights are 0, there is no reply, or a delta has another length.
     """
     total, mean = 0.0, None
     for reply in replies:
@@ -31,6 +32,7 @@ def weighted_mean(
         if not share > 0:
             continue
         total += share
+        check_length(reply, size)
         part = reply.delta.astype(np.float64)
         part *= share if scale is None else share * scale(reply)
         mean = part if mean is None else np.add(mean, part, out=mean)
@@ -40,6 +42,18 @@ def weighted_mean(
     return mean
 
 
+def check_length(reply: Received, size: int) -> None:
+    """Refuse a delta of another length: NumPy would spread a single number over the model.
+
+    Raises:
+        DataError: the delta has another length.
+    """
+    if reply.delta.shape != (size,):
+        raise DataError(
+            f"client {reply.client!r} sent an update of shape {reply.delta.shape} for a model of {size} parameters"
+        )
+
+
 def late_weight(staleness: int, exponent: float) -> float:
     """Return how much a late reply counts beside one that is not late: ``(1 + staleness) ** -exponent``, in (0, 1].
 
@@ -47,7 +61,7 @@ def late_weight(staleness: int, exponent: float) -> float:
         staleness: Rounds that have ended since the client was given its model.
         exponent: 0 counts late replies in full; 0.5 is FedBuff's.
 
-    Source: Xie, Koyejo, Gupta: Asynchronous Federated Optimization, 2019, section 5.2 (polynomial).
+    Source: Xie, Koyejo, Gupta: Asynchronous Federated Optimization, 2019 (polynomial).
     """
     return float((1 + staleness) ** -exponent)
 

@@ -26,7 +26,7 @@ class Median(Strategy):
     def aggregate(self, model: Vector, state: State, replies: Replies) -> tuple[Vector, State]:
         """Return the model plus the median of the deltas."""
         change = np.empty(model.size)
-        for part, block in iterate_columns(replies):
+        for part, block in iterate_columns(replies, model.size):
             block.sort(axis=1)
             change[part] = sorted_median(block)
         return add_change(model, change), state

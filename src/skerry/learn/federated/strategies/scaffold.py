@@ -49,6 +49,7 @@ class Scaffold(Strategy):
         clients = len(replies) if self.clients is None else self.clients
         if len(replies) > clients:
             raise DataError(f"the round has {len(replies)} replies, but scaffold was told of {clients} clients")
+        mean = weighted_mean(replies, model.size, lambda reply: 1.0)
         control = np.zeros(model.size)
         for reply in replies:
             if reply.control is None:
@@ -56,10 +57,14 @@ class Scaffold(Strategy):
                     f"client {reply.client!r} gave no change of its control variate, which scaffold needs: "
                     "let its fit use the control variate"
                 )
+            if reply.control.shape != control.shape:
+                raise DataError(
+                    f"client {reply.client!r} sent a control variate of {reply.control.size} numbers for a model of "
+                    f"{control.size}"
+                )
             control += reply.control
         control /= clients
         control += state["control"]
-        mean = weighted_mean(replies, lambda reply: 1.0)
         return add_change(model, self.server_learning_rate * mean), {"control": control}
 
 

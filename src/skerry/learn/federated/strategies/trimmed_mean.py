@@ -36,7 +36,7 @@ class TrimmedMean(Strategy):
         """Return the model plus the trimmed mean of the deltas."""
         change = np.empty(model.size)
         cut = int(self.trim_ratio * len(replies))
-        for part, block in iterate_columns(replies):
+        for part, block in iterate_columns(replies, model.size):
             block.sort(axis=1)
             kept = block[:, cut : len(replies) - cut]
             # A mean of equal numbers can be off by one bit; within the ends it stays within what clients sent.

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from skerry.errors import DataError
+from skerry.errors import DataError, SpecError
 from skerry.learn.federated.models import paper_cnn
 from skerry.learn.federated.models.network import LAYOUT, Network, drop
 from skerry.learn.federated.models.paper_cnn import Training
@@ -179,3 +179,20 @@ def test_other_shapes_and_types_are_refused(images, labels, said):
     for work in (paper_cnn.evaluate, lambda *given: paper_cnn.fit(*given, Training())):
         with pytest.raises(DataError, match=said):
             work(paper_cnn.start(0), images, labels)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epochs", 0),
+        ("learning_rate", 0.0),
+        ("learning_rate", float("nan")),
+        ("momentum", 1.0),
+        ("batch", 0),
+        ("proximal", -1.0),
+    ],
+)
+def test_settings_out_of_range_are_refused_by_name(name, value):
+    with pytest.raises(SpecError, match=f"{name} is {value!r}; expected") as refused:
+        Training(**{name: value})
+    assert refused.value.details["field"] == name

@@ -142,7 +142,7 @@ def test_krum_selects_the_clients_that_flower_selects(flower, clients, selected)
         np.testing.assert_allclose(result, expected["all"].numpy(), rtol=1e-12, atol=1e-12)
         contents = [answer(flower, {"all": whole}, index).content for index, whole in enumerate(sent)]
         chosen = select_by_flower(contents, malicious, selected)
-        assert choose_clients(replies, malicious, selected) == {f"c{index:03}" for index in chosen}
+        assert choose_clients(replies, 60, malicious, selected) == {f"c{index:03}" for index in chosen}
 
 
 def select_by_flower(contents, malicious, selected):
@@ -168,5 +168,5 @@ def test_late_in_training_flowers_float32_formula_picks_the_wrong_client_and_our
             Received(client=f"c{index}", delta=(model + delta) - model, examples=10)
             for index, delta in enumerate(deltas)
         )
-        assert choose_clients(replies, 1, 1) == {"c0"}
+        assert choose_clients(replies, size, 1, 1) == {"c0"}
     assert wrong >= 3

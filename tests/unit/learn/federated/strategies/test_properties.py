@@ -2,12 +2,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
+from skerry.errors import DataError
 from skerry.learn.federated.strategies import STRATEGIES, ListedReplies, Received, find_strategy
 from skerry.learn.federated.strategies.krum import choose_clients
 from skerry.learn.federated.strategies.mean import weighted_mean
 
-SIZE = 12
+SIZE = 5
 numbers = st.floats(-100, 100, width=32)
 
 
@@ -15,14 +17,15 @@ numbers = st.floats(-100, 100, width=32)
 def rounds(draw, least=5):
     """Draw the replies of a round; the first client has examples."""
     clients = draw(st.integers(least, 9))
+    deltas, controls = (draw(arrays(np.float32, (clients, SIZE), elements=numbers)) for _ in range(2))
     return [
         Received(
             client=f"c{index}",
-            delta=np.array(draw(st.lists(numbers, min_size=SIZE, max_size=SIZE)), np.float32),
+            delta=deltas[index],
             examples=draw(st.integers(1 if index == 0 else 0, 1000)),
-            steps=draw(st.integers(1, 50)),
+            steps=index + 1,
             staleness=draw(st.integers(0, 4)),
-            control=np.array(draw(st.lists(numbers, min_size=SIZE, max_size=SIZE)), np.float32),
+            control=controls[index],
         )
         for index in range(clients)
     ]
@@ -47,20 +50,35 @@ def test_the_order_of_arrival_changes_no_bit_and_nothing_is_changed_in_place(nam
     assert strategy.aggregate(model, state, ListedReplies(replies))[0].dtype == np.float32
 
 
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_round_without_replies_or_with_updates_of_other_lengths_is_refused(name):
+    strategy, model = find_strategy(name), np.zeros(SIZE)
+    with pytest.raises(DataError):
+        strategy.aggregate(model, strategy.start(SIZE), ListedReplies([]))
+    fine = {"examples": 1, "steps": 1, "control": np.zeros(SIZE)}
+    for lengths in ([1] * 5, [SIZE + 1] * 5, [SIZE] * 4 + [1], [1] + [SIZE] * 4):
+        replies = [
+            Received(client=f"c{index}", delta=np.arange(length, dtype=np.float64), **fine)
+            for index, length in enumerate(lengths)
+        ]
+        with pytest.raises(DataError, match="for a model of 5 parameters"):
+            strategy.aggregate(model, strategy.start(SIZE), ListedReplies(replies))
+
+
 @given(replies=rounds(least=1), value=numbers)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_weights_sum_to_one(replies, value):
     same = ListedReplies(
         Received(client=reply.client, delta=np.full(3, value), examples=reply.examples, staleness=reply.staleness)
         for reply in replies
     )
-    mean = weighted_mean(same, lambda reply: reply.examples / (1 + reply.staleness))
+    mean = weighted_mean(same, 3, lambda reply: reply.examples / (1 + reply.staleness))
     np.testing.assert_allclose(mean, value, rtol=1e-14)
 
 
 @pytest.mark.parametrize("name", ["median", "trimmed-mean"])
 @given(replies=rounds(least=1))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_robust_means_stay_within_what_clients_sent(name, replies):
     model, _ = find_strategy(name).aggregate(np.zeros(SIZE), {}, ListedReplies(replies))
     deltas = np.stack([reply.delta.astype(np.float64) for reply in replies])
@@ -101,4 +119,4 @@ def test_krum_picks_honest_clients_under_as_many_attackers_as_it_was_told_of(hon
     replies = ListedReplies(
         Received(client=name, delta=delta, examples=1) for name, delta in zip(names, deltas, strict=True)
     )
-    assert all(name.startswith("honest") for name in choose_clients(replies, attackers, 1))
+    assert all(name.startswith("honest") for name in choose_clients(replies, SIZE, attackers, 1))

@@ -14,7 +14,7 @@ def test_blocks_hold_what_the_clients_sent_whether_or_not_it_fits_in_memory():
     generator = np.random.default_rng(0)
     deltas = [generator.normal(size=1000).astype(dtype) for dtype in ("float32", "float64", "float32")]
     for memory_bytes in (100, 5_000, 1 << 20):
-        blocks = list(iterate_columns(replies_of(deltas), memory_bytes))
+        blocks = list(iterate_columns(replies_of(deltas), 1000, memory_bytes))
         assert [part.start for part, _ in blocks][1:] == [part.stop for part, _ in blocks][:-1]
         np.testing.assert_array_equal(np.concatenate([block for _, block in blocks]), np.stack(deltas, axis=1))
 
@@ -51,7 +51,7 @@ def test_late_in_training_the_usual_float32_formula_picks_the_wrong_client_and_o
         whole = [model + delta for delta in deltas]
         wrong += usual_choice(whole) != 0
         # Our clients rounded their models just as much.
-        assert choose_clients(replies_of([sent - model for sent in whole]), 1, 1) == {"c000"}
+        assert choose_clients(replies_of([sent - model for sent in whole]), size, 1, 1) == {"c000"}
     assert wrong >= 5  # one in seven is right by chance
 
 
@@ -71,7 +71,7 @@ def test_multi_krum_takes_the_plain_mean_whatever_examples_clients_claim():
 
 def test_a_client_that_is_very_far_away_does_not_blur_the_others():
     deltas = [np.full(50, value) for value in (1e-6, 2e-6, 3.1e-6, 4.3e-6, 5.6e-6, 1e30, -1e200)]
-    distances = squared_distances(replies_of(deltas))
+    distances = squared_distances(replies_of(deltas), 50)
     expected = (
         50 * (np.array([1e-6, 2e-6, 3.1e-6, 4.3e-6, 5.6e-6])[:, None] - [1e-6, 2e-6, 3.1e-6, 4.3e-6, 5.6e-6]) ** 2
     )
@@ -117,4 +117,4 @@ def test_memory_does_not_grow_with_the_clients(strategy):
 
 def test_ties_go_to_the_client_that_comes_first_by_name():
     replies = ListedReplies(reply_with([1.0], name) for name in "edcba")
-    assert choose_clients(replies, 1, 1) == {"a"}
+    assert choose_clients(replies, 1, 1, 1) == {"a"}

@@ -1,0 +1,94 @@
+import json
+
+import pytest
+
+from skerry.cli.main import main
+from skerry.learn.federated.record import write_request
+
+
+@pytest.fixture
+def skerry_command(capfd, monkeypatch, tmp_path):
+    """Run a command line in an empty folder and return its exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words):
+        code = main([str(word) for word in words])
+        output = capfd.readouterr()
+        return code, output.out, output.err
+
+    return run
+
+
+def test_a_run_on_this_machines_engine_is_shown_line_by_line_and_as_a_table(skerry_command, app_file, engines):
+    home = engines["one"].home
+    words = ("federate", "run", app_file, "--clients", 2, "--rounds", 2, "--metric", "loss", "--home", home)
+    code, out, err = skerry_command(*words, "--set", "steps=5", "--strategy", "fedavgm", "--coding", "int8")
+    assert code == 0, err
+    assert "1/2  loss" in err
+    assert "finished: 2 of 2 rounds   best loss" in err
+    assert out.splitlines()[0].split() == ["ROUND", "CLIENTS", "LOSS", "TIME", "TRAIN", "DOWN", "UP"]
+    code, out, _ = skerry_command("federate", "status", "--json")
+    (document,) = json.loads(out)
+    assert document["folder"] == "runs/lines-1"
+    assert document["state"] == "finished"
+    assert [reply["client"] for reply in document["rounds"][1]["replies"]] == ["client-1", "client-2"]
+    assert document["plan"]["settings"] == {"steps": 5}
+    code, out, _ = skerry_command("federate", "status")
+    assert out.splitlines()[1].split()[:3] == ["runs/lines-1", "finished", "2/2"]
+    code, _, err = skerry_command("federate", "cancel", "runs/lines-1")
+    assert (code, err) == (0, "runs/lines-1 is finished, after 2 rounds\n")
+    code, _, err = skerry_command("federate", "pause", "runs/lines-1")
+    assert (code, err) == (0, "runs/lines-1 does not run: it is finished\n")
+    code, _, err = skerry_command(*words, "--folder", "runs/lines-1")
+    assert code == 2
+    assert "skerry federate resume runs/lines-1" in err
+
+
+def test_a_run_that_failed_is_resumed(skerry_command, app_file, engines):
+    home = engines["one"].home
+    code, _, err = skerry_command("federate", "run", app_file, "--set", "steps=0", "--folder", "bad", "--home", home)
+    assert code == 1
+    assert "clients have answered" in err
+    code, out, err = skerry_command("federate", "status", "bad")
+    assert code == 0
+    assert "failed: 0 of 10 rounds" in err
+    assert "skerry federate resume bad" in err
+    code, _, _ = skerry_command("federate", "resume", "bad", "--home", home, "--json")
+    assert code == 1  # it fails again, for the same reason
+    code, out, _ = skerry_command("federate", "cancel", "bad", "--json")
+    assert json.loads(out)["state"] == "cancelled"
+    code, _, err = skerry_command("federate", "resume", "bad", "--home", home)
+    assert code == 2
+    assert "was cancelled" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--site", "a", "--clients", "2"], "do not go together"),
+        (["--site", "a", "--site", "a"], "name each once"),
+        (["--client", "a", "--clients", "2"], "do not go together"),
+        (["--strategy", "best"], "unknown strategy"),
+        (["--strategy-set", "momentum"], "--strategy-set momentum: write NAME=VALUE"),
+        (["--selection", "best"], "no selection 'best'"),
+        (["--site", "nowhere"], "no site 'nowhere'"),
+    ],
+)
+def test_options_that_make_no_sense_are_wrong_use(skerry_command, app_file, words, message):
+    code, _, err = skerry_command("federate", "run", app_file, *words)
+    assert code == 2
+    assert message in err
+
+
+def test_a_folder_without_a_run_is_wrong_use(skerry_command, tmp_path):
+    for verb in ("status", "resume", "pause", "cancel"):
+        code, _, err = skerry_command("federate", verb, tmp_path)
+        assert code == 2
+        assert "holds no federated run" in err
+
+
+def test_a_request_can_be_taken_back(tmp_path):
+    write_request(tmp_path, "pause")
+    write_request(tmp_path, None)
+    write_request(tmp_path, None)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,88 @@
+import pytest
+from pydantic import ValidationError
+
+from skerry.errors import ConfigError, SpecError
+from skerry.learn.federated import Member, Plan
+from skerry.learn.federated.coordinator import make_strategy
+from skerry.learn.federated.plan import job_name, seed_of
+from skerry.learn.federated.results import EvaluationResult, RoundResult, mean_metrics
+
+MEMBERS = (Member(name="b", site="two"), Member(name="a", site="one"))
+
+
+def plan_of(**changes):
+    return Plan(**{"job": "j", "members": MEMBERS, "rounds": 5, **changes})
+
+
+def test_a_plan_comes_back_from_json_with_the_same_digest():
+    plan = plan_of(settings={"epochs": 3}, strategy_options={"momentum": 0.5})
+    again = Plan.model_validate_json(plan.model_dump_json())
+    assert again == plan
+    assert again.digest == plan.digest
+    assert plan_of().digest != plan.digest
+    assert plan.names == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"members": ()},
+        {"members": (MEMBERS[0], MEMBERS[0])},
+        {"members": (Member(name="server"),)},
+        {"job": "../up"},
+        {"rounds": 0},
+        {"quorum_ratio": 0},
+        {"deadline_s": -1},
+        {"coding": "gzip"},
+        {"unknown": 1},
+    ],
+)
+def test_a_plan_that_makes_no_sense_is_refused(changes):
+    with pytest.raises(ValidationError):
+        plan_of(**changes)
+
+
+def test_models_are_evaluated_as_often_as_planned_and_at_the_end():
+    assert [r for r in range(1, 6) if plan_of(evaluate_every=2).evaluates(r)] == [2, 4, 5]
+    assert not plan_of(evaluate_every=0).evaluates(5)
+    assert not plan_of(evaluate_on="none").evaluates(5)
+    assert plan_of(evaluate_on="none", server="cloud").evaluates(5)
+
+
+def test_seeds_differ_between_rounds_and_clients_and_stay_the_same():
+    seeds = {seed_of(seed, round, client) for seed in (0, 1) for round in (1, 2) for client in ("a", "b")}
+    assert len(seeds) == 8
+    assert all(0 <= seed < 2**31 for seed in seeds)
+    assert seed_of(0, 1, "a") == seed_of(0, 1, "a")
+    assert job_name("x") != job_name("x")
+
+
+def test_the_lowest_loss_and_the_highest_accuracy_are_best():
+    assert plan_of().is_better(0.9, 0.8)
+    assert not plan_of(best_metric="val_loss").is_better(0.9, 0.8)
+    assert plan_of(best_metric="val_loss").is_better(0.9, None)
+
+
+def test_metrics_are_weighted_by_examples():
+    assert mean_metrics([(1, {"a": 0.0, "b": 1.0}), (3, {"a": 1.0})]) == {"a": 0.75}
+    assert mean_metrics([]) == {}
+    assert mean_metrics([(0, {"a": 1.0})]) == {}
+
+
+def test_the_servers_evaluation_is_the_one_that_counts():
+    result = RoundResult(
+        round=1, started_at=0, ended_at=1, chosen=(), replies=(), metrics={"accuracy": 0.5}, model_digest="d"
+    )
+    assert result.score("accuracy") == 0.5
+    served = result.model_copy(update={"evaluations": {"server": EvaluationResult(examples=1, metrics={"loss": 1.0})}})
+    assert served.score("accuracy") is None
+    assert served.score("loss") == 1.0
+
+
+def test_a_plan_names_its_strategy_and_what_privacy_does_to_it():
+    assert make_strategy(plan_of(strategy="fedavgm")).name == "fedavgm"
+    assert make_strategy(plan_of(central={"clip_norm": 1.0})).name == "private-mean"
+    with pytest.raises(SpecError):
+        make_strategy(plan_of(strategy="best"))
+    with pytest.raises(ConfigError, match="control variates"):
+        make_strategy(plan_of(strategy="scaffold", privacy={"clip_norm": 1.0}))
