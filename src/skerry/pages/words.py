@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-Unit = Literal["s", "ratio", "bytes", "count"]
+Unit = Literal["s", "ratio", "bytes", "count", "nats"]
 
 
 def say(value: float, unit: Unit) -> str:
@@ -40,4 +40,5 @@ _SAY: dict[Unit, Callable[[float], str]] = {
     "ratio": lambda value: f"{value * 100:.1f} %",
     "bytes": _say_bytes,
     "count": _say_count,
+    "nats": lambda value: f"{value:.3g}",
 }

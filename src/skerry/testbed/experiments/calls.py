@@ -6,13 +6,16 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from skerry.app.encoding import MSGPACK
 from skerry.app.function import BaseFunction
 from skerry.platforms import CallOptions
 from skerry.testbed.experiments.measures import PHASES
 from skerry.testbed.experiments.place import SiteAddress
+
+if TYPE_CHECKING:
+    from skerry.platforms.engine.client import EnginePlatform
 
 JSON = "application/json"
 _METRIC = re.compile(r"([a-z_]+);dur=([0-9.]+)")
@@ -41,8 +44,14 @@ class TimedCall:
     site: str
 
 
-def call(function: BaseFunction[Any, Any], site: SiteAddress, *args: Any, content_type: str = MSGPACK) -> TimedCall:
-    """Call a function at a site over a connection of its own, and take the time apart.
+def call(
+    function: BaseFunction[Any, Any],
+    site: SiteAddress,
+    *args: Any,
+    content_type: str = MSGPACK,
+    over: EnginePlatform | None = None,
+) -> TimedCall:
+    """Call a function at a site, over a connection of its own unless told otherwise, and take the time apart.
 
     ``upload`` is what the network takes before the answer's first byte: connecting, the request's way, and the way of
     the answer's head. ``download`` is the rest of the answer's way. ``queue``, ``cold_start`` and ``compute`` are what
@@ -53,11 +62,12 @@ def call(function: BaseFunction[Any, Any], site: SiteAddress, *args: Any, conten
         site: Where.
         args: Its arguments.
         content_type: How they are written.
+        over: A client of the site, whose connection is used and kept.
     """
     began_s = time.monotonic()
     body = function.signature.encode_call(args, {}, content_type)
     encoded_s = time.monotonic()
-    platform = site.connect()
+    platform = site.connect() if over is None else over
     try:
         options = CallOptions(idempotent=True, timing=True)
         with platform.stream(function.name, body, content_type=content_type, accept=MSGPACK, options=options) as answer:
@@ -67,7 +77,8 @@ def call(function: BaseFunction[Any, Any], site: SiteAddress, *args: Any, conten
             value = function.signature.decode_result(content, answer.content_type, answer.headers)
             said = read_server_timing(answer.headers.get("server-timing", ""))
     finally:
-        platform.close()
+        if over is None:
+            platform.close()
     ended_s = time.monotonic()
     phases = split_phases(began_s, encoded_s, head_s, received_s, ended_s, said)
     return TimedCall(

@@ -11,6 +11,7 @@ from skerry.errors import ConfigError
 from skerry.testbed.experiments.measures import OF_EVERY_TRIAL, find_measure
 
 if TYPE_CHECKING:
+    from skerry.testbed.experiments.curves import Curves
     from skerry.testbed.experiments.place import SiteAddress
     from skerry.testbed.experiments.results import Results
 
@@ -120,6 +121,7 @@ class Experiment:
         options: What may be set for a run.
         quick: Options of the quick form, which runs in a minute.
         pairs: Arms whose trials are compared, as (arm, with which).
+        curves: Makes pictures with lines of the results, for the report.
         conclude: Says in plain words what the results mean, for the top of the report.
         prepare: Called once in the client before the first trial.
 
@@ -139,6 +141,7 @@ class Experiment:
     options: Mapping[str, Option] = field(default_factory=dict)
     quick: Mapping[str, str] = field(default_factory=dict)
     pairs: tuple[tuple[str, str], ...] = ()
+    curves: Callable[[Results], Sequence[Curves]] | None = None
     conclude: Callable[[Results], Sequence[str]] | None = None
     prepare: Callable[[Trial], None] | None = None
 

@@ -17,7 +17,7 @@ class Measure:
     Args:
         name: Ends in its unit where it has one.
         title: For people.
-        unit: ``s``, ``ratio`` (0 to 1), ``bytes`` or ``count``.
+        unit: ``s``, ``ratio`` (0 to 1), ``bytes``, ``count``, or ``nats`` (of a cross-entropy).
         is_phase: Whether it is a part of `response_time_s`.
     """
 
@@ -46,6 +46,34 @@ _MEASURES = (
     Measure(name="calls", title="calls", unit="count"),
     Measure(name="repeated_calls", title="calls that were sent again", unit="count"),
     Measure(name="wrong_answers", title="wrong answers", unit="count"),
+    Measure(name="global_accuracy", title="accuracy of the global model after the last round", unit="ratio"),
+    Measure(name="best_accuracy", title="accuracy of the best global model", unit="ratio"),
+    Measure(name="global_loss", title="loss of the global model after the last round", unit="nats"),
+    Measure(name="rounds", title="rounds", unit="count"),
+    Measure(name="rounds_to_82", title="rounds until the global model knows 82 %", unit="count"),
+    Measure(name="rounds_to_99", title="rounds until the global model knows 99 %", unit="count"),
+    Measure(name="client_accuracy_min", title="accuracy of the weakest client's own model", unit="ratio"),
+    Measure(name="client_accuracy", title="accuracy of the clients' own models, mean", unit="ratio"),
+    Measure(name="client_accuracy_max", title="accuracy of the best client's own model", unit="ratio"),
+    Measure(name="round_s", title="time of a round", unit="s"),
+    Measure(name="sending_s", title="longest sending of a model in a round", unit="s"),
+    Measure(name="training_s", title="longest training in a round", unit="s"),
+    Measure(name="waiting_s", title="wait for the replies of a round beyond the longest training", unit="s"),
+    Measure(name="aggregation_s", title="aggregation of a round", unit="s"),
+    Measure(name="evaluation_s", title="evaluation after a round", unit="s"),
+    Measure(name="training_response_cold_s", title="response of 10 epochs of training, from zero", unit="s"),
+    Measure(name="training_response_warm_s", title="response of 10 epochs of training, warm", unit="s"),
+    Measure(name="training_response_bare_s", title="10 epochs of training without Skerry", unit="s"),
+    Measure(name="cold_overhead_s", title="response from zero beyond the training inside it", unit="s"),
+    Measure(name="warm_overhead_s", title="warm response beyond the training inside it", unit="s"),
+    Measure(name="cold_difference_s", title="response from zero minus training without Skerry, in pairs", unit="s"),
+    Measure(name="warm_difference_s", title="warm response minus training without Skerry, in pairs", unit="s"),
+    Measure(name="bytes_sent_per_round", title="bytes of models sent to clients in a round", unit="bytes"),
+    Measure(name="bytes_received_per_round", title="bytes of updates received in a round", unit="bytes"),
+    Measure(name="peak_memory_bytes", title="most memory of a training worker", unit="bytes"),
+    Measure(name="serving_memory_bytes", title="most memory of the serving worker", unit="bytes"),
+    Measure(name="model_bytes", title="bytes of the exported model", unit="bytes"),
+    Measure(name="parameters", title="parameters of the model", unit="count"),
     Measure(name="wall_s", title="wall time of the trial", unit="s"),
     Measure(name="cpu_s", title="processor time of client and sites", unit="s"),
     Measure(name="load_average", title="load average before the trial", unit="count"),

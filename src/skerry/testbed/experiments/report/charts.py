@@ -8,6 +8,7 @@ from typing import Any
 
 from skerry.pages.drawing import COLORS, FAINT, INK, STYLE, new_figure, to_svg
 from skerry.pages.words import Unit, say
+from skerry.testbed.experiments.curves import Curves
 
 LOG_FROM = 8.0  # a scale that spans more than this is logarithmic
 
@@ -75,6 +76,35 @@ def draw_stacks(rows: Mapping[str, Mapping[str, float]], *, name: str, title: st
         axes.xaxis.set_major_formatter(lambda value, _: say(value, "s") if value else "0")
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4, fontsize=9, handlelength=1, columnspacing=1.2)
         return to_svg(figure, name, title)
+
+
+def draw_lines(curves: Curves) -> str:
+    """Draw lines, with their names in a legend and a dotted line for each mark."""
+    import matplotlib as mpl
+
+    with mpl.rc_context(STYLE):
+        figure, axes = new_figure(9.2, 3.6)
+        shown = {label: points for label, points in curves.lines.items() if points}
+        for (label, points), color in zip(shown.items(), _cycle(), strict=False):
+            across, up = zip(*points, strict=True)
+            axes.plot(across, up, color=color, label=label, linewidth=1.6, marker="o", markersize=2.6)
+        for label, level in curves.marks.items():
+            axes.axhline(level, color=FAINT, linewidth=1.0, linestyle=":")
+            axes.annotate(
+                label,
+                (1, level),
+                (-2, 3),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                ha="right",
+                fontsize=9,
+            )
+        axes.set_xlabel(curves.across)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.yaxis.set_major_formatter(lambda value, _: say(value, curves.unit))
+        axes.grid(axis="y", color=FAINT, linewidth=0.4, alpha=0.5)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4, fontsize=9, handlelength=1.4, columnspacing=1.2)
+        return to_svg(figure, curves.name, curves.title)
 
 
 def _scale(axes: Any, values: Sequence[float], unit: Unit) -> None:

@@ -11,7 +11,7 @@ from skerry.pages.words import say
 from skerry.testbed.experiments.catalogue import load_experiment
 from skerry.testbed.experiments.estimates import bootstrap, spread
 from skerry.testbed.experiments.measures import MEASURES, OF_EVERY_TRIAL, PHASES
-from skerry.testbed.experiments.report.charts import draw_boxes, draw_stacks
+from skerry.testbed.experiments.report.charts import draw_boxes, draw_lines, draw_stacks
 from skerry.testbed.experiments.report.comparison import PairOfArms, compare_arms, compare_results
 from skerry.testbed.experiments.report.words import say_difference, say_interval, say_ratio
 from skerry.testbed.experiments.results import Results
@@ -36,6 +36,7 @@ def render_report(results: Results) -> str:
     sections = [
         section("In plain words", bullets(conclude(results)), kind="words"),
         _pictures(results),
+        _curves(results),
         _phases(results),
         _pairs(results),
         _numbers(results),
@@ -131,6 +132,21 @@ def _pictures(results: Results) -> str:
             read = "A dot is one trial; the box holds the middle half of them, the line in it is the median."
             found.append(section(known.title.capitalize(), scroll(picture), paragraph(read, "soft")))
     return "".join(found)
+
+
+def _curves(results: Results) -> str:
+    """Draw the curves of the run's experiment, where it is still where it was and hands some over."""
+    try:
+        experiment, _target = load_experiment(results.manifest.target)
+    except ConfigError:
+        return ""
+    if experiment.curves is None:
+        return ""
+    return "".join(
+        section(one.title.capitalize(), scroll(draw_lines(one)), paragraph(one.read, "soft") if one.read else "")
+        for one in experiment.curves(results)
+        if any(one.lines.values())
+    )
 
 
 def _phases(results: Results) -> str:
