@@ -30,7 +30,7 @@ from skerry.learn.federated.strategies.base import Received, Replies
 from skerry.learn.federated.strategies.mean import weighted_mean
 
 ROUNDS = 50
-SEEDS = range(5)
+SEEDS = range(6)
 COUNT = 8
 DIRICHLET = 0.3
 EPOCHS = 3
@@ -46,17 +46,34 @@ PATIENT = Patience(deadline_s=LONGEST_S)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """A way to run rounds."""
+    """A way to run rounds.
+
+    Args:
+        name: Of the row.
+        selection: Whom a round asks.
+        settings: How long it waits.
+        count: Most clients of a round.
+        late_exponent: An update counts its examples times ``(1 + staleness) ** -late_exponent``; with -1 a late one
+            counts for each of the rounds that it missed, too.
+    """
 
     name: str
     selection: Selection
     settings: Patience
     count: int
+    late_exponent: float = 0.5
 
 
 ARMS = (
     Arm(name="wait for all", selection=make_selection("all"), settings=WAITING, count=10),
     Arm(name="all, with deadline", selection=make_selection("all"), settings=PATIENT, count=10),
+    Arm(
+        name="all, with deadline, late ones made good",
+        selection=make_selection("all"),
+        settings=PATIENT,
+        count=10,
+        late_exponent=-1.0,
+    ),
     Arm(name="random, with deadline", selection=make_selection("random"), settings=PATIENT, count=COUNT),
     Arm(
         name="fedlesscan",
@@ -88,9 +105,10 @@ class Learning:
     Args:
         clients: Their names.
         seed: Of the split.
+        late_exponent: As in `Arm`.
     """
 
-    def __init__(self, clients: list[str], seed: int) -> None:
+    def __init__(self, clients: list[str], seed: int, late_exponent: float) -> None:
         from sklearn.datasets import load_digits
         from sklearn.model_selection import train_test_split
 
@@ -110,6 +128,7 @@ class Learning:
         self.given: dict[tuple[str, int], Vector] = {}
         self.curve: list[tuple[float, float]] = []
         self.seed = seed
+        self.late_exponent = late_exponent
 
     def give(self, client: str, round: int) -> None:
         """Remember which model a client trains from."""
@@ -127,7 +146,8 @@ class Learning:
             for arrival in arrivals
         ]
         if any(reply.examples for reply in replies):
-            mean = weighted_mean(Listed(replies), lambda reply: reply.examples * (1 + reply.staleness) ** -0.5)
+            exponent = self.late_exponent
+            mean = weighted_mean(Listed(replies), lambda reply: reply.examples * (1 + reply.staleness) ** -exponent)
             self.model = self.model + mean
         self.curve.append((now_s, self.accuracy()))
 
@@ -164,7 +184,7 @@ def softmax(rows: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[
 def run(arm: Arm, seed: int, rounds: int = ROUNDS) -> dict[str, float]:
     """Return what an arm comes to with a seed."""
     clients: dict[str, Emulated] = ten_clients(seed, dies_after=rounds // 4, rounds=rounds)
-    learning = Learning(sorted(clients), seed)
+    learning = Learning(sorted(clients), seed, arm.late_exponent)
     clients = {name: replace(client, examples=len(learning.parts[name][1])) for name, client in clients.items()}
     played = play(
         clients,

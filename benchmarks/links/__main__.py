@@ -49,6 +49,7 @@ COLUMNS = (
     "Direction",
     "Delay, ms",
     "Jitter, ms",
+    "by quantiles, ms",
     "Lost of 20,000",
     "95 % interval, %",
     "Rate, Mbit/s",
@@ -103,7 +104,8 @@ def _measure(means: str, conditions: Conditions, plan: SelfTest) -> SelfTestRepo
                 port = free.getsockname()[1]
             with RelayLink(("127.0.0.1", port), both, Path(folder)) as relay:
                 return measure_relay(relay, plan)
-        with _ends() as ends, {"netem": NetemLink, "tun": TunLink}[means](ends, both, Path(folder), seed=1) as link:
+        kind = {"netem": NetemLink, "tun": TunLink}[means]
+        with _ends() as ends, kind(ends, both, Path(folder), seed=1) as link:
             return measure_link(link, ends, plan)
 
 
@@ -131,9 +133,10 @@ def _lines(name: str, report: SelfTestReport) -> Iterator[str]:
                 lost = str(found["lost"])
                 interval = " to ".join(f"{share * 100:.3f}" for share in found["loss_interval"])
                 late = f"{found['lateness']['p99_ms']:.2f}" if found["lateness"] else "-"
-            if state == "idle" and direction in report.rate_mbps:
-                rate = f"{report.rate_mbps[direction]:.2f}"
-            cells = [report.means, name, state, direction, f"{delay['mean_ms']:.3f}", f"{delay['deviation_ms']:.3f}"]
+            if "rate_mbps" in found:
+                rate = f"{found['rate_mbps']:.2f}"
+            figures_ms = [f"{delay[key]:.3f}" for key in ("mean_ms", "deviation_ms", "spread_ms")]
+            cells = [report.means, name, state, direction, *figures_ms]
             yield "| " + " | ".join([*cells, lost, interval, rate, late]) + " |"
 
 

@@ -44,7 +44,7 @@ def require_root() -> None:
         PlatformError: with what to do.
     """
     if os.geteuid() != 0:
-        raise PlatformError("a testbed needs root, for network namespaces", hint="run it with sudo")
+        raise PlatformError("a testbed needs root, for network namespaces", hint="run it in a root shell: sudo -s")
 
 
 def complete_topology(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:

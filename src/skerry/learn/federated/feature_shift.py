@@ -49,9 +49,9 @@ def draw_shifts(
     Raises:
         SpecError: a setting is out of range.
 
-    Source: Li, Diao, Chen, He: Federated Learning on Non-IID Data Silos, ICDE 2022, section IV-B (noise of client i is
+    Source: Li, Diao, Chen, He: Federated Learning on Non-IID Data Silos, ICDE 2022 (noise of client i is
     ``sigma * i / N``); Ghosh, Chung, Yin, Ramchandran: An Efficient Framework for Clustered Federated Learning, NeurIPS
-    2020, section 6 (rotated MNIST).
+    2020 (rotated MNIST).
     """
     check_count("draw_shifts", "clients", clients, low=1)
     check_real("draw_shifts", "rotation_degrees", rotation_degrees, low=0, high=math.inf)

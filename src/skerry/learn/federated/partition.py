@@ -53,7 +53,7 @@ def split_by_label(labels: ArrayLike, clients: int, *, labels_per_client: int, s
 
     Source: McMahan et al., AISTATS 2017, section 3 ("pathological non-IID"), which cuts sorted rows into shards; ours
     never gives a client a piece of one label more. Li, Diao, Chen, He: Federated Learning on Non-IID Data Silos, ICDE
-    2022, section IV-A ("#C = k").
+    2022 (``#C = k``).
     """
     codes, count = _encode(labels)
     _check(codes.size, clients, 1)
@@ -95,8 +95,8 @@ def split_dirichlet(labels: ArrayLike, clients: int, *, alpha: float, seed: int,
         DataError: too few rows.
 
     Source: Hsu, Qi, Brown: Measuring the Effects of Non-Identical Data Distribution for Federated Visual
-    Classification, 2019, section 3; by label rather than by client as in Yurochkin et al.: Bayesian Nonparametric
-    Federated Learning of Neural Networks, ICML 2019, section 4. Both draw anew where a client has too few rows.
+    Classification, 2019; by label rather than by client as in Yurochkin et al.: Bayesian Nonparametric
+    Federated Learning of Neural Networks, ICML 2019. Both draw anew where a client has too few rows.
     """
     codes, count = _encode(labels)
     _check(codes.size, clients, least_rows)
@@ -124,7 +124,7 @@ def split_by_quantity(rows: int, clients: int, *, alpha: float, seed: int, least
         SpecError: a setting is out of range.
         DataError: too few rows.
 
-    Source: Li, Diao, Chen, He: Federated Learning on Non-IID Data Silos, ICDE 2022, section IV-C ("q ~ Dir").
+    Source: Li, Diao, Chen, He: Federated Learning on Non-IID Data Silos, ICDE 2022 (quantity skew, ``q ~ Dir``).
     """
     _check(rows, clients, least_rows)
     check_real("split_by_quantity", "alpha", alpha, low=0.001, high=math.inf)

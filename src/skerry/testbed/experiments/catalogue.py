@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -49,7 +50,16 @@ def load_experiment(text: str) -> tuple[Experiment, str]:
         raise ConfigError(f"experiment {text!r}: cannot be loaded: {error}") from error
     if not isinstance(found, Experiment):
         raise ConfigError(f"experiment {text!r}: {target} is a {type(found).__name__}, not an Experiment")
-    return found, target
+    return _with_app_beside(found, Path(target.partition(":")[0])), target
+
+
+def _with_app_beside(experiment: Experiment, file: Path) -> Experiment:
+    """Return an experiment whose app is found from anywhere: engines do not share this process' path of modules."""
+    module, _, attribute = experiment.app.partition(":")
+    beside = file.parent / f"{module}.py"
+    if file.suffix != ".py" or not beside.is_file():
+        return experiment
+    return replace(experiment, app=f"{beside}:{attribute or 'app'}")
 
 
 def _load_file(path: Path) -> object:
@@ -59,5 +69,8 @@ def _load_file(path: Path) -> object:
         raise ConfigError(f"experiment: there is no file {path}")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    # As for a script: what lies beside the file can be imported.
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
     spec.loader.exec_module(module)
     return module

@@ -41,7 +41,7 @@ def choose_place(
     if os.geteuid() != 0:
         raise ConfigError(
             f"the network {wanted!r} needs root, for namespaces and links",
-            hint="run it with sudo, or give --without-links: then nothing is said about the network",
+            hint="run it in a root shell (sudo -s), or give --without-links: then nothing is said about the network",
         )
     from skerry.testbed.experiments.testbed_place import TestbedPlace
     from skerry.testbed.links import QUICK

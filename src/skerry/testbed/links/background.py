@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,12 +14,14 @@ from skerry.testbed.links.base import End
 
 
 @contextmanager
-def background(ends: tuple[End, End] | None, *, stream_mbps: float = 1.0, stream_bytes: int = 1400) -> Iterator[None]:
-    """Keep every processor busy, and a stream of packets in both directions of a link, during a block.
+def background(
+    streams: Sequence[tuple[End, End]] = (), *, stream_mbps: float = 1.0, stream_bytes: int = 1400
+) -> Iterator[None]:
+    """Keep every processor busy, and streams of packets on a link, during a block.
 
     Args:
-        ends: The link's ends; None leaves the streams out.
-        stream_mbps: How much is sent each way.
+        streams: From where to where each of them goes.
+        stream_mbps: How much each of them sends.
         stream_bytes: Length of each IP packet of it.
     """
     orders: list[dict[str, Any]] = [{"burn": True} for _ in range(len(os.sched_getaffinity(0)))]
@@ -32,7 +34,7 @@ def background(ends: tuple[End, End] | None, *, stream_mbps: float = 1.0, stream
             "mbps": stream_mbps,
             "size_bytes": stream_bytes,
         }
-        for sender, target in ((ends, ends[::-1]) if ends is not None else ())
+        for sender, target in streams
     ]
     running: list[subprocess.Popen[bytes]] = []
     try:

@@ -7,11 +7,12 @@ from typing import Any
 
 from skerry.testbed.links.background import background
 from skerry.testbed.links.base import DIRECTIONS
+from skerry.testbed.links.conditions import Conditions
 from skerry.testbed.links.probe_plan import QUICK, SelfTest, interval_s, longest_s, of_direction, run_probe
 from skerry.testbed.links.relay import RelayLink
 from skerry.testbed.links.selftest import SelfTestReport
 from skerry.testbed.links.stream_probe import MESSAGE
-from skerry.testbed.links.verdict import judge_delay, judge_rate
+from skerry.testbed.links.verdict import Finding, judge_delay, judge_rate
 
 MODULE = "skerry.testbed.links.stream_probe"
 
@@ -37,24 +38,27 @@ def measure_relay(link: RelayLink, plan: SelfTest = QUICK) -> SelfTestReport:
     states: dict[str, Any] = {}
     findings: list[dict[str, Any]] = []
     for state in ("idle", "loaded") if plan.loaded else ("idle",):
-        with background(None) if state == "loaded" else nullcontext():
-            said = run_probe({**order, "measure": "delay"}, MODULE)
-        for name, what in zip(DIRECTIONS, both, strict=True):
-            found = judge_delay(name, what, said[name]["delay"], size_bytes=MESSAGE.size, took_s=said["took_s"])
-            findings += [{"state": state, **finding.to_dict()} for finding in found]
-        states[state] = said
-    rates: dict[str, float] = {}
-    for name, what in zip(DIRECTIONS, both, strict=True):
-        if what.rate_mbps and plan.rate_s:
-            said = run_probe({**order, "measure": "rate", "direction": name, "seconds": plan.rate_s}, MODULE)
-            rates[name] = said["rate_mbps"]
-            findings.append({"state": "idle", **judge_rate(name, what, rates[name]).to_dict()})
+        with background() if state == "loaded" else nullcontext():
+            states[state] = run_probe({**order, "measure": "delay"}, MODULE)
+            found = _judge(states[state], both)
+            for name, what in zip(DIRECTIONS, both, strict=True):
+                if what.rate_mbps and plan.rate_s:
+                    said = run_probe({**order, "measure": "rate", "direction": name, "seconds": plan.rate_s}, MODULE)
+                    states[state][name]["rate_mbps"] = said["rate_mbps"]
+                    found.append(judge_rate(name, what, said["rate_mbps"]))
+        findings += [{"state": state, **finding.to_dict()} for finding in found]
     report = link.report()
     return SelfTestReport(
         means=report.means,
         facts=report.facts,
         conditions=report.conditions,
         states=states,
-        rate_mbps=rates,
         findings=findings,
     )
+
+
+def _judge(said: dict[str, Any], both: list[Conditions]) -> list[Finding]:
+    findings: list[Finding] = []
+    for name, what in zip(DIRECTIONS, both, strict=True):
+        findings += judge_delay(name, what, said[name]["delay"], size_bytes=MESSAGE.size, took_s=said["took_s"])
+    return findings

@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 from skerry.errors import ConfigError
@@ -42,6 +44,21 @@ def test_an_experiment_is_found_in_a_file_of_ones_own(tmp_path):
     )
     experiment, target = load_experiment(f"{path}:other")
     assert (experiment.name, target) == ("mine", f"{path}:other")
+    assert experiment.app == "x:app"
+
+
+def test_the_app_of_an_experiment_in_a_file_may_lie_beside_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from app_beside import TITLE\n"
+        "from skerry.testbed.experiments import Arm, Experiment, Outcome\n"
+        "experiment = Experiment(name='mine', title=TITLE, question='', measures=(), sites=(), app='app_beside:app',\n"
+        "    arms=(Arm(name='a', title='', run=lambda trial: Outcome(values={})),))\n"
+    )
+    (tmp_path / "app_beside.py").write_text("TITLE = 'found'\n")
+    experiment, _ = load_experiment(str(path))
+    assert (experiment.title, experiment.app) == ("found", f"{tmp_path}/app_beside.py:app")
 
 
 @pytest.mark.parametrize(

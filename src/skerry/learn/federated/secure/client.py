@@ -131,8 +131,7 @@ class SecureClient:
         state = self.state
         if task.ceremony == state.ceremony or (task.job, task.round) != (state.job, state.round):
             return
-        if "unmask" in state.answers:
-            raise PrivacyError(f"{self._where}: the update has been summed; no second ceremony is held for it")
+        self._check_turn(task.phase)
         if task.ceremony in state.past:
             raise PrivacyError(
                 f"{self._where}: ceremony {task.ceremony!r} was left for another and is not taken up again"
@@ -150,6 +149,8 @@ class SecureClient:
                 )
 
     def _check_turn(self, phase: Phase) -> None:
+        if "unmask" in self.state.answers:
+            raise PrivacyError(f"{self._where}: the update has been summed; no second ceremony is held for it")
         missing = [before for before in PHASES[: PHASES.index(phase)] if before not in self.state.answers]
         if missing:
             raise InvalidPayloadError(f"{self._where}: phase {phase!r} came before {missing[0]!r}")

@@ -16,10 +16,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from skerry.errors import InvalidPayloadError
+from skerry.errors import InvalidPayloadError, PrivacyError
 from skerry.learn.federated.secure.client import SecureClient
 from skerry.learn.federated.secure.messages import SecureReply, SecureTask, write
-from skerry.learn.federated.secure.state import read_state
+from skerry.learn.federated.secure.state import ClientState, read_state
 
 
 def hold(path: Path, client: SecureClient) -> None:
@@ -28,8 +28,13 @@ def hold(path: Path, client: SecureClient) -> None:
     Args:
         path: Of the file, which only its owner may read; its folder exists.
         client: As `SecureClient.begin` returned it.
+
+    Raises:
+        PrivacyError: this client's update of this round has been summed, and would be summed again.
     """
     with _locked(path):
+        if path.exists():
+            _refuse_second_sum(read_state(path.read_bytes()), client.state)
         _replace(path, write(client.state))
 
 
@@ -57,6 +62,15 @@ def answer(path: Path, task: SecureTask) -> SecureReply:
         reply = client.answer(task)
         _replace(path, write(client.state))
     return reply
+
+
+def _refuse_second_sum(before: ClientState, state: ClientState) -> None:
+    same = (before.job, before.round, before.client) == (state.job, state.round, state.client)
+    if same and "unmask" in before.answers:
+        raise PrivacyError(
+            f"client {state.client!r}: its update of job {state.job!r}, round {state.round} has been summed; "
+            "two sums that differ by one client would be that client's update"
+        )
 
 
 @contextmanager

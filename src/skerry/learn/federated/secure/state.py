@@ -19,11 +19,11 @@ class Secrets(SecureMessage):
         held: Shares of others and of itself, a key share and a self-mask share behind it, by whose secrets they are of.
     """
 
-    cipher_key: Key
-    mask_key: Key
-    self_mask: Key
+    cipher_key: Key = Field(repr=False)
+    mask_key: Key = Field(repr=False)
+    self_mask: Key = Field(repr=False)
     keys: dict[Name, PublicKeys] = Field(default_factory=dict)
-    held: dict[Name, bytes] = Field(default_factory=dict)
+    held: dict[Name, bytes] = Field(default_factory=dict, repr=False)
 
 
 class Answer(SecureMessage):
@@ -57,7 +57,7 @@ class ClientState(SecureMessage):
     job: str
     round: int
     client: str
-    elements: bytes
+    elements: bytes = Field(repr=False)
     ceremony: str | None = None
     past: tuple[str, ...] = ()
     secrets: Secrets | None = None

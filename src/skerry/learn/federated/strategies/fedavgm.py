@@ -24,7 +24,7 @@ class FedAvgM(Averaging):
         momentum: Share of the momentum that is kept from round to round, in [0, 1).
 
     Source: Hsu, Qi, Brown: Measuring the Effects of Non-Identical Data Distribution for Federated Visual
-    Classification, 2019, section 4.3. As in Flower, the first momentum is the first mean delta.
+    Classification, 2019. As in Flower, the first momentum is the first mean delta.
     """
 
     name: ClassVar[str] = "fedavgm"

@@ -20,7 +20,7 @@ class FedNova(Averaging):
     is then its number of steps. Where all take as many steps, it is FedAvg.
 
     Source: Wang, Liu, Liang, Joshi, Poor: Tackling the Objective Inconsistency Problem in Heterogeneous Federated
-    Optimization, NeurIPS 2020, equation 6 with ``a_i = (1, ..., 1)`` and ``tau_eff = sum(p_i * tau_i)``.
+    Optimization, NeurIPS 2020, with ``a_i = (1, ..., 1)`` and ``tau_eff = sum(p_i * tau_i)``.
     """
 
     name: ClassVar[str] = "fednova"

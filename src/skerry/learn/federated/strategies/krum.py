@@ -48,7 +48,7 @@ class MultiKrum(Strategy):
         selected_clients: How many replies count, the paper's m; by default all but ``f``.
 
     Source: Blanchard, El Mhamdi, Guerraoui, Stainer: Machine Learning with Adversaries: Byzantine Tolerant Gradient
-    Descent, NeurIPS 2017, section 5. Flower weighs the chosen by the examples that they claim; the paper does not, and
+    Descent, NeurIPS 2017. Flower weighs the chosen by the examples that they claim; the paper does not, and
     neither do we: a claim is what an attacker chooses freely.
     """
 

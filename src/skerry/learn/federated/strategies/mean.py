@@ -47,7 +47,7 @@ def late_weight(staleness: int, exponent: float) -> float:
         staleness: Rounds that have ended since the client was given its model.
         exponent: 0 counts late replies in full; 0.5 is FedBuff's.
 
-    Source: Xie, Koyejo, Gupta: Asynchronous Federated Optimization, 2019, section 5.2 (polynomial).
+    Source: Xie, Koyejo, Gupta: Asynchronous Federated Optimization, 2019 (polynomial).
     """
     return float((1 + staleness) ** -exponent)
 

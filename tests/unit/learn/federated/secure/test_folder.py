@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skerry.errors import InvalidPayloadError, MalformedBodyError
+from skerry.errors import InvalidPayloadError, MalformedBodyError, PrivacyError
 from skerry.learn.federated.secure.folder import answer, hold
 from skerry.learn.federated.secure.messages import SecureReply, SecureTask, read_reply, read_task, write
 from skerry.learn.federated.secure.state import read_state
 from skerry.payload.schema import Schema
+from support.secure_ceremony import hold as hold_ceremony
 from support.secure_ceremony import make_clients, make_server, make_terms, make_updates
 
 
@@ -57,9 +58,26 @@ def test_a_draft_that_a_killed_writer_left_is_replaced(tmp_path, client, task):
     assert answer(tmp_path / "secure", task).client == "edge-00"
 
 
+def test_an_update_that_was_summed_is_not_held_again(tmp_path):
+    updates, terms = make_updates(), make_terms()
+    clients, again = make_clients(updates, terms), make_clients(updates, terms)["edge-00"]
+    hold_ceremony(make_server(terms), clients, {})
+    hold(tmp_path / "secure", clients["edge-00"])
+    with pytest.raises(PrivacyError, match="job 'demo', round 4 has been summed"):
+        hold(tmp_path / "secure", again)
+    again.state = again.state.model_copy(update={"round": 5})
+    hold(tmp_path / "secure", again)
+
+
 def test_a_client_that_has_not_trained_says_so(tmp_path, task):
     with pytest.raises(InvalidPayloadError, match="holds no update of job 'demo', round 4: let it train first"):
         answer(tmp_path / "secure", task)
+
+
+def test_no_secret_is_in_a_states_text(client, task):
+    client.answer(task)
+    text = repr(client.state)
+    assert not any(word in text for word in ("mask_key", "cipher_key", "self_mask=", "elements", "held"))
 
 
 def test_a_state_comes_back_as_it_was(client):

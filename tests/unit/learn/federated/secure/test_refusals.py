@@ -73,6 +73,15 @@ def test_no_second_ceremony_is_held_for_an_update_that_was_summed(terms, clients
     assert clients["edge-03"].state.secrets is None
 
 
+@pytest.mark.parametrize("phase", ["keys", "shares", "masked"])
+def test_the_phases_of_a_ceremony_that_has_ended_are_not_answered_anew(phase, clients, server):
+    hold(server, clients, {}, until=phase)
+    task = server.tasks()["edge-03"]
+    hold(make_server(server.terms), clients, {})
+    with pytest.raises(PrivacyError, match="no second ceremony is held for it"):
+        clients["edge-03"].answer(task)
+
+
 def test_a_ceremony_that_was_left_is_not_taken_up_again(terms, clients, server):
     first = server.tasks()["edge-03"]
     clients["edge-03"].answer(first)
