@@ -111,7 +111,7 @@ def measure(folder: Path, arm: str, clients: int, phase: str) -> dict[str, float
 
 def is_flat(row: dict[str, Any], in_flight: int) -> bool:
     """Return whether memory does not grow with clients, once as many are talked to at a time as may be."""
-    counts = sorted(int(count) for count in row)
+    counts = sorted(map(int, row))
     first = next((count for count in counts if count >= in_flight), counts[-1])
     least, most = (row[str(count)]["growth_mib"]["median"] for count in (first, counts[-1]))
     return bool(most <= MOST_RATIO * least + SLACK_MIB)
