@@ -38,7 +38,7 @@ from skerry.learn.federated.training import reply_to
 VERSIONS = ("skerry", "numpy", "msgpack", "pydantic")
 SIZE = 317_066
 COUNTS = (3, 10, 32, 100, 500)
-ARMS = {
+ARMS: dict[str, dict[str, Any]] = {
     "fedavg": {"strategy": "fedavg", "in_flight": 32},
     "fedavg, 3 in flight": {"strategy": "fedavg", "in_flight": 3},
     "median": {"strategy": "median", "in_flight": 32},
