@@ -29,6 +29,44 @@ class Outcome:
     error: SkerryError | None = None
 
 
+class Outcomes:
+    """A queue with little room: who brings an outcome waits until there is some, so replies do not pile up in memory.
+
+    Args:
+        room: Most outcomes that wait to be taken.
+    """
+
+    def __init__(self, room: int = 4) -> None:
+        self._room = threading.Semaphore(room)
+        self._closed = False
+        self._waiting: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+
+    def put(self, outcome: Outcome) -> None:
+        """Bring an outcome, once there is room."""
+        self._room.acquire()
+        if self._closed:
+            self._room.release()  # lets the next one in, and that one the one after it
+        self._waiting.put(outcome)
+
+    def get(self, timeout: float) -> Outcome:
+        """Take the outcome that has waited longest.
+
+        Args:
+            timeout: How long to wait for one, in seconds.
+
+        Raises:
+            queue.Empty: none came.
+        """
+        outcome = self._waiting.get(timeout=timeout)
+        self._room.release()
+        return outcome
+
+    def close(self) -> None:
+        """Let everybody in: nobody takes outcomes any more, and who brings one is not to wait for ever."""
+        self._closed = True
+        self._room.release()
+
+
 class Threads:
     """Threads that are there for the next call when theirs has ended: starting one takes as long as a short round."""
 
@@ -80,7 +118,7 @@ class Crew:
         round: int,
         clients: Iterable[str],
         call: Callable[[str], Any],
-        outcomes: queue.SimpleQueue[Outcome],
+        outcomes: queue.SimpleQueue[Outcome] | Outcomes,
         *,
         threads: Threads,
         size: int,
@@ -108,8 +146,10 @@ class Crew:
                 client = self._waiting.popleft()
             except IndexError:
                 return
-            try:
-                outcome = Outcome(client=client, round=self._round, value=self._call(client))
-            except SkerryError as error:
-                outcome = Outcome(client=client, round=self._round, error=error)
-            self._outcomes.put(outcome)
+            self._outcomes.put(self._ask(client))
+
+    def _ask(self, client: str) -> Outcome:
+        try:
+            return Outcome(client=client, round=self._round, value=self._call(client))
+        except SkerryError as error:
+            return Outcome(client=client, round=self._round, error=error)

@@ -36,6 +36,14 @@ def read_frame(content: bytes | memoryview, at: int = 0) -> tuple[dict[str, Any]
     return msgpack.unpackb(body, ext_hook=_unpack_array, strict_map_key=False), end
 
 
+def frame_bytes(head: bytes) -> int | None:
+    """Return how long a frame is, head included, by its first `HEAD_BYTES` bytes; none where they begin none."""
+    if len(head) < HEAD_BYTES:
+        return None
+    magic, length, _ = _HEAD.unpack_from(head)
+    return HEAD_BYTES + int(length) if magic == _MAGIC else None
+
+
 def _pack_array(value: Any) -> Any:
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{type(value).__name__} cannot be kept in a frame")

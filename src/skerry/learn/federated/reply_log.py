@@ -10,7 +10,7 @@ from typing import Any
 
 from skerry.errors import CorruptObjectError, DataError
 from skerry.learn.federated.coding.packing import unpack
-from skerry.learn.federated.frames import HEAD_BYTES, read_frame, write_frame
+from skerry.learn.federated.frames import HEAD_BYTES, frame_bytes, read_frame, write_frame
 from skerry.learn.federated.messages import FitReply
 from skerry.learn.federated.results import ClientResult
 from skerry.learn.federated.strategies.base import Received, Replies
@@ -88,10 +88,10 @@ class ReplyLog:
         os.close(self._descriptor)
 
     def _frame(self, begin: int, size: int) -> tuple[dict[str, Any], int] | None:
-        if size - begin < HEAD_BYTES:
+        length = frame_bytes(os.pread(self._descriptor, HEAD_BYTES, begin))
+        if length is None or length > size - begin:
             return None
-        found = read_frame(os.pread(self._descriptor, size - begin, begin))
-        return found
+        return read_frame(os.pread(self._descriptor, length, begin))
 
     def _add(self, reply: FitReply, length: int) -> None:
         self.entries.append(Entry(reply.client, reply.round, self._end, self._end + length))

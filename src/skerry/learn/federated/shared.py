@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 from dataclasses import dataclass, field
 from typing import Any
 
-from skerry.learn.federated.crew import Outcome, Threads
+from skerry.learn.federated.crew import Outcomes, Threads
 from skerry.learn.federated.downlink import Outgoing
 from skerry.learn.federated.history import History
 from skerry.learn.federated.record import Record
@@ -42,7 +41,7 @@ class Shared:
     histories: dict[str, History]
     outgoing: Outgoing
     threads: Threads = field(default_factory=Threads)
-    outcomes: queue.SimpleQueue[Outcome] = field(default_factory=queue.SimpleQueue)
+    outcomes: Outcomes = field(default_factory=Outcomes)
     holds: dict[str, str] = field(default_factory=dict)
     digests: dict[int, str] = field(default_factory=dict)
     used: UsedTokens = field(default_factory=UsedTokens)
@@ -52,6 +51,7 @@ class Shared:
         """Wait for nobody any more."""
         for ended in self.talks.values():
             ended.set()
+        self.outcomes.close()
         self.threads.close()
 
 
