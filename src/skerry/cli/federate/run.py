@@ -44,6 +44,7 @@ CODINGS = ("float32", "float64", "float16", "int8", "top-k")
 )
 @click.option("--deadline", type=click.FloatRange(0, min_open=True), help="Longest training of a round, seconds.")
 @click.option("--remember", type=click.IntRange(0), default=0, show_default=True, help="Rounds an update counts for.")
+@click.option("--secure", is_flag=True, help="Sum updates so that nobody sees a single one.")
 @click.option("--coding", type=click.Choice(CODINGS), default="float32", show_default=True, help="Of replies.")
 @click.option("--down-coding", type=click.Choice(CODINGS), default="float32", show_default=True, help="Of models.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="What your own code is told; repeatable.")
@@ -78,6 +79,8 @@ def _plan(name: str, *, sites: Sequence[str], clients: int | None, names: Sequen
     Raises:
         ConfigError: they do not go together.
     """
+    from skerry.learn.federated.agreement import check_plan
+    from skerry.learn.federated.messages import Secure
     from skerry.learn.federated.plan import Member, Plan, job_name
     from skerry.learn.federated.selection import make_selection
     from skerry.learn.federated.strategies import find_strategy
@@ -93,7 +96,7 @@ def _plan(name: str, *, sites: Sequence[str], clients: int | None, names: Sequen
     strategy_options = parse_settings(options["strategy_options"], "--strategy-set")
     find_strategy(options["strategy"], **strategy_options)
     make_selection(options["selection"])
-    return Plan(
+    plan = Plan(
         job=job_name(name),
         members=tuple(members),
         rounds=options["rounds"],
@@ -108,9 +111,12 @@ def _plan(name: str, *, sites: Sequence[str], clients: int | None, names: Sequen
         quorum_ratio=options["quorum"],
         deadline_s=options["deadline"],
         remember_rounds=options["remember"],
+        secure=Secure() if options["secure"] else None,
         server=options["server"],
         best_metric=options["metric"],
     )
+    check_plan(plan)
+    return plan
 
 
 def parse_settings(settings: Sequence[str], option: str) -> dict[str, Any]:
