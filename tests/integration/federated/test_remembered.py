@@ -17,9 +17,11 @@ def test_a_client_that_dies_counts_with_its_last_update_until_that_is_too_old(
         rounds=6,
         remember_rounds=2,
         quorum_ratio=0.6,
-        slack_ratio=1.0,
+        slack_ratio=50.0,
         evaluate_on="none",
     )
+    warm = plan.model_copy(update={"job": f"{plan.job}-warm", "rounds": 1, "quorum_ratio": 1.0})
+    Federation(tmp_path / "warm", warm, places=places(engines)).run()
     for event in Federation(tmp_path / "run", plan, places=places(engines)).events():
         if event.kind == "round-ended" and event.round == 2:
             engines["two"].kill()

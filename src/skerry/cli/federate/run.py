@@ -64,6 +64,7 @@ CODINGS = ("float32", "float64", "float16", "int8", "top-k")
     show_default=True,
     help="Rounds for which the last update of a client that is not heard counts.",
 )
+@click.option("--secure", is_flag=True, help="Sum updates so that the coordinator sees no single one.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="What your own code is told; repeatable.")
 @click.option("--metric", default="accuracy", show_default=True, help="By which the best model is kept.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
@@ -96,6 +97,8 @@ def _plan(name: str, *, sites: Sequence[str], clients: int | None, names: Sequen
     Raises:
         ConfigError: they do not go together.
     """
+    from skerry.learn.federated.agreement import check_plan
+    from skerry.learn.federated.messages import Secure
     from skerry.learn.federated.plan import Member, Plan, job_name
     from skerry.learn.federated.selection import make_selection
     from skerry.learn.federated.strategies import find_strategy
@@ -111,7 +114,7 @@ def _plan(name: str, *, sites: Sequence[str], clients: int | None, names: Sequen
     strategy_options = parse_settings(options["strategy_options"], "--strategy-set")
     find_strategy(options["strategy"], **strategy_options)
     make_selection(options["selection"])
-    return Plan(
+    plan = Plan(
         job=job_name(name),
         members=tuple(members),
         rounds=options["rounds"],
@@ -126,9 +129,12 @@ def _plan(name: str, *, sites: Sequence[str], clients: int | None, names: Sequen
         quorum_ratio=options["quorum"],
         deadline_s=options["deadline"],
         remember_rounds=options["remember"],
+        secure=Secure() if options["secure"] else None,
         server=options["server"],
         best_metric=options["metric"],
     )
+    check_plan(plan)
+    return plan
 
 
 def parse_settings(settings: Sequence[str], option: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skerry.errors import SpecError
+from skerry.errors import InvalidPayloadError, SpecError
 from skerry.learn.federated.plan import Plan
 
 AVERAGING = ("fedavg", "fedavgm", "fedprox", "fedadam", "fedyogi", "fedadagrad")
@@ -24,6 +24,8 @@ def check_plan(plan: Plan) -> None:
         )
     if plan.remember_rounds:
         _check_remembering(plan)
+    if plan.secure is not None:
+        _check_secure(plan)
 
 
 def _check_remembering(plan: Plan) -> None:
@@ -37,6 +39,32 @@ def _check_remembering(plan: Plan) -> None:
             "remember_rounds does not go with differential privacy: an update that counts in several rounds brings its "
             "noise, or what the noise was to hide, into each of them; leave one of the two out"
         )
+
+
+def _check_secure(plan: Plan) -> None:
+    from skerry.learn.federated.secure.messages import read_terms
+
+    contradictions = {
+        f"strategy {plan.strategy}, which looks at single updates: take one of {', '.join(AVERAGING)}": (
+            plan.strategy not in AVERAGING
+        ),
+        f"selection {plan.selection}, which asks how many rows each client has: take all, random or fedlesscan": (
+            plan.selection in ("apodotiko", "clustered")
+        ),
+        "largest_norm: nobody can measure a single update; leave it out": plan.largest_norm is not None,
+        "remember_rounds: nobody has a single update to remember; leave it out": plan.remember_rounds > 0,
+        f"coding {plan.coding}: masked numbers look random; take float32": plan.coding not in ("float32", "float64"),
+        "both local and central privacy: clients clip for the central noise; leave one of the two out": (
+            plan.privacy is not None and plan.central is not None
+        ),
+    }
+    for reason, found in contradictions.items():
+        if found:
+            _refuse(f"secure aggregation does not go with {reason}")
+    try:
+        read_terms(plan.secure_terms(1) or {})
+    except InvalidPayloadError as error:
+        _refuse(f"secure aggregation: {error.message}")
 
 
 def _refuse(message: str) -> None:

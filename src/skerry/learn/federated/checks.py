@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from reprlib import repr as show
 from typing import Literal, NoReturn
 
+import numpy as np
 from pydantic import ValidationError
 
 from skerry.errors import DataError, ReplyRefusedError, UnauthorizedError
@@ -70,6 +71,7 @@ class Expected:
         staleness: Rounds that have ended since the task was given.
         most_staleness: Replies that are older are not used.
         largest_norm: Longest update that is believed; none for any.
+        secure: Whether the update stays at its site for a secure aggregation: the reply has to say nothing of it.
     """
 
     job: str
@@ -90,6 +92,7 @@ class Expected:
     staleness: int = 0
     most_staleness: int = 0
     largest_norm: float | None = None
+    secure: bool = False
 
 
 def read_reply(value: object) -> FitReply:
@@ -108,7 +111,7 @@ def read_reply(value: object) -> FitReply:
 
 
 def check_reply(reply: FitReply, expected: Expected) -> Received:
-    """Return a reply as strategies take it, when nothing is wrong with it.
+    """Return a reply as strategies take it, when nothing is wrong with it; an empty delta where the update is secure.
 
     Pure: whoever calls writes the reply down, and then takes the token's use (`UsedTokens.use`). Who it is from is
     looked at first, its vectors last, so that a stranger's bytes are never decoded.
@@ -121,6 +124,8 @@ def check_reply(reply: FitReply, expected: Expected) -> Received:
     _check_token(reply, expected)
     update = _check_status(reply, expected)
     _check_counts(reply, expected)
+    if update is None:
+        return Received(client=reply.client, delta=np.empty(0, expected.layout.dtype), examples=0)
     if expected.coding is not None and update.coding != expected.coding:
         _refuse("wrong_coding", f"the update is written as {update.coding}; the task asked for {expected.coding}")
     delta = _read(update, expected.layout, "update")
@@ -166,13 +171,17 @@ def _check_token(reply: FitReply, expected: Expected) -> None:
         _refuse("replayed", "the token was used before; each is good for one reply")
 
 
-def _check_status(reply: FitReply, expected: Expected) -> Packed:
+def _check_status(reply: FitReply, expected: Expected) -> Packed | None:
     if reply.status == "base-missing":
         if expected.whole_model:
             _refuse("contradictory", "the client says that it misses the base, and was given the whole model")
         if reply.update or reply.control or reply.examples or reply.steps:
             _refuse("contradictory", "the client says that it could not train, and sends what it has trained")
         _refuse("base_missing", f"{expected.client!r} does not hold the model that the difference is to: send it whole")
+    if expected.secure:
+        if reply.update or reply.control or reply.examples or reply.steps or reply.metrics:
+            _refuse("contradictory", "the update was to be summed in secret, and the reply says something of it")
+        return None
     if reply.update is None:
         _refuse("contradictory", "the client says that it has trained, and sends no update")
     if (reply.control is not None) != expected.control:

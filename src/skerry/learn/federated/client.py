@@ -11,6 +11,7 @@ import skerry
 from skerry.errors import ConfigError
 from skerry.learn.federated.coding.packing import pack
 from skerry.learn.federated.messages import (
+    Enclosed,
     EvaluateReply,
     EvaluateTask,
     FitReply,
@@ -35,7 +36,8 @@ OPTIONS: Mapping[str, Any] = {"idempotent": True, "timeout": "6h", "max_body": "
 class Client(Generic[D]):
     """Makes an app a federated client.
 
-    It adds the functions ``start``, ``fit`` and ``evaluate`` to the app; a coordinator calls them.
+    It adds the functions ``start``, ``fit``, ``evaluate`` and ``secure`` to the app; a coordinator calls them. Only one
+    app of an engine can have these names: another one is refused when it is deployed.
 
     Args:
         app: The app.
@@ -64,6 +66,7 @@ class Client(Generic[D]):
         self._state = None if state is None else Path(state)
         self._loaded: dict[str, D] = {}
         app.function(name="start", **OPTIONS)(self._answer_start())
+        app.function(name="secure", scale=skerry.Scale(initial=0), **OPTIONS)(self._answer_secure())
 
     @overload
     def fit(self, handler: F, /) -> F: ...
@@ -118,7 +121,7 @@ class Client(Generic[D]):
     def _answer_fit(self, handler: UserFit[D]) -> Callable[[FitTask], FitReply]:
         def fit(task: FitTask) -> FitReply:
             """Train in a round; a task that comes twice is answered with the reply that is there."""
-            store = self._store(task)
+            store = self._store(task.job, task.client)
             with store.locked():
                 held = store.read()
                 before = earlier_reply(held, task)
@@ -133,6 +136,7 @@ class Client(Generic[D]):
                     lambda parameters, config: handler(parameters, data, config),
                     model,
                     hold(held, model, task.model_digest),
+                    store.secure_path,
                 )
                 store.write(held)
                 return reply
@@ -142,7 +146,7 @@ class Client(Generic[D]):
     def _answer_evaluate(self, handler: UserEvaluate[D]) -> Callable[[EvaluateTask], EvaluateReply]:
         def evaluate(task: EvaluateTask) -> EvaluateReply:
             """Evaluate a model on the client's own data."""
-            store = self._store(task)
+            store = self._store(task.job, task.client)
             with store.locked():
                 held = store.read()
                 model = receive(task, held)
@@ -157,8 +161,21 @@ class Client(Generic[D]):
 
         return evaluate
 
-    def _store(self, task: FitTask | EvaluateTask) -> SiteStore:
-        return SiteStore(self._state or default_root(self._app.name), task.job, task.client)
+    def _answer_secure(self) -> Callable[[Enclosed], Enclosed]:
+        def secure(task: Enclosed) -> Enclosed:
+            """Answer a phase of the secure aggregation of what `fit` has kept here."""
+            from skerry.learn.federated.secure.folder import answer
+            from skerry.learn.federated.secure.messages import read_task, write
+
+            asked = read_task(task.message)
+            store = self._store(asked.job, asked.client)
+            with store.locked():
+                return Enclosed(message=write(answer(store.secure_path, asked)))
+
+        return secure
+
+    def _store(self, job: str, client: str) -> SiteStore:
+        return SiteStore(self._state or default_root(self._app.name), job, client)
 
     def _data_of(self, client: str) -> D:
         key = client if self._takes_name else ""

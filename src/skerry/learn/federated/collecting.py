@@ -194,7 +194,8 @@ class Collection:
             because = getattr(error, "reason", error.code)
             return self._tell("refused", client, reason=error.message, because=because, of_round=outcome.round)
         self._shared.holds[client] = reply.model_digest
-        if is_late and not self._shared.record.plan.keep_late:
+        plan = self._shared.record.plan
+        if is_late and (plan.secure is not None or not plan.keep_late):
             self._remember(reply, answer.duration_s)
             return self._tell("missed", client, reason="its reply came too late", of_round=outcome.round)
         self._log.append(reply, {"duration_s": answer.duration_s})
@@ -253,6 +254,7 @@ class Collection:
                 staleness=self._number - outcome.round,
                 most_staleness=plan.late_rounds,
                 largest_norm=plan.largest_norm,
+                secure=plan.secure is not None,
             ),
         )
 

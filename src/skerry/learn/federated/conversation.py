@@ -74,15 +74,7 @@ class Done(Generic[R]):
         """Do nothing: it has ended."""
 
 
-class Answering(Protocol):
-    """A reply that may say that the model is missing."""
-
-    @property
-    def status(self) -> str:
-        """``done`` or ``base-missing``."""
-
-
-A = TypeVar("A", bound=Answering)
+A = TypeVar("A")
 
 
 @dataclass(slots=True)
@@ -111,10 +103,11 @@ class Talk(Generic[A]):
         Raises:
             SkerryError: there is none: the time is over, nobody waits any more, or the function failed.
         """
-        reply = self._ask(self.short())
-        return reply if reply.status == "done" else self._ask(self.whole())
+        reply = self.ask(self.short())
+        return reply if getattr(reply, "status", "done") == "done" else self.ask(self.whole())
 
-    def _ask(self, task: Any) -> A:
+    def ask(self, task: Any) -> A:
+        """Return the reply to a task, whatever it says; raises as `run`."""
         job: Spawned[A] | None = None
         pause_s, failures = FIRST_PAUSE_S, 0
         while True:
@@ -136,7 +129,8 @@ class Talk(Generic[A]):
         began_s = time.monotonic()
         job = self.function.spawn(task)
         self.send_s = time.monotonic() - began_s
-        self.bytes_down += 0 if task.model is None else len(task.model.data)
+        model = getattr(task, "model", None)
+        self.bytes_down += 0 if model is None else len(model.data)
         return job
 
     def _wait(self, job: Spawned[A]) -> A:

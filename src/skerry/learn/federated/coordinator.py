@@ -10,7 +10,7 @@ import skerry
 from skerry.errors import ConfigError, DataError, SkerryError, UnavailableError
 from skerry.learn.federated.agreement import check_plan
 from skerry.learn.federated.coding.packing import unpack
-from skerry.learn.federated.downlink import send_whole
+from skerry.learn.federated.downlink import send_first, send_whole
 from skerry.learn.federated.events import Event
 from skerry.learn.federated.history import History, from_json
 from skerry.learn.federated.messages import StartReply, StartTask
@@ -94,7 +94,9 @@ class Federation:
             selection=selection,
             apps=apps,
             histories=_histories(plan, checkpoint),
-            outgoing=send_whole(checkpoint.view),
+            outgoing=send_whole(checkpoint.view)
+            if checkpoint.round
+            else send_first(checkpoint.model, plan.down_coding),
         )
         try:
             while checkpoint.round < plan.rounds and record.request() is None:

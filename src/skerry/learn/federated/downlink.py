@@ -46,6 +46,22 @@ def send_whole(view: Vector) -> Outgoing:
     return Outgoing(view=view, digest=digest_of(view), whole=packed)
 
 
+def send_first(model: Vector, coding: Coding) -> Outgoing:
+    """Return the first model as clients get it: in the coding of the later ones, where that can write a whole model.
+
+    What the coding has lost is in the first difference.
+
+    Args:
+        model: The model that the run begins with.
+        coding: Of models on their way to clients; top-k would leave nearly all of it out, so that it is sent whole.
+    """
+    if coding not in ("int8", "float16"):
+        return send_whole(model)
+    packed, _ = pack(model, coding)
+    view = unpack(packed, model.dtype.name)
+    return Outgoing(view=view, digest=digest_of(view), whole=packed)
+
+
 def send_next(model: Vector, before: Outgoing, coding: Coding) -> Outgoing:
     """Return the next model as clients get it.
 

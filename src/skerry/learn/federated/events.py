@@ -16,6 +16,7 @@ Kind = Literal[
     "refused",
     "missed",
     "late",
+    "phase-ended",
     "aggregated",
     "evaluated",
     "round-ended",

@@ -41,6 +41,32 @@ class Privacy(Message):
     noise_multiplier: float = Field(default=0.0, ge=0)
 
 
+class Secure(Message):
+    """How a run sums its updates so that nobody sees a single one; see :class:`skerry.learn.federated.secure`.
+
+    Args:
+        value_range: Each number of an update is clipped to plus or minus this.
+        max_examples: Most rows that one client may count.
+        threshold: Clients that must be there to the end; none for more than half of those of a round.
+        bits: Of one number, 64 or 32.
+    """
+
+    value_range: float = Field(default=16.0, gt=0, allow_inf_nan=False)
+    max_examples: int = Field(default=10**6, ge=1)
+    threshold: int | None = Field(default=None, ge=2)
+    bits: Literal[32, 64] = 64
+
+
+class Enclosed(Message):
+    """A message of a secure aggregation as bytes: who takes no part never loads what reads them.
+
+    Args:
+        message: As :func:`skerry.learn.federated.secure.messages.write` gives it.
+    """
+
+    message: bytes = Field(repr=False)
+
+
 class FitTask(Message):
     """What a client is asked to do in a round.
 

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from skerry.learn.federated.deadlines import Patience
 from skerry.learn.federated.message import Message
-from skerry.learn.federated.messages import Coding, Privacy
+from skerry.learn.federated.messages import Coding, Privacy, Secure
 
 SERVER = "server"
 """The client's name under which the coordinator's own place evaluates the global model."""
@@ -60,6 +60,7 @@ class Plan(Message):
         largest_norm: A reply whose update is longer is refused; none for any.
         privacy: What clients do to their updates before these leave (local differential privacy).
         central: What the coordinator does to their mean (central differential privacy).
+        secure: How updates are summed so that nobody sees a single one; none sends them as they are.
         privacy_delta: Chance that the epsilon which is reported does not hold.
         in_flight: Most clients that are talked to at a time.
     """
@@ -90,6 +91,7 @@ class Plan(Message):
     largest_norm: float | None = Field(default=None, gt=0)
     privacy: Privacy | None = None
     central: Privacy | None = None
+    secure: Secure | None = None
     privacy_delta: float = Field(default=1e-5, gt=0, lt=1)
     in_flight: int = Field(default=16, ge=1)
 
@@ -119,6 +121,27 @@ class Plan(Message):
             slack_ratio=self.slack_ratio,
             late_rounds=self.late_rounds,
         )
+
+    @property
+    def client_privacy(self) -> Privacy | None:
+        """What clients do to their updates: where the sum is secret, nobody else can clip them for its noise."""
+        if self.secure is not None and self.central is not None:
+            return Privacy(clip_norm=self.central.clip_norm)
+        return self.privacy
+
+    def secure_terms(self, size: int) -> dict[str, Any] | None:
+        """Return the terms of the secure aggregation of a model of this size, as tasks carry them; none without it."""
+        if self.secure is None:
+            return None
+        most = self.clients_per_round or len(self.members)
+        return {
+            "size": size,
+            "value_range": self.secure.value_range,
+            "max_examples": 1 if self.central is not None else self.secure.max_examples,
+            "max_clients": most,
+            "threshold": self.secure.threshold or most // 2 + 1,
+            "bits": self.secure.bits,
+        }
 
     def is_better(self, value: float, than: float | None) -> bool:
         """Return whether a value of ``best_metric`` is better than another, or the first."""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from skerry.errors import ConfigError, NameTakenError
+from skerry.learn.federated.ceremony_log import CeremonyLog
 from skerry.learn.federated.events import Event, Kind
 from skerry.learn.federated.frames import read_frame, write_frame
 from skerry.learn.federated.parameters import Layout, Vector
@@ -127,6 +128,10 @@ class Record:
         """Return the log of a round's replies."""
         return ReplyLog(self.folder / "rounds" / f"{round:05}.replies")
 
+    def ceremony_log(self, round: int) -> CeremonyLog:
+        """Return the log of a round's secure aggregation."""
+        return CeremonyLog(self.folder / "rounds" / f"{round:05}.secure")
+
     def log_before(self, round: int) -> ReplyLog | None:
         """Return the log of the round before one; none before the second."""
         return self.log(round - 1) if round > 1 else None
@@ -153,7 +158,7 @@ class Record:
     def tidy(self, round: int) -> None:
         """Remove what a coordinator that has died would have removed after a round: what only earlier ones needed."""
         for path in (self.folder / "rounds").iterdir():
-            if path.suffix in (".replies", ".chosen") and int(path.stem) < round:
+            if path.suffix in (".replies", ".chosen", ".secure") and int(path.stem) < round:
                 path.unlink(missing_ok=True)
         for path in (self.folder / "models").glob("[0-9]*.model"):
             if int(path.stem) <= round - KEPT_MODELS:
@@ -190,7 +195,7 @@ class Record:
         rounds = self.folder / "rounds"
         needless = [models / f"{number - KEPT_MODELS:05}.model"]
         # The replies of the round before: this round's would be needed again if the disk lost this very checkpoint.
-        needless += [rounds / f"{number - 1:05}.{suffix}" for suffix in ("replies", "chosen")]
+        needless += [rounds / f"{number - 1:05}.{suffix}" for suffix in ("replies", "chosen", "secure")]
         self._settling.settle(path, needless)
 
 

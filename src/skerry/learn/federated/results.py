@@ -52,6 +52,7 @@ class RoundResult(Message):
         ended_at: Unix time, seconds.
         chosen: Who was asked.
         replies: What counted, in the order of the clients' names.
+        summed: Whose updates are in the secure sum, where there is one.
         remembered: Who counted with its last update, without a new one, and how many rounds old that was.
         missed: Who gave no reply that counted, and why.
         refused: Replies that were refused: whose, and why.
@@ -71,6 +72,7 @@ class RoundResult(Message):
     ended_at: float
     chosen: tuple[str, ...]
     replies: tuple[ClientResult, ...]
+    summed: tuple[str, ...] = ()
     remembered: dict[str, int] = Field(default_factory=dict)
     missed: dict[str, str] = Field(default_factory=dict)
     refused: tuple[tuple[str, str], ...] = ()

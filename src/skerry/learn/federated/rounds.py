@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,14 +14,20 @@ from skerry.learn.federated.downlink import send_next
 from skerry.learn.federated.evaluating import Evaluated, evaluate_model
 from skerry.learn.federated.events import Event
 from skerry.learn.federated.history import to_json
-from skerry.learn.federated.parameters import digest_of
+from skerry.learn.federated.parameters import Vector, digest_of
 from skerry.learn.federated.plan import SERVER
 from skerry.learn.federated.privacy.budget import epsilon, local_epsilon
+from skerry.learn.federated.privacy.central import PrivateMean
 from skerry.learn.federated.record import Checkpoint
 from skerry.learn.federated.reply_log import RecordedReplies, ReplyLog, client_results, remembered_results
 from skerry.learn.federated.results import RoundResult, mean_metrics
 from skerry.learn.federated.shared import Shared
+from skerry.learn.federated.strategies.base import ListedReplies, Received, State, Strategy
 from skerry.learn.federated.tasks import Tasks
+
+if TYPE_CHECKING:
+    from skerry.learn.federated.secure.ring import Total
+    from skerry.learn.federated.summing import Summing
 
 NOT_EVALUATED = Evaluated(results={}, failed={}, bytes_down=0)
 
@@ -63,13 +70,22 @@ class Round:
         collected_s = time.monotonic()
 
         remembers = record.plan.remember_rounds > 0
-        replies = RecordedReplies(log, round=number, dtype=before.layout.dtype.name, newest=remembers)
-        model, state = shared.strategy.aggregate(before.model, before.state, replies)
+        total: Total | None = None
+        masked_bytes = 0
+        if record.plan.secure is not None:
+            summing = yield from self._sum(log)
+            total, masked_bytes = summing.total, summing.bytes_up
+            if total is None:
+                return
+            model, state = aggregate_total(shared.strategy, before, total)
+        else:
+            replies = RecordedReplies(log, round=number, dtype=before.layout.dtype.name, newest=remembers)
+            model, state = shared.strategy.aggregate(before.model, before.state, replies)
         if not np.isfinite(model).all():
             raise DataError(f"round {number}: the new model holds numbers that are not finite; the round is not kept")
         shared.outgoing = send_next(model, shared.outgoing, record.plan.down_coding)
         aggregated_s = time.monotonic()
-        yield record.tell("aggregated", number, replies=len(replies))
+        yield record.tell("aggregated", number, replies=len(log.entries))
 
         found = NOT_EVALUATED
         if record.plan.evaluates(number):
@@ -90,6 +106,7 @@ class Round:
             ended_at=time.time(),
             chosen=collection.chosen,
             replies=results,
+            summed=() if total is None else total.clients,
             remembered=remembered_results(log, round=number) if remembers else {},
             missed=collection.missed,
             refused=tuple(collection.refused),
@@ -103,7 +120,7 @@ class Round:
                 "evaluate": evaluated_s - aggregated_s,
             },
             bytes_down=collection.bytes_down + found.bytes_down,
-            bytes_up=sum(reply.bytes_up for reply in results),
+            bytes_up=sum(reply.bytes_up for reply in results) + masked_bytes,
             epsilon=self._epsilon(),
             model_digest=digest_of(model),
         )
@@ -124,6 +141,22 @@ class Round:
         )
         yield record.tell("round-ended", number, replies=len(results), **told)
 
+    def _sum(self, log: ReplyLog) -> Generator[Event, None, Summing]:
+        """Hold the round's secure aggregation."""
+        from skerry.learn.federated.secure.messages import read_terms
+        from skerry.learn.federated.summing import Summing
+
+        record = self._shared.record
+        terms = read_terms(record.plan.secure_terms(self._before.layout.size) or {})
+        ceremonies = record.ceremony_log(self.number)
+        try:
+            trained = sorted(entry.client for entry in log.entries)
+            summing = Summing(self._shared, self.number, terms, trained, ceremonies)
+            yield from summing.events()
+        finally:
+            ceremonies.close()
+        return summing
+
     def _epsilon(self) -> float | None:
         plan = self._shared.record.plan
         if plan.central is not None and plan.central.noise_multiplier > 0:
@@ -132,3 +165,11 @@ class Round:
             most = max(history.answers for history in self._shared.histories.values())
             return local_epsilon(rounds=most, noise_multiplier=plan.privacy.noise_multiplier, delta=plan.privacy_delta)
         return None
+
+
+def aggregate_total(strategy: Strategy, before: Checkpoint, total: Total) -> tuple[Vector, State]:
+    """Return what a strategy makes of a secure sum, which it sees as one reply of all the examples."""
+    if isinstance(strategy, PrivateMean):
+        return strategy.aggregate_sum(before.model, before.state, total.weighted_sum)
+    one = Received(client="secure sum", delta=total.mean, examples=total.examples, steps=1)
+    return strategy.aggregate(before.model, before.state, ListedReplies([one]))

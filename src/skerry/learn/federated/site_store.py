@@ -56,6 +56,11 @@ class SiteStore:
         self._client = _file_name(client)
         self._lock = self._folder / f"{self._client}.lock"
 
+    @property
+    def secure_path(self) -> Path:
+        """Where the client's side of a secure aggregation lies."""
+        return self._folder / f"{self._client}.secure"
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep every other worker from this client's things during the block; waits for one that has them."""

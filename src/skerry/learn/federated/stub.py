@@ -5,6 +5,7 @@ from __future__ import annotations
 import skerry
 from skerry.errors import InternalError
 from skerry.learn.federated.messages import (
+    Enclosed,
     EvaluateReply,
     EvaluateTask,
     FitReply,
@@ -33,3 +34,9 @@ def fit(task: FitTask) -> FitReply:
 def evaluate(task: EvaluateTask) -> EvaluateReply:
     """Call what :class:`skerry.learn.federated.client.Client` has added as ``evaluate``."""
     raise InternalError(f"this runs at clients only: {task.client}")
+
+
+@clients.function(idempotent=True)
+def secure(task: Enclosed) -> Enclosed:
+    """Call what :class:`skerry.learn.federated.client.Client` has added as ``secure``."""
+    raise InternalError(f"this runs at clients only: {len(task.message)} bytes")

@@ -68,7 +68,8 @@ class Tasks:
             settings=self.plan.settings,
             proximal=instructions.proximal,
             control=control,
-            privacy=self.plan.privacy,
+            privacy=self.plan.client_privacy,
+            secure=self.plan.secure_terms(self.layout.size),
         )
 
     def evaluate(self, client: str, *, holds: str | None) -> EvaluateTask:

@@ -6,6 +6,7 @@ import resource
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,7 @@ def hold(held: Held | None, model: Vector, digest: str) -> Held:
     return Held(model=model, digest=digest) if held is None else replace(held, model=model, digest=digest)
 
 
-def train(task: FitTask, fit: Fit, model: Vector, held: Held) -> tuple[Held, FitReply]:
+def train(task: FitTask, fit: Fit, model: Vector, held: Held, secure_path: Path) -> tuple[Held, FitReply]:
     """Run the user's training, and return what the client holds then, and its reply.
 
     Args:
@@ -73,6 +74,7 @@ def train(task: FitTask, fit: Fit, model: Vector, held: Held) -> tuple[Held, Fit
         fit: The user's training.
         model: The model that it begins from.
         held: What the client holds.
+        secure_path: Where the update stays if the task has ``secure``.
 
     Raises:
         DataError: what the training gave does not fit the model, or cannot be sent.
@@ -96,6 +98,11 @@ def train(task: FitTask, fit: Fit, model: Vector, held: Held) -> tuple[Held, Fit
         own, control = _next_control(task, own, server, delta, update)
     if task.privacy is not None:
         delta = protect(delta, task.privacy).astype(layout.dtype)
+    memory_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    if task.secure is not None:
+        _hold_back(task, delta, update.examples, secure_path)
+        reply = reply_to(task, train_s=train_s, peak_memory_bytes=memory_bytes)
+        return replace(held, model=model, digest=task.model_digest, reply=reply), reply
     packed, residual = pack(delta, task.coding, residual=held.residual)
     reply = reply_to(
         task,
@@ -104,7 +111,7 @@ def train(task: FitTask, fit: Fit, model: Vector, held: Held) -> tuple[Held, Fit
         steps=update.steps,
         metrics={name: float(value) for name, value in update.metrics.items()},
         train_s=train_s,
-        peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        peak_memory_bytes=memory_bytes,
         control=control,
     )
     kept = Held(
@@ -115,6 +122,19 @@ def train(task: FitTask, fit: Fit, model: Vector, held: Held) -> tuple[Held, Fit
         reply=reply,
     )
     return kept, reply
+
+
+def _hold_back(task: FitTask, delta: Vector, examples: int, path: Path) -> None:
+    """Keep an update for the secure aggregation; what reads its terms is loaded only where one is held."""
+    from skerry.learn.federated.secure.client import SecureClient
+    from skerry.learn.federated.secure.folder import hold as hold_secure
+    from skerry.learn.federated.secure.messages import read_terms
+
+    terms = read_terms(task.secure or {})
+    client = SecureClient.begin(
+        terms, job=task.job, round=task.round, client=task.client, update=delta, examples=examples
+    )
+    hold_secure(path, client)
 
 
 def reply_to(task: FitTask, **values: Any) -> FitReply:

@@ -335,3 +335,13 @@ def test_the_reason_survives_the_network():
 def test_neither_secret_nor_token_is_shown():
     assert token() not in repr(GOOD)
     assert str(SECRET) not in repr(EXPECTED)
+
+
+def test_a_reply_to_a_secure_task_says_nothing_of_the_update():
+    nothing = GOOD.model_copy(update={"update": None, "examples": 0, "steps": 0, "metrics": {}})
+    assert check_reply(nothing, dataclasses.replace(EXPECTED, secure=True)).delta.size == 0
+    assert refused(nothing).reason == "contradictory"
+    for word in ("update", "examples", "steps"):
+        talkative = nothing.model_copy(update={word: getattr(GOOD, word)})
+        assert refused(talkative, secure=True).reason == "contradictory"
+    assert refused(nothing.model_copy(update={"metrics": {"loss": 0.5}}), secure=True).reason == "contradictory"

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skerry.learn.federated.coding import unpack
-from skerry.learn.federated.downlink import send_next, send_whole
+from skerry.learn.federated.downlink import send_first, send_next, send_whole
 from skerry.learn.federated.parameters import digest_of
 
 
@@ -22,8 +22,9 @@ def test_in_float32_models_are_sent_whole_to_who_does_not_hold_them():
 def test_clients_with_the_difference_and_clients_with_the_whole_model_hold_the_same_bits(coding, seed):
     random = np.random.default_rng(seed)
     model = random.normal(size=100).astype(np.float32)
-    outgoing = send_whole(model)
+    outgoing = send_first(model, coding)
     held = unpack(outgoing.whole)
+    assert digest_of(held) == outgoing.digest
     for _ in range(5):
         model = model + random.normal(0, 0.01, 100).astype(np.float32)
         following = send_next(model, outgoing, coding)
@@ -40,3 +41,9 @@ def test_clients_with_the_difference_and_clients_with_the_whole_model_hold_the_s
 def test_a_float64_model_is_sent_without_loss():
     model = np.random.default_rng(1).normal(size=10)
     assert unpack(send_whole(model).whole, "float64").tobytes() == model.tobytes()
+
+
+def test_the_first_model_is_as_short_as_the_later_ones():
+    model = np.random.default_rng(1).normal(size=6400).astype(np.float32)
+    assert len(send_first(model, "int8").whole.data) < 0.27 * model.nbytes
+    assert send_first(model, "top-k").view.tobytes() == model.tobytes()

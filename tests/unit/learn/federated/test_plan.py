@@ -86,11 +86,29 @@ def test_a_plan_names_its_strategy_and_what_privacy_does_to_it():
         make_strategy(plan_of(strategy="best"))
 
 
+THREE = {"secure": {}, "members": (*MEMBERS, Member(name="c"))}
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
         ({"strategy": "scaffold", "privacy": {"clip_norm": 1.0}}, "control variates"),
         ({"strategy": "scaffold", "central": {"clip_norm": 1.0}}, "control variates"),
+        *(
+            (THREE | changes, f"does not go with {reason}")
+            for changes, reason in (
+                ({"strategy": "scaffold"}, "strategy scaffold"),
+                ({"strategy": "median"}, "strategy median"),
+                ({"strategy": "trimmed-mean"}, "strategy trimmed-mean"),
+                ({"strategy": "krum"}, "strategy krum"),
+                ({"largest_norm": 1.0}, "largest_norm"),
+                ({"remember_rounds": 1}, "remember_rounds"),
+                ({"coding": "int8"}, "coding int8"),
+                ({"selection": "apodotiko"}, "selection apodotiko"),
+                ({"privacy": {"clip_norm": 1.0}, "central": {"clip_norm": 1.0}}, "both local"),
+            )
+        ),
+        ({"secure": {}}, "max_clients"),
         ({"strategy": "median", "remember_rounds": 2}, "strategy median"),
         ({"strategy": "scaffold", "remember_rounds": 2}, "strategy scaffold"),
         ({"strategy": "fedbuff", "remember_rounds": 2}, "strategy fedbuff"),

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,11 +9,16 @@ from skerry.learn.federated.coding import pack, unpack
 from skerry.learn.federated.messages import FitTask
 from skerry.learn.federated.parameters import Layout, digest_of
 from skerry.learn.federated.site_store import Held
-from skerry.learn.federated.training import earlier_reply, hold, receive, train
+from skerry.learn.federated.training import earlier_reply, hold, receive
+from skerry.learn.federated.training import train as train_at
 
 START = {"a": np.array([1.0, 2.0], np.float32), "b": np.array([[3.0]], np.float32)}
 LAYOUT = Layout.of(START)
 MODEL = LAYOUT.join(START)
+
+
+def train(task, fit, model, held, secure_path=Path("nowhere")):
+    return train_at(task, fit, model, held, secure_path)
 
 
 def packed(vector, coding="float32"):
@@ -123,3 +130,21 @@ def test_a_task_that_comes_again_is_answered_with_the_reply_that_is_there():
 def test_an_update_that_is_none_is_refused_at_its_site(update, message):
     with pytest.raises(DataError, match=message):
         train(task_of(), lambda p, c: update, MODEL, hold(None, MODEL, digest_of(MODEL)))
+
+
+def test_the_update_of_a_secure_task_stays_at_its_site(tmp_path):
+    terms = {"size": 3, "value_range": 4.0, "max_examples": 10, "max_clients": 3, "threshold": 2}
+    held = hold(None, MODEL, digest_of(MODEL))
+    after, reply = train(
+        task_of(secure=terms),
+        lambda p, c: Update(parameters=p, examples=7, steps=2, metrics={"loss": 0.5}),
+        MODEL,
+        held,
+        tmp_path / "secure",
+    )
+    assert (reply.update, reply.control, reply.examples, reply.steps, reply.metrics) == (None, None, 0, 0, {})
+    assert reply.status == "done"
+    assert after.reply == reply
+    assert (tmp_path / "secure").stat().st_mode & 0o777 == 0o600
+    with pytest.raises(DataError, match="max_examples"):
+        train(task_of(secure=terms), lambda p, c: Update(parameters=p, examples=11), MODEL, held, tmp_path / "secure")
