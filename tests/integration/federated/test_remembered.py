@@ -14,20 +14,27 @@ def test_a_client_that_dies_counts_with_its_last_update_until_that_is_too_old(
     plan = make_plan(
         clients=CLIENTS,
         sites=SITES,
-        rounds=5,
+        rounds=7,
         remember_rounds=2,
         quorum_ratio=0.6,
-        slack_ratio=300.0,
         evaluate_on="none",
     )
     warm = plan.model_copy(update={"job": f"{plan.job}-warm", "rounds": 1, "quorum_ratio": 1.0})
     Federation(tmp_path / "warm", warm, places=places(engines)).run()
+    killed = 0
     for event in Federation(tmp_path / "run", plan, places=places(engines)).events():
-        if event.kind == "round-ended" and event.round == 2:
+        # A round of a slow machine may do without a client that lives.
+        if event.kind == "round-ended" and not killed and heard(tmp_path / "run", event.round) == set(CLIENTS):
             engines["two"].kill()
-    rounds = read_run(tmp_path / "run").rounds
-    assert [result.remembered for result in rounds] == [{}, {}, {"c": 1}, {"c": 2}, {}]
-    assert [len(result.replies) for result in rounds] == [3, 3, 2, 2, 2]
+            killed = event.round
+    assert 0 < killed <= 4
+    after = read_run(tmp_path / "run").rounds[killed : killed + 3]
+    assert [result.remembered for result in after] == [{"c": 1}, {"c": 2}, {}]
+    assert [{reply.client for reply in result.replies} for result in after] == 3 * [{"a", "b"}]
+
+
+def heard(folder, number):
+    return {reply.client for reply in read_run(folder).rounds[number - 1].replies}
 
 
 def test_clients_that_are_not_asked_count_and_a_coordinator_that_is_killed_remembers_the_same(

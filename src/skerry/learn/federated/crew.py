@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import queue
 import threading
 from collections import deque
@@ -10,6 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from skerry.errors import SkerryError
+
+M_ARENA_MAX = -8  # of glibc
+HEAPS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +75,7 @@ class Threads:
     """Threads that are there for the next call when theirs has ended: starting one takes as long as a short round."""
 
     def __init__(self) -> None:
+        _keep_heaps_few()
         self._lock = threading.Lock()
         self._idle = 0
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -153,3 +158,11 @@ class Crew:
             return Outcome(client=client, round=self._round, value=self._call(client))
         except SkerryError as error:
             return Outcome(client=client, round=self._round, error=error)
+
+
+def _keep_heaps_few() -> None:
+    """Let threads share heaps: with one for each, every heap keeps room for the largest reply that its thread saw."""
+    try:
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, HEAPS)
+    except AttributeError:  # a C library without it has no heaps of threads either
+        return

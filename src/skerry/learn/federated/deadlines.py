@@ -23,6 +23,7 @@ from skerry.learn.federated.history import Histories, History
 
 DEVIATIONS = 1.4826  # standard deviations in a median absolute deviation, where durations are normal
 SPREADS = 3.0  # standard deviations that a client may be later than its median before it counts as late
+SHORTEST_PATIENCE_S = 0.5  # beyond what is expected: a machine that is busy for a moment is no late client
 SPREAD_FLOOR_RATIO = 0.05  # least spread, of the median: a few equal durations do not mean that there is none
 
 TICK_S = 1e-4  # what is nearer than this is now: the sum of a begin and a wait may be a rounding short of it
@@ -102,7 +103,7 @@ def patience_s(history: History) -> float | None:
         return None
     middle_s = statistics.median(history.durations_s)
     deviation_s = DEVIATIONS * statistics.median(abs(duration_s - middle_s) for duration_s in history.durations_s)
-    return middle_s + SPREADS * max(deviation_s, SPREAD_FLOOR_RATIO * middle_s)
+    return middle_s + max(SPREADS * max(deviation_s, SPREAD_FLOOR_RATIO * middle_s), SHORTEST_PATIENCE_S)
 
 
 def limit_s(chosen: Collection[str], histories: Histories, settings: Patience) -> float:
@@ -116,7 +117,7 @@ def limit_s(chosen: Collection[str], histories: Histories, settings: Patience) -
         return settings.deadline_s
     needed = min(quorum(len(chosen), settings), len(known))
     middle_s = max(statistics.median(known), known[needed - 1])
-    return min(settings.slack_ratio * middle_s, settings.deadline_s)
+    return min(max(settings.slack_ratio * middle_s, middle_s + SHORTEST_PATIENCE_S), settings.deadline_s)
 
 
 def quorum(count: int, settings: Patience) -> int:
