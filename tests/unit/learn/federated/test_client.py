@@ -5,8 +5,10 @@ import skerry
 from skerry.errors import ConfigError
 from skerry.learn.federated import Client, Config, Evaluation, Update
 from skerry.learn.federated.coding import pack, unpack
-from skerry.learn.federated.messages import EvaluateTask, FitTask, StartTask
+from skerry.learn.federated.messages import Enclosed, EvaluateTask, FitTask, StartTask
 from skerry.learn.federated.parameters import digest_of
+from skerry.learn.federated.secure.messages import Terms, read_reply, write
+from skerry.learn.federated.secure.server import SecureServer
 
 
 @pytest.fixture
@@ -50,8 +52,8 @@ def task(app):
     )
 
 
-def test_an_app_gets_three_functions_with_the_options_that_were_given(app):
-    assert sorted(app.functions) == ["evaluate", "fit", "start"]
+def test_an_app_gets_four_functions_with_the_options_that_were_given(app):
+    assert sorted(app.functions) == ["evaluate", "fit", "secure", "start"]
     assert app.functions["fit"].options["memory"] == "200MiB"
     assert app.functions["fit"].options["idempotent"] is True
     assert "memory" not in app.functions["evaluate"].options
@@ -94,3 +96,27 @@ def test_data_may_take_no_argument_and_never_two():
         Client(skerry.App("two"), data=lambda a, b: 5, start=lambda settings: {})
     with pytest.raises(ConfigError, match="give a function"):
         Client(skerry.App("none"), data=[1], start=lambda settings: {})
+
+
+def test_a_task_that_warms_loads_the_data_and_trains_nothing(app, task, calls):
+    reply = app.functions["fit"](task.model_copy(update={"warm": True, "model": None}))
+    assert (reply.status, reply.update) == ("base-missing", None)
+    assert calls == ["data ab"]
+    app.functions["fit"](task)
+    assert calls == ["data ab", "fit ab 1"]
+
+
+def test_an_update_that_is_summed_in_secret_is_only_told_under_its_masks(app, task):
+    terms = Terms(size=2, value_range=4.0, max_examples=9, max_clients=3, threshold=3)
+    names = ("a", "bb", "ccc")
+    for name in names:
+        reply = app.functions["fit"](task.model_copy(update={"client": name, "secure": terms.model_dump()}))
+        assert (reply.update, reply.examples) == (None, 0)
+    server = SecureServer(terms, job="j", round=1, ceremony="j-1-1", clients=names)
+    while server.phase is not None:
+        for asked in server.tasks().values():
+            answer = app.functions["secure"](Enclosed(message=write(asked)))
+            server.receive(read_reply(answer.message))
+        server.advance()
+    assert server.total().examples == 6
+    assert server.total().mean == pytest.approx(np.full(2, (1 + 4 + 9) / 6))
