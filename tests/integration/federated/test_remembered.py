@@ -18,6 +18,7 @@ def test_a_client_that_dies_counts_with_its_last_update_until_that_is_too_old(
         remember_rounds=2,
         quorum_ratio=0.6,
         slack_ratio=50.0,
+        deadline_s=6.0,
         evaluate_on="none",
     )
     warm = plan.model_copy(update={"job": f"{plan.job}-warm", "rounds": 1, "quorum_ratio": 1.0})
