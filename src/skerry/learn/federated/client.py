@@ -121,9 +121,6 @@ class Client(Generic[D]):
     def _answer_fit(self, handler: UserFit[D]) -> Callable[[FitTask], FitReply]:
         def fit(task: FitTask) -> FitReply:
             """Train in a round; a task that comes twice is answered with the reply that is there."""
-            if task.warm:
-                self._data_of(task.client)
-                return reply_to(task, status="base-missing")
             store = self._store(task.job, task.client)
             with store.locked():
                 held = store.read()

@@ -48,7 +48,6 @@ class Collection:
         self.chosen: tuple[str, ...] = ()
         self.missed: dict[str, str] = {}
         self.refused: list[tuple[str, str]] = []
-        self.answered_s: dict[str, float] = {}
         self.bytes_down = 0
         self.send_s = 0.0
 
@@ -201,7 +200,6 @@ class Collection:
             return self._tell("missed", client, reason="its reply came too late", of_round=outcome.round)
         self._log.append(reply, {"duration_s": answer.duration_s})
         self._shared.used.use(reply.token)
-        self.answered_s[client] = time.monotonic()
         if not is_late:
             self._answered.add(client)
         self._remember(reply, answer.duration_s)

@@ -85,7 +85,6 @@ class FitTask(Message):
         proximal: FedProx's mu: how strongly local training is pulled back to the model it began from; 0 for not.
         control: SCAFFOLD's control variate of the server.
         privacy: What is done to the update before it leaves.
-        warm: Whether to load the client's data and nothing more, so that the next task finds a worker that is ready.
         secure: What secure aggregation needs, as :mod:`skerry.learn.federated.secure` reads it.
     """
 
@@ -104,7 +103,6 @@ class FitTask(Message):
     control: Packed | None = None
     privacy: Privacy | None = None
     secure: dict[str, Any] | None = None
-    warm: bool = False
 
 
 class FitReply(Message):

@@ -62,8 +62,6 @@ class Plan(Message):
         central: What the coordinator does to their mean (central differential privacy).
         secure: How updates are summed so that nobody sees a single one; none sends them as they are.
         privacy_delta: Chance that the epsilon which is reported does not hold.
-        warm_after_s: Clients whose answer is older than this when a round has its replies are called while the server
-            aggregates, so that a worker is ready for the next round; none for never.
         in_flight: Most clients that are talked to at a time.
     """
 
@@ -95,7 +93,6 @@ class Plan(Message):
     central: Privacy | None = None
     secure: Secure | None = None
     privacy_delta: float = Field(default=1e-5, gt=0, lt=1)
-    warm_after_s: float | None = Field(default=60.0, ge=0)
     in_flight: int = Field(default=16, ge=1)
 
     @model_validator(mode="after")

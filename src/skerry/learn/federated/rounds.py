@@ -24,7 +24,6 @@ from skerry.learn.federated.results import RoundResult, mean_metrics
 from skerry.learn.federated.shared import Shared
 from skerry.learn.federated.strategies.base import ListedReplies, Received, State, Strategy
 from skerry.learn.federated.tasks import Tasks
-from skerry.learn.federated.warming import find_cold, warm
 
 if TYPE_CHECKING:
     from skerry.learn.federated.secure.ring import Total
@@ -69,9 +68,6 @@ class Round:
         if record.request() == "cancel":
             return
         collected_s = time.monotonic()
-        if number < record.plan.rounds:
-            idle_s = {client: collected_s - at_s for client, at_s in collection.answered_s.items()}
-            warm(shared, tasks, find_cold(idle_s, record.plan.warm_after_s))
 
         remembers = record.plan.remember_rounds > 0
         total: Total | None = None

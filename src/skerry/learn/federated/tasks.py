@@ -72,18 +72,6 @@ class Tasks:
             secure=self.plan.secure_terms(self.layout.size),
         )
 
-    def warm(self, client: str) -> FitTask:
-        """Return a task that trains nothing: it has no model, and its token is good for nothing."""
-        return FitTask(
-            job=self.plan.job,
-            round=self.round,
-            client=client,
-            token="",
-            layout=self.layout,
-            model_digest=self.outgoing.digest,
-            warm=True,
-        )
-
     def evaluate(self, client: str, *, holds: str | None) -> EvaluateTask:
         """Return a client's evaluation task; arguments as for `fit`."""
         model, base_digest = self.outgoing.parts_for(holds)

@@ -98,14 +98,6 @@ def test_data_may_take_no_argument_and_never_two():
         Client(skerry.App("none"), data=[1], start=lambda settings: {})
 
 
-def test_a_task_that_warms_loads_the_data_and_trains_nothing(app, task, calls):
-    reply = app.functions["fit"](task.model_copy(update={"warm": True, "model": None}))
-    assert (reply.status, reply.update) == ("base-missing", None)
-    assert calls == ["data ab"]
-    app.functions["fit"](task)
-    assert calls == ["data ab", "fit ab 1"]
-
-
 def test_an_update_that_is_summed_in_secret_is_only_told_under_its_masks(app, task):
     terms = Terms(size=2, value_range=4.0, max_examples=9, max_clients=3, threshold=3)
     names = ("a", "bb", "ccc")
