@@ -15,11 +15,11 @@ import numpy as np
 
 import skerry
 from skerry.learn import federated
-from skerry.learn.federated.datasets import Digits, load_small_digits
+from skerry.learn.federated.data.datasets import Digits, load_small_digits
 from skerry.learn.federated.models import paper_cnn
 from skerry.learn.federated.models.paper_cnn import Parameters, Training
 
-app = skerry.App("digits", imports=("numpy", "sklearn.datasets", "skerry.learn.federated.client"))
+app = skerry.App("digits", imports=("numpy", "sklearn.datasets", "skerry.learn.federated.clients.client"))
 
 NAMES = ("harbour", "island", "lighthouse")
 

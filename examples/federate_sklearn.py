@@ -16,9 +16,9 @@ from sklearn.linear_model import SGDClassifier
 
 import skerry
 from skerry.learn import federated
-from skerry.learn.federated.datasets import Digits, load_small_digits
+from skerry.learn.federated.data.datasets import Digits, load_small_digits
 
-app = skerry.App("digits-linear", imports=("sklearn.linear_model", "sklearn.datasets", "skerry.learn.federated.client"))
+app = skerry.App("digits-linear", imports=("sklearn.linear_model", "sklearn.datasets", "skerry.learn.federated"))
 
 NAMES = ("harbour", "island", "lighthouse")
 CLASSES = np.arange(10)

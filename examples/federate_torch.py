@@ -18,9 +18,9 @@ from torch.nn import functional
 
 import skerry
 from skerry.learn import federated
-from skerry.learn.federated.datasets import Digits, load_small_digits
+from skerry.learn.federated.data.datasets import Digits, load_small_digits
 
-app = skerry.App("digits-torch", imports=("torch", "sklearn.datasets", "skerry.learn.federated.client"))
+app = skerry.App("digits-torch", imports=("torch", "sklearn.datasets", "skerry.learn.federated.clients.client"))
 
 NAMES = ("harbour", "island", "lighthouse")
 Arrays = dict[str, NDArray[Any]]

@@ -33,11 +33,11 @@ from benchmarks.federated.simulated import SimulatedFederation, functions_of
 from benchmarks.measuring import cpu_s, facts, save, spread
 from benchmarks.models.making import MNIST
 from skerry.learn import federated
-from skerry.learn.federated.messages import Coding, FitTask
-from skerry.learn.federated.parameters import Layout
-from skerry.learn.federated.partition import split_dirichlet
-from skerry.learn.federated.record import read_checkpoint
-from skerry.learn.federated.site_store import SiteStore
+from skerry.learn.federated.clients.site_store import SiteStore
+from skerry.learn.federated.data.partition import split_dirichlet
+from skerry.learn.federated.record.record import read_checkpoint
+from skerry.learn.federated.wire.messages import Coding, FitTask
+from skerry.learn.federated.wire.parameters import Layout
 
 VERSIONS = ("skerry", "numpy", "scikit-learn", "pydantic")
 ROUNDS, SEEDS, CLIENTS, ALPHA = 50, 8, 5, 0.3

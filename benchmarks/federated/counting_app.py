@@ -9,7 +9,7 @@ import numpy as np
 import skerry
 from skerry.learn import federated
 
-app = skerry.App("counting", imports=("numpy", "skerry.learn.federated.training"))
+app = skerry.App("counting", imports=("numpy", "skerry.learn.federated.clients.training"))
 client = federated.Client(
     app,
     data=lambda name: np.random.default_rng(ord(name)).normal(size=1000).astype(np.float32),

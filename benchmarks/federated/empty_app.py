@@ -7,7 +7,7 @@ import numpy as np
 import skerry
 from skerry.learn import federated
 
-app = skerry.App("empty", imports=("numpy", "skerry.learn.federated.training"))
+app = skerry.App("empty", imports=("numpy", "skerry.learn.federated.clients.training"))
 client = federated.Client(
     app,
     data=lambda: None,

@@ -30,10 +30,10 @@ import numpy as np
 from benchmarks.federated.simulated import SimulatedFederation, SimulatedFunction
 from benchmarks.measuring import cpu_s, facts, save, spread
 from skerry.learn.federated import Member, Plan
-from skerry.learn.federated.coding import pack
-from skerry.learn.federated.messages import FitReply, FitTask, StartReply, StartTask
-from skerry.learn.federated.parameters import Layout
-from skerry.learn.federated.training import reply_to
+from skerry.learn.federated.clients.training import reply_to
+from skerry.learn.federated.wire.coding import pack
+from skerry.learn.federated.wire.messages import FitReply, FitTask, StartReply, StartTask
+from skerry.learn.federated.wire.parameters import Layout
 
 VERSIONS = ("skerry", "numpy", "msgpack", "pydantic")
 SIZE = 317_066

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from benchmarks.measuring import facts
-from skerry.learn.federated.messages import Privacy
 from skerry.learn.federated.privacy.central import PrivateMean
 from skerry.learn.federated.privacy.noise import protect
 from skerry.learn.federated.secure.client import SecureClient
@@ -20,6 +19,7 @@ from skerry.learn.federated.secure.messages import PHASES, Terms, read_reply, re
 from skerry.learn.federated.secure.server import SecureServer
 from skerry.learn.federated.strategies.base import Received, Replies
 from skerry.learn.federated.strategies.fedavg import FedAvg
+from skerry.learn.federated.wire.messages import Privacy
 
 SIZE = 317_066
 NAMES = tuple(f"client-{number}" for number in range(10))

@@ -12,8 +12,8 @@ from typing import Any
 
 import skerry
 from skerry.learn.federated import Federation, Plan
-from skerry.learn.federated.conversation import Done
-from skerry.learn.federated.stub import clients
+from skerry.learn.federated.coordinator.conversation import Done
+from skerry.learn.federated.coordinator.stub import clients
 
 MSGPACK = "application/msgpack"
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from skerry.learn.federated import Federation, Plan
-from skerry.learn.federated.coordinator import Place
+from skerry.learn.federated.coordinator.federation import Place
 from skerry.platforms.engine import EnginePlatform
 
 

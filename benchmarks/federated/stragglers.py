@@ -8,7 +8,7 @@ Dirichlet distribution of their labels. Durations are drawn and time is virtual,
 the machine; every figure is the median over seeds, each with clients, split and durations of its own. Arms of a seed
 share all three. Late updates are added as deltas whose weights are normalised to 1.
 
-``remembered`` is the rule of `skerry.learn.federated.remembered`, which coordinators use too.
+``remembered`` is the rule of `skerry.learn.federated.coordinator.remembered`, which coordinators use too.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 
 from benchmarks.federated.virtual import Arrival, Emulated, play, ten_clients
 from benchmarks.measuring import facts, save
-from skerry.learn.federated.deadlines import Patience
-from skerry.learn.federated.parameters import Vector
-from skerry.learn.federated.remembered import still_counting
+from skerry.learn.federated.coordinator.remembered import still_counting
+from skerry.learn.federated.policies.deadlines import Patience
 from skerry.learn.federated.selection import Selection, make_selection
 from skerry.learn.federated.strategies.base import Received, Replies
 from skerry.learn.federated.strategies.mean import late_weight, weighted_mean
+from skerry.learn.federated.wire.parameters import Vector
 
 ROUNDS = 50
 SEEDS = 6

@@ -13,8 +13,8 @@ import statistics
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from skerry.learn.federated.deadlines import Patience, Reason, abandoned, decide
-from skerry.learn.federated.history import Event, History, fold
+from skerry.learn.federated.policies.deadlines import Patience, Reason, abandoned, decide
+from skerry.learn.federated.policies.history import Event, History, fold
 from skerry.learn.federated.selection import Selection
 
 MEDIAN_S = 10.0

@@ -198,7 +198,7 @@ class ReplyRefusedError(UserError):
 
     @property
     def reason(self) -> str:
-        """One of `skerry.learn.federated.checks.Reason`; empty when another server gave none."""
+        """One of `skerry.learn.federated.wire.checks.Reason`; empty when another server gave none."""
         return str(self.details.get("reason", ""))
 
 

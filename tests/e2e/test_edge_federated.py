@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from skerry.errors import ModelRejectedError
-from skerry.learn.federated.datasets import load_small_digits
+from skerry.learn.federated.data.datasets import load_small_digits
 from skerry.learn.federated.models.network import DEVIATION, MEAN
 from skerry.testbed.experiments import Settings, load_experiment, read_results, run_experiment
 from skerry.testbed.experiments.edge_federated import app

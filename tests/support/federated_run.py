@@ -1,9 +1,9 @@
 """Folders of federated runs, as their coordinators leave them."""
 
-from skerry.learn.federated.events import Event
-from skerry.learn.federated.messages import Privacy
 from skerry.learn.federated.plan import Member, Plan
-from skerry.learn.federated.results import ClientResult, EvaluationResult, RoundResult, mean_metrics
+from skerry.learn.federated.record.events import Event
+from skerry.learn.federated.record.results import ClientResult, EvaluationResult, RoundResult, mean_metrics
+from skerry.learn.federated.wire.messages import Privacy
 
 BEGAN_S = 1_800_000_000.0
 REFUSED = "its update holds <b>3</b> numbers that are not finite"

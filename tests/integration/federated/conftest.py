@@ -11,7 +11,7 @@ APP = """
 import numpy as np
 from skerry.learn import federated
 
-app = skerry.App("lines", imports=("numpy", "skerry.learn.federated.client"))
+app = skerry.App("lines", imports=("numpy", "skerry.learn.federated.clients.client"))
 
 def rows(client):
     '''Return a client's own points of the line y = 2 x + 1, with noise.'''

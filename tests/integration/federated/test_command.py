@@ -3,7 +3,7 @@ import json
 import pytest
 
 from skerry.cli.main import main
-from skerry.learn.federated.record import write_request
+from skerry.learn.federated.record.record import write_request
 
 
 @pytest.fixture

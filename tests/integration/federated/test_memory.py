@@ -7,7 +7,7 @@ import numpy as np
 from skerry.learn.federated.models import paper_cnn
 from skerry.learn.federated.models.paper_cnn import Training
 
-app = skerry.App("small", imports=("numpy", "skerry.learn.federated.client"))
+app = skerry.App("small", imports=("numpy", "skerry.learn.federated.clients.client"))
 
 def made(count):
     random = np.random.default_rng(0)

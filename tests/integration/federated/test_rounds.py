@@ -3,7 +3,7 @@ import pytest
 
 from skerry.errors import ConfigError, NameTakenError, UnavailableError
 from skerry.learn.federated import Federation, read_model, read_run
-from skerry.learn.federated.record import write_request
+from skerry.learn.federated.record.record import write_request
 from support.engine_process import wait_until
 
 

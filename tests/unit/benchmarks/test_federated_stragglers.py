@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.federated.stragglers import ARMS, WAITING, run
 from benchmarks.federated.virtual import Emulated, play, ten_clients
-from skerry.learn.federated.deadlines import Patience, Reason
+from skerry.learn.federated.policies.deadlines import Patience, Reason
 from skerry.learn.federated.selection import SELECTIONS, make_selection
 
 PATIENT = Patience(deadline_s=200)

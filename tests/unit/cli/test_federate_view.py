@@ -4,8 +4,8 @@ import re
 from rich.console import Console
 
 from skerry.cli.federate.view import View, describe
-from skerry.learn.federated.events import Event
-from skerry.learn.federated.run_view import read_run
+from skerry.learn.federated.record.events import Event
+from skerry.learn.federated.record.run_view import read_run
 from support.federated_run import BEGAN_S, write_run
 
 

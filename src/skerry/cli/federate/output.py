@@ -8,8 +8,8 @@ from skerry.cli.console import Console
 from skerry.cli.units import duration, size
 
 if TYPE_CHECKING:
-    from skerry.learn.federated.results import RoundResult
-    from skerry.learn.federated.run_view import RunView
+    from skerry.learn.federated.record.results import RoundResult
+    from skerry.learn.federated.record.run_view import RunView
 
 SHOWN_ROUNDS = 20
 

@@ -17,8 +17,8 @@ from skerry.cli.options import Command, json_option
 @click.pass_obj
 def pause(console: Console, folder: Path) -> None:
     """Have a run end after its present round; resume goes on with it."""
-    from skerry.learn.federated.record import write_request
-    from skerry.learn.federated.run_view import read_run
+    from skerry.learn.federated.record.record import write_request
+    from skerry.learn.federated.record.run_view import read_run
 
     view = read_run(folder)
     if view.state == "running":

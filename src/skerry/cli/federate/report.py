@@ -27,8 +27,8 @@ def report(console: Console, folder: Path, output: Path | None) -> None:
     It shows the global model and each client round by round, times, bytes, refusals, and the plan. With --json, the
     numbers are printed instead and no file is written.
     """
+    from skerry.learn.federated.record.run_view import read_run
     from skerry.learn.federated.report.page import render_report
-    from skerry.learn.federated.run_view import read_run
     from skerry.pages.page import write_page
 
     view = read_run(folder)

@@ -21,8 +21,8 @@ from skerry.cli.options import Command, connect, home_option, json_option
 def resume(console: Console, folder: Path, home: Path) -> None:
     """Go on with a run that was paused, or that ended before its time for whatever reason."""
     from skerry.cli.deploy import start_if_needed
-    from skerry.learn.federated.coordinator import Federation
-    from skerry.learn.federated.record import read_plan
+    from skerry.learn.federated.coordinator.federation import Federation
+    from skerry.learn.federated.record.record import read_plan
 
     plan = read_plan(folder)
     if any(member.site is None for member in plan.members):

@@ -79,7 +79,7 @@ def run(console: Console, /, *, target: str | None, folder: Path | None, home: P
     data; without, the engine on this machine plays several. With --json, one object is printed at the end: the rounds
     with their metrics, clients, bytes and times.
     """
-    from skerry.learn.federated.coordinator import Federation
+    from skerry.learn.federated.coordinator.federation import Federation
 
     found = find_target(target)
     name = Path(found.source).stem.replace(".", "-")
@@ -97,11 +97,11 @@ def _plan(name: str, *, sites: Sequence[str], clients: int | None, names: Sequen
     Raises:
         ConfigError: they do not go together.
     """
-    from skerry.learn.federated.agreement import check_plan
-    from skerry.learn.federated.messages import Secure
+    from skerry.learn.federated.coordinator.agreement import check_plan
     from skerry.learn.federated.plan import Member, Plan, job_name
     from skerry.learn.federated.selection import make_selection
     from skerry.learn.federated.strategies import find_strategy
+    from skerry.learn.federated.wire.messages import Secure
 
     if sum((bool(sites), clients is not None, bool(names))) > 1:
         raise ConfigError("--site, --clients and --client do not go together: each site is one client")

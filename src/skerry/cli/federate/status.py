@@ -18,7 +18,7 @@ from skerry.cli.units import moment
 @click.pass_obj
 def status(console: Console, folder: Path | None) -> None:
     """Show how a run stands; without FOLDER, all runs in the folder runs."""
-    from skerry.learn.federated.run_view import list_runs, read_run
+    from skerry.learn.federated.record.run_view import list_runs, read_run
 
     if folder is not None:
         show_run(console, read_run(folder))

@@ -14,9 +14,9 @@ from rich.text import Text
 
 from skerry.cli.load.view import sparkline
 from skerry.cli.units import duration, size
-from skerry.learn.federated.events import Event
 from skerry.learn.federated.plan import Plan
-from skerry.learn.federated.results import RoundResult
+from skerry.learn.federated.record.events import Event
+from skerry.learn.federated.record.results import RoundResult
 
 _HISTORY = 60
 _BAR = 30  # letters

@@ -13,9 +13,9 @@ from skerry.cli.console import Console
 from skerry.cli.federate.output import show_run
 
 if TYPE_CHECKING:
-    from skerry.learn.federated.coordinator import Federation
-    from skerry.learn.federated.events import Event
+    from skerry.learn.federated.coordinator.federation import Federation
     from skerry.learn.federated.plan import Plan
+    from skerry.learn.federated.record.events import Event
 
 
 def watch_run(console: Console, federation: Federation, folder: Path, plan: Plan) -> None:
@@ -27,7 +27,7 @@ def watch_run(console: Console, federation: Federation, folder: Path, plan: Plan
         folder: Of the run.
         plan: Of the run.
     """
-    from skerry.learn.federated.run_view import read_run
+    from skerry.learn.federated.record.run_view import read_run
 
     try:
         with _show(plan, folder) as watch, _ended_in_order():
@@ -71,8 +71,8 @@ def _show(plan: Plan, folder: Path) -> Iterator[Callable[[Event], None]]:
     from rich.console import Console as Terminal
     from rich.live import Live
 
-    from skerry.learn.federated.record import PLAN
-    from skerry.learn.federated.run_view import read_run
+    from skerry.learn.federated.record.record import PLAN
+    from skerry.learn.federated.record.run_view import read_run
 
     view = View(plan)
     if (folder / PLAN).exists():

@@ -6,11 +6,11 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from skerry.learn.federated.client import Client
-    from skerry.learn.federated.coordinator import Federation
+    from skerry.learn.federated.clients.client import Client
+    from skerry.learn.federated.clients.update import Config, Evaluation, Update
+    from skerry.learn.federated.coordinator.federation import Federation
     from skerry.learn.federated.plan import Member, Plan
-    from skerry.learn.federated.run_view import RunView, read_model, read_run
-    from skerry.learn.federated.update import Config, Evaluation, Update
+    from skerry.learn.federated.record.run_view import RunView, read_model, read_run
 
 __all__ = [
     "Client",
@@ -27,16 +27,16 @@ __all__ = [
 
 # Numpy is an extra, and a worker needs none of the coordinator.
 _LAZY = {
-    "Client": "client",
-    "Config": "update",
-    "Evaluation": "update",
-    "Federation": "coordinator",
+    "Client": "clients.client",
+    "Config": "clients.update",
+    "Evaluation": "clients.update",
+    "Federation": "coordinator.federation",
     "Member": "plan",
     "Plan": "plan",
-    "RunView": "run_view",
-    "Update": "update",
-    "read_model": "run_view",
-    "read_run": "run_view",
+    "RunView": "record.run_view",
+    "Update": "clients.update",
+    "read_model": "record.run_view",
+    "read_run": "record.run_view",
 }
 
 

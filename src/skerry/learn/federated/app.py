@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import skerry
-from skerry.learn.federated.coordinator import Federation
-from skerry.learn.federated.events import Event
+from skerry.learn.federated.clients.site_store import default_root
+from skerry.learn.federated.coordinator.federation import Federation
 from skerry.learn.federated.plan import Plan
-from skerry.learn.federated.record import write_request
-from skerry.learn.federated.site_store import default_root
+from skerry.learn.federated.record.events import Event
+from skerry.learn.federated.record.record import write_request
 
-app = skerry.App("federation", imports=("numpy", "skerry.learn.federated.coordinator"))
+app = skerry.App("federation", imports=("numpy", "skerry.learn.federated.coordinator.federation"))
 
 
 @app.function(timeout="24h", idempotent=True)

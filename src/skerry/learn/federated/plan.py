@@ -8,9 +8,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from skerry.learn.federated.deadlines import Patience
-from skerry.learn.federated.message import Message
-from skerry.learn.federated.messages import Coding, Privacy, Secure
+from skerry.learn.federated.policies.deadlines import Patience
+from skerry.learn.federated.wire.message import Message
+from skerry.learn.federated.wire.messages import Coding, Privacy, Secure
 
 SERVER = "server"
 """The client's name under which the coordinator's own place evaluates the global model."""

@@ -3,9 +3,9 @@ from pydantic import ValidationError
 
 from skerry.errors import SpecError
 from skerry.learn.federated import Federation, Member, Plan
-from skerry.learn.federated.coordinator import make_strategy
+from skerry.learn.federated.coordinator.federation import make_strategy
 from skerry.learn.federated.plan import job_name, seed_of
-from skerry.learn.federated.results import EvaluationResult, RoundResult, mean_metrics
+from skerry.learn.federated.record.results import EvaluationResult, RoundResult, mean_metrics
 
 MEMBERS = (Member(name="b", site="two"), Member(name="a", site="one"))
 

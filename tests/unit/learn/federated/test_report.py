@@ -4,9 +4,9 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from skerry.learn.federated.record.run_view import read_run
 from skerry.learn.federated.report.page import render_report
 from skerry.learn.federated.report.tallies import MEAN, evaluation_curves, phases, tally, training_curves
-from skerry.learn.federated.run_view import read_run
 from support.federated_run import write_run
 
 

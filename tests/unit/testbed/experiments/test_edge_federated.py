@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skerry.errors import DataError
-from skerry.learn.federated.results import ClientResult, EvaluationResult, RoundResult
+from skerry.learn.federated.record.results import ClientResult, EvaluationResult, RoundResult
 from skerry.testbed.experiments import load_experiment, read_results
 from skerry.testbed.experiments.edge_federated.conclusions import conclude
 from skerry.testbed.experiments.edge_federated.course import Course, rounds_to

@@ -7,7 +7,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from skerry.learn.federated.models.convolution import KERNEL, Block, Convolution, pooled_side, rectify
-from skerry.learn.federated.parameters import Layout, TensorLayout, Vector
+from skerry.learn.federated.wire.parameters import Layout, TensorLayout, Vector
 
 SIDE = 28
 CLASSES = 10

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skerry.errors import ConfigError, DataError
-from skerry.learn.federated.parameters import Vector
 from skerry.learn.federated.privacy.noise import clip, draw_noise
 from skerry.learn.federated.strategies.base import Instructions, Received, Replies, State, Strategy
+from skerry.learn.federated.wire.parameters import Vector
 
 _KEY, _ROUND = "private.key", "private.round"
 

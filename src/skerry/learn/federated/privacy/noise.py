@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skerry.errors import DataError
-from skerry.learn.federated.messages import Privacy
-from skerry.learn.federated.parameters import Vector
+from skerry.learn.federated.wire.messages import Privacy
+from skerry.learn.federated.wire.parameters import Vector
 
 _TINY = 1e-100  # below it, squares lose digits
 

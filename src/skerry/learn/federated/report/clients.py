@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from skerry.learn.federated.fairness import measure_fairness
+from skerry.learn.federated.data.fairness import measure_fairness
+from skerry.learn.federated.record.run_view import RunView
 from skerry.learn.federated.report.metrics import is_share, say_metric
 from skerry.learn.federated.report.tallies import Tally, client_values, evaluated_metrics, last_evaluations
-from skerry.learn.federated.run_view import RunView
 from skerry.pages.parts import paragraph, section, table
 from skerry.pages.words import say
 

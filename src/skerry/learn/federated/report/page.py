@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import skerry
+from skerry.learn.federated.record.run_view import RunView
 from skerry.learn.federated.report.charts import draw_bytes, draw_curves, draw_phases
 from skerry.learn.federated.report.clients import show_clients, show_fairness
 from skerry.learn.federated.report.metrics import say_metric
@@ -21,7 +22,6 @@ from skerry.learn.federated.report.tallies import (
     training_curves,
 )
 from skerry.learn.federated.report.words import conclude, lead
-from skerry.learn.federated.run_view import RunView
 from skerry.pages.drawing import require_matplotlib
 from skerry.pages.page import fill_page
 from skerry.pages.parts import bullets, facts, paragraph, scroll, section, table

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from skerry.learn.federated.plan import SERVER
-from skerry.learn.federated.results import EvaluationResult, RoundResult, mean_metrics
-from skerry.learn.federated.run_view import RunView
+from skerry.learn.federated.record.results import EvaluationResult, RoundResult, mean_metrics
+from skerry.learn.federated.record.run_view import RunView
 
 MEAN = "mean of the clients"
 SERVER_TITLE = "on the server's data"

@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator, Sequence
 
 from skerry.learn.federated.plan import SERVER
+from skerry.learn.federated.record.run_view import RunView
 from skerry.learn.federated.report.metrics import say_metric
 from skerry.learn.federated.report.tallies import Tally, client_values, phases
-from skerry.learn.federated.run_view import RunView
 from skerry.pages.words import say
 
 STATES = {

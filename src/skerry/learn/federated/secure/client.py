@@ -9,7 +9,6 @@ import secrets
 import numpy as np
 
 from skerry.errors import InvalidPayloadError, PrivacyError
-from skerry.learn.federated.parameters import Vector
 from skerry.learn.federated.secure import keys
 from skerry.learn.federated.secure.messages import (
     PHASES,
@@ -34,6 +33,7 @@ from skerry.learn.federated.secure.messages import (
 from skerry.learn.federated.secure.ring import encode
 from skerry.learn.federated.secure.shamir import SHARE_BYTES, split
 from skerry.learn.federated.secure.state import Answer, ClientState, Secrets
+from skerry.learn.federated.wire.parameters import Vector
 
 
 class SecureClient:

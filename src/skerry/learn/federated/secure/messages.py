@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from pydantic import ConfigDict, Field, model_validator
 
-from skerry.learn.federated.message import Message
+from skerry.learn.federated.wire.message import Message
 from skerry.payload.codec import encode_msgpack
 from skerry.payload.schema import Schema
 

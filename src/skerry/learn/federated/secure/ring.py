@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skerry.errors import DataError
-from skerry.learn.federated.parameters import Vector
 from skerry.learn.federated.secure.messages import Terms
+from skerry.learn.federated.wire.parameters import Vector
 
 Elements = NDArray[Any]
 """Elements of the ring: uint64 or uint32, whose arithmetic wraps."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from skerry.errors import SpecError
-from skerry.learn.federated.history import History
+from skerry.learn.federated.policies.history import History
 from skerry.learn.federated.selection.base import Selection, draw, names, split_new
 
 ANSWERS = 5  # latest answers that make a score
@@ -36,7 +36,7 @@ class Apodotiko(Selection):
     * Epochs and batch size are one for all clients of a run, so that they cancel out of the score.
     * Durations are the coordinator's, with transfer and start, because that is what a round waits for.
     * A missed round is treated as a failure is there; a late answer makes it good.
-    * A round ends by `skerry.learn.federated.deadlines`, not at a fixed share of answers.
+    * A round ends by `skerry.learn.federated.policies.deadlines`, not at a fixed share of answers.
     """
 
     name: ClassVar[str] = "apodotiko"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from skerry.errors import SpecError
-from skerry.learn.federated.history import Histories, History
+from skerry.learn.federated.policies.history import Histories, History
 
 
 class Selection(ABC):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from skerry.learn.federated.history import History
+from skerry.learn.federated.policies.history import History
 from skerry.learn.federated.selection.base import Selection, draw
 
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 
 from skerry.errors import SpecError
-from skerry.learn.federated.history import History
+from skerry.learn.federated.policies.history import History
 from skerry.learn.federated.selection.base import Selection, names, split_new
 from skerry.learn.federated.selection.groups import group
 

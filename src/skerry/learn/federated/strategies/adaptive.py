@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from skerry.learn.federated.parameters import Vector
 from skerry.learn.federated.ranges import check_real
 from skerry.learn.federated.strategies.averaging import Averaging
 from skerry.learn.federated.strategies.base import Replies, State
 from skerry.learn.federated.strategies.mean import add_change
+from skerry.learn.federated.wire.parameters import Vector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

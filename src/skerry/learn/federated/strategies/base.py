@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from numpy.typing import NDArray
 
 from skerry.errors import DataError
-from skerry.learn.federated.parameters import Vector
+from skerry.learn.federated.wire.parameters import Vector
 
 State = Mapping[str, NDArray[Any]]
 """What a strategy keeps from round to round: arrays by name; a number is an array without dimensions."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from skerry.learn.federated.parameters import Vector
 from skerry.learn.federated.strategies.averaging import Averaging
 from skerry.learn.federated.strategies.base import Replies, State
 from skerry.learn.federated.strategies.mean import add_change
+from skerry.learn.federated.wire.parameters import Vector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

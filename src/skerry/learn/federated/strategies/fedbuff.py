@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from skerry.learn.federated.parameters import Vector
 from skerry.learn.federated.ranges import check_real
 from skerry.learn.federated.strategies.base import Replies, State, Strategy
 from skerry.learn.federated.strategies.mean import add_change, late_weight, weighted_mean
+from skerry.learn.federated.wire.parameters import Vector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

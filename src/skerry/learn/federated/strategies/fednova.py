@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from skerry.errors import DataError
-from skerry.learn.federated.parameters import Vector
 from skerry.learn.federated.strategies.averaging import Averaging
 from skerry.learn.federated.strategies.base import Received, Replies, State
 from skerry.learn.federated.strategies.mean import add_change, late_weight, weighted_mean
+from skerry.learn.federated.wire.parameters import Vector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

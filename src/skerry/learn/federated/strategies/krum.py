@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skerry.errors import DataError
-from skerry.learn.federated.parameters import Vector
 from skerry.learn.federated.ranges import check_count
 from skerry.learn.federated.strategies.base import Replies, State, Strategy
 from skerry.learn.federated.strategies.columns import iterate_columns, sorted_median
 from skerry.learn.federated.strategies.mean import add_change, weighted_mean
+from skerry.learn.federated.wire.parameters import Vector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

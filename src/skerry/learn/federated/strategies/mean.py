@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skerry.errors import DataError
-from skerry.learn.federated.parameters import Vector
 from skerry.learn.federated.strategies.base import Received, Replies
+from skerry.learn.federated.wire.parameters import Vector
 
 
 def weighted_mean(

@@ -9,10 +9,10 @@ from typing import ClassVar
 import numpy as np
 
 from skerry.errors import DataError
-from skerry.learn.federated.parameters import Vector
 from skerry.learn.federated.ranges import check_count, check_real
 from skerry.learn.federated.strategies.base import Instructions, Replies, State, Strategy
 from skerry.learn.federated.strategies.mean import add_change, weighted_mean
+from skerry.learn.federated.wire.parameters import Vector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from skerry.learn.federated.parameters import Vector
 from skerry.learn.federated.ranges import check_real
 from skerry.learn.federated.strategies.base import Replies, State, Strategy
 from skerry.learn.federated.strategies.columns import iterate_columns
 from skerry.learn.federated.strategies.mean import add_change
+from skerry.learn.federated.wire.parameters import Vector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,13 +11,13 @@ from typing import Any
 
 import skerry
 from skerry.learn import federated
-from skerry.learn.federated.coding.packing import pack
+from skerry.learn.federated.clients.site_store import default_root
 from skerry.learn.federated.models import paper_cnn
 from skerry.learn.federated.models.paper_cnn import Parameters
-from skerry.learn.federated.parameters import Layout
 from skerry.learn.federated.plan import SERVER
-from skerry.learn.federated.results import RoundResult
-from skerry.learn.federated.site_store import default_root
+from skerry.learn.federated.record.results import RoundResult
+from skerry.learn.federated.wire.coding.packing import pack
+from skerry.learn.federated.wire.parameters import Layout
 from skerry.platforms.home import ENGINE_VARIABLE
 from skerry.testbed.experiments.edge_federated.images import TEST, describe_part, draw_rows, take_part
 from skerry.testbed.experiments.edge_federated.messages import (
@@ -41,8 +41,8 @@ app = skerry.App(
     "edge-federated",
     imports=(
         "numpy",
-        "skerry.learn.federated.client",
-        "skerry.learn.federated.coordinator",
+        "skerry.learn.federated.clients.client",
+        "skerry.learn.federated.coordinator.federation",
         "skerry.learn.federated.models.paper_cnn",
         "skerry.testbed.experiments.edge_federated.images",
         "skerry.testbed.experiments.place",

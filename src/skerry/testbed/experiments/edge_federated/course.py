@@ -9,7 +9,7 @@ from typing import Any
 
 from skerry.errors import DataError
 from skerry.learn.federated.plan import SERVER
-from skerry.learn.federated.results import RoundResult
+from skerry.learn.federated.record.results import RoundResult
 
 PAPER_ACCURACY = 0.82
 WANTED_ACCURACY = 0.99

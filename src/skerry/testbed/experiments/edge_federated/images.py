@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skerry.errors import DataError
-from skerry.learn.federated.datasets import CLASSES, Dataset, Digits, load_dataset, load_small_digits
-from skerry.learn.federated.partition import split_dirichlet
-from skerry.learn.federated.site_store import default_root
+from skerry.learn.federated.clients.site_store import default_root
+from skerry.learn.federated.data.datasets import CLASSES, Dataset, Digits, load_dataset, load_small_digits
+from skerry.learn.federated.data.partition import split_dirichlet
 from skerry.testbed.experiments.edge_federated.messages import Division, Part
 
 LACKING = ((9,), (0,), (7, 8, 9))
@@ -108,7 +108,7 @@ def describe_part(division: Division, client: str) -> Part:
 def read_name(data: str) -> str:
     """Return what the data set is called: ``mnist`` or ``digits``."""
     if data in {"auto", "digits"}:
-        from skerry.learn.federated.datasets import shared_folder
+        from skerry.learn.federated.data.datasets import shared_folder
 
         return "mnist" if data == "auto" and (shared_folder() / "mnist").is_dir() else "digits"
     return "mnist"

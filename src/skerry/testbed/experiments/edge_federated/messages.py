@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from skerry.learn.federated.message import Message
-from skerry.learn.federated.messages import Packed
-from skerry.learn.federated.parameters import Layout
 from skerry.learn.federated.plan import Plan
+from skerry.learn.federated.wire.message import Message
+from skerry.learn.federated.wire.messages import Packed
+from skerry.learn.federated.wire.parameters import Layout
 
 
 class Division(Message):

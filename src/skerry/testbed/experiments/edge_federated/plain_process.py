@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from skerry.learn.federated.clients.update import Config
 from skerry.learn.federated.models.network import LAYOUT
-from skerry.learn.federated.update import Config
 from skerry.testbed.experiments.edge_federated import app
 from skerry.testbed.experiments.edge_federated.messages import Training
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from skerry.learn.federated.coding.packing import unpack
 from skerry.learn.federated.models import paper_cnn
 from skerry.learn.federated.models.export import to_onnx
+from skerry.learn.federated.wire.coding.packing import unpack
 from skerry.testbed.experiments.edge_federated import app
 from skerry.testbed.experiments.edge_federated.images import read_images
 from skerry.testbed.experiments.edge_federated.messages import Division

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skerry.errors import DataError
-from skerry.learn.federated.messages import Privacy
 from skerry.learn.federated.privacy.noise import clip, draw_noise, protect
+from skerry.learn.federated.wire.messages import Privacy
 
 UPDATES = st.lists(st.floats(-1e300, 1e300), min_size=1, max_size=20).map(np.array)
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.cluster import DBSCAN
 from sklearn.metrics import calinski_harabasz_score
 
-from skerry.learn.federated.history import History
+from skerry.learn.federated.policies.history import History
 from skerry.learn.federated.selection import Apodotiko, Clustered, FedLesScan
 from skerry.learn.federated.selection.groups import calinski_harabasz, cut, group, spanning_tree
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skerry.errors import SpecError
-from skerry.learn.federated.history import Event, fold
+from skerry.learn.federated.policies.history import Event, fold
 from skerry.learn.federated.selection import SELECTIONS, make_selection
 from skerry.learn.federated.selection.base import draw
 

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from skerry.learn.federated.parameters import Layout
 from skerry.learn.federated.strategies import ListedReplies, Received, find_strategy
 from skerry.learn.federated.strategies.krum import choose_clients
+from skerry.learn.federated.wire.parameters import Layout
 
 ROUNDS = 6
 SHAPES = {"kernel": (5, 4), "bias": (4,), "head": (4, 3)}

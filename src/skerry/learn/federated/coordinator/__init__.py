@@ -1,0 +1,1 @@
+"""The side of the coordinator: rounds, from whom is asked to the next model."""

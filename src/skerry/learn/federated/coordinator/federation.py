@@ -1,0 +1,177 @@
+"""The coordinator: rounds of training at clients, each remembered in the run's folder before the next begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import skerry
+from skerry.errors import ConfigError, DataError, SkerryError, UnavailableError
+from skerry.learn.federated.coordinator.agreement import check_plan
+from skerry.learn.federated.coordinator.downlink import send_first, send_whole
+from skerry.learn.federated.coordinator.rounds import Round
+from skerry.learn.federated.coordinator.shared import Shared
+from skerry.learn.federated.coordinator.stub import clients
+from skerry.learn.federated.plan import SERVER, Plan
+from skerry.learn.federated.policies.history import History, from_json
+from skerry.learn.federated.privacy.central import PrivateMean
+from skerry.learn.federated.record.events import Event
+from skerry.learn.federated.record.record import Checkpoint, Record, write_request
+from skerry.learn.federated.selection import make_selection
+from skerry.learn.federated.strategies import find_strategy
+from skerry.learn.federated.strategies.base import Strategy
+from skerry.learn.federated.wire.coding.packing import unpack
+from skerry.learn.federated.wire.messages import StartReply, StartTask
+from skerry.learn.federated.wire.parameters import digest_of
+
+Place = str | skerry.Site | skerry.Platform
+
+
+class Federation:
+    """A run of federated learning: starts in its folder, or goes on from what is there.
+
+    Args:
+        folder: Of the run.
+        plan: What it does; none goes on with the plan in the folder.
+        places: Where the sites are that the plan names; those not named here are looked up in ``skerry.toml``. None
+            stands for the engine on this machine.
+
+    Raises:
+        SpecError: parts of the plan do not go together.
+
+    Example:
+        ``Federation(Path("runs/digits"), plan).run()``
+    """
+
+    def __init__(
+        self, folder: Path, plan: Plan | None = None, *, places: Mapping[str | None, Place] | None = None
+    ) -> None:
+        if plan is not None:
+            check_plan(plan)
+        self._folder = folder
+        self._plan = plan
+        self._places = dict(places or {})
+
+    def run(self) -> None:
+        """Run until the end, or until a person pauses or cancels it."""
+        for _ in self.events():
+            pass
+
+    def events(self) -> Iterator[Event]:
+        """Run, and yield what happens as it happens; the run goes on when the next one is asked for.
+
+        Raises:
+            ConfigError: the folder holds another run.
+            UnavailableError: too few clients have answered; the run can be resumed.
+        """
+        with Record(self._folder, self._plan) as record:
+            if record.request() == "cancel":
+                raise ConfigError(f"the run in {self._folder} was cancelled; begin another one in another folder")
+            try:
+                yield from self._rounds(record)
+            except SkerryError as error:
+                record.tell("failed", reason=error.message)
+                raise
+
+    def _rounds(self, record: Record) -> Iterator[Event]:
+        plan = record.plan
+        strategy = make_strategy(plan)
+        selection = make_selection(plan.selection, plan.selection_options)
+        apps = self._apps(plan)
+        checkpoint = record.latest()
+        if checkpoint is None:
+            yield record.tell("started", job=plan.job, rounds=plan.rounds, clients=plan.names)
+            checkpoint = _begin(record, strategy, apps)
+        else:
+            record.tidy(checkpoint.round)
+            yield record.tell("resumed", checkpoint.round, job=plan.job, rounds=plan.rounds, clients=plan.names)
+        if record.request() == "pause":
+            write_request(record.folder, None)
+        shared = Shared(
+            record=record,
+            strategy=strategy,
+            selection=selection,
+            apps=apps,
+            histories=_histories(plan, checkpoint),
+            outgoing=send_whole(checkpoint.view)
+            if checkpoint.round
+            else send_first(checkpoint.model, plan.down_coding),
+        )
+        try:
+            while checkpoint.round < plan.rounds and record.request() is None:
+                current = Round(shared, checkpoint)
+                yield from current.events()
+                checkpoint = current.after or checkpoint
+        finally:
+            shared.end_talks()
+        if checkpoint.round >= plan.rounds:
+            yield record.tell("finished", checkpoint.round, model_digest=digest_of(checkpoint.model))
+        else:
+            cancelled = record.request() == "cancel"
+            yield record.tell("cancelled" if cancelled else "paused", checkpoint.round)
+
+    def _apps(self, plan: Plan) -> dict[str, Any]:
+        """Return each client's app where it is; clients of one site share it, and its connections."""
+        sites = {member.name: member.site for member in plan.members}
+        if plan.server is not None:
+            sites[SERVER] = plan.server
+        views: dict[str | None, Any] = {}
+        for site in set(sites.values()):
+            place = self._places.get(site, site)
+            views[site] = (clients if place is None else clients.at(place)).functions
+        return {client: views[site] for client, site in sites.items()}
+
+
+def make_strategy(plan: Plan) -> Strategy:
+    """Return the strategy of a plan.
+
+    Raises:
+        SpecError: there is no such strategy, it has no such option, or it does not go with the rest of the plan.
+    """
+    options = plan.strategy_options
+    if plan.remember_rounds:
+        # What is remembered stands for what a client would send now: it counts in full, unless the plan says otherwise.
+        options = {"late_exponent": 0.0, **options}
+    strategy = find_strategy(plan.strategy, **options)
+    if plan.central is None:
+        return strategy
+    return PrivateMean(
+        strategy=strategy,
+        clip_norm=plan.central.clip_norm,
+        noise_multiplier=plan.central.noise_multiplier,
+        clients_per_round=plan.clients_per_round or len(plan.members),
+    )
+
+
+def _histories(plan: Plan, checkpoint: Checkpoint) -> dict[str, History]:
+    """Return the clients' histories; what an earlier coordinator still waited for is lost with it."""
+    histories = {name: History(client=name) for name in plan.names} | from_json(checkpoint.histories)
+    for name, history in histories.items():
+        if history.busy:
+            histories[name] = history.failed(history.open_round, "the coordinator that had asked has ended")
+    return histories
+
+
+def _begin(record: Record, strategy: Strategy, apps: Mapping[str, Any]) -> Checkpoint:
+    """Get the model that the run begins with from the first client that has it, and keep it."""
+    plan = record.plan
+    reply = _start(apps, plan.names, StartTask(settings=plan.settings, seed=plan.seed))
+    model = unpack(reply.model, reply.layout.dtype.name)
+    if model.shape != (reply.layout.size,):
+        raise DataError(f"the model has {model.size} parameters, and its layout says {reply.layout.size}")
+    checkpoint = Checkpoint(round=0, layout=reply.layout, model=model, view=model, state=strategy.start(model.size))
+    record.commit(checkpoint, None)
+    return checkpoint
+
+
+def _start(apps: Mapping[str, Any], names: Sequence[str], task: StartTask) -> StartReply:
+    reasons = []
+    for name in names:
+        try:
+            reply: StartReply = apps[name]["start"].remote(task)
+        except SkerryError as error:
+            reasons.append(f"{name}: {error.message}")
+        else:
+            return reply
+    raise UnavailableError(f"no client could say with which model the run begins: {'; '.join(reasons)}")

@@ -1,0 +1,72 @@
+"""What the rounds of one coordinator have in common."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from skerry.learn.federated.coordinator.crew import Outcomes, Threads
+from skerry.learn.federated.coordinator.downlink import Outgoing
+from skerry.learn.federated.policies.history import History
+from skerry.learn.federated.record.record import Record
+from skerry.learn.federated.selection import Selection
+from skerry.learn.federated.strategies.base import Strategy
+from skerry.learn.federated.wire.tokens import UsedTokens
+
+
+@dataclass(slots=True, kw_only=True)
+class Shared:
+    """What rounds have in common; only the coordinator's own thread changes it.
+
+    Args:
+        record: Of the run.
+        strategy: Makes the models.
+        selection: Says who takes part.
+        apps: The functions of each client's app, by client.
+        histories: Of all clients.
+        outgoing: The model as clients were sent it last.
+        threads: What clients are called in.
+        outcomes: What threads bring, those of earlier rounds included.
+        holds: Digest of the model that a client is known to hold.
+        digests: Of the models that rounds trained from, by round.
+        used: Tokens of replies that count.
+        talks: Ends a client's talk: nobody waits for it any more.
+    """
+
+    record: Record
+    strategy: Strategy
+    selection: Selection
+    apps: dict[str, Any]
+    histories: dict[str, History]
+    outgoing: Outgoing
+    threads: Threads = field(default_factory=Threads)
+    outcomes: Outcomes = field(default_factory=Outcomes)
+    holds: dict[str, str] = field(default_factory=dict)
+    digests: dict[int, str] = field(default_factory=dict)
+    used: UsedTokens = field(default_factory=UsedTokens)
+    talks: dict[str, threading.Event] = field(default_factory=dict)
+
+    def end_talks(self) -> None:
+        """Wait for nobody any more."""
+        for ended in self.talks.values():
+            ended.set()
+        self.outcomes.close()
+        self.threads.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A client's reply, and what its talk has cost.
+
+    Args:
+        reply: The reply.
+        duration_s: From the first word to the reply, in seconds.
+        send_s: Of it, until the task had been accepted.
+        bytes_down: Of models, as they were sent.
+    """
+
+    reply: Any
+    duration_s: float
+    send_s: float
+    bytes_down: int

@@ -1,0 +1,1 @@
+"""What is known of each client, and when a round ends; pure."""

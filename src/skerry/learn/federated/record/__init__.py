@@ -1,0 +1,1 @@
+"""The folder of a run: what was decided and what came, on disk before it counts."""

@@ -1,0 +1,173 @@
+"""The replies of a round on disk: written before they count, read one at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from skerry.errors import CorruptObjectError, DataError
+from skerry.learn.federated.record.results import ClientResult
+from skerry.learn.federated.strategies.base import Received, Replies
+from skerry.learn.federated.wire.coding.packing import unpack
+from skerry.learn.federated.wire.frames import HEAD_BYTES, frame_bytes, read_frame, write_frame
+from skerry.learn.federated.wire.messages import FitReply
+
+REMEMBERED = "remembered"
+"""The fact of a reply that was not given in the log's round, but carried over from the one before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Where a reply is in the log.
+
+    Args:
+        client: Whose.
+        round: Of the task that it answers.
+        begin: First byte of its frame.
+        end: The byte after it.
+    """
+
+    client: str
+    round: int
+    begin: int
+    end: int
+
+
+class ReplyLog:
+    """The log of one round, opened for reading what is there and adding to it.
+
+    Args:
+        path: The file; it is created when missing, and what a crash left of a last reply is cut off.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self.entries: list[Entry] = []
+        self._end = self._synced = 0
+        size = os.fstat(self._descriptor).st_size
+        while (frame := self._frame(self._end, size)) is not None:
+            value, length = frame
+            reply = FitReply.model_validate(value["reply"])
+            self._add(reply, length)
+        if self._end < size:
+            os.ftruncate(self._descriptor, self._end)
+
+    def append(self, reply: FitReply, facts: dict[str, Any]) -> None:
+        """Add a reply; it survives this process at once, and the machine once `sync` has returned.
+
+        Args:
+            reply: As it came.
+            facts: What is known of it beside, of plain types.
+        """
+        content = write_frame({"reply": reply.model_dump(), "facts": facts})
+        view = memoryview(content)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+        self._add(reply, len(content))
+
+    def sync(self) -> None:
+        """Wait until what was added is on disk."""
+        if self._synced < self._end:
+            os.fdatasync(self._descriptor)
+            self._synced = self._end
+
+    def read(self, entry: Entry) -> tuple[FitReply, dict[str, Any]]:
+        """Return a reply, and what is known of it beside."""
+        content = os.pread(self._descriptor, entry.end - entry.begin, entry.begin)
+        frame = read_frame(content)
+        if frame is None:
+            raise CorruptObjectError(f"{self.path}: the reply at byte {entry.begin} was changed after it was written")
+        return FitReply.model_validate(frame[0]["reply"]), frame[0]["facts"]
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._descriptor)
+
+    def _frame(self, begin: int, size: int) -> tuple[dict[str, Any], int] | None:
+        length = frame_bytes(os.pread(self._descriptor, HEAD_BYTES, begin))
+        if length is None or length > size - begin:
+            return None
+        return read_frame(os.pread(self._descriptor, length, begin))
+
+    def _add(self, reply: FitReply, length: int) -> None:
+        self.entries.append(Entry(reply.client, reply.round, self._end, self._end + length))
+        self._end += length
+        os.lseek(self._descriptor, self._end, os.SEEK_SET)
+
+
+class RecordedReplies(Replies):
+    """The replies of a log as a strategy reads them.
+
+    Args:
+        log: Of a round.
+        round: The round.
+        dtype: Of the model.
+        newest: Whether only the newest reply of each client counts.
+    """
+
+    def __init__(self, log: ReplyLog, *, round: int, dtype: str, newest: bool = False) -> None:
+        self._log = log
+        self._round = round
+        self._dtype = dtype
+        self._newest = newest
+
+    def __len__(self) -> int:
+        return len(_sorted(self._log, self._newest))
+
+    def __iter__(self) -> Iterator[Received]:
+        for reply, _ in in_order(self._log, newest=self._newest):
+            if reply.update is None:
+                raise DataError(f"client {reply.client!r}: its reply holds no update")
+            yield Received(
+                client=reply.client,
+                delta=unpack(reply.update, self._dtype),
+                examples=reply.examples,
+                steps=reply.steps,
+                staleness=self._round - reply.round,
+                control=None if reply.control is None else unpack(reply.control, self._dtype),
+                metrics=reply.metrics,
+            )
+
+
+def in_order(log: ReplyLog, *, newest: bool = False) -> Iterator[tuple[FitReply, dict[str, Any]]]:
+    """Yield the replies of a log in the order of the clients' names: it must not matter who was first.
+
+    Args:
+        log: Of a round.
+        newest: Whether to leave out older replies of the same client.
+    """
+    for entry in _sorted(log, newest):
+        yield log.read(entry)
+
+
+def _sorted(log: ReplyLog, newest: bool) -> list[Entry]:
+    found = sorted(log.entries, key=lambda entry: (entry.client, entry.round))
+    return list({entry.client: entry for entry in found}.values()) if newest else found
+
+
+def client_results(log: ReplyLog, *, round: int) -> tuple[ClientResult, ...]:
+    """Return what the record of a round says of each reply that counted in it."""
+    return tuple(
+        ClientResult(
+            client=reply.client,
+            examples=reply.examples,
+            steps=reply.steps,
+            metrics=reply.metrics,
+            staleness=round - reply.round,
+            train_s=reply.train_s,
+            duration_s=facts["duration_s"],
+            bytes_up=sum(len(part.data) for part in (reply.update, reply.control) if part is not None),
+            peak_memory_bytes=reply.peak_memory_bytes,
+        )
+        for reply, facts in in_order(log)
+        if REMEMBERED not in facts
+    )
+
+
+def remembered_results(log: ReplyLog, *, round: int) -> dict[str, int]:
+    """Return whose last update counted in a round without a new one, and how many rounds old it was."""
+    return {reply.client: round - reply.round for reply, facts in in_order(log, newest=True) if REMEMBERED in facts}

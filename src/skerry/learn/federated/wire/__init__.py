@@ -1,0 +1,1 @@
+"""What travels between the coordinator and its clients: vectors, codings, messages, tokens, checks."""

@@ -1,0 +1,120 @@
+"""A model's parameters: named arrays with fixed dtypes and shapes, as one flat vector with a digest."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from skerry.errors import DataError
+from skerry.learn.federated.wire.message import Message
+
+Vector = NDArray[Any]
+"""One-dimensional, float32 or float64."""
+
+Dtype = Literal["float16", "float32", "float64"]
+
+
+class TensorLayout(Message):
+    """One named array: its dtype and shape."""
+
+    name: str = Field(min_length=1)
+    dtype: Dtype
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+
+class Layout(Message):
+    """Which arrays a model has, in which order; the vector is all of them, flattened, one behind the other."""
+
+    tensors: tuple[TensorLayout, ...] = Field(min_length=1)
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, NDArray[Any]]) -> Layout:
+        """Return the layout of named arrays.
+
+        Raises:
+            DataError: an array is not of floating-point numbers: what cannot be averaged does not belong here.
+        """
+        for name, array in arrays.items():
+            if array.dtype.name not in ("float16", "float32", "float64"):
+                raise DataError(
+                    f"parameter {name!r} has dtype {array.dtype}; only float16, float32 and float64 can be averaged: "
+                    "leave counters and tables out"
+                )
+        return cls(
+            tensors=tuple(
+                TensorLayout(name=name, dtype=array.dtype.name, shape=array.shape) for name, array in arrays.items()
+            )
+        )
+
+    @property
+    def size(self) -> int:
+        """Number of elements of the vector."""
+        return sum(tensor.size for tensor in self.tensors)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Dtype of the vector: float64 if any array is float64, else float32."""
+        return np.dtype("float64" if any(tensor.dtype == "float64" for tensor in self.tensors) else "float32")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of names, dtypes and shapes, in hexadecimal."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    def join(self, arrays: Mapping[str, NDArray[Any]]) -> Vector:
+        """Return named arrays as one new vector of this layout's dtype.
+
+        Raises:
+            DataError: an array is missing, strange, or has another dtype or shape; nothing is broadcast.
+        """
+        expected = [tensor.name for tensor in self.tensors]
+        if sorted(arrays) != sorted(expected):
+            missing = sorted(set(expected) - set(arrays))
+            strange = sorted(set(arrays) - set(expected))
+            raise DataError(f"parameters are not those of the model: missing {missing}, unknown {strange}")
+        vector = np.empty(self.size, self.dtype)
+        begin = 0
+        for tensor in self.tensors:
+            array = arrays[tensor.name]
+            if array.dtype.name != tensor.dtype or array.shape != tensor.shape:
+                raise DataError(
+                    f"parameter {tensor.name!r} is {array.dtype} {array.shape}; "
+                    f"the model has {tensor.dtype} {tensor.shape}"
+                )
+            vector[begin : begin + tensor.size] = array.reshape(-1)
+            begin += tensor.size
+        return vector
+
+    def split(self, vector: Vector) -> dict[str, NDArray[Any]]:
+        """Return a vector as named arrays: views where the dtype is the vector's, else converted copies.
+
+        Raises:
+            DataError: the vector has another length.
+        """
+        if vector.shape != (self.size,):
+            raise DataError(f"a vector of shape {vector.shape} does not fit a model of {self.size} parameters")
+        arrays: dict[str, NDArray[Any]] = {}
+        begin = 0
+        for tensor in self.tensors:
+            part = vector[begin : begin + tensor.size]
+            arrays[tensor.name] = part.astype(tensor.dtype, copy=False).reshape(tensor.shape)
+            begin += tensor.size
+        return arrays
+
+
+def digest_of(vector: Vector) -> str:
+    """Return the SHA-256 of a vector's bytes in little-endian order, in hexadecimal."""
+    return hashlib.sha256(
+        np.ascontiguousarray(vector.astype(vector.dtype.newbyteorder("<"), copy=False)).data
+    ).hexdigest()
