@@ -40,6 +40,13 @@ class Coordinator:
         self._in.flush()
         return self._out.readline().decode().strip() or None
 
+    def steps(self, count: int) -> list[str]:
+        """Let it go on for some events, and return their kinds: fewer where it has come to its end."""
+        kinds: list[str] = []
+        while len(kinds) < count and (kind := self.step()) is not None:
+            kinds.append(kind)
+        return kinds
+
     def kill(self) -> None:
         """End it as the kernel's out-of-memory killer would."""
         self._process.kill()

@@ -48,9 +48,9 @@ def test_a_coordinator_that_is_killed_between_any_two_steps_goes_on_with_the_cer
     kinds = []
     for steps in range(2, 100):
         coordinator = Coordinator(tmp_path / "run", plan, addresses_of(engines))
-        seen = [coordinator.step() for _ in range(steps)]
+        seen = coordinator.steps(steps)
         kinds += seen
-        if None in seen:
+        if len(seen) < steps:
             coordinator.close()
             break
         coordinator.kill()
