@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ import click
 
 import skerry
 from skerry.cli.console import Console
+from skerry.cli.options import LazyGroup
 from skerry.errors import ConfigError, PlatformError, SkerryError, exit_code
 
 # Exit code after Ctrl-C, as shells know it.
@@ -43,33 +43,12 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 )
 
 
-class LazyGroup(click.Group):
-    """A group that imports a command only when it is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order in which a person meets them."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command by name."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, name = COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), name)
-        return command
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the example."""
-        with formatter.section("Example"):
-            for line in (
-                "skerry create hello && cd hello",
-                "skerry deploy app.py",
-                "skerry invoke greet --data '\"Ada\"'",
-            ):
-                formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
-
-
-@click.group(cls=LazyGroup, context_settings={"auto_envvar_prefix": "SKERRY", "help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    where=COMMANDS,
+    example="skerry create hello && cd hello\nskerry deploy app.py\nskerry invoke greet --data '\"Ada\"'",
+    context_settings={"auto_envvar_prefix": "SKERRY", "help_option_names": ["-h", "--help"]},
+)
 @click.version_option(skerry.__version__, prog_name="skerry", message="%(prog)s %(version)s")
 def cli() -> None:
     """Typed Python functions as serverless functions, on this machine.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from types import MappingProxyType
 
 import click
 
-from skerry.cli.options import Group
+from skerry.cli.options import LazyGroup
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
@@ -20,24 +19,9 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 )
 
 
-class ExperimentGroup(Group):
-    """A group that imports a command only when it is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order in which a person meets them."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command by name."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, name = COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), name)
-        return command
-
-
 @click.group(
-    cls=ExperimentGroup,
+    cls=LazyGroup,
+    where=COMMANDS,
     example="skerry experiment list\nskerry experiment run 6g-training --quick\n"
     "skerry experiment report experiments/6g-training",
 )

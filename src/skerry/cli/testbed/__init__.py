@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from types import MappingProxyType
 
 import click
 
-from skerry.cli.options import Group
+from skerry.cli.options import LazyGroup
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
@@ -23,26 +22,9 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 )
 
 
-class TestbedGroup(Group):
-    """A group that imports a command only when it is asked for."""
-
-    __test__ = False
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order in which a person meets them."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command by name."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, name = COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), name)
-        return command
-
-
 @click.group(
-    cls=TestbedGroup,
+    cls=LazyGroup,
+    where=COMMANDS,
     example="skerry testbed up 6g-edge\nskerry testbed run base-station skerry sites check\nskerry testbed down",
 )
 def testbed() -> None:
