@@ -1,47 +1,39 @@
 """Measure a coordinator's memory from 3 to 500 clients: ``python -m benchmarks.federated.memory [--quick]``.
 
-Method. Each figure is a process of its own, which runs one round of a model with the 317,066 parameters of paper 003,
-updates written in float32, the longest. Its clients are simulated (`simulated.py`): a client's work is a shifted copy
-of one random vector, and one client works at a time. The coordinator, its threads, the messages' bytes, the checks, the
-log of replies, its reader and the strategy are the product's own. The process ends when the round has been aggregated,
-before it is kept; a second one then goes on from the folder, as after a crash: it reads the log of all replies again.
-A figure is the highest resident memory of the process minus what it had before the run began, with everything imported.
+Method. Each figure is a coordinator in a process of its own, which runs one round of a model with the 317,066
+parameters of paper 003, updates written in float32, the longest. Its clients are functions of an engine, reached over
+HTTP on loopback; they train nothing (`large_app.py`): a client's update is another one's, shifted. The process ends
+when the round has been aggregated, before it is kept; a second one then goes on from the folder, as after a crash: it
+reads the log of all replies again. A figure is the highest resident memory of the coordinator's process minus what it
+had before the run began, with everything imported.
 
-Clients are talked to at most ``in_flight`` at a time, so memory may rise until there are so many, and must be flat from
-there on: at 500 clients at most 1.1 times that at 32, plus 4 MiB. With ``in_flight`` 3 it must be flat from 3 on.
+Memory is flat when, with 500 clients, it is at most 1.1 times that with 3, plus 4 MiB.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from benchmarks.federated.simulated import SimulatedFederation, SimulatedFunction
+from benchmarks.federated.large_app import SIZE
 from benchmarks.measuring import cpu_s, facts, save, spread
-from skerry.learn.federated import Member, Plan
-from skerry.learn.federated.clients.training import reply_to
-from skerry.learn.federated.wire.coding import pack
-from skerry.learn.federated.wire.messages import FitReply, FitTask, StartReply, StartTask
-from skerry.learn.federated.wire.parameters import Layout
+from skerry.learn.federated import Federation, Member, Plan
+from skerry.platforms.engine import EnginePlatform, start_engine
 
+APP = Path(__file__).parent / "large_app.py"
 VERSIONS = ("skerry", "numpy", "msgpack", "pydantic")
-SIZE = 317_066
 COUNTS = (3, 10, 32, 100, 500)
 ARMS: dict[str, dict[str, Any]] = {
-    "fedavg": {"strategy": "fedavg", "in_flight": 32},
+    "fedavg, 32 in flight": {"strategy": "fedavg", "in_flight": 32},
     "fedavg, 3 in flight": {"strategy": "fedavg", "in_flight": 3},
-    "median": {"strategy": "median", "in_flight": 32},
+    "median, 32 in flight": {"strategy": "median", "in_flight": 32},
 }
 PHASES = ("fresh", "resumed")
 REPEATS = 3
@@ -49,40 +41,20 @@ MOST_RATIO, SLACK_MIB = 1.1, 4.0
 MIB = 1 << 20
 
 
-class Simulated:
-    """What all clients do: they answer with a part of one vector, at once."""
-
-    def __init__(self) -> None:
-        self._base = np.random.default_rng(1).normal(0, 1e-3, SIZE).astype(np.float32)
-        self._turn = threading.Lock()
-
-    def start(self, task: StartTask) -> StartReply:
-        """Return the model that a run begins with."""
-        model = np.zeros(SIZE, np.float32)
-        packed, _ = pack(model, "float32")
-        return StartReply(layout=Layout.of({"weights": model}), model=packed)
-
-    def fit(self, task: FitTask) -> FitReply:
-        """Return the base, shifted by what the client's name comes to."""
-        with self._turn:
-            shift = int.from_bytes(hashlib.sha256(task.client.encode()).digest()[:4], "big")
-            packed, _ = pack(np.roll(self._base, shift % SIZE), task.coding)
-            return reply_to(task, update=packed, examples=10, steps=1)
-
-
-def run(folder: Path, arm: str, clients: int, phase: str) -> dict[str, float]:
+def run(folder: Path, address: str, arm: str, clients: int, phase: str) -> dict[str, float]:
     """Run a round until it is aggregated, or from there to its end, and return what that took."""
     plan = Plan(
         job="memory",
-        members=tuple(Member(name=f"client-{number:03}") for number in range(clients)),
+        members=tuple(Member(name=f"client-{number:03}", site="here") for number in range(clients)),
         rounds=1,
         evaluate_every=0,
         **ARMS[arm],
     )
-    work = Simulated()
-    functions = {name: SimulatedFunction(name, getattr(work, name)) for name in ("start", "fit")}
+    places = {"here": EnginePlatform(address, expected=True)}
     before_bytes, began_s, cpu_began_s = memory_bytes("VmRSS"), time.perf_counter(), cpu_s()
-    for event in SimulatedFederation(folder, plan, functions).events():
+    for event in Federation(folder, plan, places=dict(places)).events():
+        if event.kind in ("missed", "refused"):
+            raise RuntimeError(f"{event.client} was {event.kind}: {event.facts}")
         if event.kind == "aggregated" and phase == "fresh":
             break
     return {
@@ -100,21 +72,31 @@ def memory_bytes(field: str) -> int:
     raise RuntimeError(f"this kernel does not say {field}")
 
 
-def measure(folder: Path, arm: str, clients: int, phase: str) -> dict[str, float]:
-    """Return what `run` finds in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.federated.memory", "--one", str(folder), arm, str(clients), phase]
+def measure(arm: str, clients: int) -> dict[str, dict[str, float]]:
+    """Return what `run` finds in a process of its own, by phase; the clients' engine is new."""
+    with tempfile.TemporaryDirectory(prefix="skerry-") as folder:
+        engine = start_engine(Path(folder, "site"), port=0, leashed=True)
+        try:
+            engine.platform.deploy(str(APP))
+            return {phase: _measure_one(Path(folder, "run"), engine.address, arm, clients, phase) for phase in PHASES}
+        finally:
+            engine.stop()
+
+
+def _measure_one(folder: Path, address: str, arm: str, clients: int, phase: str) -> dict[str, float]:
+    one = [str(folder), address, arm, str(clients), phase]
+    command = [sys.executable, "-m", "benchmarks.federated.memory", "--one", *one]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     ended = subprocess.run(command, check=True, stdout=subprocess.PIPE, env=environment, cwd=Path(__file__).parents[2])
     found: dict[str, float] = json.loads(ended.stdout)
     return found
 
 
-def is_flat(row: dict[str, Any], in_flight: int) -> bool:
-    """Return whether memory does not grow with clients, once as many are talked to at a time as may be."""
+def is_flat(row: dict[str, Any]) -> bool:
+    """Return whether memory does not grow with clients."""
     counts = sorted(map(int, row))
-    first = next((count for count in counts if count >= in_flight), counts[-1])
-    least, most = (row[str(count)]["growth_mib"]["median"] for count in (first, counts[-1]))
-    return bool(most <= MOST_RATIO * least + SLACK_MIB)
+    fewest, most = (row[str(count)]["growth_mib"]["median"] for count in (counts[0], counts[-1]))
+    return bool(most <= MOST_RATIO * fewest + SLACK_MIB)
 
 
 def main() -> int:
@@ -122,21 +104,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="up to 100 clients, each once")
     parser.add_argument("--repeats", type=int, default=REPEATS, help="processes of each figure")
-    parser.add_argument("--one", nargs=4, metavar=("FOLDER", "ARM", "CLIENTS", "PHASE"), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--one", nargs=5, metavar=("FOLDER", "ADDRESS", "ARM", "CLIENTS", "PHASE"), help=argparse.SUPPRESS
+    )
     arguments = parser.parse_args()
     if arguments.one:
-        folder, arm, clients, phase = arguments.one
-        print(json.dumps(run(Path(folder), arm, int(clients), phase)))
+        folder, address, arm, clients, phase = arguments.one
+        print(json.dumps(run(Path(folder), address, arm, int(clients), phase)))
         return 0
     counts, repeats = (COUNTS[:-1], 1) if arguments.quick else (COUNTS, arguments.repeats)
     found: dict[tuple[str, str, int], list[dict[str, float]]] = {}
     for _ in range(repeats):
         for clients in counts:
             for arm in ARMS:
-                with tempfile.TemporaryDirectory(prefix="skerry-") as folder:
-                    for phase in PHASES:
-                        figures = measure(Path(folder), arm, clients, phase)
-                        found.setdefault((arm, phase, clients), []).append(figures)
+                for phase, figures in measure(arm, clients).items():
+                    found.setdefault((arm, phase, clients), []).append(figures)
     return report(found, counts, repeats, is_kept=not arguments.quick)
 
 
@@ -148,7 +130,7 @@ def report(
     print(f"| Arm | Process | {' | '.join(map(str, counts))} | Flat |")
     print("| --- " * (len(counts) + 3) + "|")
     result: dict[str, Any] = {"facts": facts(VERSIONS), "parameters": SIZE, "repeats": repeats, "arms": {}}
-    for arm, settings in ARMS.items():
+    for arm in ARMS:
         for phase in PHASES:
             row = {
                 str(count): {
@@ -157,7 +139,7 @@ def report(
                 }
                 for count in counts
             }
-            flat = is_flat(row, int(settings["in_flight"]))
+            flat = is_flat(row)
             result["arms"][f"{arm}, {phase}"] = {"clients": row, "flat": flat}
             cells = " | ".join(f"{each['growth_mib']['median']:.1f}" for each in row.values())
             print(f"| {arm} | {phase} | {cells} | {'yes' if flat else 'NO'} |")

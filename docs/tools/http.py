@@ -21,7 +21,8 @@ ADDRESSES = {
     "GET /jobs": "The newest jobs, the newest first: their records. `?function=NAME`, `?status=failed`, `?limit=100` "
     "(at most 10,000).",
     "GET /jobs/ID": "A job's record: `id`, `function`, `status` (`queued`, `running`, `succeeded`, `failed`, "
-    "`cancelled`), `attempts`, `submitted_at`, `started_at`, `ended_at` (Unix seconds), `error`.",
+    "`cancelled`), `attempts`, `submitted_at`, `started_at`, `ended_at` (Unix seconds), `error`. With `?wait_s=30` "
+    "after waiting for its end, at most 60 s.",
     "GET /jobs/ID/result": "The result of a job; with `?wait_s=30` after waiting for it, at most 60 s. 409 "
     "`job_not_ready` when there is none yet; the job's own error when it failed.",
     "DELETE /jobs/ID": "Cancel a job: a waiting one never runs, a running one is stopped. Answers the record.",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+import time
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from skerry.platforms.base import JobRecord, JobStatus, Platform
+from skerry.platforms.base import ENDED, JobRecord, JobStatus, Platform
 
 if TYPE_CHECKING:
     from skerry.payload import Signature
+
+LONGEST_LOOK_S: Final = 20.0
+PAUSE_S: Final = 0.05  # between looks at a platform that does not wait
 
 R_co = TypeVar("R_co", covariant=True)
 
@@ -40,6 +44,24 @@ class Job(Generic[R_co]):
     def status(self) -> JobStatus:
         """Return ``queued``, ``running``, ``succeeded``, ``failed`` or ``cancelled``."""
         return self.record().status
+
+    def wait(self, timeout_s: float | None = None) -> JobStatus:
+        """Wait for the job to end, without its result, and return its status then.
+
+        Args:
+            timeout_s: Longest wait in seconds; none waits until the job has ended.
+
+        Raises:
+            JobNotFoundError: the platform has forgotten it.
+        """
+        ends_s = None if timeout_s is None else time.monotonic() + timeout_s
+        while True:
+            left_s = LONGEST_LOOK_S if ends_s is None else ends_s - time.monotonic()
+            began_s = time.monotonic()
+            status = self._platform.job(self.id, wait_s=max(0.0, min(LONGEST_LOOK_S, left_s))).status
+            if status in ENDED or (ends_s is not None and time.monotonic() >= ends_s):
+                return status
+            time.sleep(max(0.0, PAUSE_S - (time.monotonic() - began_s)))
 
     def result(self, timeout_s: float | None = None) -> R_co:
         """Wait for the job to end and return what the function returned.

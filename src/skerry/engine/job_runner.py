@@ -94,14 +94,22 @@ class JobRunner:
         )
         return Response.of_json([job.to_dict() for job in jobs])
 
-    def status(self, request: Request) -> Response:
-        """Answer ``GET /jobs/ID``."""
-        return Response.of_json(self._jobs.get(_job_of(request)).to_dict())
+    async def status(self, request: Request) -> Response:
+        """Answer ``GET /jobs/ID``, after the job has ended or ``wait_s`` has passed."""
+        job = _job_of(request)
+        await self._wait(job, _wait_of(request))
+        return Response.of_json(self._jobs.get(job).to_dict())
 
     async def result(self, request: Request) -> Response:
         """Answer ``GET /jobs/ID/result``, after the job has ended or ``wait_s`` has passed."""
         job = _job_of(request)
-        wait_s = _wait_of(request)
+        await self._wait(job, _wait_of(request))
+        self._check_private(job, request)
+        found = self._jobs.result(job)
+        return Response(found.body, content_type=found.content_type, headers=dict(found.headers))
+
+    async def _wait(self, job: str, wait_s: float) -> None:
+        """Wait for a job to end, but no longer than so many seconds."""
         if wait_s > 0 and not self._jobs.get(job).status.ended:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             waiters = self._waiters.setdefault(job, [])
@@ -110,9 +118,6 @@ class JobRunner:
                 await asyncio.wait([waiter], timeout=wait_s)
             finally:
                 waiters.remove(waiter)
-        self._check_private(job, request)
-        found = self._jobs.result(job)
-        return Response(found.body, content_type=found.content_type, headers=dict(found.headers))
 
     def _check_private(self, job: str, request: Request) -> None:
         function = self._jobs.get(job).function

@@ -214,8 +214,13 @@ class Platform(ABC):
         """
 
     @abstractmethod
-    def job(self, job_id: str) -> JobRecord:
-        """Return what is known about a job."""
+    def job(self, job_id: str, *, wait_s: float = 0.0) -> JobRecord:
+        """Return what is known about a job.
+
+        Args:
+            job_id: The job.
+            wait_s: Longest wait for it to end first, in seconds; the platform may answer earlier.
+        """
 
     @abstractmethod
     def result(self, job_id: str, *, timeout_s: float | None = None) -> Answer:

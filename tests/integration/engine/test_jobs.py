@@ -160,8 +160,23 @@ def test_a_long_poll_returns_as_soon_as_the_job_ends_and_no_later_than_asked(eng
     assert time.monotonic() - began < 5
 
 
+def test_a_jobs_end_is_waited_for_without_its_result(engine, tmp_path):
+    gate = tmp_path / "gate"
+    job = engine.submit("hold", str(gate)).json()["id"]
+    wait_until(gate.exists)
+
+    assert engine.tcp("GET", f"/jobs/{job}?wait_s=0.1").json()["status"] == "running"
+    gate.unlink()
+    assert engine.tcp("GET", f"/jobs/{job}?wait_s=60").json()["status"] == "succeeded"
+
+
 def test_an_unknown_job_is_not_found(engine):
-    addresses = [("GET", "/jobs/none"), ("GET", "/jobs/none/result?wait_s=5"), ("DELETE", "/jobs/none")]
+    addresses = [
+        ("GET", "/jobs/none"),
+        ("GET", "/jobs/none?wait_s=5"),
+        ("GET", "/jobs/none/result?wait_s=5"),
+        ("DELETE", "/jobs/none"),
+    ]
     for method, path in (*addresses, ("PUT", "/jobs/none/retry")):
         answer = engine.tcp(method, path)
         assert (answer.status, answer.code) == (404, "job_not_found")

@@ -74,7 +74,7 @@ class InProcess(Platform):
         self.jobs[job] = ["succeeded", function, answer]
         return self.job(job)
 
-    def job(self, job_id):
+    def job(self, job_id, *, wait_s=0.0):
         status, function, _ = self.jobs[job_id]
         return JobRecord(id=job_id, function=function, status=status)
 

@@ -86,6 +86,14 @@ def test_a_job_has_a_status_and_a_typed_result(platform):
     assert job.id in repr(job)
 
 
+def test_a_job_is_waited_for_without_its_result(platform):
+    job = report.at(platform).spawn("abc")
+
+    assert job.wait() == "succeeded"
+    platform.jobs[job.id][0] = "running"
+    assert job.wait(timeout_s=0.01) == "running"
+
+
 def test_a_cancelled_job_has_no_result(platform):
     job = report.at(platform).spawn("abc")
 

@@ -129,9 +129,13 @@ class EnginePlatform(Platform):
         asked = replace(call, headers={**call.headers, "Prefer": "respond-async"}, wait_s=CONTROL_TIMEOUT_S)
         return JobRecord.from_json(_json(self._caller.request(asked)))
 
-    def job(self, job_id: str) -> JobRecord:
-        """Return what is known about a job."""
-        return JobRecord.from_json(self._control("GET", _job_path(job_id)))
+    def job(self, job_id: str, *, wait_s: float = 0.0) -> JobRecord:
+        """Return what is known about a job; see `Platform.job`."""
+        if not wait_s:
+            return JobRecord.from_json(self._control("GET", _job_path(job_id)))
+        waits_s = min(wait_s, POLL_S)
+        path = f"{_job_path(job_id)}?wait_s={waits_s:.3f}"
+        return JobRecord.from_json(self._control("GET", path, timeout_s=waits_s + CONTROL_TIMEOUT_S))
 
     def result(self, job_id: str, *, timeout_s: float | None = None) -> Answer:
         """Wait for a job to end and return its answer; see `Platform.result`."""

@@ -148,6 +148,8 @@ class Collection:
             short=lambda: task(shared.holds.get(client)),
             whole=lambda: task(None),
             ended=shared.talks[client],
+            room=shared.room,
+            door=shared.outcomes if shared.room.is_scarce else None,
         )
         return Answer(
             reply=talk.run(), duration_s=time.monotonic() - began_s, send_s=talk.send_s, bytes_down=talk.bytes_down

@@ -17,6 +17,7 @@ from skerry.errors import (
     SkerryError,
     TransportError,
 )
+from skerry.learn.federated.coordinator.room import Room
 
 FIRST_PAUSE_S = 0.1
 MAX_PAUSE_S = 5.0
@@ -31,6 +32,9 @@ R_co = TypeVar("R_co", covariant=True)
 class Spawned(Protocol[R_co]):
     """A call that runs on its own: a `skerry.Job`."""
 
+    def wait(self, timeout_s: float | None = None) -> str:
+        """Wait for the call to end, and return its status."""
+
     def result(self, timeout_s: float | None = None) -> R_co:
         """Wait for the call to end and return its result."""
 
@@ -43,6 +47,16 @@ class Spawner(Protocol[R_co]):
 
     def spawn(self, task: Any, /) -> Spawned[R_co]:
         """Have the place run the function, and return at once."""
+
+
+class Door(Protocol):
+    """Lets few threads in: `skerry.learn.federated.coordinator.crew.Outcomes`."""
+
+    def enter(self) -> None:
+        """Wait for room, unless this thread has it."""
+
+    def leave(self) -> None:
+        """Give it back, if this thread has it."""
 
 
 class Directly(Generic[R]):
@@ -66,6 +80,10 @@ class Done(Generic[R]):
     def __init__(self, value: R) -> None:
         self._value = value
 
+    def wait(self, timeout_s: float | None = None) -> str:
+        """Return at once: it has ended."""
+        return "succeeded"
+
     def result(self, timeout_s: float | None = None) -> R:
         """Return what it returned."""
         return self._value
@@ -86,6 +104,8 @@ class Talk(Generic[A]):
         short: Makes the task as the client is believed to need it.
         whole: Makes the task with the whole model.
         ended: Set when nobody waits any more.
+        room: For models on their way to clients.
+        door: Of those that read replies as large as models; none where there is room for all of them.
         bytes_down: Counted up: bytes of models that were sent.
         send_s: How long the last sending took, in seconds.
     """
@@ -94,6 +114,8 @@ class Talk(Generic[A]):
     short: Callable[[], Any]
     whole: Callable[[], Any]
     ended: threading.Event
+    room: Room
+    door: Door | None = None
     bytes_down: int = 0
     send_s: float = 0.0
 
@@ -103,19 +125,24 @@ class Talk(Generic[A]):
         Raises:
             SkerryError: there is none: the time is over, nobody waits any more, or the function failed.
         """
-        reply = self.ask(self.short())
-        return reply if getattr(reply, "status", "done") == "done" else self.ask(self.whole())
+        reply = self.ask(self.short)
+        return reply if getattr(reply, "status", "done") == "done" else self.ask(self.whole)
 
-    def ask(self, task: Any) -> A:
-        """Return the reply to a task, whatever it says; raises as `run`."""
+    def ask(self, make: Callable[[], Any]) -> A:
+        """Return the reply to a task, whatever it says; raises as `run`.
+
+        Args:
+            make: Makes the task; again where it has to be sent again, so that it is not held meanwhile.
+        """
         job: Spawned[A] | None = None
         pause_s, failures = FIRST_PAUSE_S, 0
         while True:
             try:
                 if job is None:
-                    job = self._send(task)
+                    job = self._send(make)
                 return self._wait(job)
             except SkerryError as error:
+                self._leave()
                 failures += isinstance(error, FunctionError)
                 if self.ended.is_set() or not is_passing(error) or failures >= MAX_FAILURES:
                     raise
@@ -125,10 +152,13 @@ class Talk(Generic[A]):
                 raise JobNotReadyError("nobody waits for the reply any more")
             pause_s = min(2 * pause_s, MAX_PAUSE_S)
 
-    def _send(self, task: Any) -> Spawned[A]:
-        began_s = time.monotonic()
-        job = self.function.spawn(task)
-        self.send_s = time.monotonic() - began_s
+    def _send(self, make: Callable[[], Any]) -> Spawned[A]:
+        self._leave()  # a client that asks for the whole model brings nothing yet
+        with self.room.sending():
+            task = make()
+            began_s = time.monotonic()
+            job = self.function.spawn(task)
+            self.send_s = time.monotonic() - began_s
         model = getattr(task, "model", None)
         self.bytes_down += 0 if model is None else len(model.data)
         return job
@@ -136,11 +166,20 @@ class Talk(Generic[A]):
     def _wait(self, job: Spawned[A]) -> A:
         while True:
             try:
+                if self.door is not None:
+                    # One exchange more, and no reply is in memory before there is room for it.
+                    if job.wait(timeout_s=WAIT_S) in ("queued", "running"):
+                        raise JobNotReadyError("the client still works")
+                    self.door.enter()
                 return job.result(timeout_s=WAIT_S)
             except JobNotReadyError as error:
                 if self.ended.is_set() or error.details.get("status") == "cancelled":
                     _cancel(job)
                     raise
+
+    def _leave(self) -> None:
+        if self.door is not None:
+            self.door.leave()
 
 
 def is_passing(error: SkerryError) -> bool:

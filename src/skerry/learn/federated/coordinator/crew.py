@@ -37,19 +37,36 @@ class Outcomes:
     """A queue with little room: who brings an outcome waits until there is some, so replies do not pile up in memory.
 
     Args:
-        room: Most outcomes that wait to be taken.
+        room: Most outcomes that wait to be taken, with those that are being read.
     """
 
-    def __init__(self, room: int = 4) -> None:
+    def __init__(self, room: int) -> None:
         self._room = threading.Semaphore(room)
+        self._entered: set[int] = set()  # threads
         self._closed = False
         self._waiting: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
 
-    def put(self, outcome: Outcome) -> None:
-        """Bring an outcome, once there is room."""
+    def enter(self) -> None:
+        """Wait for room, before this thread reads what its next outcome is made of."""
+        me = threading.get_ident()
+        if me in self._entered:
+            return
         self._room.acquire()
         if self._closed:
             self._room.release()  # lets the next one in, and that one the one after it
+        self._entered.add(me)
+
+    def leave(self) -> None:
+        """Give the room back: what this thread has read is no outcome."""
+        me = threading.get_ident()
+        if me in self._entered:
+            self._entered.discard(me)
+            self._room.release()
+
+    def put(self, outcome: Outcome) -> None:
+        """Bring an outcome, once there is room."""
+        self.enter()
+        self._entered.discard(threading.get_ident())
         self._waiting.put(outcome)
 
     def get(self, timeout: float) -> Outcome:

@@ -46,14 +46,18 @@ def evaluate_model(shared: Shared, tasks: Tasks) -> Evaluated:
     asked = (free if plan.evaluate_on == "clients" else []) + ([SERVER] if plan.server else [])
     outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
     ended = threading.Event()
+    room = shared.room
 
     def call(client: str) -> Answer:
         began_s = time.monotonic()
+        evaluate = shared.apps[client]["evaluate"]
         talk: Talk[EvaluateReply] = Talk(
-            function=Directly(shared.apps[client]["evaluate"].remote),
+            # Told in one exchange, its model would be held until the client has used it: not where room is scarce.
+            function=evaluate if room.is_scarce else Directly(evaluate.remote),
             short=lambda: tasks.evaluate(client, holds=shared.holds.get(client)),
             whole=lambda: tasks.evaluate(client, holds=None),
             ended=ended,
+            room=room,
         )
         return Answer(
             reply=talk.run(), duration_s=time.monotonic() - began_s, send_s=talk.send_s, bytes_down=talk.bytes_down

@@ -9,7 +9,9 @@ from typing import Any
 import skerry
 from skerry.errors import ConfigError, DataError, SkerryError, UnavailableError
 from skerry.learn.federated.coordinator.agreement import check_plan
+from skerry.learn.federated.coordinator.crew import Outcomes
 from skerry.learn.federated.coordinator.downlink import send_first, send_whole
+from skerry.learn.federated.coordinator.room import Room
 from skerry.learn.federated.coordinator.rounds import Round
 from skerry.learn.federated.coordinator.shared import Shared
 from skerry.learn.federated.coordinator.stub import clients
@@ -24,6 +26,8 @@ from skerry.learn.federated.strategies.base import Strategy
 from skerry.learn.federated.wire.coding.packing import unpack
 from skerry.learn.federated.wire.messages import StartReply, StartTask
 from skerry.learn.federated.wire.parameters import digest_of
+
+WAITING = 4  # outcomes that have come and were not looked at yet
 
 Place = str | skerry.Site | skerry.Platform
 
@@ -88,6 +92,7 @@ class Federation:
             yield record.tell("resumed", checkpoint.round, job=plan.job, rounds=plan.rounds, clients=plan.names)
         if record.request() == "pause":
             write_request(record.folder, None)
+        room = Room(checkpoint.model.nbytes, plan.in_flight)
         shared = Shared(
             record=record,
             strategy=strategy,
@@ -97,6 +102,8 @@ class Federation:
             outgoing=send_whole(checkpoint.view)
             if checkpoint.round
             else send_first(checkpoint.model, plan.down_coding),
+            outcomes=Outcomes(min(room.places, WAITING)),
+            room=room,
         )
         try:
             while checkpoint.round < plan.rounds and record.request() is None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from skerry.learn.federated.coordinator.crew import Outcomes, Threads
 from skerry.learn.federated.coordinator.downlink import Outgoing
+from skerry.learn.federated.coordinator.room import Room
 from skerry.learn.federated.policies.history import History
 from skerry.learn.federated.record.record import Record
 from skerry.learn.federated.selection import Selection
@@ -26,8 +27,9 @@ class Shared:
         apps: The functions of each client's app, by client.
         histories: Of all clients.
         outgoing: The model as clients were sent it last.
-        threads: What clients are called in.
         outcomes: What threads bring, those of earlier rounds included.
+        room: For models on their way, and replies as large as models.
+        threads: What clients are called in.
         holds: Digest of the model that a client is known to hold.
         digests: Of the models that rounds trained from, by round.
         used: Tokens of replies that count.
@@ -40,8 +42,9 @@ class Shared:
     apps: dict[str, Any]
     histories: dict[str, History]
     outgoing: Outgoing
+    outcomes: Outcomes
+    room: Room
     threads: Threads = field(default_factory=Threads)
-    outcomes: Outcomes = field(default_factory=Outcomes)
     holds: dict[str, str] = field(default_factory=dict)
     digests: dict[int, str] = field(default_factory=dict)
     used: UsedTokens = field(default_factory=UsedTokens)

@@ -136,9 +136,13 @@ class Summing:
         def call(client: str) -> bytes:
             task = Enclosed(message=write(tasks[client]))
             talk: Talk[Enclosed] = Talk(
-                function=self._shared.apps[client]["secure"], short=lambda: task, whole=lambda: task, ended=ended
+                function=self._shared.apps[client]["secure"],
+                short=lambda: task,
+                whole=lambda: task,
+                ended=ended,
+                room=self._shared.room,
             )
-            return talk.ask(task).message
+            return talk.run().message
 
         return call
 

@@ -6,6 +6,7 @@ import pytest
 from skerry.errors import HandlerError, JobNotFoundError, JobNotReadyError, SiteUnreachableError, WorkerLostError
 from skerry.learn.federated.coordinator import conversation
 from skerry.learn.federated.coordinator.conversation import Directly, Talk
+from skerry.learn.federated.coordinator.room import Room
 
 TASK = SimpleNamespace(model=SimpleNamespace(data=b"12345"))
 WHOLE = SimpleNamespace(model=SimpleNamespace(data=b"1234567890"))
@@ -45,7 +46,13 @@ def hurry(monkeypatch):
 
 
 def talk(site, ended=None):
-    return Talk(function=site, short=lambda: TASK, whole=lambda: WHOLE, ended=ended or threading.Event())
+    return Talk(
+        function=site,
+        short=lambda: TASK,
+        whole=lambda: WHOLE,
+        ended=ended or threading.Event(),
+        room=Room(model_bytes=10, in_flight=4),
+    )
 
 
 def test_a_reply_comes_back_and_bytes_are_counted():

@@ -37,7 +37,7 @@ def test_who_brings_an_outcome_after_the_end_waits_for_nobody():
 
 def test_an_empty_queue_says_so():
     with pytest.raises(queue.Empty):
-        Outcomes().get(timeout=0.001)
+        Outcomes(room=1).get(timeout=0.001)
 
 
 def test_opening_a_log_reads_each_byte_about_once(tmp_path, monkeypatch):
