@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from pathlib import Path
 from typing import Any
 
 from skerry.learn.search import Map, over
@@ -45,22 +44,4 @@ def engine(workers: int) -> Iterator[Map]:
 
 EXECUTORS: dict[str, Callable[[int], AbstractContextManager[Map]]] = {"engine": engine, "pool": pool}
 """By the name that ``--executor`` takes. Their processes must be descendants of the benchmark's, so that
-:func:`tree_cpu_s` sees them."""
-
-
-def tree_cpu_s() -> float:
-    """Return the processor time of this process and all below it, ended children included, in seconds."""
-    parents: dict[int, int] = {}
-    ticks: dict[int, int] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        # Counted from the state after the name: the parent, then user, system, and the same of reaped children.
-        parents[int(folder.name)] = int(fields[1])
-        ticks[int(folder.name)] = sum(map(int, fields[11:15]))
-    tree = {os.getpid()}
-    while grown := {pid for pid, parent in parents.items() if parent in tree} - tree:
-        tree |= grown
-    return sum(ticks[pid] for pid in tree) / os.sysconf("SC_CLK_TCK")
+the measuring of processor time sees them."""

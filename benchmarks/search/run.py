@@ -15,10 +15,11 @@ from typing import Any
 
 from benchmarks.measuring import facts, save
 from benchmarks.search.compare import differences
-from benchmarks.search.executors import EXECUTORS, tree_cpu_s
+from benchmarks.search.executors import EXECUTORS
 from benchmarks.search.reference import grid_search
 from skerry.learn.search import FAMILIES, Map, SearchResult, Settings, load_json, search
 from skerry.learn.search.wire import FOLDS, HOLDOUT
+from skerry.testbed.experiments.usage import trees_cpu_s
 
 SAMPLE = Path("data/fake_news_seed/example_data.json.gz")
 REPEATED = ("pac", "mnb")
@@ -34,9 +35,9 @@ def find_sample() -> Path | None:
 
 def measure(work: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
     """Return what the work returns, with its wall time and the processor time of this process and all below it."""
-    wall, cpu = time.perf_counter(), tree_cpu_s()
+    wall, cpu = time.perf_counter(), trees_cpu_s([os.getpid()])
     answer = work()
-    return answer, {"wall_s": time.perf_counter() - wall, "cpu_s": tree_cpu_s() - cpu}
+    return answer, {"wall_s": time.perf_counter() - wall, "cpu_s": trees_cpu_s([os.getpid()]) - cpu}
 
 
 def run_search(sample: Path, family: str, spread: Map) -> SearchResult:

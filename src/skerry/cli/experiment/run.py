@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import click
 from skerry.cli.console import Console
 from skerry.cli.experiment.output import REPORT, show_medians
 from skerry.cli.options import Command, json_option
+from skerry.cli.termination import ended_in_order
 from skerry.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
     options = {**(experiment.quick if quick else {}), **_parse(settings)}
     folder = folder or Path("experiments") / (f"{experiment.name}-quick" if quick else experiment.name)
     place = choose_place(experiment, folder, topology=topology, without_links=without_links)
-    with _show(experiment) as watch, _ended_in_order():
+    with _show(experiment) as watch, ended_in_order():
         results = run_experiment(
             experiment,
             target,
@@ -84,20 +84,6 @@ def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
         return
     show_medians(console, results)
     console.message(f"results: {folder}" + (f"   report: {report}" if report else ""))
-
-
-@contextmanager
-def _ended_in_order() -> Iterator[None]:
-    """Take SIGTERM for Ctrl-C during the block: sites and links are taken down, and the run can go on later."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _write_report(console: Console, folder: Path) -> Path | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from skerry.cli.console import Console
 from skerry.cli.federate.output import show_run
+from skerry.cli.termination import ended_in_order
 
 if TYPE_CHECKING:
     from skerry.learn.federated.coordinator.federation import Federation
@@ -30,27 +30,13 @@ def watch_run(console: Console, federation: Federation, folder: Path, plan: Plan
     from skerry.learn.federated.record.run_view import read_run
 
     try:
-        with _show(plan, folder) as watch, _ended_in_order():
+        with _show(plan, folder) as watch, ended_in_order():
             for event in federation.events():
                 watch(event)
     except KeyboardInterrupt:
         console.message(f"interrupted; go on with: skerry federate resume {folder}")
         raise
     show_run(console, read_run(folder))
-
-
-@contextmanager
-def _ended_in_order() -> Iterator[None]:
-    """Take SIGTERM for Ctrl-C during the block."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

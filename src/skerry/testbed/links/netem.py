@@ -2,64 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import get_args
 
 from skerry.errors import PlatformError
-from skerry.testbed.links.base import DirectionName, End
-from skerry.testbed.links.conditions import LinkConditions
+from skerry.testbed.links.base import End
 from skerry.testbed.links.distribution import Distribution
-from skerry.testbed.links.namespace import configure_interface, run_tool
+from skerry.testbed.links.interface_link import InterfaceLink
+from skerry.testbed.links.namespace import run_tool
 from skerry.testbed.links.netem_words import TABLE_PREFIX, distribution_table
-from skerry.testbed.links.process_link import ProcessLink
-from skerry.testbed.links.schedule import Schedule
 
 
-class NetemLink(ProcessLink):
+class NetemLink(InterfaceLink):
     """A link by netem; a process beside it makes the changes that schedules and requests ask for.
 
     netem draws a delay for each packet. Packets keep their order where ``jitter_reorders`` is false, but a packet with
     a long delay then holds up those behind it: under load the mean is longer than what was set.
 
-    Args:
-        ends: The first and the second end.
-        conditions: What it does in each direction.
-        folder: Where its socket, its log and its tables are.
-        seed: Not used: netem's random numbers are the kernel's.
-        schedules: How directions change over time; they begin when the link comes up.
-        variables: Environment variables of its process, on top of this one's own.
+    Its seed is not used: netem's random numbers are the kernel's.
     """
 
     means = "netem"
     module = "skerry.testbed.links.netem_process"
-
-    def __init__(
-        self,
-        ends: tuple[End, End],
-        conditions: LinkConditions,
-        folder: Path,
-        *,
-        seed: int = 0,
-        schedules: Mapping[DirectionName, Schedule] | None = None,
-        variables: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(conditions, folder, seed=seed, schedules=schedules, variables=variables)
-        self._ends = ends
 
     def up(self) -> None:
         """Make the veth pair with netem on both of its ends, and start the process."""
         write_tables(self._folder)
         try:
             run_tool(veth_words(*self._ends))
-            for end, other in (self._ends, self._ends[::-1]):
-                configure_interface(end.namespace, end.interface, address=end.address, peer=other.address)
+            self._configure()
+            for end in self._ends:
                 # With loss, a "packet" that is many would be lost as one.
                 where = [] if end.namespace is None else ["-n", end.namespace]
                 run_tool(["ip", *where, "link", "set", end.interface, "gso_max_segs", "1"])
             self._start(
-                ends=[{"namespace": end.namespace, "interface": end.interface} for end in self._ends],
+                ends=self._interfaces(),
                 tables=str(self._folder.absolute()),
             )
         except BaseException:
