@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path
 
 import click
 
 from skerry.cli.console import Console
-from skerry.cli.options import Command, complete_function, connect, home_option, json_option, site_option
+from skerry.cli.destination import Destination, destination_options
+from skerry.cli.options import Command, complete_function, json_option
 
 POLL_S = 0.3
 
@@ -18,13 +18,17 @@ POLL_S = 0.3
 @click.argument("name", shell_complete=complete_function)
 @click.option("-f", "--follow", is_flag=True, help="Go on printing what comes; end with Ctrl-C.")
 @click.option("--tail", type=click.IntRange(min=0), default=100, show_default=True, help="Lines from the end.")
-@site_option
-@home_option
+@destination_options
 @json_option
 @click.pass_obj
-def logs(console: Console, name: str, follow: bool, tail: int, site: str | None, home: Path) -> None:
-    """Print what a function has printed."""
-    engine = connect(home, site=site)
+def logs(console: Console, name: str, follow: bool, tail: int, destination: Destination) -> None:
+    """Print what a function has printed; on a cluster, what all its replicas have."""
+    platform = destination.cluster_platform()
+    if platform is not None:
+        for line in platform.log_lines(name, tail=tail, follow=follow):
+            console.json({"text": line}) if console.as_json else console.data(line)
+        return
+    engine = destination.engine()
     text, offset = engine.logs(name, tail=tail)
     _write(console, text if tail else "", offset)
     while follow:

@@ -12,7 +12,7 @@ from skerry.app.target import Target
 from skerry.cli.main import main
 from skerry.engine.bundle import Member, pack
 from skerry.errors import AppImportError, BodyTooLargeError, ConfigError, MalformedBodyError, ObjectNotFoundError
-from skerry.platforms.engine.caller import Request
+from skerry.platforms.http.caller import Request
 from skerry.platforms.engine.site import SitePlatform
 from support.engine_process import Engine
 

@@ -20,7 +20,7 @@ from skerry.errors import (
     PrivacyError,
     TransportError,
 )
-from skerry.platforms.engine.caller import Caller, Request
+from skerry.platforms.http.caller import Caller, Request
 from skerry.platforms.engine.compression import ASSUMED_BYTES_PER_S, SAMPLE_BYTES, SMALL_BYTES, Choice, Sample, choose
 from skerry.platforms.options import CallOptions
 from skerry.platforms.outgoing import Content, Outgoing
