@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "create": "skerry.cli.create:create",
         "run": "skerry.cli.run:run",
+        "build": "skerry.cli.build:build",
         "deploy": "skerry.cli.deploy:deploy",
         "invoke": "skerry.cli.invoke:invoke",
         "load": "skerry.cli.load.command:load",
