@@ -1,1 +1,1 @@
-"""Functions on Knative Serving."""
+"""Knative Serving as a place that runs functions."""

@@ -1,1 +1,1 @@
-"""A Kubernetes cluster: talking to it, applying an app's objects, and saying why they are not ready."""
+"""Kubernetes as a place that runs functions: what its objects look like, and what it says of them."""
