@@ -243,6 +243,27 @@ class Cluster:
             fields += f",involvedObject.uid={uid}"
         return sorted(self.list("v1", "Event", fields=fields), key=_happened)
 
+    def last_words(self, pod: str, container: str, lines: int) -> str:
+        """Return the last lines of a container that ended, of the run before this one if it runs again.
+
+        Args:
+            pod: The pod's name.
+            container: The container's.
+            lines: How many.
+        """
+        path = self._path(Reference(api_version="v1", kind="Pod", name=pod)) + "/log"
+        for previous in (True, False):
+            query = {"container": container, "tailLines": lines, "previous": previous}
+            try:
+                with self.connection.stream(
+                    path, doing=f"reading the log of {pod}", query=query, timeout_s=20.0
+                ) as found:
+                    if words := b"\n".join(found).decode(errors="replace"):
+                        return words
+            except SkerryError:  # there was no run before, or the pod has gone: no words are no error here
+                continue
+        return ""
+
     def close(self) -> None:
         """Let go of connections."""
         self.connection.close()

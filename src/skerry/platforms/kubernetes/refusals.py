@@ -96,6 +96,17 @@ def missing_kind(api_version: str, kind: str) -> SkerryError:
     )
 
 
+def read_quota(message: str) -> str:
+    """Return what a message about an exceeded quota means; empty when it is about something else."""
+    found = _QUOTA.search(message)
+    if not found:
+        return ""
+    return (
+        f"the namespace's quota {found['quota']} is exceeded: asked for {found['asked']}, in use {found['used']}, "
+        f"limit {found['limit']}; lower memory, cpu or max_scale, delete something, or have the quota raised"
+    )
+
+
 def missing_rule(verb: str, resource: str, group: str) -> str:
     """Return the RBAC rule that allows this, as a person would write it into a Role."""
     return f'apiGroups: ["{group}"], resources: ["{resource}"], verbs: ["{verb}"]'
@@ -112,13 +123,8 @@ def _unauthorized(means: str, server: str) -> SkerryError:
 
 
 def _forbidden(message: str, doing: str) -> SkerryError:
-    if quota := _QUOTA.search(message):
-        return PlatformError(
-            f"{doing}: the namespace's quota {quota['quota']} is exceeded: asked for {quota['asked']}, in use "
-            f"{quota['used']}, limit {quota['limit']}; lower memory, cpu or max_scale, delete something, or have the "
-            "quota raised",
-            reason="quota",
-        )
+    if quota := read_quota(message):
+        return PlatformError(f"{doing}: {quota}", reason="quota")
     if webhook := _WEBHOOK.search(message):
         why = webhook["why"].strip() or "it gave no reason"
         return PlatformError(
