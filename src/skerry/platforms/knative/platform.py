@@ -14,9 +14,9 @@ from skerry.platforms.knative.ingress import KNOWN, find_ingress
 from skerry.platforms.knative.targets import set_traffic
 from skerry.platforms.knative.traffic import Revision, Split, Target, revisions_of
 from skerry.platforms.kubernetes.objects import KubernetesObject, Reference, refer
-from skerry.platforms.kubernetes.operating import OperatedPlatform
+from skerry.platforms.kubernetes.operating import OURS, OperatedPlatform
 from skerry.platforms.kubernetes.routes import LONGEST_ANSWER_S, START_S, Route
-from skerry.platforms.kubernetes.states import FunctionState, PodState, service_state
+from skerry.platforms.kubernetes.states import FunctionState, PodState, function_of, service_state
 
 SERVICE = ("serving.knative.dev/v1", "Service")
 REVISION = ("serving.knative.dev/v1", "Revision")
@@ -35,6 +35,31 @@ class KnativePlatform(OperatedPlatform):
 
     platform = "knative"
     main_kind = SERVICE
+
+    def prepare(self, functions: Sequence[str], *, weight_ratio: float | None) -> Callable[[], None]:
+        """Make ready for new revisions: with a weight, what serves now goes on until they have been seen to be ready."""
+        found = {function_of(one): one for one in self._mains(OURS)}
+        before = {name: Split.of(found[name]) for name in functions if name in found}
+        trials = {name: split for name, split in before.items() if split.serving is not None}
+        if weight_ratio is not None:
+            traffic.percent_of(weight_ratio)
+            if not trials:
+                raise ConfigError(
+                    "no function of this app serves yet: there is nothing to try new revisions beside",
+                    hint="deploy without --weight first",
+                )
+            for name, split in trials.items():
+                set_traffic(self.cluster, refer(found[name]), traffic.hold(split))
+
+        def shift() -> None:
+            for name, service in found.items():
+                if name not in before:
+                    continue
+                latest = str(self._main(name).get("status", {}).get("latestReadyRevisionName") or "")
+                targets = traffic.after_deployment(before[name], latest=latest, weight_ratio=weight_ratio)
+                set_traffic(self.cluster, refer(service), targets)
+
+        return shift
 
     def traffic(self, name: str) -> dict[str, Any]:
         """Return who gets a function's requests."""

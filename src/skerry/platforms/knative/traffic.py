@@ -1,7 +1,7 @@
 """Which revision of a function gets which share of its requests: pure decisions on what the cluster holds.
 
-The words are those of the model store: a *candidate* is tried beside the revision that is *serving*, with a weight; it is
-promoted, or the trial is ended; a rollback goes back to the revision before. Knative keeps them as tags of its targets.
+The words are those of the model store: a *candidate* is tried beside the revision that is *serving*, with a weight; it
+is promoted, or the trial is ended; a rollback goes back to the revision before. Knative keeps them as tags of targets.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from skerry.errors import ConfigError, PlatformError
+from skerry.platforms.kubernetes.states import condition
 
 SERVING: Final = "serving"
 CANDIDATE: Final = "candidate"
@@ -41,7 +42,7 @@ class Revision:
     def of(cls, found: Mapping[str, Any]) -> Revision:
         """Return the revision that an object of the cluster describes."""
         metadata = found["metadata"]
-        ready = _condition(found, "Ready")
+        ready = condition(found, "Ready")
         return cls(
             name=metadata["name"],
             generation=int(metadata.get("labels", {}).get(GENERATION_LABEL, 0)),
@@ -108,28 +109,29 @@ def try_candidate(
     if candidate == split.serving:
         raise ConfigError(f"function {function!r}: revision {candidate!r} serves already", field="candidate")
     if not known[candidate].ready:
-        raise ConfigError(
-            f"function {function!r}: revision {candidate!r} is not ready: {known[candidate].reason or 'it is starting'}",
-            field="candidate",
-        )
+        reason = known[candidate].reason or "it is starting"
+        raise ConfigError(f"function {function!r}: revision {candidate!r} is not ready: {reason}", field="candidate")
     if split.serving is None:
         raise PlatformError(f"function {function!r}: no revision serves yet; there is nothing to try one beside")
-    percent = percent_of(weight_ratio)
-    return [
-        {"revisionName": split.serving, "percent": 100 - percent, "tag": SERVING},
-        {"revisionName": candidate, "percent": percent, "tag": CANDIDATE},
-    ]
+    return _both(split.serving, candidate, weight_ratio)
 
 
-def deploy_as_candidate(split: Split, *, weight_ratio: float) -> list[Target]:
-    """Return the targets with which a revision that is about to be made becomes the candidate."""
-    if split.serving is None:
+def hold(split: Split) -> list[Target]:
+    """Return the targets that keep a new revision from getting requests until more is said."""
+    return [dict(target) for target in NEWEST] if split.serving is None else [_only(split.serving)]
+
+
+def after_deployment(split: Split, *, latest: str, weight_ratio: float | None) -> list[Target]:
+    """Return the targets for when a deployment's new revision is ready.
+
+    Args:
+        split: Who got the requests before.
+        latest: The newest revision that is ready.
+        weight_ratio: Share that it is to get beside what served before; none means all.
+    """
+    if weight_ratio is None or split.serving in (None, latest):
         return [dict(target) for target in NEWEST]
-    percent = percent_of(weight_ratio)
-    return [
-        {"revisionName": split.serving, "percent": 100 - percent, "tag": SERVING},
-        {"latestRevision": True, "percent": percent, "tag": CANDIDATE},
-    ]
+    return _both(str(split.serving), latest, weight_ratio)
 
 
 def promote(function: str, split: Split) -> list[Target]:
@@ -189,10 +191,13 @@ def percent_of(weight_ratio: float) -> int:
     return percent
 
 
+def _both(serving: str, candidate: str, weight_ratio: float) -> list[Target]:
+    percent = percent_of(weight_ratio)
+    return [
+        {"revisionName": serving, "percent": 100 - percent, "tag": SERVING},
+        {"revisionName": candidate, "percent": percent, "tag": CANDIDATE},
+    ]
+
+
 def _only(revision: str) -> Target:
     return {"revisionName": revision, "percent": 100, "tag": SERVING}
-
-
-def _condition(found: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
-    conditions = found.get("status", {}).get("conditions") or []
-    return next((one for one in conditions if one.get("type") == kind), {})

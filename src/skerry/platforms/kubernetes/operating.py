@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -78,6 +78,21 @@ class OperatedPlatform(CallingPlatform):
     @abstractmethod
     def _state(self, found: KubernetesObject, pods: Sequence[PodState]) -> FunctionState:
         """Return the state of the function that an object stands for."""
+
+    @abstractmethod
+    def prepare(self, functions: Sequence[str], *, weight_ratio: float | None) -> Callable[[], None]:
+        """Make ready for new revisions of functions that are about to be applied.
+
+        Args:
+            functions: Their names; those that are not there yet are new.
+            weight_ratio: Share of the requests that new revisions are to get; none means all.
+
+        Returns:
+            What gives the new revisions their share, once they are ready.
+
+        Raises:
+            ConfigError: the platform cannot do that.
+        """
 
     @abstractmethod
     def traffic(self, name: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from skerry.errors import ConfigError
@@ -23,6 +23,12 @@ class KubernetesPlatform(OperatedPlatform):
 
     platform = "kubernetes"
     main_kind = DEPLOYMENT
+
+    def prepare(self, functions: Sequence[str], *, weight_ratio: float | None) -> Callable[[], None]:
+        """Do nothing: a Deployment moves to its new revision by itself, pod by pod."""
+        if weight_ratio is not None:
+            self._refuse("splits no traffic")
+        return lambda: None
 
     def traffic(self, name: str) -> NoReturn:
         """Refuse: a Deployment has one revision that serves."""
