@@ -185,7 +185,7 @@ def _pin(spec: FunctionSpec, settings: ClusterSettings) -> FunctionSpec:
     if settings.models is None:
         raise ConfigError(
             f"function {spec.name!r} serves model {reference}, and containers have no store of models",
-            hint='name one that the cluster reaches: models = "s3://BUCKET/PATH" under [platform.knative] in skerry.toml',
+            hint='name one that the cluster reaches: models = "s3://BUCKET/PATH" under [platform.knative]',
         )
     if reference.version is not None:
         return spec

@@ -65,7 +65,9 @@ def describe_app(target: Target) -> DescribedApp:
         except AppImportError:
             if not requirements:
                 raise
-            found = asyncio.run(_import(source, ensure(requirements, Home(default_home()), lock=read_lock(source)).python))
+            found = asyncio.run(
+                _import(source, ensure(requirements, Home(default_home()), lock=read_lock(source)).python)
+            )
         check_requirements(requirements, found)
     return DescribedApp(name=found["name"], functions=found["functions"], project=project, source=source.digest)
 

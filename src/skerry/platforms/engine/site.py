@@ -8,8 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from skerry.errors import ConfigError
-from skerry.platforms.http.caller import Remote
 from skerry.platforms.engine.client import EnginePlatform
+from skerry.platforms.http.caller import Remote
 from skerry.platforms.http.secure import client_context
 from skerry.spec import Site
 

@@ -20,10 +20,10 @@ from skerry.errors import (
     from_problem,
 )
 from skerry.platforms.base import PLAIN_CALL, AnswerStream, Cancellation
+from skerry.platforms.home import not_running
 from skerry.platforms.http.connection import Address, ConnectionPool
 from skerry.platforms.http.reply import Reply, Response, describe
 from skerry.platforms.http.retry import retry_delay_s
-from skerry.platforms.home import not_running
 from skerry.platforms.options import CallOptions
 
 T = TypeVar("T")
