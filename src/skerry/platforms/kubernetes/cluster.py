@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
 from skerry.errors import DeadlineExceededError, PlatformError, SkerryError, TransportError
 from skerry.platforms.kubernetes.connection import APPLY, Connection
 from skerry.platforms.kubernetes.credentials import read_access
+from skerry.platforms.kubernetes.forwarding import Forward
 from skerry.platforms.kubernetes.kinds import Kind, Kinds
 from skerry.platforms.kubernetes.objects import FIELD_MANAGER, KubernetesObject, Reference, app_selector, is_ours, refer
+from skerry.platforms.kubernetes.pod_logs import LogFollower, LogLine, read_lines
+from skerry.platforms.kubernetes.pods import find_places, selector_of
 
 PRUNED: Final = (
     ("serving.knative.dev/v1", "Service"),
@@ -243,6 +247,39 @@ class Cluster:
             fields += f",involvedObject.uid={uid}"
         return sorted(self.list("v1", "Event", fields=fields), key=_happened)
 
+    def logs(
+        self, target: Reference | str, *, follow: bool = False, tail: int | None = None
+    ) -> AbstractContextManager[Iterable[LogLine]]:
+        """Return what pods have written, of all replicas.
+
+        Args:
+            target: Whose pods: an object that has some, or a label selector.
+            follow: Whether to go on with what they write from now on, also pods that come later; until it is left.
+            tail: At most so many lines of each pod.
+
+        Example:
+            >>> with cluster.logs(app_selector("demo"), follow=True, tail=10) as lines:  # doctest: +SKIP
+            ...     for line in lines:
+            ...         print(line.pod, line.text)
+        """
+        selector = selector_of(self, target)
+        if follow:
+            return LogFollower(self, selector, tail=tail)
+        return nullcontext(read_lines(self, selector, tail=tail))
+
+    def forward(self, target: Reference | str, port: int) -> Forward:
+        """Return a context manager that gives a loopback address, whose connections end in ready pods.
+
+        Args:
+            target: A Pod, Service, Deployment, Knative Service or Revision, or a label selector.
+            port: The Service's port, or else the pods'.
+
+        Example:
+            >>> with cluster.forward(service, 80) as address:  # doctest: +SKIP
+            ...     urllib.request.urlopen(f"http://{address}/")
+        """
+        return Forward(self.connection, self.namespace, lambda: find_places(self, target, port), str(target))
+
     def last_words(self, pod: str, container: str, lines: int) -> str:
         """Return the last lines of a container that ended, of the run before this one if it runs again.
 
@@ -258,8 +295,9 @@ class Cluster:
                 with self.connection.stream(
                     path, doing=f"reading the log of {pod}", query=query, timeout_s=20.0
                 ) as found:
-                    if words := b"\n".join(found).decode(errors="replace"):
-                        return words
+                    words = b"\n".join(found).decode(errors="replace")
+                if words and not words.startswith("unable to retrieve container logs"):
+                    return words
             except SkerryError:  # there was no run before, or the pod has gone: no words are no error here
                 continue
         return ""

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 from urllib.parse import urlencode
 
 import skerry
-from skerry.errors import TransportError
+from skerry.errors import SkerryError, TransportError
 from skerry.platforms.kubernetes.credentials import Access
 from skerry.platforms.kubernetes.refusals import read_failure, read_refusal
 
@@ -137,9 +137,13 @@ class Connection:
             headers["Authorization"] = str(token)
         return headers
 
-    def failure(self, error: BaseException) -> Exception:
+    def failure(self, error: BaseException) -> SkerryError:
         """Return our error for one that a connection raised."""
         return read_failure(error, server=self.access.server, source=self.access.source, context=self.access.context)
+
+    def refusal(self, status: int, body: bytes, *, doing: str) -> SkerryError:
+        """Return our error for an answer of the API server that is one."""
+        return read_refusal(status, body, doing=doing, means=self.access.means, server=self.access.server)
 
     def close(self) -> None:
         """Close connections that are not in use."""
@@ -173,9 +177,7 @@ class Connection:
             )
             if response.status >= 400:
                 answer = response.data
-                raise read_refusal(
-                    response.status, answer, doing=doing, means=self.access.means, server=self.access.server
-                )
+                raise self.refusal(response.status, answer, doing=doing)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise self.failure(error) from error
         return response

@@ -18,7 +18,7 @@ LAST_LINES: Final = 10
 _IMAGE_WAITS: Final = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
 )
-_START_WAITS: Final = frozenset({"CreateContainerError", "RunContainerError", "StartError"})
+_START_WAITS: Final = frozenset({"CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun"})
 _ABSENT: Final = re.compile(r'(?P<kind>secret|configmap) "(?P<name>[^"]+)" not found', re.IGNORECASE)
 _NO_KEY: Final = re.compile(r"couldn't find key (?P<key>\S+) in (?P<kind>Secret|ConfigMap) (?P<name>\S+)")
 _BAD_FORMAT: Final = re.compile(r"exec format error|no match for platform|no matching manifest", re.IGNORECASE)
@@ -130,7 +130,7 @@ def _explain_container(
         return _missing(reference, message) or Reason(reference, "config", f"it cannot start: {message}", "", True)
     ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated") or {}
     if reason in _START_WAITS or ended.get("reason") in _START_WAITS:
-        return _unstartable(reference, image, message or str(ended.get("message", "")))
+        return _unstartable(reference, image, message if reason in _START_WAITS else str(ended.get("message", "")))
     if ended and not container.get("ready"):
         return _crashed(reference, container, ended, log, lasting=reason == "CrashLoopBackOff")
     return None
@@ -145,7 +145,7 @@ def _unstartable(reference: Reference, image: str, text: str) -> Reason:
 def _crashed(
     reference: Reference, container: Mapping[str, Any], ended: Mapping[str, Any], log: str, *, lasting: bool
 ) -> Reason:
-    times = int(container.get("restartCount", 0)) + (1 if (container.get("state") or {}).get("terminated") else 0)
+    times = int(container.get("restartCount", 0)) + (0 if (container.get("state") or {}).get("running") else 1)
     if ended.get("reason") == "OOMKilled":
         step = "raise the function's memory option, or load less when it starts"
         text = f"it needed more memory than its limit and was killed ({_times(times)})"
@@ -182,7 +182,7 @@ def _explain_start(reference: Reference, pod: Mapping[str, Any], events: Sequenc
 
 def _unschedulable(reference: Reference, message: str) -> Reason:
     wants = "ask for less memory, cpu or gpu, mend the tier or labels that it asks for, or add a node"
-    return Reason(reference, "unschedulable", f"no node takes it: {message}", wants, lasting=True)
+    return Reason(reference, "unschedulable", f"no node takes it: {message.rstrip('.')}", wants, lasting=True)
 
 
 def _lost_node(reference: Reference, pod: Mapping[str, Any], events: Iterable[Mapping[str, Any]]) -> Reason | None:
@@ -230,4 +230,6 @@ def _times(count: int) -> str:
 
 
 def _last(text: str) -> str:
-    return " ".join(text.split())[-300:]
+    for mark in ("failed to do request: ", "desc = "):
+        text = text.rpartition(mark)[2]
+    return " ".join(text.split())[:400]

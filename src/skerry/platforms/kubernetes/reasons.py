@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from skerry.platforms.kubernetes import pod_reasons
 from skerry.platforms.kubernetes.objects import KubernetesObject, Reference, refer
 from skerry.platforms.kubernetes.pod_reasons import Reason
+from skerry.platforms.kubernetes.pods import KNATIVE_REVISION, KNATIVE_SERVICE
 from skerry.platforms.kubernetes.refusals import read_quota
 
 __all__ = ["Reason", "Sight", "explain", "is_ready", "pods_of"]
-
-KNATIVE_SERVICE: Final = "serving.knative.dev/service"
-KNATIVE_REVISION: Final = "serving.knative.dev/revision"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
