@@ -1,10 +1,12 @@
 """The stand-in for Knative's controllers does what Knative does, or the tests that rely on it prove nothing."""
 
 import collections
+import textwrap
 import threading
 
 from support.engine_process import wait_until
 from support.knative_stand_in.conditions import state_of
+from support.machine_image import add_machine, machine_container
 
 FROM_ZERO = {"autoscaling.knative.dev/window": "6s"}
 
@@ -128,9 +130,10 @@ def test_pods_call_each_other_by_the_name_of_the_service(services):
         print(urllib.request.urlopen(os.environ["MARK"], data=b"from a pod", timeout=30).read().decode())
     """
     address = f"http://greet.{services.namespace}.svc.cluster.local"
-    spec = services.template(mark=address, program=program)["spec"]
-    spec.pop("timeoutSeconds")
-    spec["containers"][0]["name"], spec["restartPolicy"] = "main", "Never"
+    container = machine_container(
+        services.image, ["python", "-c", textwrap.dedent(program)], environment={"MARK": address}
+    )
+    spec = add_machine({"containers": [container], "restartPolicy": "Never"})
     services.api.create("pods", services.namespace, {"metadata": {"name": "caller"}, "spec": spec})
 
     def ended():

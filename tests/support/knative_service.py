@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from support.engine_process import wait_until
 from support.knative_stand_in.conditions import state_of
-from support.machine_image import machine_pod
+from support.machine_image import machine_container
 
 READY_S = 90.0
 SERVER = """
@@ -50,10 +50,10 @@ class Services:
     def template(self, *, mark="1", program=SERVER, image=None, annotations=None, name=None, **options):
         """Return a template of revisions: a server that returns ``mark``, or another program."""
         command = ["python", "-c", textwrap.dedent(program)]
-        spec = machine_pod(image or self.image, command, environment={"MARK": mark})
-        spec["containers"][0].pop("name")
+        container = machine_container(image or self.image, command, environment={"MARK": mark})
+        container.pop("name")
         meta = {"annotations": annotations or {}} | ({"name": name} if name else {})
-        return {"metadata": meta, "spec": {**spec, "timeoutSeconds": 5, **options}}
+        return {"metadata": meta, "spec": {"containers": [container], "timeoutSeconds": 5, **options}}
 
     def apply(self, name, *, traffic=None, **template):
         """Make a service or change it."""

@@ -56,32 +56,43 @@ def push_machine_image(registry, name="skerry-test/machine", tag="1"):
     return f"{registry}/{name}:{tag}"
 
 
-def machine_pod(image, command, *, environment=None, folders=None):
-    """Return the specification of a pod that runs a command with this machine's Python.
+def machine_container(image, command, *, environment=None):
+    """Return a container that runs a command with this machine's Python, once `add_machine` lets it see that.
 
     Args:
         image: What `push_machine_image` returned.
         command: The program and its arguments; ``python`` stands for the interpreter of the tests.
         environment: Variables.
-        folders: Folders of the machine, by the place where the pod may write into them.
     """
-    seen = {str(path): (path, True) for path in _roots()} | {
-        str(place): (path, False) for place, path in (folders or {}).items()
-    }
-    volumes, mounts = [{"name": "tmp", "emptyDir": {}}], [{"name": "tmp", "mountPath": "/tmp"}]
-    for number, (place, (path, is_read_only)) in enumerate(seen.items()):
-        volumes.append({"name": f"machine-{number}", "hostPath": {"path": str(path), "type": "Directory"}})
-        mounts.append({"name": f"machine-{number}", "mountPath": place, "readOnly": is_read_only})
     variables = {"PYTHONPATH": str(Path(skerry.__file__).parents[1]), "HOME": "/tmp", **(environment or {})}
-    container = {
+    return {
         "name": "main",
         "image": image,
         "command": [sys.executable if part == "python" else str(part) for part in command],
         "env": [{"name": name, "value": value} for name, value in variables.items()],
         "securityContext": SECURITY,
-        "volumeMounts": mounts,
     }
-    return {"containers": [container], "volumes": volumes, "enableServiceLinks": False}
+
+
+def add_machine(spec, folders=None):
+    """Let the first container of a pod's specification see this machine's Python; return the specification.
+
+    Knative keeps no volume of a node's folder in a service: there the stand-in adds them to the pods that it makes.
+
+    Args:
+        spec: Of the pod.
+        folders: Folders of the machine, by the place where the pod may write into them.
+    """
+    seen = {str(path): (path, True) for path in _roots()}
+    seen |= {str(place): (path, False) for place, path in (folders or {}).items()}
+    container = spec["containers"][0]
+    volumes, mounts = spec.setdefault("volumes", []), container.setdefault("volumeMounts", [])
+    volumes.append({"name": "tmp", "emptyDir": {}})
+    mounts.append({"name": "tmp", "mountPath": "/tmp"})
+    for number, (place, (path, is_read_only)) in enumerate(seen.items()):
+        volumes.append({"name": f"machine-{number}", "hostPath": {"path": str(path), "type": "Directory"}})
+        mounts.append({"name": f"machine-{number}", "mountPath": place, "readOnly": is_read_only})
+    return spec
 
 
 def _roots():

@@ -4,7 +4,7 @@ import uuid
 from pathlib import Path
 
 from support.engine_process import wait_until
-from support.machine_image import machine_pod
+from support.machine_image import add_machine, machine_container
 from support.raw_http import RawClient
 
 PORT = 8080
@@ -32,20 +32,19 @@ class PodPlace:
         self.api, self.namespace, self.image = api, namespace, image
         self.name = f"{self.app.stem.replace('_', '-')}-{uuid.uuid4().hex[:6]}"
         self.port = PORT
-        self._uid = self._address = self._watch = None
+        self._container = self._address = self._watch = None
 
     def start(self):
         """Start the pod and wait until it listens."""
         self.folder.chmod(0o777)  # the pod's user is not the test's
-        spec = machine_pod(
+        container = machine_container(
             self.image,
             ["python", "-m", "skerry.runtime", self._app_in_pod(), "--host", "0.0.0.0"],
             environment={"PORT": str(PORT), "CONFORMANCE_FOLDER": NOTES},
-            folders={NOTES: self.folder},
         )
+        spec = add_machine({"containers": [container], "enableServiceLinks": False}, {NOTES: self.folder})
         spec |= {"restartPolicy": "Never", "nodeSelector": NODE, "terminationGracePeriodSeconds": 30}
-        pod = self.api.create("pods", self.namespace, {"metadata": {"name": self.name}, "spec": spec})
-        self._uid = pod["metadata"]["uid"]
+        self.api.create("pods", self.namespace, {"metadata": {"name": self.name}, "spec": spec})
         wait_until(self._listens, within_s=START_S, what=f"a pod of {self.app.name} that listens")
 
     def _app_in_pod(self):
@@ -57,8 +56,9 @@ class PodPlace:
         for container in status.get("containerStatuses") or []:
             if ended := container["state"].get("terminated"):
                 raise AssertionError(f"the runtime ended with {ended['exitCode']}\n{self.log(None)}")
+            self._container = container.get("containerID", "").rpartition("/")[2]
         self._address = status.get("podIP")
-        if self._address is None:
+        if not self._address or not self._container:
             return False
         try:
             self.connect().socket.close()
@@ -86,8 +86,8 @@ class PodPlace:
 
     def _processes(self):
         found = set()
-        for folder in Path("/sys/fs/cgroup/pids").glob(f"skerry-node*/kubepods/**/pod{self._uid}/*/cgroup.procs"):
-            found |= {int(line) for line in folder.read_text().split()}
+        for file in Path("/sys/fs/cgroup/pids").glob(f"skerry-node*/kubepods/**/{self._container}/cgroup.procs"):
+            found |= {int(line) for line in file.read_text().split()}
         return found
 
     def log(self, function):

@@ -11,13 +11,24 @@ from support.knative_stand_in.registry import Digests
 from support.knative_stand_in.scaling import Bounds, Scale
 from support.kube_api import ApiError
 
+STABLE_WINDOW_S = 60.0
+
 
 class Reconciler:
-    """Brings a namespace nearer to what its services say, with each call."""
+    """Brings a namespace nearer to what its services say, with each call.
 
-    def __init__(self, api, namespace, ingress, *, domain, stable_window_s):
+    Args:
+        api: The cluster.
+        namespace: Where to work.
+        ingress: What is to know where requests go.
+        domain: Domain of the routes.
+        stable_window_s: How long a pod must have been of no use before it goes, where the service does not say.
+        complete: Changes the specification of each pod, for what no Knative service can say.
+    """
+
+    def __init__(self, api, namespace, ingress, *, domain, stable_window_s=STABLE_WINDOW_S, complete=None):
         self.api, self.namespace, self.ingress = api, namespace, ingress
-        self.domain, self.stable_window_s = domain, stable_window_s
+        self.domain, self.stable_window_s, self.complete = domain, stable_window_s, complete
         self._digests = Digests()
         self._scales = {}  # by the revision's uid
         self._deployments = {}  # by the revision's name
@@ -85,6 +96,8 @@ class Reconciler:
         elif digest is not None:
             scale = self._scale_of(revision)
             wanted = objects.deployment_of(revision, digest, scale.decide(0, time.monotonic(), reachable=True))
+            if self.complete is not None:
+                self.complete(wanted["spec"]["template"]["spec"])
             self._create_if_absent("services", objects.private_service_of(revision))
             deployment = self._create_if_absent("deployments", wanted)
         after = status.revision_status(revision, deployment, pods, image_error=error, digest=digest, image=image)

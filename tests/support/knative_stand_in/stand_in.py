@@ -19,7 +19,6 @@ from support.kube_api import ApiError
 KINDS = ("ksvc", "configurations", "revisions", "routes", "deployments", "pods")
 TICK_S = 0.25
 MACHINE = "10.99.0.254"  # this machine, as pods of the test cluster see it
-STABLE_WINDOW_S = 60.0
 
 
 class KnativeStandIn:
@@ -30,10 +29,10 @@ class KnativeStandIn:
         namespace: Where to work.
         host: Address of the ingress; pods must reach it.
         domain: Domain of the routes.
-        stable_window_s: How long a pod must have been of no use before it goes, where the service does not say.
+        options: Further ones of the `Reconciler`.
     """
 
-    def __init__(self, api, namespace, *, host=MACHINE, domain="example.com", stable_window_s=STABLE_WINDOW_S):
+    def __init__(self, api, namespace, *, host=MACHINE, domain="example.com", **options):
         self.api = api
         self.namespace = namespace
         self.domain = domain
@@ -42,7 +41,7 @@ class KnativeStandIn:
         self._wake = threading.Event()  # that, or a request that waits
         self._stopping = threading.Event()
         self.ingress = Ingress(host, self._wake.set)
-        self.reconciler = Reconciler(api, namespace, self.ingress, domain=domain, stable_window_s=stable_window_s)
+        self.reconciler = Reconciler(api, namespace, self.ingress, domain=domain, **options)
         self._watches = {kind: api.connect(timeout_s=None) for kind in KINDS}
         self._threads = [threading.Thread(target=self._run, name="stand-in", daemon=True)]
         self._threads += [
