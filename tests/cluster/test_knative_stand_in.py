@@ -8,8 +8,6 @@ from support.engine_process import wait_until
 from support.knative_stand_in.conditions import state_of
 from support.machine_image import add_machine, machine_container
 
-FROM_ZERO = {"autoscaling.knative.dev/window": "6s"}
-
 
 def revisions(services):
     return {item["metadata"]["name"] for item in services.api.list("revisions", services.namespace)}
@@ -90,12 +88,12 @@ def test_an_image_that_is_nowhere_is_told_as_knative_tells_it(services):
 
 
 def test_names_and_traffic_that_cannot_be_are_refused(services):
-    services.apply("greet", name="greet-first")
+    services.apply("greet", revision="greet-first")
     services.settled("greet")
-    services.apply("greet", name="greet-first", mark="2")
+    services.apply("greet", revision="greet-first", mark="2")
     service = services.settled("greet", "False")
     assert state_of(service, "RoutesReady")[1] == "RevisionNameTaken"
-    services.apply("greet", name="greet-second")
+    services.apply("greet", revision="greet-second")
     services.settled("greet")
     services.split("greet", {"revisionName": "greet-third", "percent": 100})
     services.settled("greet", "False")
@@ -104,7 +102,8 @@ def test_names_and_traffic_that_cannot_be_are_refused(services):
 
 
 def test_pods_go_when_nobody_calls_and_come_when_somebody_does(services):
-    services.apply("greet", annotations=FROM_ZERO)
+    services.knative.stand_in.reconciler.stable_window_s = 1.0
+    services.apply("greet")
     url = services.settled("greet")["status"]["url"]
     wait_until(lambda: services.replicas("greet-00001") == 0, within_s=60, what="no pods")
     assert state_of(services.settled("greet"))[0] == "True"

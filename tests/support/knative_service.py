@@ -11,7 +11,9 @@ from support.machine_image import machine_container
 
 READY_S = 90.0
 SERVER = """
-    import http.server, json, os, sys, time
+    import http.server, json, os, signal, time
+
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -47,12 +49,12 @@ class Services:
         self.knative, self.image = knative, image
         self.api, self.namespace = knative.api, knative.namespace
 
-    def template(self, *, mark="1", program=SERVER, image=None, annotations=None, name=None, **options):
+    def template(self, *, mark="1", program=SERVER, image=None, annotations=None, revision=None, **options):
         """Return a template of revisions: a server that returns ``mark``, or another program."""
         command = ["python", "-c", textwrap.dedent(program)]
         container = machine_container(image or self.image, command, environment={"MARK": mark})
         container.pop("name")
-        meta = {"annotations": annotations or {}} | ({"name": name} if name else {})
+        meta = {"annotations": annotations or {}} | ({"name": revision} if revision else {})
         return {"metadata": meta, "spec": {"containers": [container], "timeoutSeconds": 5, **options}}
 
     def apply(self, name, *, traffic=None, **template):

@@ -146,9 +146,10 @@ class KubeApi:
         """Yield type and object of what happens after a version, as long as the server goes on."""
         where = path(kind, namespace, watch="1", resourceVersion=version, timeoutSeconds="300")
         connection.request("GET", where, headers=self._headers)
-        for line in connection.getresponse():
-            event = json.loads(line)
-            yield event["type"], event["object"]
+        with connection.getresponse() as answer:
+            for line in answer:
+                event = json.loads(line)
+                yield event["type"], event["object"]
 
 
 def path(kind, namespace, *parts, **query):

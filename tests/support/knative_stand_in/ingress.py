@@ -75,6 +75,7 @@ class Ingress:
         self.host = host
         self.port = None
         self.backends = {}
+        self.hosts = {}
         self._wake = wake
         self._splits = {}
         self._numbers = itertools.count(1)
@@ -108,7 +109,7 @@ class Ingress:
             fresh = Split(targets)
             if host not in kept or kept[host].targets != fresh.targets:
                 kept[host] = fresh
-        self._splits = kept
+        self._splits, self.hosts = kept, hosts
 
     async def _connected(self, reader, writer):
         task = asyncio.current_task()

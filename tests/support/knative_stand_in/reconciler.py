@@ -60,15 +60,14 @@ class Reconciler:
             "configurations", configuration, status.configuration_status(configuration, own, latest, refused=refused)
         )
         targets, wrong = status.resolve_traffic(route, configuration, own)
-        self._put_status(
-            "routes",
-            route,
-            status.route_status(route, targets, wrong, namespace=self.namespace, domain=self.domain),
-        )
+        after = status.route_status(route, targets, wrong, namespace=self.namespace, domain=self.domain)
+        own_hosts = self._hosts(route, after["traffic"])
+        hosts.update(own_hosts)
+        self.ingress.route({**self.ingress.hosts, **own_hosts})  # what is said to be ready has been done
+        self._place(route)
+        self._put_status("routes", route, after)
         taken = latest if refused is not None else None
         self._put_status("ksvc", service, status.service_status(service, configuration, route, taken=taken))
-        self._place(route)
-        hosts.update(self._hosts(route))
         self._reachable |= {target["revisionName"] for target in route["status"]["traffic"]}
         for revision in own.values():
             self._mark_routing(revision)
@@ -138,12 +137,11 @@ class Reconciler:
         fresh = Backend(limit=spec["containerConcurrency"], timeout_s=spec["timeoutSeconds"])
         return self.ingress.backends.setdefault(revision["metadata"]["name"], fresh)
 
-    def _hosts(self, route):
+    def _hosts(self, route, traffic):
         """Return what each host of a route leads to."""
         name = route["metadata"]["name"]
         outside = [] if labels(route).get(names.VISIBILITY) == "cluster-local" else [self.domain]
         inside = ["svc.cluster.local"]
-        traffic = route["status"]["traffic"]
         split = [(target["revisionName"], target.get("percent", 0)) for target in traffic]
         found = {f"{name}.{self.namespace}.{domain}": split for domain in outside + inside}
         found |= {f"{name}.{self.namespace}.svc": split, f"{name}.{self.namespace}": split, name: split}

@@ -103,8 +103,9 @@ class KnativeStandIn:
                     self._changed.set()
                     self._wake.set()
             except (OSError, http.client.HTTPException, ValueError, AttributeError):
-                if not self._stopping.wait(TICK_S):
-                    connection.close()
+                connection.close()
+                self._stopping.wait(TICK_S)
+        connection.close()
 
 
 def _cut(connection):
