@@ -1,4 +1,6 @@
+import os
 import re
+import signal
 import ssl
 import time
 from pathlib import Path
@@ -6,17 +8,29 @@ from pathlib import Path
 import pytest
 
 from support.engine_process import Engine, wait_until
+from support.pod_place import PodPlace
 from support.raw_http import RawClient, request
-from support.runtime_process import RuntimeProcess
+from support.runtime_process import RuntimeProcess, is_alive
 
 APP = Path(__file__).with_name("conformance_app.py")
 WAIT_S = 10.0  # for what takes milliseconds
 
 
-class BarePlace:
-    """The app on a bare runtime."""
+class Place:
+    """Where an app runs: on this machine, unless it says otherwise."""
 
     public = False
+
+    def machine_pid(self, pid):
+        """Return what this machine calls a process that handlers have named."""
+        return pid
+
+    def is_alive(self, pid):
+        return is_alive(pid)
+
+
+class BarePlace(Place):
+    """The app on a bare runtime."""
 
     def __init__(self, folder, app=APP):
         self.folder = folder
@@ -49,10 +63,8 @@ class BarePlace:
         self._runtime.close()
 
 
-class EnginePlace:
+class EnginePlace(Place):
     """The app on an engine."""
-
-    public = False
 
     def __init__(self, folder, app=APP):
         self.folder = folder
@@ -130,6 +142,10 @@ class Client:
     def log(self, function):
         return self.place.log(function)
 
+    def kill(self, pid):
+        """End a process that handlers have named, as the kernel's out-of-memory killer would."""
+        os.kill(self.place.machine_pid(pid), signal.SIGKILL)
+
     def notes(self, name):
         file = self.folder / name
         return len(file.read_text().splitlines()) if file.exists() else 0
@@ -206,7 +222,17 @@ def samples(lines):
     return found
 
 
-PLACES = {"bare": BarePlace, "engine": EnginePlace, "site": SitePlace}
+PLACES = {"bare": BarePlace, "engine": EnginePlace, "site": SitePlace, "pod": PodPlace}
+
+
+def place_of(request, folder, app):
+    """Return a place of the kind that the test's parameter names; pods need the test cluster."""
+    options = {}
+    if request.param == "pod":
+        image = request.getfixturevalue("machine_image")
+        namespace = request.getfixturevalue("shared_namespace")
+        options = {"api": request.getfixturevalue("cluster").api, "namespace": namespace, "image": image}
+    return PLACES[request.param](folder, app, **options)
 
 
 def app_of(module):
@@ -218,7 +244,7 @@ def app_of(module):
 @pytest.fixture(scope="module", params=PLACES)
 def platform(request, tmp_path_factory):
     """One platform that runs the module's app for all its tests."""
-    place = PLACES[request.param](tmp_path_factory.mktemp(request.param), app_of(request.module))
+    place = place_of(request, tmp_path_factory.mktemp(request.param), app_of(request.module))
     try:
         place.start()
         yield Client(place)
@@ -232,7 +258,7 @@ def make_place(request, tmp_path):
     made = []
 
     def make(app):
-        made.append(PLACES[request.param](tmp_path, app))
+        made.append(place_of(request, tmp_path, app))
         return made[-1]
 
     yield make
@@ -243,7 +269,7 @@ def make_place(request, tmp_path):
 @pytest.fixture(params=PLACES)
 def own_platform(request, tmp_path):
     """A platform that the test may end."""
-    place = PLACES[request.param](tmp_path, app_of(request.module))
+    place = place_of(request, tmp_path, app_of(request.module))
     try:
         place.start()
         yield Client(place)
