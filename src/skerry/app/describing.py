@@ -65,9 +65,8 @@ def describe_app(target: Target) -> DescribedApp:
         except AppImportError:
             if not requirements:
                 raise
-            found = asyncio.run(
-                _import(source, ensure(requirements, Home(default_home()), lock=read_lock(source)).python)
-            )
+            built = ensure(requirements, Home(default_home()), lock=read_lock(source))
+            found = asyncio.run(_import(source, built.python))
         check_requirements(requirements, found)
     return DescribedApp(name=found["name"], functions=found["functions"], project=project, source=source.digest)
 

@@ -41,9 +41,7 @@ class ClusterDeployment:
 
 
 OPTIONS = (
-    click.option(
-        "--image", metavar="REFERENCE", help="An image that is in a registry already, instead of building one."
-    ),
+    click.option("--image", metavar="REFERENCE", help="An image that a registry has already; none is built."),
     click.option("--registry", metavar="HOST[:PORT][/PATH]", help="Where the image is pushed."),
     click.option("--insecure-registry", is_flag=True, help="Allow plain HTTP to registries of other machines."),
     click.option("--weight", metavar="SHARE", help=f"Share of the requests that new revisions get, {RATIO_HELP}."),

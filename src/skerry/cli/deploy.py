@@ -54,7 +54,7 @@ def deploy(
     """Deploy an app, starting an engine if none runs; or on a cluster.
 
     TARGET is FILE[:APP] or package.module[:APP]; without it, the one that skerry.toml names. With --site, the source is
-    sent there, once for the same content. On a cluster, an image is built and pushed, and the rest is Kubernetes objects.
+    sent there, once for the same content. On a cluster, an image is built and pushed first.
     """
     found = find_target(target)
     place = destination.place()

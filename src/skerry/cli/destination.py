@@ -1,4 +1,4 @@
-"""Where a command goes: the engine of this machine, a site, or a namespace of a cluster; and the options that say so."""
+"""Where a command goes: this machine's engine, a site, or a namespace of a cluster; and the options that say so."""
 
 from __future__ import annotations
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import click
 
 from skerry.cli.console import Console
 from skerry.cli.destination import Destination, destination_options
 from skerry.cli.options import Command, complete_function, json_option
+
+if TYPE_CHECKING:
+    from skerry.platforms.kubernetes.pod_logs import LogLine
 
 POLL_S = 0.3
 
@@ -25,8 +30,7 @@ def logs(console: Console, name: str, follow: bool, tail: int, destination: Dest
     """Print what a function has printed; on a cluster, what all its replicas have."""
     platform = destination.cluster_platform()
     if platform is not None:
-        for line in platform.log_lines(name, tail=tail, follow=follow):
-            console.json({"text": line}) if console.as_json else console.data(line)
+        _write_lines(console, platform.log_lines(name, tail=tail, follow=follow))
         return
     engine = destination.engine()
     text, offset = engine.logs(name, tail=tail)
@@ -35,6 +39,19 @@ def logs(console: Console, name: str, follow: bool, tail: int, destination: Dest
         time.sleep(POLL_S)
         text, offset = engine.logs(name, offset=offset)
         _write(console, text, offset)
+
+
+def _write_lines(console: Console, lines: Iterable[LogLine]) -> None:
+    """Write lines of several replicas, each with its pod."""
+    empty = True
+    for line in lines:
+        empty = False
+        if console.as_json:
+            console.json({"pod": line.pod, "text": line.text})
+        else:
+            console.data(f"{line.pod}: {line.text}")
+    if empty:
+        console.message("no lines: nothing was printed, or no replica is there; what has ended took its log with it")
 
 
 def _write(console: Console, text: str, offset: int) -> None:

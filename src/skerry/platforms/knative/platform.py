@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 from skerry.errors import ConfigError, UnavailableError
 from skerry.platforms.http.connection import Address
 from skerry.platforms.knative import traffic
-from skerry.platforms.knative.ingress import KNOWN, find_ingress
+from skerry.platforms.knative.ingress import HTTP_PORT, KNOWN, find_ingress
 from skerry.platforms.knative.targets import set_traffic
 from skerry.platforms.knative.traffic import Revision, Split, Target, revisions_of
 from skerry.platforms.kubernetes.objects import KubernetesObject, Reference, refer
@@ -37,7 +38,7 @@ class KnativePlatform(OperatedPlatform):
     main_kind = SERVICE
 
     def prepare(self, functions: Sequence[str], *, weight_ratio: float | None) -> Callable[[], None]:
-        """Make ready for new revisions: with a weight, what serves now goes on until they have been seen to be ready."""
+        """Make ready for new revisions: with a weight, what serves now gets everything until they are ready."""
         found = {function_of(one): one for one in self._mains(OURS)}
         before = {name: Split.of(found[name]) for name in functions if name in found}
         trials = {name: split for name, split in before.items() if split.serving is not None}
@@ -144,7 +145,9 @@ class KnativePlatform(OperatedPlatform):
             )
         if found.address is not None:
             return found.address
-        return self.cluster.forward_service(found.namespace, found.name, 80)
+        elsewhere = copy.copy(self.cluster)
+        elsewhere.namespace = found.namespace
+        return self._forward(elsewhere, Reference(api_version="v1", kind="Service", name=found.name), HTTP_PORT)
 
 
 def _shown(name: str, split: Split, revisions: Sequence[Revision]) -> dict[str, Any]:

@@ -54,8 +54,8 @@ def set_traffic(
             return found
         if time.monotonic() > until:
             raise DeadlineExceededError(
-                f"{service} has not taken its new traffic within {deadline_s:g} s; it is set, and `skerry traffic` shows "
-                "when it counts"
+                f"{service} has not taken its new traffic within {deadline_s:g} s; it is set, and "
+                "`skerry traffic` shows when it counts"
             )
         time.sleep(POLL_S)
 

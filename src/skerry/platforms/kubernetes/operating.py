@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from skerry.platforms.kubernetes.objects import (
     MANAGED_BY_LABEL,
     NAME_LABEL,
     KubernetesObject,
+    Reference,
     app_selector,
 )
 from skerry.platforms.kubernetes.rendering.metadata import object_name
@@ -31,6 +33,7 @@ from skerry.platforms.kubernetes.states import (
 
 if TYPE_CHECKING:
     from skerry.platforms.kubernetes.cluster import Cluster
+    from skerry.platforms.kubernetes.pod_logs import LogLine
     from skerry.spec import Site
 
 OURS = f"{MANAGED_BY_LABEL}={FIELD_MANAGER}"
@@ -67,6 +70,7 @@ class OperatedPlatform(CallingPlatform):
         super().__init__(self._find_route, site=entrance.site, title=title, patience_s=entrance.patience_s)
         self.cluster = cluster
         self._given = entrance.address
+        self._forwards = ExitStack()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.title}>"
@@ -156,14 +160,25 @@ class OperatedPlatform(CallingPlatform):
         noted.sort(key=lambda note: float(note["at"]))
         return [note for note in noted if since_s is None or note["at"] > since_s]
 
-    def log_lines(self, name: str, *, tail: int | None = None, follow: bool = False) -> Iterator[str]:
-        """Yield what a function's replicas print, each line with its pod's name before it where there are several.
+    def log_lines(self, name: str, *, tail: int | None = None, follow: bool = False) -> Iterator[LogLine]:
+        """Yield what a function's replicas print.
+
+        Args:
+            name: The function.
+            tail: Lines to begin with, of each replica.
+            follow: Whether to go on with what comes, also from replicas that come; until the iterator is closed.
 
         Raises:
             FunctionNotFoundError: the namespace has no such function.
         """
-        found = self._main(name)
-        return self.cluster.logs(app_selector(app_of(found), object_name(name)), tail=tail, follow=follow)
+        selector = app_selector(app_of(self._main(name)), object_name(name))
+        with self.cluster.logs(selector, tail=tail, follow=follow) as lines:
+            yield from lines
+
+    def close(self) -> None:
+        """Close the port-forwards and the idle connections."""
+        self._forwards.close()
+        super().close()
 
     def ready(self) -> bool:
         """Return whether the cluster answers."""
@@ -172,6 +187,10 @@ class OperatedPlatform(CallingPlatform):
         except SkerryError:
             return False
         return True
+
+    def _forward(self, cluster: Cluster, target: Reference, port: int) -> Address:
+        """Return a local address whose connections end in ready pods, for as long as this platform is open."""
+        return Address.parse(f"http://{self._forwards.enter_context(cluster.forward(target, port))}")
 
     def _mains(self, selector: str) -> list[KubernetesObject]:
         return list(self.cluster.list(*self.main_kind, selector=selector))

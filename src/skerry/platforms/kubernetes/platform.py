@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from skerry.errors import ConfigError
-from skerry.platforms.kubernetes.objects import KubernetesObject
+from skerry.platforms.kubernetes.objects import KubernetesObject, Reference
 from skerry.platforms.kubernetes.operating import OperatedPlatform
 from skerry.platforms.kubernetes.routes import Route
 from skerry.platforms.kubernetes.states import FunctionState, PodState, deployment_state
@@ -60,6 +60,5 @@ class KubernetesPlatform(OperatedPlatform):
     def _find_route(self, function: str) -> Route:
         if self._given is not None:
             return Route(address=self._given)
-        found = self._main(function)
-        metadata = found["metadata"]
-        return Route(address=self.cluster.forward_service(metadata["namespace"], metadata["name"], PORT))
+        service = Reference(api_version="v1", kind="Service", name=self._main(function)["metadata"]["name"])
+        return Route(address=self._forward(self.cluster, service, PORT))
