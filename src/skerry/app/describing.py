@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
+import json
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skerry.app.target import Target
-from skerry.errors import AppImportError
+from skerry.errors import AppImportError, from_problem
 from skerry.spec import read_project_file
 
 if TYPE_CHECKING:
     from skerry.engine.source import Source
+
+IMPORT_TIMEOUT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,30 +63,35 @@ def describe_app(target: Target) -> DescribedApp:
         project = {} if source.project_file is None else read_project_file(source.project_file)
         requirements = declared_requirements(project, source)
         try:
-            found = asyncio.run(_import(source, Path(sys.executable)))
+            found = _import(source, Path(sys.executable))
         except AppImportError:
             if not requirements:
                 raise
             built = ensure(requirements, Home(default_home()), lock=read_lock(source))
-            found = asyncio.run(_import(source, built.python))
+            found = _import(source, built.python)
         check_requirements(requirements, found)
     return DescribedApp(name=found["name"], functions=found["functions"], project=project, source=source.digest)
 
 
-async def _import(source: Source, python: Path) -> dict[str, Any]:
-    from skerry.runtime.nursery import Nursery
-    from skerry.runtime.reaper import Reaper
-    from skerry.runtime.serving import inspect_app
+def _import(source: Source, python: Path) -> dict[str, Any]:
     from skerry.runtime.target import Target as Loaded
 
     root = None if source.root is None else str(source.root)
     loaded = Loaded(root=root, file=source.file, module=source.module, attribute=source.attribute, environment={})
-    reaper = Reaper(asyncio.get_running_loop())
-    nursery = Nursery(python, reaper=reaper)
-    log_fd = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
     try:
-        return await inspect_app(nursery, loaded, log_fd=log_fd)
-    finally:
-        os.close(log_fd)
-        nursery.stop()
-        reaper.close()
+        ended = subprocess.run(  # noqa: S603  # a Python of ours, and a module of ours
+            [python, "-m", "skerry.runtime.describing_process"],
+            input=json.dumps(loaded.to_message()).encode(),
+            capture_output=True,
+            timeout=IMPORT_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise AppImportError(f"{source.module!r} was not imported within {IMPORT_TIMEOUT_S:g} s") from error
+    if ended.returncode not in (0, 1) or not ended.stdout:
+        last = ended.stderr.decode("utf-8", "replace").strip()[-1000:]
+        raise AppImportError(f"the process that imported {source.module!r} died: {last or 'without a word'}")
+    said: dict[str, Any] = json.loads(ended.stdout)
+    if ended.returncode:
+        raise from_problem(said)
+    return said
