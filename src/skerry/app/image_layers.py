@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # Change it when layers come out differently without their inputs changing.
 _FORMAT = "1"
 _PARTS = ("requirements", "libraries")
+HASH = "--hash="
 
 
 def library_layers(
@@ -41,13 +42,9 @@ def library_layers(
         EnvironmentBuildError: the requirements cannot be installed.
     """
     from skerry.engine.environment import to_install
-    from skerry.engine.requirements import lock_of
     from skerry.platforms.images.installing import install
 
-    wanted = to_install({requirement.strip() for requirement in collected.requirements})
-    lock = collected.lock or lock_of(wanted)
-    if "--hash=" not in lock:
-        lock = _with_core(lock, lock_of(to_install(())))
+    wanted, lock = what_to_install(collected)
     parts = [_FORMAT, wanted, lock, platform.python_version(), platform.machine(), list(platform.libc_ver())]
     key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     recalled = blobs.recall(key)
@@ -60,6 +57,19 @@ def library_layers(
         packages, layers = _split(folder, blobs, to_install(()))
     blobs.remember(key, packages, layers)
     return packages, layers
+
+
+def what_to_install(collected: Collected) -> tuple[list[str], str]:
+    """Return what pip is asked for, and the exact versions that it may choose.
+
+    Those of the app's lock file; where it has none, or says nothing of Skerry's own libraries, those installed here.
+    """
+    from skerry.engine.environment import to_install
+    from skerry.engine.requirements import lock_of
+
+    wanted = to_install({requirement.strip() for requirement in collected.requirements})
+    lock = collected.lock or lock_of(wanted)
+    return wanted, lock if HASH in lock else _with_core(lock, lock_of(to_install(())))
 
 
 def _with_core(lock: str, core: str) -> str:

@@ -16,6 +16,7 @@ from skerry.errors import ConfigError, EnvironmentBuildError
 
 OPTIONS = ("--no-input", "--disable-pip-version-check", "--progress-bar", "off", "--no-compile", "--no-warn-conflicts")
 _TAIL_LINES = 30
+_NEWS = ("Collecting", "Downloading", "Building", "Installing", "Successfully")
 
 
 def install(requirements: Sequence[str], lock: str, workspace: Path, tell: Callable[[str], None]) -> Path:
@@ -28,7 +29,7 @@ def install(requirements: Sequence[str], lock: str, workspace: Path, tell: Calla
         requirements: As pip reads them, Skerry's own among them.
         lock: Exact versions, with or without ``--hash``; may be empty.
         workspace: An empty folder.
-        tell: Called with each line of pip.
+        tell: Called with the lines of pip that say how it is getting on.
 
     Raises:
         EnvironmentBuildError: pip failed; the end of its output is in the message.
@@ -97,7 +98,8 @@ def _pip(arguments: Sequence[str], tell: Callable[[str], None]) -> None:
         try:
             for line in process.stdout or ():
                 tail.append(line.rstrip())
-                tell(line.rstrip())
+                if line.startswith(_NEWS):
+                    tell(line.rstrip())
         except BaseException:
             process.kill()
             raise

@@ -146,7 +146,7 @@ def _add(tar: tarfile.TarFile, member: Member) -> int:
     info = tarfile.TarInfo(member.path)
     info.mode = member.mode
     if member.link is not None:
-        info.type, info.linkname = tarfile.SYMTYPE, member.link
+        info.type, info.linkname, info.mode = tarfile.SYMTYPE, member.link, 0o777
         tar.addfile(info)
     elif member.source is None:
         info.type = tarfile.DIRTYPE

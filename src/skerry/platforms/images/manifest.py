@@ -50,7 +50,8 @@ def make_config(
         "config": {
             "User": USER,
             "WorkingDir": APP_FOLDER,
-            "Entrypoint": ["python3", "-m", "skerry.runtime"],
+            # Plain Kubernetes does not set K_SERVICE, by which the runtime knows that it is in a container.
+            "Entrypoint": ["python3", "-m", "skerry.runtime", "--host", "0.0.0.0"],  # noqa: S104  # its only way in
             "Cmd": [target],
             "Env": [f"{name}={value}" for name, value in environment.items()],
             "ExposedPorts": {f"{PORT}/tcp": {}},
