@@ -172,7 +172,7 @@ def roll_back(function: str, split: Split, revisions: Iterable[Revision]) -> lis
     if not earlier:
         raise ConfigError(
             f"function {function!r} has no earlier revision that is ready",
-            hint="`skerry traffic NAME` lists its revisions; deploy the earlier source again",
+            hint=f"`skerry traffic {function}` lists its revisions; deploy the earlier source again",
         )
     return [_only(earlier[0].name)]
 
