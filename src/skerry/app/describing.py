@@ -79,7 +79,7 @@ def _import(source: Source, python: Path) -> dict[str, Any]:
     root = None if source.root is None else str(source.root)
     loaded = Loaded(root=root, file=source.file, module=source.module, attribute=source.attribute, environment={})
     try:
-        ended = subprocess.run(  # noqa: S603  # a Python of ours, and a module of ours
+        ended = subprocess.run(
             [python, "-m", "skerry.runtime.describing_process"],
             input=json.dumps(loaded.to_message()).encode(),
             capture_output=True,

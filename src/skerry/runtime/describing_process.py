@@ -1,7 +1,7 @@
 """Import an app and say what it is, in a process of its own.
 
-Run as ``python -m skerry.runtime.describing_process``: a target as JSON comes in by standard input, a description, or the
-problem that kept it from being made, goes out by standard output. What the app prints goes to standard error.
+Run as ``python -m skerry.runtime.describing_process``: a target as JSON comes in by standard input; a description, or
+the problem that kept it from being made, goes out by standard output. What the app prints goes to standard error.
 """
 
 from __future__ import annotations
