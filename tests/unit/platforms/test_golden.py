@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.rendering import app_of
 
 from skerry.platforms.knative.rendering import render as render_knative
 from skerry.platforms.kubernetes.manifests import to_yaml
 from skerry.platforms.kubernetes.rendering import render as render_kubernetes
 from skerry.platforms.kubernetes.validation import problems
 from skerry.spec import KNATIVE, KUBERNETES, ClusterSettings
+from support.rendering import app_of
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 GOLDEN = Path(__file__).parent / "golden"
@@ -32,7 +32,7 @@ def test_the_objects_of_an_example_are_valid_and_those_that_were_reviewed(file, 
     objects = RENDERERS[platform](app_of(file, platform=platform, flags=FLAGS.get(file.stem, ())), SETTINGS)
     assert list(problems(objects)) == []
     text = to_yaml(objects)
-    assert list(yaml.safe_load_all(text)) == list(objects)
+    assert list(yaml.load_all(text, yaml.CSafeLoader)) == list(objects)
     golden = GOLDEN / platform / f"{file.stem}.yaml"
     if os.environ.get("SKERRY_WRITE_GOLDEN"):
         golden.parent.mkdir(exist_ok=True)
