@@ -7,9 +7,9 @@ Run from time to time, by hand, in a folder of its own:
     python -m tools.schemas package kubernetes_validate/kubernetes-json-schema
 
 (from ``docs``, with the two folders' paths). The last release of the npm package with schemas in it is 2.3.1: later
-ones hold compiled validators. What is dropped: descriptions, status, "or null", and all kinds that Skerry does not make.
-What is added: names and labels as the API server wants them, and the core's definitions where Knative's schemas say
-only that there is an object.
+ones hold compiled validators. What is dropped: descriptions, status, "or null", and all kinds that Skerry does not
+make. What is added: names and labels as the API server wants them, and the core's definitions where Knative's schemas
+say only that there is an object.
 """
 
 from __future__ import annotations

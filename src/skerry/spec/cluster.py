@@ -41,6 +41,10 @@ class ClusterSettings:
     cpu_request_ratio: float = _setting("share of `cpu` that a container asks its node for", default=0.25)
     gpu_resource: str = _setting("what the cluster calls a graphics processor", default="nvidia.com/gpu")
     max_timeout: str = _setting("`max-revision-timeout-seconds` of the cluster's config-defaults", default="600s")
+    zero_initial_scale: bool = _setting(
+        "`allow-zero-initial-scale` of the cluster's config-autoscaler: else scale.initial = 0 starts one container",
+        default=False,
+    )
     max_replicas: int = _setting("most containers of a function with scale.max = 0 (plain Kubernetes)", default=10)
     autoscaling: Literal["v2", "v2beta2"] = _setting(
         "version of the API of autoscaling where it cannot be asked; v2beta2 for Kubernetes before 1.23", default="v2"

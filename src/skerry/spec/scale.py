@@ -42,15 +42,15 @@ class Scale:
     initial: int = option(
         "workers started when a revision is deployed, never more than max",
         runtime=None,
-        knative=ANNOTATION.format("initial-scale") + "; 0 only where the cluster allows it",
-        kubernetes=None,
+        knative=ANNOTATION.format("initial-scale") + "; 0 becomes 1 without `zero_initial_scale`",
+        kubernetes="as many as `minReplicas`; more is refused",
         default=1,
     )
     activation: int = option(
         "fewest workers while there is load, from the first request after zero on; never more than max",
         runtime=None,
         knative=ANNOTATION.format("activation-scale"),
-        kubernetes=None,
+        kubernetes=SCALER.format("minReplicas") + "; the containers are kept without load too",
         default=1,
     )
     buffer: int = option(
@@ -136,7 +136,7 @@ class Scale:
         "how long the last worker stays once the stable window is empty",
         runtime=None,
         knative=ANNOTATION.format("scale-to-zero-pod-retention-period") + "; at most 1h",
-        kubernetes=None,
+        kubernetes="no end: the last container stays, there is no scale to zero",
         default="30s",
     )
     share: float = option(

@@ -10,7 +10,7 @@ from typing import Final
 
 from skerry.errors import SpecError
 from skerry.platforms.kubernetes.rendering import FunctionToRender
-from skerry.spec import Scale
+from skerry.spec import ClusterSettings, Scale
 
 PREFIX: Final = "autoscaling.knative.dev"
 DEADLINE: Final = "serving.knative.dev/progress-deadline"
@@ -21,7 +21,7 @@ PULL_S = 600  # for the image, beside the start
 DEFAULTS: Final = Scale()
 
 
-def scaling_annotations(function: FunctionToRender) -> dict[str, str]:
+def scaling_annotations(function: FunctionToRender, settings: ClusterSettings) -> dict[str, str]:
     """Return the annotations of a function's revisions.
 
     Raises:
@@ -36,7 +36,7 @@ def scaling_annotations(function: FunctionToRender) -> dict[str, str]:
         "window": _seconds("scale.window", scale.window_s, function, low=SHORTEST_WINDOW_S),
         "min-scale": str(scale.min),
         "max-scale": str(scale.max),
-        "initial-scale": str(min(scale.initial, scale.max) if scale.max else scale.initial),
+        "initial-scale": str(_initial(scale, settings)),
         # Always, for without it a cluster's own choice would count, and Knative's is none at all.
         "scale-to-zero-pod-retention-period": _seconds("scale.grace", scale.grace_s, function),
         "target-burst-capacity": str(scale.burst),
@@ -62,6 +62,12 @@ def at_once(function: FunctionToRender) -> int:
     if spec.concurrency > 1 or batch is None:
         return spec.concurrency
     return batch.max_size
+
+
+def _initial(scale: Scale, settings: ClusterSettings) -> int:
+    """Return how many containers a new revision starts with: Knative wants to see one, unless its cluster does not."""
+    least = 0 if settings.zero_initial_scale else 1
+    return max(least, min(scale.initial, scale.max) if scale.max else scale.initial)
 
 
 def _target(function: FunctionToRender) -> float:

@@ -49,7 +49,7 @@ def service(app: AppToRender, function: FunctionToRender, settings: ClusterSetti
             "template": {
                 "metadata": {
                     "labels": labels(app, spec.name),
-                    "annotations": {**scaling_annotations(function), **app_annotations(app, spec.name)},
+                    "annotations": {**scaling_annotations(function, settings), **app_annotations(app, spec.name)},
                 },
                 "spec": {
                     "containerConcurrency": container_concurrency(function),

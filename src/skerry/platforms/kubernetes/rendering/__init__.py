@@ -3,5 +3,6 @@
 from skerry.platforms.kubernetes.rendering.app import AppToRender, FunctionToRender
 from skerry.platforms.kubernetes.rendering.metadata import KubernetesObject, object_name
 from skerry.platforms.kubernetes.rendering.rendering import render
+from skerry.platforms.kubernetes.rendering.versions import adapt
 
-__all__ = ["AppToRender", "FunctionToRender", "KubernetesObject", "object_name", "render"]
+__all__ = ["AppToRender", "FunctionToRender", "KubernetesObject", "adapt", "object_name", "render"]

@@ -27,7 +27,7 @@ def container(app: AppToRender, function: FunctionToRender, settings: ClusterSet
         "image": app.image,
         "command": ["python", "-m", "skerry.runtime"],
         "args": [app.target, "--function", spec.name],
-        "ports": [{"name": "http1", "containerPort": PORT}],
+        "ports": [{"name": "http1", "protocol": "TCP", "containerPort": PORT}],
         "env": [{"name": name, "value": value} for name, value in variables(function, settings).items()],
     }
     if spec.secrets:

@@ -23,12 +23,18 @@ def scaler(app: AppToRender, function: FunctionToRender, settings: ClusterSettin
     """
     name, scale = function.spec.name, function.spec.scale
     most = scale.max or settings.max_replicas
-    least = max(1, scale.min)
+    least = max(1, scale.min, min(scale.activation, most))
     if least > most:
         raise SpecError(
             f"function {name!r}: scale.min = {least} is above max_replicas = {most} of [platform.kubernetes]; raise "
             "it, or set scale.max",
             field="scale.min",
+        )
+    if scale.initial > least:
+        raise SpecError(
+            f"function {name!r}: scale.initial = {scale.initial}: plain Kubernetes starts with scale.min, at least 1; "
+            "set scale.min",
+            field="scale.initial",
         )
     target = {"type": "Utilization", "averageUtilization": max(1, round(scale.utilization * 100))}
     return kubernetes_object(

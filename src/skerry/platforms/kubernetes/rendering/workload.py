@@ -39,7 +39,8 @@ def workload(app: AppToRender, function: FunctionToRender, settings: ClusterSett
             function=name,
             spec={
                 "selector": selector(app, name),
-                "ports": [{"name": "http", "port": 80, "targetPort": PORT}],
+                # The protocol is part of the key by which a server before 1.21 merges ports: it must not be left out.
+                "ports": [{"name": "http", "protocol": "TCP", "port": 80, "targetPort": PORT}],
             },
         ),
         scaler(app, function, settings),
