@@ -1,5 +1,6 @@
 """An app on the bare runtime in a pod of a cluster: what the conformance suite calls like any other place."""
 
+import contextlib
 import uuid
 from pathlib import Path
 
@@ -101,14 +102,16 @@ class PodPlace:
         self.api.delete("pods", self.namespace, self.name)
 
     def wait(self):
-        """Wait for the end of the pod; return the exit code of its container."""
+        """Wait for the end of the pod's container; return its exit code.
+
+        The pod itself stays in the list for some seconds more: the kubelet sees to such things every ten seconds.
+        """
         connection, events = self._watch
-        try:
-            for kind, pod in events:
-                if pod["metadata"]["name"] == self.name and kind == "DELETED":
-                    return pod["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"]
-        finally:
-            connection.close()
+        with contextlib.closing(connection), contextlib.closing(events):
+            for _, pod in events:
+                states = [each["state"] for each in pod["status"].get("containerStatuses") or []]
+                if pod["metadata"]["name"] == self.name and "terminated" in states[0]:
+                    return states[0]["terminated"]["exitCode"]
         raise AssertionError("the pod has not ended")
 
     def close(self):
