@@ -1,6 +1,7 @@
 """An app on the bare runtime in a pod of a cluster: what the conformance suite calls like any other place."""
 
 import contextlib
+import os
 import uuid
 from pathlib import Path
 
@@ -81,6 +82,9 @@ class PodPlace:
         assert len(found) == 1, f"process {pid} of the pod: {found}"
         return found[0]
 
+    def kill(self, pid, number):
+        os.kill(self.machine_pid(pid), number)
+
     def is_alive(self, pid):
         """Whether a process of the pod exists and is no zombie."""
         return any(_pid_within(each) == pid for each in self._processes())
@@ -90,6 +94,14 @@ class PodPlace:
         for file in Path("/sys/fs/cgroup/pids").glob(f"skerry-node*/kubepods/**/{self._container}/cgroup.procs"):
             found |= {int(line) for line in file.read_text().split()}
         return found
+
+    def read(self, name):
+        """Return what handlers have left in a file."""
+        file = self.folder / name
+        return file.read_text() if file.exists() else ""
+
+    def release(self, name):
+        (self.folder / name).touch()
 
     def log(self, function):
         return self.api.log(self.namespace, self.name)
