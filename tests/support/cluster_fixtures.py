@@ -1,7 +1,8 @@
 """Fixtures of tests that need a Kubernetes cluster: the cluster, a namespace for each test, and Knative in it.
 
 The cluster is the one of ``../shared/cluster``, with the stand-in for Knative's controllers; or, where
-``SKERRY_TEST_KUBECONFIG`` names one, an actual cluster with an actual Knative.
+``SKERRY_TEST_KUBECONFIG`` names one, an actual cluster with an actual Knative. Then ``SKERRY_TEST_INGRESS`` is the
+address of its ingress, and ``SKERRY_TEST_IMAGE`` an image with Skerry and NumPy that it can pull.
 """
 
 import os
@@ -19,6 +20,7 @@ from support.machine_image import push_machine_image
 
 REAL = "SKERRY_TEST_KUBECONFIG"
 REAL_INGRESS = "SKERRY_TEST_INGRESS"
+REAL_IMAGE = "SKERRY_TEST_IMAGE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +67,9 @@ def cluster():
     """A running cluster, which all tests of all processes share."""
     if os.environ.get(REAL):
         kubeconfig = Path(os.environ[REAL])
-        yield TestCluster(kubeconfig=kubeconfig, api=KubeApi(kubeconfig), registry=None, is_real=True)
+        api = KubeApi(kubeconfig)
+        yield TestCluster(kubeconfig=kubeconfig, api=api, registry=None, is_real=True)
+        api.close()
         return
     refusal = shared_cluster.refusal()
     if refusal is not None:
@@ -83,6 +87,14 @@ def machine_image(cluster):
     if cluster.is_real:
         pytest.skip("the nodes of an actual cluster do not share this machine's files")
     return push_machine_image(cluster.registry)
+
+
+@pytest.fixture(scope="session")
+def real_image():
+    """Name of an image that an actual cluster can pull, with Skerry and NumPy."""
+    if not os.environ.get(REAL_IMAGE):
+        pytest.skip(f"{REAL_IMAGE} names no image with Skerry and NumPy that the cluster can pull")
+    return os.environ[REAL_IMAGE]
 
 
 @pytest.fixture(scope="session")

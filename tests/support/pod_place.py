@@ -1,5 +1,7 @@
 """An app on the bare runtime in a pod of a cluster: what the conformance suite calls like any other place."""
 
+import contextlib
+import os
 import uuid
 from pathlib import Path
 
@@ -80,6 +82,9 @@ class PodPlace:
         assert len(found) == 1, f"process {pid} of the pod: {found}"
         return found[0]
 
+    def kill(self, pid, number):
+        os.kill(self.machine_pid(pid), number)
+
     def is_alive(self, pid):
         """Whether a process of the pod exists and is no zombie."""
         return any(_pid_within(each) == pid for each in self._processes())
@@ -89,6 +94,14 @@ class PodPlace:
         for file in Path("/sys/fs/cgroup/pids").glob(f"skerry-node*/kubepods/**/{self._container}/cgroup.procs"):
             found |= {int(line) for line in file.read_text().split()}
         return found
+
+    def read(self, name):
+        """Return what handlers have left in a file."""
+        file = self.folder / name
+        return file.read_text() if file.exists() else ""
+
+    def release(self, name):
+        (self.folder / name).touch()
 
     def log(self, function):
         return self.api.log(self.namespace, self.name)
@@ -101,14 +114,16 @@ class PodPlace:
         self.api.delete("pods", self.namespace, self.name)
 
     def wait(self):
-        """Wait for the end of the pod; return the exit code of its container."""
+        """Wait for the end of the pod's container; return its exit code.
+
+        The pod itself stays in the list for some seconds more: the kubelet sees to such things every ten seconds.
+        """
         connection, events = self._watch
-        try:
-            for kind, pod in events:
-                if pod["metadata"]["name"] == self.name and kind == "DELETED":
-                    return pod["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"]
-        finally:
-            connection.close()
+        with contextlib.closing(connection), contextlib.closing(events):
+            for _, pod in events:
+                states = [each["state"] for each in pod["status"].get("containerStatuses") or []]
+                if pod["metadata"]["name"] == self.name and "terminated" in states[0]:
+                    return states[0]["terminated"]["exitCode"]
         raise AssertionError("the pod has not ended")
 
     def close(self):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.engine_process import Engine, wait_until
+from support.knative_place import KnativePlace
 from support.pod_place import PodPlace
 from support.raw_http import RawClient, request
 from support.runtime_process import RuntimeProcess, is_alive
@@ -21,12 +22,20 @@ class Place:
 
     public = False
 
-    def machine_pid(self, pid):
-        """Return what this machine calls a process that handlers have named."""
-        return pid
+    def kill(self, pid, number):
+        """Send a signal to a process that handlers have named."""
+        os.kill(pid, number)
 
     def is_alive(self, pid):
         return is_alive(pid)
+
+    def read(self, name):
+        """Return what handlers have left in a file."""
+        file = self.folder / name
+        return file.read_text() if file.exists() else ""
+
+    def release(self, name):
+        (self.folder / name).touch()
 
 
 class BarePlace(Place):
@@ -119,7 +128,6 @@ class Client:
 
     def __init__(self, place):
         self.place = place
-        self.folder = place.folder
 
     def connect(self):
         return self.place.connect()
@@ -144,16 +152,14 @@ class Client:
 
     def kill(self, pid):
         """End a process that handlers have named, as the kernel's out-of-memory killer would."""
-        os.kill(self.place.machine_pid(pid), signal.SIGKILL)
+        self.place.kill(pid, signal.SIGKILL)
 
     def notes(self, name):
-        file = self.folder / name
-        return len(file.read_text().splitlines()) if file.exists() else 0
+        return len(self.lines(name))
 
     def lines(self, name):
         """Return what handlers have noted in a file."""
-        file = self.folder / name
-        return file.read_text().splitlines() if file.exists() else []
+        return self.place.read(name).splitlines()
 
     def wait_for_notes(self, name, count=1):
         wait_until(lambda: self.notes(name) >= count, within_s=WAIT_S, what=f"{count} lines in {name}")
@@ -170,7 +176,7 @@ class Client:
         return count
 
     def release(self, name):
-        (self.folder / name).touch()
+        self.place.release(name)
 
     def metrics(self, prefix=""):
         """Return the samples of ``/metrics`` whose names begin so: by name and labels."""
@@ -226,13 +232,13 @@ PLACES = {"bare": BarePlace, "engine": EnginePlace, "site": SitePlace, "pod": Po
 
 
 def place_of(request, folder, app):
-    """Return a place of the kind that the test's parameter names; pods need the test cluster."""
-    options = {}
-    if request.param == "pod":
-        image = request.getfixturevalue("machine_image")
-        namespace = request.getfixturevalue("shared_namespace")
-        options = {"api": request.getfixturevalue("cluster").api, "namespace": namespace, "image": image}
-    return PLACES[request.param](folder, app, **options)
+    """Return a place of the kind that the test's parameter names; pods need a cluster."""
+    if request.param != "pod":
+        return PLACES[request.param](folder, app)
+    cluster = request.getfixturevalue("cluster")
+    place = KnativePlace if cluster.is_real else PodPlace
+    image = request.getfixturevalue("real_image" if cluster.is_real else "machine_image")
+    return place(folder, app, api=cluster.api, namespace=request.getfixturevalue("shared_namespace"), image=image)
 
 
 def app_of(module):
