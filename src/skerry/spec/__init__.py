@@ -3,6 +3,7 @@
 from skerry.spec.batch import Batch
 from skerry.spec.function import FunctionSpec, function_spec
 from skerry.spec.layers import (
+    IMPORTS_VARIABLE,
     PROJECT_FILE,
     SET_VARIABLE,
     check_platform,
@@ -20,6 +21,7 @@ from skerry.spec.site import Site, parse_endpoint
 __all__ = [
     "DEFAULT_ALIAS",
     "ENGINE",
+    "IMPORTS_VARIABLE",
     "PROJECT_FILE",
     "RUNTIME",
     "SET_VARIABLE",

@@ -11,6 +11,7 @@ from skerry.platforms.images.blobs import Blobs
 from skerry.platforms.images.reference import Reference
 from skerry.platforms.images.registry import Registry
 
+pytestmark = pytest.mark.timeout(400)  # the first test installs and compiles Skerry's own libraries
 # The password "tide", as htpasswd -B writes it.
 HASHED = "$2y$04$abcdefghijklmnopqrstuu1qpP1CMp/0kFovmakDl70ruBcZs2vS."
 
