@@ -168,7 +168,16 @@ def _assemble(
         "dev.skerry.target": inside,
         "dev.skerry.version": __version__,
     }
-    config = encode(make_config(base.config, layers, target=inside, labels=labels, created_s=settings.created_s))
+    config = encode(
+        make_config(
+            base.config,
+            layers,
+            target=inside,
+            labels=labels,
+            created_s=settings.created_s,
+            imports=collected.imports,
+        )
+    )
     config_digest = blobs.put(config)
     manifest = make_manifest(config, config_digest, layers, labels)
     digest = blobs.put(manifest)

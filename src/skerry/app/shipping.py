@@ -79,6 +79,7 @@ class Collected:
         digest: Of its source as a whole.
         files: Its files.
         requirements: What it needs installed.
+        imports: What it wants imported ahead.
         lock: Its lock file; empty without one.
     """
 
@@ -86,6 +87,7 @@ class Collected:
     digest: str
     files: tuple[Member, ...]
     requirements: tuple[str, ...]
+    imports: tuple[str, ...]
     lock: str
 
 
@@ -97,7 +99,7 @@ def collect(target: Target) -> Collected:
         PrivacyError: one of its functions is labelled ``local``.
     """
     from skerry.engine.bundle import Member
-    from skerry.engine.requirements import declared_requirements, read_lock
+    from skerry.engine.requirements import declared_imports, declared_requirements, read_lock
     from skerry.engine.source import take
     from skerry.engine.tree import list_tree
 
@@ -119,6 +121,7 @@ def collect(target: Target) -> Collected:
             digest=source.digest,
             files=files,
             requirements=declared_requirements(project, source),
+            imports=declared_imports(project, source),
             lock=read_lock(source),
         )
 

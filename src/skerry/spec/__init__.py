@@ -4,6 +4,7 @@ from skerry.spec.batch import Batch
 from skerry.spec.cluster import ClusterSettings, PlatformTable
 from skerry.spec.function import FunctionSpec, function_spec
 from skerry.spec.layers import (
+    IMPORTS_VARIABLE,
     PROJECT_FILE,
     SET_VARIABLE,
     check_platform,
@@ -25,6 +26,7 @@ __all__ = [
     "CLUSTERS",
     "DEFAULT_ALIAS",
     "ENGINE",
+    "IMPORTS_VARIABLE",
     "KNATIVE",
     "KUBERNETES",
     "PLATFORMS",

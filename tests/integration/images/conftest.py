@@ -1,3 +1,5 @@
+import json
+import shutil
 import sys
 
 import pytest
@@ -21,6 +23,24 @@ def greet(name: str) -> str:
 def image_cache(tmp_path_factory):
     """Layers that the tests share: installing Skerry's own libraries once is enough."""
     return tmp_path_factory.mktemp("images")
+
+
+@pytest.fixture
+def copy_cache(image_cache, tmp_path):
+    """Make a cache like that of the other tests in which nothing has to be installed, without the layers of bases."""
+
+    def copy(*, without):
+        folder = tmp_path / "cache"
+        (folder / "blobs" / "sha256").mkdir(parents=True)
+        shutil.copytree(image_cache / "built", folder / "built")
+        for record in (folder / "built").iterdir():
+            for layer in json.loads(record.read_text())["layers"]:
+                if layer["title"] != without:
+                    name = layer["digest"].removeprefix("sha256:")
+                    shutil.copyfile(image_cache / "blobs" / "sha256" / name, folder / "blobs" / "sha256" / name)
+        return folder
+
+    return copy
 
 
 @pytest.fixture(autouse=True)

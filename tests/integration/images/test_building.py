@@ -10,6 +10,8 @@ from skerry.app.target import Target
 from skerry.errors import ConfigError, EnvironmentBuildError
 from skerry.platforms.images.blobs import Blobs
 
+pytestmark = pytest.mark.timeout(400)  # the first test that wants Skerry's own libraries installs and compiles them
+
 
 def build(project, cache, **settings):
     return build_image(Target.parse(str(project / "app.py:app")), BuildSettings(cache=cache, **settings))
@@ -26,7 +28,6 @@ def names_in(layer, cache):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
 def test_the_same_app_gives_the_same_image_with_another_umask_time_order_folder_and_cache(
     project, rootfs, image_cache, tmp_path
 ):
@@ -83,13 +84,13 @@ def test_a_changed_line_changes_the_layer_of_the_app_alone(project, rootfs, imag
     assert second.layers[-1].size_bytes < 100_000
 
 
-def test_an_archive_is_a_base_for_another_image(project, rootfs, image_cache, tmp_path):
+def test_an_archive_is_a_base_for_another_image(project, rootfs, image_cache, copy_cache, tmp_path):
     archive = tmp_path / "first.tar"
     first = build(project, image_cache, base_rootfs=rootfs, output=archive)
     again = tmp_path / "again.tar"
     build(project, image_cache, base_rootfs=rootfs, output=again)
     assert archive.read_bytes() == again.read_bytes()
-    second = build(project, tmp_path / "cache", base=str(archive), output=tmp_path / "second.tar")
+    second = build(project, copy_cache(without="base"), base=str(archive), output=tmp_path / "second.tar")
     assert [layer.digest for layer in second.layers[: len(first.layers)]] == [layer.digest for layer in first.layers]
     assert second.base == f"{archive}@{first.digest}"
 
@@ -114,6 +115,14 @@ def test_a_file_with_a_token_is_not_in_the_image(project, rootfs, image_cache):
     (project / "edge.token").chmod(0o600)
     built = build(project, image_cache, base_rootfs=rootfs)
     assert "app/edge.token" not in names_in(built.layers[-1], image_cache)
+
+
+def test_a_container_knows_the_imports_of_its_app_before_it_runs_it(project, rootfs, image_cache):
+    (project / "app.py").write_text(
+        (project / "app.py").read_text().replace('App("hello")', 'App("hello", imports=["json"])')
+    )
+    built = build(project, image_cache, base_rootfs=rootfs)
+    assert "SKERRY_IMPORTS=json" in config_of(built, image_cache)["config"]["Env"]
 
 
 def test_requirements_are_a_layer_of_their_own_and_what_cannot_be_installed_is_named(

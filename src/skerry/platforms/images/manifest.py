@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from skerry.platforms.images.layer import Layer
+from skerry.spec import IMPORTS_VARIABLE
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
@@ -20,7 +21,13 @@ PORT = 8080
 
 
 def make_config(
-    base: Mapping[str, Any], layers: Sequence[Layer], *, target: str, labels: Mapping[str, str], created_s: int
+    base: Mapping[str, Any],
+    layers: Sequence[Layer],
+    *,
+    target: str,
+    labels: Mapping[str, str],
+    created_s: int,
+    imports: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the configuration of an image: what a container of it runs, and as whom.
 
@@ -30,6 +37,7 @@ def make_config(
         target: What the runtime serves, ``FILE.py:app``, in the folder of the app.
         labels: Labels besides those of the base.
         created_s: When it counts as made, in seconds since 1970.
+        imports: Libraries that its containers import ahead.
     """
     inherited: Mapping[str, Any] = base.get("config") or {}
     environment = dict(entry.split("=", 1) for entry in inherited.get("Env") or ())
@@ -41,6 +49,8 @@ def make_config(
         "PYTHONPATH": SITE_FOLDER,
         "PYTHONUNBUFFERED": "1",
     }
+    if imports:
+        environment[IMPORTS_VARIABLE] = ",".join(imports)
     when = timestamp(created_s)
     return {
         "architecture": base.get("architecture", "amd64"),
