@@ -12,6 +12,8 @@ from skerry.platforms import CallOptions
 from support.engine_process import wait_until
 from support.operated_app import OperatedApp
 
+pytestmark = pytest.mark.timeout(900)  # images are built, pushed and pulled
+
 JSON = "application/json"
 SECRET = "do-not-show-this"  # what must appear nowhere
 MANY = 400
