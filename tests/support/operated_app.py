@@ -94,7 +94,16 @@ class OperatedApp:
     def left(self):
         """Return what the namespace holds that the app has brought."""
         found = []
-        for kind in ("deployments", "services", "pods", "serviceaccounts", "networkpolicies", "ksvc"):
+        for kind in (
+            "deployments",
+            "services",
+            "pods",
+            "serviceaccounts",
+            "networkpolicies",
+            "replicasets",
+            "ksvc",
+            "revisions",
+        ):
             for one in self.cluster.api.list(kind, self.namespace):
                 if one["metadata"].get("labels", {}).get("app.kubernetes.io/part-of") == self.name:
                     found.append(f"{kind} {one['metadata']['name']}")
