@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from skerry.app.clusters import ClusterPlace, ClusterPlatformName
 from skerry.app.describing import DescribedApp, describe_app
 from skerry.app.target import Target
-from skerry.errors import ConfigError, PrivacyError
+from skerry.errors import ConfigError, NameTakenError, PrivacyError
 from skerry.spec import SET_VARIABLE, ClusterSettings, FunctionSpec, ModelReference, PlatformTable, resolve
 
 if TYPE_CHECKING:
@@ -138,6 +138,7 @@ def deploy_app(plan: DeployPlan, platform: OperatedPlatform) -> dict[str, Any]:
     if plan.weight_ratio is not None and plan.place.platform != "knative":
         raise ConfigError("plain Kubernetes splits no traffic: leave --weight out, or deploy with --platform knative")
     rendered = render_app(plan, build=True)
+    _refuse_taken(rendered, platform)
     cluster = platform.cluster
     objects = [_without_traffic(made) for made in rendered.objects]
     plan.tell("checking with the API server")
@@ -155,6 +156,17 @@ def deploy_app(plan: DeployPlan, platform: OperatedPlatform) -> dict[str, Any]:
         "functions": serving,
         "removed": [str(reference) for reference in removed],
     }
+
+
+def _refuse_taken(rendered: RenderedApp, platform: OperatedPlatform) -> None:
+    """Raise NameTakenError when a function of this name belongs to another app: applying would take it over."""
+    for app in platform.apps():
+        taken = sorted(set(app["functions"]).intersection(rendered.functions))
+        if taken and app["name"] != rendered.app:
+            raise NameTakenError(
+                f"{', '.join(taken)} in namespace {platform.cluster.namespace!r} belongs to app {app['name']!r}",
+                hint="rename the function, use another --namespace, or delete that app first",
+            )
 
 
 def _settings(described: DescribedApp, plan: DeployPlan) -> ClusterSettings:

@@ -145,9 +145,14 @@ def complete_site(_: click.Context, __: click.Parameter, incomplete: str) -> lis
 
 
 def _known(ctx: click.Context, ask: Callable[[EnginePlatform], Iterable[str]], incomplete: str) -> list[str]:
-    """Return the names that an engine knows and that begin with what was typed; none when no engine answers."""
+    """Return the names that an engine knows and that begin with what was typed; none when no engine answers.
+
+    A cluster is not asked: it may take longer than a person waits for a word.
+    """
     from skerry.errors import SkerryError
 
+    if ctx.params.get("platform") not in (None, "engine"):
+        return []
     try:
         home = Path(ctx.params.get("home") or default_home())
         found = list(ask(connect(home, site=ctx.params.get("site"), patience_s=0)))
