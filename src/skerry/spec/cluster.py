@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from skerry.errors import SpecError
@@ -107,8 +107,3 @@ def read_platforms(table: Any, *, where: str) -> dict[str, PlatformTable]:
             raise SpecError(f"{place}: has options of functions only, not {', '.join(given)}", field=next(iter(given)))
         found[name] = PlatformTable(settings=build(ClusterSettings, given, where=place), functions=functions)
     return found
-
-
-def setting_names() -> list[str]:
-    """Return the names of the settings of a cluster."""
-    return [f.name for f in fields(ClusterSettings) if f.init]

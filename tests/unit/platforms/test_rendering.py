@@ -68,7 +68,7 @@ def test_the_runtime_in_a_container_has_the_options_that_were_decided_outside(da
     function = data.draw(apps(KNATIVE)).functions[0]
     name = function.spec.name
     made = knative(function.spec)
-    env = {entry["name"]: entry["value"] for entry in template(made)["spec"]["containers"][0]["env"]}
+    env = {entry["name"]: entry.get("value", "") for entry in template(made)["spec"]["containers"][0]["env"]}
     inside = resolve({name: {}}, environment=env)[name].to_dict()
     honoured = [option for option, platforms in support_matrix(FunctionSpec).items() if RUNTIME in platforms]
     assert {key: inside[key] for key in honoured} == {key: function.spec.to_dict()[key] for key in honoured}

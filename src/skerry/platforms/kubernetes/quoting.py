@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 _SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
@@ -16,6 +19,21 @@ def quote(text: str, *, escape_blanks: bool = False) -> str:
         ``quote('say "hi"')`` is ``"say \"hi\""``.
     """
     return '"' + "".join(_escaped(character, escape_blanks=escape_blanks) for character in text) + '"'
+
+
+def to_json(value: Any) -> str:
+    """Return a value as JSON that readers of YAML take too: a body of server-side apply is read as YAML.
+
+    Those know no pairs of surrogates, by which JSON escapes what is beyond 16 bits, and take no control characters as
+    they are.
+    """
+    text = json.dumps(value, ensure_ascii=False)
+    return text if text.isprintable() else "".join(_escaped_alone(character) for character in text)
+
+
+def _escaped_alone(character: str) -> str:
+    is_plain = character.isprintable() or ord(character) > 0xFFFF
+    return character if is_plain else f"\\u{ord(character):04x}"
 
 
 def _escaped(character: str, *, escape_blanks: bool) -> str:

@@ -28,7 +28,7 @@ def container(app: AppToRender, function: FunctionToRender, settings: ClusterSet
         "command": ["python", "-m", "skerry.runtime"],
         "args": [app.target, "--function", spec.name],
         "ports": [{"name": "http1", "protocol": "TCP", "containerPort": PORT}],
-        "env": [{"name": name, "value": value} for name, value in variables(function, settings).items()],
+        "env": [variable(name, value) for name, value in variables(function, settings).items()],
     }
     if spec.secrets:
         found["envFrom"] = [{"secretRef": {"name": name}} for name in spec.secrets]
@@ -43,6 +43,11 @@ def container(app: AppToRender, function: FunctionToRender, settings: ClusterSet
             "runAsNonRoot": True,
         },
     }
+
+
+def variable(name: str, value: str) -> dict[str, str]:
+    """Return an entry of ``env``; without a value it is empty, and server-side apply of Kubernetes 1.20 wants it so."""
+    return {"name": name, "value": value} if value else {"name": name}
 
 
 def resources(spec: FunctionSpec, settings: ClusterSettings) -> dict[str, Any]:

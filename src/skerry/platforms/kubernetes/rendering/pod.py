@@ -42,8 +42,7 @@ def _placement(spec: FunctionSpec) -> dict[str, Any]:
 
 
 def _toleration(toleration: Toleration) -> dict[str, Any]:
-    if toleration.value is None:
-        found = {"key": toleration.key, "operator": "Exists"}
-    else:
-        found = {"key": toleration.key, "operator": "Equal", "value": toleration.value}
+    found = {"key": toleration.key, "operator": "Exists" if toleration.value is None else "Equal"}
+    if toleration.value:  # an empty one is said by leaving it out, as in `variable`
+        found["value"] = toleration.value
     return found if toleration.effect is None else {**found, "effect": toleration.effect}

@@ -8,7 +8,14 @@ import math
 from typing import Any
 
 from skerry.platforms.kubernetes.rendering.app import AppToRender, FunctionToRender
-from skerry.platforms.kubernetes.rendering.container import LIVENESS_PATH, PORT, READINESS_PATH, container, probe
+from skerry.platforms.kubernetes.rendering.container import (
+    LIVENESS_PATH,
+    PORT,
+    READINESS_PATH,
+    container,
+    probe,
+    variable,
+)
 from skerry.platforms.kubernetes.rendering.metadata import (
     KubernetesObject,
     app_annotations,
@@ -61,7 +68,7 @@ def _deployment(app: AppToRender, function: FunctionToRender, settings: ClusterS
     # What Knative would set: the runtime listens on every interface when it has a service's name.
     identity = {"PORT": str(PORT), "K_SERVICE": object_name(spec.name), "K_CONFIGURATION": object_name(spec.name)}
     identity["K_REVISION"] = revision
-    made["env"] = [*({"name": key, "value": value} for key, value in identity.items()), *made["env"]]
+    made["env"] = [*(variable(key, value) for key, value in identity.items()), *made["env"]]
     return kubernetes_object(
         "apps/v1",
         "Deployment",
