@@ -66,5 +66,5 @@ def service(name):
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": name, "labels": labels(name)},
-        "spec": {"selector": labels(name), "ports": [{"port": 80, "targetPort": 8080}]},
+        "spec": {"selector": labels(name), "ports": [{"port": 80, "targetPort": 8080, "protocol": "TCP"}]},
     }
