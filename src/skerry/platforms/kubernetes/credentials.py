@@ -100,6 +100,8 @@ def _read_files(client: Any, config: Any, files: str, context: str | None) -> Ac
         raise ConfigError(f"context {chosen!r} of {files} cannot be used: {_first_line(error)}") from error
     finally:
         logging.getLogger().removeHandler(complaints)
+    if proxy := _find_proxy(documents, named[chosen].get("cluster")):
+        configuration.proxy = proxy
     command = _find_plugin(documents, named[chosen].get("user"))
     means = _means(configuration, plugin=command)
     if means == "credentials plugin" and not (configuration.api_key or configuration.cert_file):
@@ -155,6 +157,15 @@ def _find_plugin(documents: Iterable[Mapping[str, Any]], user: str | None) -> st
         for entry in document.get("users") or []:
             if entry.get("name") == user:
                 return str(((entry.get("user") or {}).get("exec") or {}).get("command", ""))
+    return ""
+
+
+def _find_proxy(documents: Iterable[Mapping[str, Any]], cluster: str | None) -> str:
+    """Return the proxy that a cluster is reached through; empty when none is named. Version 36 does not read it."""
+    for document in documents:
+        for entry in document.get("clusters") or []:
+            if entry.get("name") == cluster:
+                return str((entry.get("cluster") or {}).get("proxy-url", ""))
     return ""
 
 

@@ -16,14 +16,16 @@ pytest.importorskip("kubernetes")
 def write(tmp_path):
     """Write a kubeconfig with one context and one user."""
 
-    def write(user, *, name="edge", file="kubeconfig", **context):
+    def write(user, *, name="edge", file="kubeconfig", proxy=None, **context):
         path = tmp_path / file
         content = {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": name,
             "contexts": [{"name": name, "context": {"cluster": name, "user": name, **context}}],
-            "clusters": [{"name": name, "cluster": {"server": f"https://{name}:6443"}}],
+            "clusters": [
+                {"name": name, "cluster": {"server": f"https://{name}:6443", **({"proxy-url": proxy} if proxy else {})}}
+            ],
             "users": [{"name": name, "user": user}],
         }
         path.write_text(json.dumps(content))
@@ -53,6 +55,10 @@ def test_a_token_and_the_contexts_namespace_are_found(write):
         "token",
     )
     assert "secret" not in repr(access)
+
+
+def test_a_proxy_of_the_cluster_is_used(write):
+    assert read_access(write({"token": "t"}, proxy="http://proxy:3128")).configuration.proxy == "http://proxy:3128"
 
 
 def test_several_files_are_one(write, monkeypatch):
