@@ -149,6 +149,7 @@ def test_without_rights_the_missing_rule_is_named(place, tmp_path, machine_image
     assert f"system:serviceaccount:{place.namespace}:weak may not patch deployments" in caught.value.message
     assert 'apiGroups: ["apps"], resources: ["deployments"], verbs: ["patch"]' in caught.value.message
     assert caught.value.details["reason"] == "forbidden"
+    assert weak.owned("faults") == []
 
 
 def test_a_token_that_is_not_accepted(place, tmp_path):

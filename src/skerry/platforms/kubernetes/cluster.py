@@ -228,7 +228,13 @@ class Cluster:
         for api_version, kind in PRUNED:
             if not self.kinds.has(api_version, kind):
                 continue
-            for value in self.list(api_version, kind, selector=app_selector(app)):
+            try:
+                values = self.list(api_version, kind, selector=app_selector(app))
+            except PlatformError as error:
+                if error.details.get("reason") == "forbidden":  # who may not list a kind has not applied one either
+                    continue
+                raise
+            for value in values:
                 if is_ours(value):
                     reference = refer(value)
                     found.setdefault((reference.group, kind, reference.name), reference)

@@ -10,10 +10,10 @@ from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlencode
 
-import skerry
 from skerry.errors import SkerryError, TransportError
 from skerry.platforms.kubernetes.credentials import Access
 from skerry.platforms.kubernetes.refusals import read_failure, read_refusal
+from skerry.version import __version__
 
 CONNECT_TIMEOUT_S: Final = 10.0
 ANSWER_TIMEOUT_S: Final = 60.0
@@ -132,7 +132,7 @@ class Connection:
         """Return the headers that prove who one is; a plugin's token is renewed when it has expired."""
         with self._lock:  # the library runs the plugin here, and more than once when threads race
             token = self.access.configuration.get_api_key_with_prefix("BearerToken")
-        headers = {"User-Agent": f"skerry/{skerry.__version__}"}
+        headers = {"User-Agent": f"skerry/{__version__}"}
         if token:
             headers["Authorization"] = str(token)
         return headers
