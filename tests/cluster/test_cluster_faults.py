@@ -1,7 +1,5 @@
 """What goes wrong on a cluster, as a real one says it: each gives one message with the cause and the next step."""
 
-import base64
-import json
 import socket
 import ssl
 
@@ -20,7 +18,7 @@ from skerry.platforms.kubernetes.cluster import Cluster
 from skerry.platforms.kubernetes.objects import refer
 from skerry.platforms.kubernetes.reasons import explain
 from skerry.platforms.kubernetes.waiting import look, wait_ready
-from support.cluster_apps import SERVE, deployment
+from support.cluster_apps import SERVE, deployment, weak_kubeconfig
 from support.cluster_fixtures import drop_namespace, make_namespace
 from support.engine_process import wait_until
 
@@ -143,7 +141,7 @@ def test_a_quota_that_is_exceeded(cluster, namespace, machine_image):
 
 
 def test_without_rights_the_missing_rule_is_named(place, tmp_path, machine_image):
-    weak = Cluster(account_file(place, tmp_path), namespace=place.namespace)
+    weak = Cluster(weak_kubeconfig(place, tmp_path), namespace=place.namespace)
 
     with pytest.raises(PlatformError) as caught:
         weak.apply([deployment("any", machine_image, SERVE)])
@@ -151,18 +149,19 @@ def test_without_rights_the_missing_rule_is_named(place, tmp_path, machine_image
     assert f"system:serviceaccount:{place.namespace}:weak may not patch deployments" in caught.value.message
     assert 'apiGroups: ["apps"], resources: ["deployments"], verbs: ["patch"]' in caught.value.message
     assert caught.value.details["reason"] == "forbidden"
+    assert weak.owned("faults") == []
 
 
 def test_a_token_that_is_not_accepted(place, tmp_path):
     with pytest.raises(UnauthorizedError, match="does not accept the token; it expired or was revoked"):
-        Cluster(account_file(place, tmp_path, token="stale")).list("v1", "Pod")
+        Cluster(weak_kubeconfig(place, tmp_path, token="stale")).list("v1", "Pod")
 
 
 def test_an_api_that_does_not_answer(tmp_path, place):
     refused = r"context 'weak' of .*refuses connections; is the cluster running"
     with socket.socket() as bound:  # and not listening, so nobody else listens there
         bound.bind(("127.0.0.1", 0))
-        file = account_file(place, tmp_path, token="any", server=f"https://127.0.0.1:{bound.getsockname()[1]}")
+        file = weak_kubeconfig(place, tmp_path, token="any", server=f"https://127.0.0.1:{bound.getsockname()[1]}")
 
         with pytest.raises(SiteUnreachableError, match=refused):
             Cluster(file).list("v1", "Pod")
@@ -170,7 +169,7 @@ def test_an_api_that_does_not_answer(tmp_path, place):
 
 def test_a_server_that_is_not_the_cluster(tmp_path, place, cluster):
     authority = ssl.get_default_verify_paths().openssl_cafile
-    file = account_file(place, tmp_path, token="any", authority=authority)
+    file = weak_kubeconfig(place, tmp_path, token="any", authority=authority)
 
     with pytest.raises(SiteUnreachableError, match="not signed by the kubeconfig's authority"):
         Cluster(file).list("v1", "Pod")
@@ -199,36 +198,6 @@ def test_an_object_that_is_wrong_is_refused_with_its_fields(place, machine_image
 
     with pytest.raises(PlatformError, match=r"applying Deployment wrong: .* spec.template.metadata.labels"):
         place.apply([value])
-
-
-def account_file(place, folder, *, token=None, server=None, authority=None):
-    """Write a kubeconfig of a service account that may do nothing."""
-    place.apply([{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "weak"}}])
-    if token is None:
-        token = wait_until(lambda: _token(place), within_s=30, what="the account's token")
-    configuration = place.access.configuration
-    about = {
-        "server": server or configuration.host,
-        "certificate-authority": str(authority or configuration.ssl_ca_cert),
-    }
-    file = folder / "kubeconfig"
-    content = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "weak",
-        "contexts": [{"name": "weak", "context": {"cluster": "c", "user": "weak", "namespace": place.namespace}}],
-        "clusters": [{"name": "c", "cluster": about}],
-        "users": [{"name": "weak", "user": {"token": token}}],
-    }
-    file.write_text(json.dumps(content))
-    return file
-
-
-def _token(place):
-    for secret in place.list("v1", "Secret"):
-        if secret["metadata"].get("annotations", {}).get("kubernetes.io/service-account.name") == "weak":
-            return base64.b64decode(secret["data"]["token"]).decode()
-    return None
 
 
 def _counts(place):

@@ -82,7 +82,8 @@ def test_deleting_waits_until_nothing_is_left(place, machine_image):
     value = deployment("short", machine_image, SERVE)
     place.apply([value])
     selector = app_selector(APP, "short")
-    wait_until(lambda: place.list("v1", "Pod", selector=selector), within_s=60, what="a pod")
+    wait_ready(place, [value], deadline_s=120)
+    assert place.list("v1", "Pod", selector=selector)
 
     assert place.delete([refer(value)]) == [refer(value)]
     assert place.list("v1", "Pod", selector=selector) == []
@@ -91,6 +92,7 @@ def test_deleting_waits_until_nothing_is_left(place, machine_image):
 
 def test_a_watch_tells_of_what_is_there_and_of_what_comes(place):
     seen = []
+    place.apply([settings("first", "watched")])
     for kind, value in place.watch("v1", "ConfigMap", selector=f"{PART_OF_LABEL}=watched", timeout_s=60):
         seen.append((kind, value["metadata"]["name"]))
         if len(seen) == 2:

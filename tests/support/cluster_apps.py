@@ -1,5 +1,9 @@
 """Deployments for tests of the cluster's client: small programs on this machine's Python."""
 
+import base64
+import json
+
+from support.engine_process import wait_until
 from support.machine_image import machine_pod
 
 APP = "faults"
@@ -66,5 +70,35 @@ def service(name):
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": name, "labels": labels(name)},
-        "spec": {"selector": labels(name), "ports": [{"port": 80, "targetPort": 8080}]},
+        "spec": {"selector": labels(name), "ports": [{"port": 80, "targetPort": 8080, "protocol": "TCP"}]},
     }
+
+
+def weak_kubeconfig(place, folder, *, token=None, server=None, authority=None):
+    """Write a kubeconfig of a service account that may do nothing."""
+    place.apply([{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "weak"}}])
+    if token is None:
+        token = wait_until(lambda: _token(place), within_s=30, what="the account's token")
+    configuration = place.access.configuration
+    about = {
+        "server": server or configuration.host,
+        "certificate-authority": str(authority or configuration.ssl_ca_cert),
+    }
+    file = folder / "kubeconfig"
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "weak",
+        "contexts": [{"name": "weak", "context": {"cluster": "c", "user": "weak", "namespace": place.namespace}}],
+        "clusters": [{"name": "c", "cluster": about}],
+        "users": [{"name": "weak", "user": {"token": token}}],
+    }
+    file.write_text(json.dumps(content))
+    return file
+
+
+def _token(place):
+    for secret in place.list("v1", "Secret"):
+        if secret["metadata"].get("annotations", {}).get("kubernetes.io/service-account.name") == "weak":
+            return base64.b64decode(secret["data"]["token"]).decode()
+    return None

@@ -106,7 +106,7 @@ class Cluster:
             raise
 
     def list(
-        self, api_version: str, kind: str, *, selector: str = "", fields: str = "", everywhere: bool = False
+        self, api_version: str, kind: str, *, selector: str = "", fields: str = "", namespace: str | None = None
     ) -> Objects:
         """Return the objects of a kind.
 
@@ -115,13 +115,13 @@ class Cluster:
             kind: Such as ``Deployment``.
             selector: A label selector; empty for all.
             fields: A field selector; empty for all.
-            everywhere: Whether of all namespaces.
+            namespace: Of this namespace instead of the cluster's own.
         """
         found, proceed = self._find(api_version, kind), ""
         items: Objects = []
         while True:
             query = {"labelSelector": selector or None, "fieldSelector": fields or None, "limit": PAGE}
-            path = found.path(None if everywhere else self.namespace)
+            path = found.path(namespace or self.namespace)
             page = self.connection.request(
                 "GET", path, doing=f"listing {found.resource}", query=query | {"continue": proceed or None}
             )
@@ -228,7 +228,13 @@ class Cluster:
         for api_version, kind in PRUNED:
             if not self.kinds.has(api_version, kind):
                 continue
-            for value in self.list(api_version, kind, selector=app_selector(app)):
+            try:
+                values = self.list(api_version, kind, selector=app_selector(app))
+            except PlatformError as error:
+                if error.details.get("reason") == "forbidden":  # who may not list a kind has not applied one either
+                    continue
+                raise
+            for value in values:
                 if is_ours(value):
                     reference = refer(value)
                     found.setdefault((reference.group, kind, reference.name), reference)
@@ -301,6 +307,11 @@ class Cluster:
             except SkerryError:  # there was no run before, or the pod has gone: no words are no error here
                 continue
         return ""
+
+    def config(self, namespace: str, name: str) -> Mapping[str, str]:
+        """Return the data of a ConfigMap; empty when there is none."""
+        value = self.get(Reference(api_version="v1", kind="ConfigMap", name=name, namespace=namespace)) or {}
+        return value.get("data") or {}
 
     def close(self) -> None:
         """Let go of connections."""

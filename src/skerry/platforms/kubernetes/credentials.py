@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -83,23 +85,44 @@ def _read_files(client: Any, config: Any, files: str, context: str | None) -> Ac
         contexts, current = config.list_kube_config_contexts(config_file=files)
     except Exception as error:  # whatever the library meets in a file that is none of a kubeconfig
         raise ConfigError(f"{files} is not a kubeconfig with a current context: {_first_line(error)}") from error
-    chosen = context or current["name"]
+    documents = [_read_document(Path(name)) for name in files.split(os.pathsep)]
+    # With several files the library takes the last one's current context, and kubectl the first one's.
+    first = next((str(found) for document in documents if (found := document.get("current-context"))), "")
+    chosen = context or first or current["name"]
     named = {entry["name"]: entry["context"] for entry in contexts}
     if chosen not in named:
         raise ConfigError(f"{files} has no context {chosen!r}; it has {', '.join(sorted(named)) or 'none'}")
+    complaints = _Complaints()
+    logging.getLogger().addHandler(complaints)
     try:
         config.load_kube_config(config_file=files, context=chosen, client_configuration=configuration)
     except Exception as error:  # as above: a missing user, a certificate that is no base64
         raise ConfigError(f"context {chosen!r} of {files} cannot be used: {_first_line(error)}") from error
-    means = _means(configuration, plugin=_plugin(files, named[chosen].get("user")))
+    finally:
+        logging.getLogger().removeHandler(complaints)
+    if proxy := _find_proxy(documents, named[chosen].get("cluster")):
+        configuration.proxy = proxy
+    command = _find_plugin(documents, named[chosen].get("user"))
+    means = _means(configuration, plugin=command)
     if means == "credentials plugin" and not (configuration.api_key or configuration.cert_file):
-        command = _plugin(files, named[chosen].get("user"))
         raise ConfigError(
-            f"the credentials plugin of context {chosen!r} gave nothing: run {command!r} by hand to see why; often it "
-            "is not installed, or needs a new login with the cloud's own tool"
+            f"the credentials plugin {command!r} of context {chosen!r} gave nothing "
+            f"({complaints.text or 'no reason'}): "
+            "often it is not installed, or needs a new login with the cloud's own tool"
         )
     namespace = named[chosen].get("namespace") or "default"
     return Access(configuration=configuration, source=files, context=chosen, namespace=namespace, means=means)
+
+
+class _Complaints(logging.Handler):
+    """Keeps why a plugin gave nothing: the client library only logs it, and goes on as nobody."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.text = record.getMessage().strip()
 
 
 def _read_service_account(client: Any, config: Any) -> Access:
@@ -121,15 +144,28 @@ def _means(configuration: Any, *, plugin: str) -> Means:
     return "client certificate" if configuration.cert_file else "none"
 
 
-def _plugin(files: str, user: str | None) -> str:
-    """Return the command of the user's credentials plugin; empty when there is none."""
+def _read_document(file: Path) -> dict[str, Any]:
     import yaml  # comes with the client library
 
-    for name in files.split(os.pathsep):
-        content = yaml.safe_load(Path(name).read_text(encoding="utf-8")) or {}
-        for entry in content.get("users") or []:
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return content if isinstance(content, dict) else {}
+
+
+def _find_plugin(documents: Iterable[Mapping[str, Any]], user: str | None) -> str:
+    """Return the command of the user's credentials plugin; empty when there is none."""
+    for document in documents:
+        for entry in document.get("users") or []:
             if entry.get("name") == user:
                 return str(((entry.get("user") or {}).get("exec") or {}).get("command", ""))
+    return ""
+
+
+def _find_proxy(documents: Iterable[Mapping[str, Any]], cluster: str | None) -> str:
+    """Return the proxy that a cluster is reached through; empty when none is named. Version 36 does not read it."""
+    for document in documents:
+        for entry in document.get("clusters") or []:
+            if entry.get("name") == cluster:
+                return str((entry.get("cluster") or {}).get("proxy-url", ""))
     return ""
 
 

@@ -145,7 +145,7 @@ def _unstartable(reference: Reference, image: str, text: str) -> Reason:
 def _crashed(
     reference: Reference, container: Mapping[str, Any], ended: Mapping[str, Any], log: str, *, lasting: bool
 ) -> Reason:
-    times = int(container.get("restartCount", 0)) + (0 if (container.get("state") or {}).get("running") else 1)
+    times = int(container.get("restartCount", 0)) + (0 if "running" in (container.get("state") or {}) else 1)
     if ended.get("reason") == "OOMKilled":
         step = "raise the function's memory option, or load less when it starts"
         text = f"it needed more memory than its limit and was killed ({_times(times)})"
@@ -165,7 +165,7 @@ def _explain_start(reference: Reference, pod: Mapping[str, Any], events: Sequenc
             return missing
         return Reason(reference, "config", f"a volume cannot be mounted: {_last(text)}", "")
     status = pod.get("status") or {}
-    running = [c for c in status.get("containerStatuses") or [] if (c.get("state") or {}).get("running")]
+    running = [c for c in status.get("containerStatuses") or [] if "running" in (c.get("state") or {})]
     if running:
         probes = [text for text in _messages(events, "Unhealthy", "") if text.startswith(("Readiness", "Startup"))]
         if probes:
