@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from pathlib import Path
 
 import skerry.errors
-from skerry.app.image_layers import HASH, what_to_install
+from skerry.app.image_layers import what_to_install
 from skerry.app.shipping import collect
 from skerry.app.target import Target
 from skerry.errors import ConfigError
-
-_PINNED = re.compile(r"^\s*([A-Za-z0-9][\w.-]*)\s*==\s*([^\s;\\]+)", re.MULTILINE)
 
 
 def write_context(target: Target, folder: Path, *, base: str | None = None) -> Path:
@@ -34,21 +31,20 @@ def write_context(target: Target, folder: Path, *, base: str | None = None) -> P
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"{folder} is not an empty folder", hint="name one that does not exist yet")
     collected = collect(target)
-    wanted, lock = what_to_install(collected)
+    wanted = what_to_install(collected)
     for file in collected.files:
         place = folder / "app" / file.path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(file.content)
     package = Path(skerry.errors.__file__).parent
     shutil.copytree(package, folder / "skerry", ignore=shutil.ignore_patterns("__pycache__"))
-    versions = "".join(f"{name}=={version}\n" for name, version in _PINNED.findall(lock))
     for name, content in (
-        ("requirements.txt", "".join(f"{line}\n" for line in wanted)),
-        ("skerry.lock", lock),
-        ("versions.txt", versions),
+        ("requirements.txt", "".join(f"{line}\n" for line in wanted.requirements)),
+        ("skerry.lock", wanted.lock),
+        ("versions.txt", wanted.versions),
     ):
         (folder / name).write_text(content, encoding="utf-8")
     inside = collected.file if target.attribute is None else f"{collected.file}:{target.attribute}"
     written = folder / "Dockerfile"
-    written.write_text(render_dockerfile(base or DEFAULT_BASE, inside, is_hashed=HASH in lock), encoding="utf-8")
+    written.write_text(render_dockerfile(base or DEFAULT_BASE, inside, is_hashed=bool(wanted.lock)), encoding="utf-8")
     return written

@@ -11,6 +11,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 # Change it when layers come out differently without their inputs changing.
 _FORMAT = "1"
 _PARTS = ("requirements", "libraries")
-HASH = "--hash="
+_HASH = "--hash="
+_PINNED = re.compile(r"^\s*([A-Za-z0-9][\w.-]*)\s*==\s*([^\s;\\]+)", re.MULTILINE)
 
 
 def library_layers(
@@ -44,8 +46,9 @@ def library_layers(
     from skerry.engine.environment import to_install
     from skerry.platforms.images.installing import install
 
-    wanted, lock = what_to_install(collected)
-    parts = [_FORMAT, wanted, lock, platform.python_version(), platform.machine(), list(platform.libc_ver())]
+    wanted = what_to_install(collected)
+    machine = [platform.python_version(), platform.machine(), *platform.libc_ver()]
+    parts = [_FORMAT, wanted.requirements, wanted.versions, wanted.lock, machine]
     key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
     recalled = blobs.recall(key)
     if recalled is not None:
@@ -53,28 +56,52 @@ def library_layers(
     if collected.requirements and not collected.lock:
         tell("the app has no skerry.lock: taking the versions that are installed here")
     with tempfile.TemporaryDirectory(prefix="skerry-image-") as workspace:
-        folder = install(wanted, lock, Path(workspace), tell)
+        folder = install(wanted.requirements, wanted.versions, Path(workspace), tell, lock=wanted.lock)
         packages, layers = _split(folder, blobs, to_install(()))
     blobs.remember(key, packages, layers)
     return packages, layers
 
 
-def what_to_install(collected: Collected) -> tuple[list[str], str]:
-    """Return what pip is asked for, and the exact versions that it may choose.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What pip is asked for.
 
-    Those of the app's lock file; where it has none, or says nothing of Skerry's own libraries, those installed here.
+    Args:
+        requirements: As pip reads them, Skerry's own libraries among them.
+        versions: The exact versions that it may choose, as constraints.
+        lock: The app's lock file, if it has hashes; empty otherwise.
+    """
+
+    requirements: tuple[str, ...]
+    versions: str
+    lock: str
+
+
+def what_to_install(collected: Collected) -> Wanted:
+    """Return what pip is asked for.
+
+    The versions are those of the app's lock file; where it has none, or says nothing of Skerry's own libraries, those
+    installed here.
     """
     from skerry.engine.environment import to_install
     from skerry.engine.requirements import lock_of
 
-    wanted = to_install({requirement.strip() for requirement in collected.requirements})
-    lock = collected.lock or lock_of(wanted)
-    return wanted, lock if HASH in lock else _with_core(lock, lock_of(to_install(())))
+    requirements = to_install({requirement.strip() for requirement in collected.requirements})
+    is_hashed = _HASH in collected.lock
+    versions = collected.lock or lock_of(requirements)
+    if is_hashed:
+        versions = "".join(f"{name}=={version}\n" for name, version in _PINNED.findall(collected.lock))
+    return Wanted(
+        requirements=tuple(requirements),
+        versions=_with_core(versions, lock_of(to_install(()))),
+        lock=collected.lock if is_hashed else "",
+    )
 
 
 def _with_core(lock: str, core: str) -> str:
     """Return a lock that also has the versions of Skerry's own libraries, where it says nothing of them."""
     named = {re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", line, maxsplit=1)[0]).lower() for line in lock.splitlines()}
+    lock = lock if not lock or lock.endswith("\n") else f"{lock}\n"
     return lock + "".join(f"{line}\n" for line in core.splitlines() if line.partition("==")[0] not in named)
 
 

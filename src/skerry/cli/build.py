@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     cls=Command,
     example=(
         "skerry build app.py --push registry.example.com/me/digits:1\n"
-        "skerry build app.py --base this-python --output digits.tar\n"
+        "skerry build app.py --base this-python --output digits.oci.tar\n"
         "skerry build app.py --engine podman"
     ),
 )

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import shutil
@@ -137,4 +138,22 @@ def test_requirements_are_a_layer_of_their_own_and_what_cannot_be_installed_is_n
     assert "opt/skerry/lib/tidal.py" in names_in(built.layers[1], image_cache)
     (project / "skerry.toml").write_text('[app]\ntarget = "app.py:app"\nrequirements = ["no-such-tide"]\n')
     with pytest.raises(EnvironmentBuildError, match="no-such-tide"):
+        build(project, image_cache, base_rootfs=rootfs)
+
+
+def test_a_lock_with_hashes_is_installed_as_it_stands_and_a_library_that_differs_is_refused(
+    project, rootfs, image_cache, wheels
+):
+    from support.wheels import make_wheel
+
+    for version in ("3.0", "3.1"):
+        make_wheel(wheels, "ebb", version)
+    sha256 = hashlib.sha256((wheels / "ebb-3.0-py3-none-any.whl").read_bytes()).hexdigest()
+    (project / "skerry.toml").write_text('[app]\ntarget = "app.py:app"\nrequirements = ["ebb"]\n')
+    (project / "skerry.lock").write_text(f"ebb==3.0 \\\n    --hash=sha256:{sha256}\n")
+    built = build(project, image_cache, base_rootfs=rootfs)
+    assert ("ebb", "3.0") in {(part["name"], part["version"]) for part in built.sbom["components"]}
+    assert [layer.title for layer in built.layers] == ["base", "requirements", "libraries", "runtime", "app"]
+    (project / "skerry.lock").write_text(f"ebb==3.0 --hash=sha256:{'0' * 64}\n")
+    with pytest.raises(EnvironmentBuildError, match="HASHES"):
         build(project, image_cache, base_rootfs=rootfs)

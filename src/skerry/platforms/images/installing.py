@@ -19,7 +19,9 @@ _TAIL_LINES = 30
 _NEWS = ("Collecting", "Downloading", "Building", "Installing", "Successfully")
 
 
-def install(requirements: Sequence[str], lock: str, workspace: Path, tell: Callable[[str], None]) -> Path:
+def install(
+    requirements: Sequence[str], versions: str, workspace: Path, tell: Callable[[str], None], *, lock: str = ""
+) -> Path:
     """Install libraries into a folder and return it.
 
     pip reads its configuration and its ``PIP_`` variables as always. A lock with hashes is installed exactly as it
@@ -27,21 +29,22 @@ def install(requirements: Sequence[str], lock: str, workspace: Path, tell: Calla
 
     Args:
         requirements: As pip reads them, Skerry's own among them.
-        lock: Exact versions, with or without ``--hash``; may be empty.
+        versions: Exact versions, as constraints.
         workspace: An empty folder.
         tell: Called with the lines of pip that say how it is getting on.
+        lock: A lock file with hashes, if there is one.
 
     Raises:
         EnvironmentBuildError: pip failed; the end of its output is in the message.
     """
     folder = workspace / "lib"
-    constraints = workspace / "lock.txt"
-    constraints.write_text(lock, encoding="utf-8")
-    if "--hash=" in lock:
-        _pip(["--require-hashes", "--no-deps", "-r", str(constraints), "--target", str(folder)], tell)
-        chosen = {name_of(found): found.version for found in importlib.metadata.distributions(path=[str(folder)])}
-        constraints.write_text("".join(f"{name}=={version}\n" for name, version in chosen.items()), encoding="utf-8")
-        second = workspace / "more"
+    constraints = workspace / "versions.txt"
+    constraints.write_text(versions, encoding="utf-8")
+    if lock:
+        exact, second = workspace / "lock.txt", workspace / "more"
+        exact.write_text(lock, encoding="utf-8")
+        _pip(["--require-hashes", "--no-deps", "-r", str(exact), "--target", str(folder)], tell)
+        chosen = {name_of(found) for found in importlib.metadata.distributions(path=[str(folder)])}
         _pip(["-c", str(constraints), "--target", str(second), *requirements], tell)
         for found in list(importlib.metadata.distributions(path=[str(second)])):
             if name_of(found) not in chosen:
