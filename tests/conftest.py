@@ -8,12 +8,17 @@ import uvloop
 from support.runtime_process import RuntimeProcess
 from support.wheels import pack_installed
 
+pytest_plugins = ["support.cluster_fixtures"]
+
 # A shell that runs the tests in the background has them ignore SIGINT, and what they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # Files of one kind together, those with the longest tests first: what is long and last keeps one core busy alone.
-LONG_FIRST = ("e2e/test_demo.py", "e2e", "integration", "unit/engine/test_environment.py", "contract", "unit")
+LONG_FIRST = (
+    *("e2e/test_demo.py", "e2e", "cluster", "integration"),
+    *("unit/engine/test_environment.py", "contract", "unit"),
+)
 
 
 def pytest_collection_modifyitems(config, items):

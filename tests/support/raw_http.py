@@ -30,14 +30,15 @@ class RawClient:
     """One connection.
 
     Args:
-        port: TCP port on 127.0.0.1.
+        port: TCP port.
+        host: Address of the server.
         timeout_s: Longest wait for bytes.
         tls: What to expect of a server over TLS.
         bearer: Token that is added to the head of each request.
     """
 
-    def __init__(self, port, *, timeout_s=30, tls=None, bearer=None):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
+    def __init__(self, port, *, host="127.0.0.1", timeout_s=30, tls=None, bearer=None):
+        self.socket = socket.create_connection((host, port), timeout=timeout_s)
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket, server_hostname="127.0.0.1", suppress_ragged_eofs=False)
         self._buffer = b""

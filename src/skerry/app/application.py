@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast, overload
 
 from skerry.app.binding import Binding
 from skerry.app.decorator import (
@@ -161,6 +161,13 @@ class App(ServesModels):
         model: str | None = ...,
         share_load: bool = ...,
         local: bool = ...,
+        secrets: Sequence[str] = ...,
+        gpu: int = ...,
+        tier: Literal["device", "edge", "cloud"] | None = ...,
+        node_labels: Mapping[str, str] = ...,
+        tolerations: Sequence[str] = ...,
+        runtime_class: str | None = ...,
+        volumes: Mapping[str, str] = ...,
     ) -> Decorator: ...
     def function(  # noqa: PLR0913  # one keyword per option, so that editors and type checkers know them
         self,
@@ -185,6 +192,13 @@ class App(ServesModels):
         model: str | Unset | None = UNSET,
         share_load: bool | Unset = UNSET,
         local: bool | Unset = UNSET,
+        secrets: Sequence[str] | Unset = UNSET,
+        gpu: int | Unset = UNSET,
+        tier: Literal["device", "edge", "cloud"] | Unset | None = UNSET,
+        node_labels: Mapping[str, str] | Unset = UNSET,
+        tolerations: Sequence[str] | Unset = UNSET,
+        runtime_class: str | Unset | None = UNSET,
+        volumes: Mapping[str, str] | Unset = UNSET,
     ) -> Any:
         """Make a function, an async function or a class with ``__call__`` a function of this app.
 
@@ -213,9 +227,15 @@ class App(ServesModels):
             model: Model that is fetched once and pinned by version for each revision, like ``"digits@production"``.
             share_load: Whether workers are forked from a process that has run the handler's ``load``, so that what it
                 loaded is in memory once.
-
             local: Whether the function stays at its site: it is neither called nor deployed from another machine, and
                 its results are not handed to one.
+            secrets: Names of Secrets whose keys become environment variables (clusters).
+            gpu: Graphics processors that the function has for itself (clusters).
+            tier: Tier of the nodes that may run the function (clusters).
+            node_labels: Labels that a node must have to run the function (clusters).
+            tolerations: Taints of nodes that the function puts up with, like ``"edge=true:NoSchedule"`` (clusters).
+            runtime_class: RuntimeClass that isolates the container (clusters).
+            volumes: Mounts, path to source, like ``{"/data": "pvc/measurements"}`` (clusters).
 
         Raises:
             SpecError: an option has a wrong type or is out of range.
@@ -242,6 +262,13 @@ class App(ServesModels):
             "model": model,
             "share_load": share_load,
             "local": local,
+            "secrets": secrets,
+            "gpu": gpu,
+            "tier": tier,
+            "node_labels": node_labels,
+            "tolerations": tolerations,
+            "runtime_class": runtime_class,
+            "volumes": volumes,
         }
 
         def declare(decorated: Callable[..., Any]) -> BaseFunction[Any, Any]:

@@ -31,6 +31,10 @@ def platform_at(place: Place, *, folder: Path | None, patience_s: float = 60.0) 
             return place
         raise ConfigError(f"{place!r} is no place for calls: give a site's name, a skerry.Site or a platform")
     # Imported here because most programs that import an app never call it remotely.
+    if place.is_cluster:
+        from skerry.app.clusters import cluster_site
+
+        return cluster_site(place, patience_s=patience_s)
     from skerry.platforms.engine.site import site_platform
 
     return site_platform(place, patience_s=patience_s)

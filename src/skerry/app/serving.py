@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ParamSpec, TypedDict, TypeVar, Unpack, overload
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
 from skerry.app.function import BaseFunction, Function
 from skerry.errors import ConfigError
@@ -39,6 +39,13 @@ class ServeOptions(TypedDict, total=False):
     scale: Scale
     share_load: bool
     local: bool
+    secrets: Sequence[str]
+    gpu: int
+    tier: Literal["device", "edge", "cloud"] | None
+    node_labels: Mapping[str, str]
+    tolerations: Sequence[str]
+    runtime_class: str | None
+    volumes: Mapping[str, str]
 
 
 class ServesModels:

@@ -7,6 +7,7 @@ import gzip
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from skerry.errors import ConfigError, PrivacyError
 from skerry.spec import PROJECT_FILE, read_project_file
 
 if TYPE_CHECKING:
+    from skerry.engine.bundle import Member
     from skerry.platforms.engine.client import EnginePlatform
 
 
@@ -55,7 +57,49 @@ def make_bundle(target: Target) -> tuple[str, bytes]:
         PrivacyError: one of its functions is labelled ``local``.
     """
     from skerry.engine.bundle import Member, digest_of, pack
-    from skerry.engine.requirements import LOCK_FILE, declared_requirements, lock_of
+    from skerry.engine.requirements import LOCK_FILE, lock_of
+
+    collected = collect(target)
+    members = {file.path: file for file in collected.files}
+    if collected.requirements and LOCK_FILE not in members:
+        members[LOCK_FILE] = Member(LOCK_FILE, lock_of(collected.requirements).encode())
+    # A folder with this file is a project, of which everything is copied; without it, the app's file alone is.
+    members.setdefault(PROJECT_FILE, Member(PROJECT_FILE, b""))
+    bundle = pack(members.values())
+    # Without a name and a time in it, and with the digest of what is inside.
+    return digest_of(bundle), gzip.compress(bundle, mtime=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """What of an app goes to another machine.
+
+    Args:
+        file: The app's file, relative to its folder.
+        digest: Of its source as a whole.
+        files: Its files.
+        requirements: What it needs installed.
+        imports: What it wants imported ahead.
+        lock: Its lock file; empty without one.
+    """
+
+    file: str
+    digest: str
+    files: tuple[Member, ...]
+    requirements: tuple[str, ...]
+    imports: tuple[str, ...]
+    lock: str
+
+
+def collect(target: Target) -> Collected:
+    """Return an app's source without the files that hold tokens of sites.
+
+    Raises:
+        ConfigError: the project is too large, has links that lead out of it, or would give away a token.
+        PrivacyError: one of its functions is labelled ``local``.
+    """
+    from skerry.engine.bundle import Member
+    from skerry.engine.requirements import declared_imports, declared_requirements, read_lock
     from skerry.engine.source import take
     from skerry.engine.tree import list_tree
 
@@ -66,22 +110,20 @@ def make_bundle(target: Target) -> tuple[str, bytes]:
         source = take(str(target), Path(folder) / "sources")
         root = Path(folder) / "sources" / source.digest
         project = {} if source.project_file is None else read_project_file(source.project_file)
-        members = {
-            entry.path: Member(
-                entry.path, (root / entry.path).read_bytes(), executable=os.access(root / entry.path, os.X_OK)
-            )
+        files = tuple(
+            Member(entry.path, (root / entry.path).read_bytes(), executable=os.access(root / entry.path, os.X_OK))
             for entry in list_tree(root)
             if entry.path not in secrets
-        }
+        )
         _refuse_local(root / target.file.name, project)
-        requirements = declared_requirements(project, source)
-        if requirements and LOCK_FILE not in members:
-            members[LOCK_FILE] = Member(LOCK_FILE, lock_of(requirements).encode())
-        # A folder with this file is a project, of which everything is copied; without it, the app's file alone is.
-        members.setdefault(PROJECT_FILE, Member(PROJECT_FILE, b""))
-    bundle = pack(members.values())
-    # Without a name and a time in it, and with the digest of what is inside.
-    return digest_of(bundle), gzip.compress(bundle, mtime=0)
+        return Collected(
+            file=target.file.name,
+            digest=source.digest,
+            files=files,
+            requirements=declared_requirements(project, source),
+            imports=declared_imports(project, source),
+            lock=read_lock(source),
+        )
 
 
 def _refuse_local(file: Path, project: Mapping[str, Any]) -> None:

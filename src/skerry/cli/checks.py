@@ -20,6 +20,7 @@ from skerry.errors import EngineNotRunningError, SkerryError
 OLDEST_PYTHON = (3, 11)
 CORE = ("click", "httptools", "msgpack", "orjson", "pydantic", "rich", "uvloop")
 EXTRAS = {
+    "kubernetes": ("kubernetes", "pyyaml"),
     "learn": ("numpy", "scipy", "scikit-learn"),
     "serve": ("numpy", "onnxruntime"),
     "export": ("onnx", "skl2onnx"),

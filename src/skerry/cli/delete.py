@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from skerry.cli.console import Console
-from skerry.cli.options import Command, complete_app, connect, home_option, json_option, site_option
+from skerry.cli.destination import Destination, destination_options
+from skerry.cli.options import Command, complete_app, json_option
 from skerry.errors import ConfigError, FunctionNotFoundError
 
 
-@click.command(cls=Command, example="skerry delete news")
+@click.command(cls=Command, example="skerry delete news\nskerry delete news --platform knative --namespace edge")
 @click.argument("name", shell_complete=complete_app)
-@site_option
-@home_option
+@destination_options
 @json_option
 @click.pass_obj
-def delete(console: Console, name: str, site: str | None, home: Path) -> None:
+def delete(console: Console, name: str, destination: Destination) -> None:
     """Delete an app with all its functions.
 
     NAME is that of the app, or of the only function of one: functions of one app come and go together.
     """
-    engine = connect(home, site=site)
-    apps = {str(app["name"]): [str(function) for function in app["functions"]] for app in engine.apps()}
+    platform = destination.cluster_platform() or destination.engine()
+    apps = {str(app["name"]): [str(function) for function in app["functions"]] for app in platform.apps()}
     app = name if name in apps else _owner(name, apps)
-    engine.delete_app(app)
+    platform.delete_app(app)
     if console.as_json:
         console.json({"app": app, "functions": apps[app]})
     else:

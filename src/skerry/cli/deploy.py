@@ -8,10 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
+from skerry.cli.cluster_deploy import (
+    CLUSTER_ONLY,
+    ClusterDeployment,
+    cluster_deploy_options,
+    deploy_on_cluster,
+    is_given,
+    refuse_moot,
+)
 from skerry.cli.console import Console
-from skerry.cli.options import Command, complete_target, connect, home_option, json_option, site_option
+from skerry.cli.destination import Destination, destination_options
+from skerry.cli.options import Command, complete_target, connect, json_option
 from skerry.cli.project import find_target
 from skerry.errors import EngineNotRunningError
 from skerry.spec import SET_VARIABLE
@@ -22,14 +30,16 @@ if TYPE_CHECKING:
 
 @click.command(
     cls=Command,
-    example="skerry deploy app.py\nskerry deploy app.py --set train.memory=1GiB\nskerry deploy app.py --site edge-1",
+    example="skerry deploy app.py\nskerry deploy app.py --set train.memory=1GiB\nskerry deploy app.py --site edge-1\n"
+    "skerry deploy app.py --platform knative --namespace edge --registry registry.example.com/me\n"
+    "skerry deploy app.py --platform knative --dry-run",
 )
 @click.argument("target", required=False, shell_complete=complete_target)
 @click.option("--set", "settings", multiple=True, metavar="F.O=V", help="Set option O of function F to V; repeatable.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address of an engine that is started.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Its port; 0 for any.")
-@site_option
-@home_option
+@cluster_deploy_options
+@destination_options
 @json_option
 @click.pass_obj
 def deploy(
@@ -38,18 +48,25 @@ def deploy(
     settings: tuple[str, ...],
     host: str,
     port: int,
-    site: str | None,
-    home: Path,
+    asked: ClusterDeployment,
+    destination: Destination,
 ) -> None:
-    """Deploy an app, starting an engine if none runs.
+    """Deploy an app, starting an engine if none runs; or on a cluster.
 
     TARGET is FILE[:APP] or package.module[:APP]; without it, the one that skerry.toml names. With --site, the source is
-    sent there, once for the same content.
+    sent there, once for the same content. On a cluster, an image is built and pushed first.
     """
-    if site is not None:
-        _deploy_at(console, find_target(target), settings, site=site, home=home)
+    found = find_target(target)
+    place = destination.place()
+    if place is not None:
+        refuse_moot("host", "port", because="a cluster listens where its ingress does")
+        deploy_on_cluster(console, found, settings, asked, place)
         return
-    deploy_target(console, str(find_target(target)), settings, home=home, host=host, port=port)
+    refuse_moot(*CLUSTER_ONLY, because="they are about a cluster: add --platform knative or --platform kubernetes")
+    if destination.site is not None:
+        _deploy_at(console, found, settings, site=destination.site, home=destination.home)
+        return
+    deploy_target(console, str(found), settings, home=destination.home, host=host, port=port)
 
 
 def deploy_target(console: Console, target: str, settings: Sequence[str], *, home: Path, host: str, port: int) -> None:
@@ -72,9 +89,7 @@ def _deploy_at(console: Console, target: Target, settings: Sequence[str], *, sit
     """Deploy an app on a site and say what was deployed and sent."""
     from skerry.app.shipping import ship
 
-    moot = [f"--{name}" for name in ("host", "port") if _is_given(name)]
-    if moot:
-        raise click.UsageError(f"{' and '.join(moot)} and --site do not go together: a site's engine runs already")
+    refuse_moot("host", "port", because="a site's engine runs already")
     platform = connect(home, site=site)
     deployed = ship(platform, target, flags=settings, environment=os.environ.get(SET_VARIABLE, ""))
     bundle = deployed.get("bundle")
@@ -104,15 +119,9 @@ def start_if_needed(console: Console, home: Path, host: str, port: int) -> None:
         started = start_background(home, host, port)
         console.message(f"started an engine at {started.address} (process {started.pid}); skerry engine stop ends it")
         return
-    moot = [f"--{name}" for name in ("host", "port") if _is_given(name)]
+    moot = [f"--{name}" for name in ("host", "port") if is_given(name)]
     if moot:
         console.message(
             f"an engine runs at {running['address']} already, so {' and '.join(moot)} changed nothing; "
             "skerry engine stop ends it"
         )
-
-
-def _is_given(parameter: str) -> bool:
-    """Whether a person has set a parameter of this command, rather than its default."""
-    source = click.get_current_context().get_parameter_source(parameter)
-    return source not in (None, ParameterSource.DEFAULT)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
 
 from skerry.cli.console import Console
-from skerry.cli.options import Command, complete_function, connect, home_option, json_option, site_option
+from skerry.cli.destination import Destination, destination_options
+from skerry.cli.options import Command, complete_function, json_option
 from skerry.cli.units import count, duration, moment
 
 EVENTS_SHOWN = 10
@@ -18,13 +18,18 @@ EVENTS_SHOWN = 10
 
 @click.command(cls=Command, example="skerry describe train")
 @click.argument("name", shell_complete=complete_function)
-@site_option
-@home_option
+@destination_options
 @json_option
 @click.pass_obj
-def describe(console: Console, name: str, site: str | None, home: Path) -> None:
+def describe(console: Console, name: str, destination: Destination) -> None:
     """Show a function with its options and events."""
-    engine = connect(home, site=site)
+    platform = destination.cluster_platform()
+    if platform is not None:
+        from skerry.cli.clusters import describe_function
+
+        describe_function(console, platform.function(name), platform.events(function=name)[-EVENTS_SHOWN:])
+        return
+    engine = destination.engine()
     function = engine.function(name)
     events = engine.events(function=name)[-EVENTS_SHOWN:]
     if console.as_json:

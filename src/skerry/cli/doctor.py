@@ -1,10 +1,10 @@
-"""``skerry doctor``: what this machine has, and what is missing; what an app weighs."""
+"""``skerry doctor``: what this machine or a cluster has, and what is missing; what an app weighs."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,8 @@ from skerry.spec import PlatformLimits, parse_duration, parse_size
 if TYPE_CHECKING:
     from skerry.cli.package_size import PackageSize
 
+ENGINE = "engine"
+PLATFORMS = (ENGINE, "knative", "kubernetes")
 DEFAULT_LIMIT = "250MB"
 MOST_LINES = 12  # the rest is small, and in --json
 
@@ -24,13 +26,23 @@ MOST_LINES = 12  # the rest is small, and in --json
 @click.command(
     cls=Command,
     example="skerry doctor\nskerry doctor --size app.py --limit 250MB\n"
-    "skerry doctor --size app.py --memory 512MB --time 15s --json",
+    "skerry doctor --size app.py --memory 512MB --time 15s --json\n"
+    "skerry doctor --platform knative --registry registry.example.com",
 )
 @click.argument("target", required=False, shell_complete=complete_target)
 @click.option("--size", is_flag=True, help="Say what an app weighs with its libraries; TARGET as for deploy.")
 @click.option("--limit", metavar="SIZE", help=f"With --size: the largest package, {DEFAULT_LIMIT} by default.")
 @click.option("--memory", metavar="SIZE", help="With --size: the most memory that a function may declare.")
 @click.option("--time", metavar="DURATION", help="With --size: the longest timeout that it may declare.")
+@click.option("--platform", type=click.Choice(PLATFORMS), default=ENGINE, show_default=True, help="What to look at.")
+@click.option("--namespace", metavar="NAME", help="Namespace of the cluster; the context's by default.")
+@click.option("--context", metavar="NAME", help="Context of the kubeconfig; the current one by default.")
+@click.option(
+    "--kubeconfig",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="How to reach the cluster.  [default: $KUBECONFIG or ~/.kube/config]",
+)
+@click.option("--registry", metavar="HOST[:PORT]", help="Where images are pushed, to be looked at from here.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address whose port is looked at.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Port to look at.")
 @home_option
@@ -44,17 +56,27 @@ def doctor(
     host: str,
     port: int,
     home: Path,
-    **limits: str | None,
+    **more: Any,
 ) -> None:
-    """Look for what is missing on this machine, or, with --size, at what an app weighs as a deployment package.
+    """Look for what is missing here, or on a cluster with --platform, or, with --size, at what an app weighs.
 
     Exit code 1 means that something fails or that the app is above a limit; warnings name what will not work.
     """
     console = ctx.ensure_object(Console)
+    limits = {key: more.pop(key) for key in ("limit", "memory", "time")}
+    platform = more.pop("platform")
+    if platform == ENGINE and any(more.values()):
+        given = " and ".join(f"--{key}" for key, value in more.items() if value)
+        raise ConfigError(f"{given} is about a cluster; add --platform knative or --platform kubernetes")
     if size:
         fits = _report_size(console, target, _platform(**limits), home)
     elif target or any(limits.values()):
         raise ConfigError("TARGET, --limit, --memory and --time are about the size of an app; add --size")
+    elif platform != ENGINE:
+        from skerry.platforms.kubernetes.doctor import examine_cluster
+
+        found = examine_cluster(platform, **more)
+        fits = _report_checks(console, [Check(one.name, one.state, one.finding, one.advice) for one in found])
     else:
         fits = _report_checks(console, examine(home, host, port))
     if not fits:

@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 from skerry.cli.console import Console
-from skerry.cli.options import Command, complete_function, connect, home_option, json_option, site_option
+from skerry.cli.destination import Destination, destination_options
+from skerry.cli.options import Command, complete_function, json_option
 from skerry.errors import ConfigError, InvalidPayloadError, MalformedBodyError
 from skerry.platforms import AnswerStream, CallOptions
 
@@ -35,7 +36,8 @@ class Data:
     cls=Command,
     example='skerry invoke add --data \'{"a": 1, "b": 2}\'\n'
     "skerry invoke train --data @job.json --async\n"
-    "skerry invoke words --data '\"one two three\"' --stream",
+    "skerry invoke words --data '\"one two three\"' --stream\n"
+    'skerry invoke add --data \'{"a": 1, "b": 2}\' --platform knative --namespace edge',
 )
 @click.argument("name", shell_complete=complete_function)
 @click.option("--data", help="The body: JSON, @FILE for the content of a file, or - for standard input.")
@@ -48,8 +50,7 @@ class Data:
     help="Longest wait for the answer, in seconds; a call that has not begun by then is not run.",
 )
 @click.option("--priority", type=click.IntRange(0, 7), help="0 (most urgent) to 7; 3 by default.")
-@site_option
-@home_option
+@destination_options
 @json_option
 @click.pass_obj
 def invoke(  # noqa: PLR0913  # one parameter per option of the command
@@ -62,8 +63,7 @@ def invoke(  # noqa: PLR0913  # one parameter per option of the command
     as_stream: bool,
     timeout: float | None,
     priority: int | None,
-    site: str | None,
-    home: Path,
+    destination: Destination,
 ) -> None:
     """Call a function and print its result.
 
@@ -74,23 +74,23 @@ def invoke(  # noqa: PLR0913  # one parameter per option of the command
     if content_type == JSON and read.body:
         _check_json(read)
     options = CallOptions(timeout_s=timeout, priority=priority)
-    engine = connect(home, site=site)
+    platform = destination.cluster_platform() or destination.engine()
     try:
         if as_job:
-            record = engine.submit(name, read.body, content_type=content_type)
+            record = platform.submit(name, read.body, content_type=content_type)
             if console.as_json:
                 console.json({"id": record.id, "function": record.function, "status": record.status})
             else:
                 console.data(record.id)
         elif as_stream:
             # MessagePack tells of an error in the middle; as JSON lines, the stream would be cut off without a word.
-            with engine.stream(name, read.body, content_type=content_type, accept=MSGPACK, options=options) as stream:
+            with platform.stream(name, read.body, content_type=content_type, accept=MSGPACK, options=options) as stream:
                 if stream.content_type.partition(";")[0] == MSGPACK:
                     _write_items(console, stream)
                 else:
                     _write(console, stream.content_type, stream)
         else:
-            answer = engine.invoke(name, read.body, content_type=content_type, options=options)
+            answer = platform.invoke(name, read.body, content_type=content_type, options=options)
             _write(console, answer.content_type, [answer.body])
     except (MalformedBodyError, InvalidPayloadError) as error:
         if data is None:

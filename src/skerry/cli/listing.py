@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
+from skerry.cli.clusters import CLUSTER_COLUMNS, cluster_row
 from skerry.cli.console import Console
-from skerry.cli.options import Command, connect, home_option, json_option, site_option
+from skerry.cli.destination import Destination, destination_options
+from skerry.cli.options import Command, json_option
 
 
-@click.command("list", cls=Command, example="skerry list\nskerry list --json")
-@site_option
-@home_option
+@click.command(
+    "list", cls=Command, example="skerry list\nskerry list --json\nskerry list --platform knative --namespace edge"
+)
+@destination_options
 @json_option
 @click.pass_obj
-def list_functions(console: Console, site: str | None, home: Path) -> None:
+def list_functions(console: Console, destination: Destination) -> None:
     """List the deployed functions."""
-    functions = connect(home, site=site).functions()
+    platform = destination.cluster_platform()
+    functions = destination.engine().functions() if platform is None else platform.functions()
     if console.as_json:
         console.json(functions)
         return
     if not functions:
         console.message("no functions; deploy some with: skerry deploy FILE")
+        return
+    if platform is not None:
+        console.table(CLUSTER_COLUMNS, [cluster_row(function) for function in functions])
         return
     rows = [
         [

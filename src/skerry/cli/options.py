@@ -11,6 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from skerry.cli.console import Console
+from skerry.errors import ConfigError
 from skerry.platforms.home import default_home
 
 if TYPE_CHECKING:
@@ -123,7 +124,10 @@ def connect(home: Path, *, site: str | None = None, patience_s: float = 5.0) -> 
         from skerry.app.places import find_site
         from skerry.platforms.engine.site import SitePlatform
 
-        return SitePlatform(find_site(site, folders=[Path.cwd()]), patience_s=patience_s)
+        found = find_site(site, folders=[Path.cwd()])
+        if found.is_cluster:
+            raise ConfigError(f"site {site!r} is a cluster, and only an engine can do this")
+        return SitePlatform(found, patience_s=patience_s)
     from skerry.platforms.engine.client import EnginePlatform
 
     return EnginePlatform.of_home(home.absolute(), patience_s=patience_s)
@@ -141,9 +145,14 @@ def complete_site(_: click.Context, __: click.Parameter, incomplete: str) -> lis
 
 
 def _known(ctx: click.Context, ask: Callable[[EnginePlatform], Iterable[str]], incomplete: str) -> list[str]:
-    """Return the names that an engine knows and that begin with what was typed; none when no engine answers."""
+    """Return the names that an engine knows and that begin with what was typed; none when no engine answers.
+
+    A cluster is not asked: it may take longer than a person waits for a word.
+    """
     from skerry.errors import SkerryError
 
+    if ctx.params.get("platform") not in (None, "engine"):
+        return []
     try:
         home = Path(ctx.params.get("home") or default_home())
         found = list(ask(connect(home, site=ctx.params.get("site"), patience_s=0)))

@@ -33,8 +33,8 @@ def list_sites(console: Console) -> None:
     if console.as_json:
         console.json([_described(site) for site in found.values()])
         return
-    rows = [[site.name, site.tier, _labels(site), site.address] for site in found.values()]
-    console.table(["NAME", "TIER", "LABELS", "ADDRESS"], rows)
+    rows = [[site.name, site.platform, site.tier, _labels(site), _address(site)] for site in found.values()]
+    console.table(["NAME", "PLATFORM", "TIER", "LABELS", "ADDRESS"], rows)
 
 
 @sites.command(cls=Command, example="skerry sites check\nskerry sites check edge-1 --json")
@@ -44,10 +44,10 @@ def list_sites(console: Console) -> None:
 def check(console: Console, names: tuple[str, ...]) -> int:
     """Ask sites whether they answer: version, round trip, certificate and clock; exit code 1 when one does not.
 
-    Without NAMES, all that skerry.toml names.
+    Without NAMES, all that skerry.toml names. Of a cluster: the version of Kubernetes, and the round trip to its API.
     """
     from skerry.app.places import find_site
-    from skerry.platforms.engine.site_check import check_site
+    from skerry.app.site_checks import check_site
 
     chosen = [find_site(name, folders=[Path.cwd()]) for name in names] or list(_project_sites().values())
     with ThreadPoolExecutor(CHECKS_AT_A_TIME) as pool:
@@ -106,14 +106,22 @@ def _project_sites() -> Mapping[str, Site]:
 
 
 def _described(site: Site) -> dict[str, Any]:
-    files = {"token_file": site.token_file, "certificate": site.certificate}
+    files = {"token_file": site.token_file, "certificate": site.certificate, "kubeconfig": site.kubeconfig}
     return {
         "name": site.name,
+        "platform": site.platform,
         "tier": site.tier,
         "labels": dict(site.labels),
         "address": site.address,
         **{key: None if path is None else str(path) for key, path in files.items()},
+        **{key: getattr(site, key) for key in ("context", "namespace", "domain")},
     }
+
+
+def _address(site: Site) -> str:
+    if site.address or not site.is_cluster:
+        return site.address
+    return f"namespace {site.namespace or '(of the context)'}, context {site.context or '(current)'}"
 
 
 def _labels(site: Site) -> str:

@@ -24,7 +24,15 @@ from skerry.runtime.nursery import Nursery
 from skerry.runtime.pinned_model import PinnedModel
 from skerry.runtime.serving import inspect_app
 from skerry.runtime.sharing import check_share_load
-from skerry.spec import SET_VARIABLE, FunctionSpec, ModelReference, read_project_file, resolve
+from skerry.spec import (
+    ENGINE,
+    SET_VARIABLE,
+    FunctionSpec,
+    ModelReference,
+    read_project_file,
+    refuse_unsupported,
+    resolve,
+)
 
 logger = logging.getLogger(__name__)
 LACKING_PERIOD_S = 2.0
@@ -84,8 +92,11 @@ class Deployer:
                 imports = (*project.get("app", {}).get("imports", ()), *description["imports"])
                 nursery.preload(imports)
                 declared = {name: entry["options"] for name, entry in description["functions"].items()}
-                specs = resolve(declared, file=project, environment={SET_VARIABLE: settings}, flags=flags)
+                specs = resolve(
+                    declared, file=project, environment={SET_VARIABLE: settings}, flags=flags, platform=ENGINE
+                )
                 for name, spec in specs.items():
+                    refuse_unsupported(spec, ENGINE)
                     if spec.local and not same_machine:
                         raise PrivacyError(f"function {name!r} is labelled local: deploy it on its site itself")
                     check_concurrency(name, spec.concurrency, is_async=description["functions"][name]["is_async"])

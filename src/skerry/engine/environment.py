@@ -118,7 +118,7 @@ def ensure(
     wanted = sorted({requirement.strip() for requirement in requirements})
     if not wanted:
         return Environment(python=Path(sys.executable), digest=ENGINE_DIGEST)
-    installed = _to_install(wanted)
+    installed = to_install(wanted)
     digest = _digest(installed, lock)
     folder = home.environments / digest
     tell = report if report is not None else _ignore
@@ -139,13 +139,20 @@ def find_built(requirements: Iterable[str], home: Home, *, lock: str = "") -> En
         ConfigError: a requirement is empty, an option of pip, or another version of Skerry.
     """
     wanted = sorted({requirement.strip() for requirement in requirements})
-    digest = _digest(_to_install(wanted), lock)
+    digest = _digest(to_install(wanted), lock)
     folder = home.environments / digest
     return Environment(python=_python(folder), digest=digest) if _is_complete(folder) else None
 
 
-def _to_install(wanted: list[str]) -> list[str]:
-    """Return what pip is asked for: the app's requirements and the libraries that Skerry itself imports."""
+def to_install(wanted: Iterable[str]) -> list[str]:
+    """Return what pip is asked for: an app's requirements and the libraries that Skerry itself imports.
+
+    Args:
+        wanted: As pip reads them; ``skerry[EXTRA]`` means that extra's libraries.
+
+    Raises:
+        ConfigError: one is empty, an option of pip, or another version of Skerry.
+    """
     others: list[str] = []
     extras: set[str] = set()
     for requirement in wanted:

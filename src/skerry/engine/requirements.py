@@ -25,18 +25,36 @@ def declared_requirements(project: Mapping[str, Any], source: Source) -> tuple[s
     from_file = project.get("app", {}).get("requirements")
     if from_file is not None:
         return tuple(from_file)
+    node = _app_argument(source, "requirements")
+    return () if node is None else _literal(node)
+
+
+def declared_imports(project: Mapping[str, Any], source: Source) -> tuple[str, ...]:
+    """Return the libraries that an app wants imported ahead, as far as that can be read without running it."""
+    from_file = project.get("app", {}).get("imports")
+    if from_file is not None:
+        return tuple(from_file)
+    node = _app_argument(source, "imports")
+    try:
+        return () if node is None else _literal(node)
+    except ConfigError:
+        return ()  # it is only quicker to know them before the app runs
+
+
+def _app_argument(source: Source, name: str) -> ast.expr | None:
+    """Return what an app's file gives to ``App(...)`` under a name."""
     if source.root is None or source.file is None:
-        return ()
+        return None
     try:
         tree = ast.parse((source.root / source.file).read_text(encoding="utf-8"))
     except (SyntaxError, UnicodeDecodeError):
-        return ()  # importing it says what is wrong, and where
+        return None  # importing it says what is wrong, and where
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "App":
             for keyword in node.keywords:
-                if keyword.arg == "requirements":
-                    return _literal(keyword.value)
-    return ()
+                if keyword.arg == name:
+                    return keyword.value
+    return None
 
 
 def check_requirements(requirements: tuple[str, ...], description: Mapping[str, Any]) -> None:

@@ -4,7 +4,8 @@ A target names the app in one of two ways:
 
 ``FILE[:app]``
     A Python file. When its folder holds a ``skerry.toml``, the whole folder is the project and is copied, except for
-    hidden files, ``__pycache__``, ``node_modules`` and what ``.skerryignore`` names; otherwise the file alone is.
+    hidden files, ``__pycache__``, ``node_modules``, images (``*.oci.tar``) and what ``.skerryignore`` names; otherwise
+    the file alone is.
 ``package.module[:app]``
     A module that the engine's interpreter can find, such as one of an installed package. Nothing is copied; the digest
     is that of the module's own file.

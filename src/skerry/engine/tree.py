@@ -14,6 +14,7 @@ from skerry.errors import ConfigError
 IGNORE_FILE = ".skerryignore"
 LIMIT_BYTES = 64 * 2**20
 LIMIT_FILES = 5_000
+IMAGE_SUFFIX = ".oci.tar"
 _ALWAYS_IGNORED = frozenset({"__pycache__", "node_modules"})
 
 
@@ -126,7 +127,7 @@ class _Walk:
                 yield Entry(path=path, size_bytes=item.stat().st_size)
 
     def _left_out(self, name: str, path: str, *, folder: bool) -> bool:
-        if name.startswith(".") or name in _ALWAYS_IGNORED:
+        if name.startswith(".") or name in _ALWAYS_IGNORED or name.endswith(IMAGE_SUFFIX):
             return True
         return any(pattern.matches(path, folder=folder) for pattern in self.patterns)
 

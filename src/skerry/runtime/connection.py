@@ -308,6 +308,8 @@ class Connection(asyncio.Protocol):
         while pending:
             exchange = pending[0]
             if exchange.answer is None:
+                if exchange is self._current:  # it has no answer before the rest of it has been read
+                    self._relieve()
                 self._encourage()
                 return
             answer, exchange.answer = exchange.answer, None
@@ -324,9 +326,7 @@ class Connection(asyncio.Protocol):
             if not exchange.keep_alive:
                 self._close(linger=exchange is self._current or not exchange.method or self._refused)
                 return
-        if self._crowded:
-            self._crowded = False
-            self._read_or_pause()
+        self._relieve()
         if self._current is None and not self._closing:
             self._arm(IDLE_TIMEOUT_S)
 
@@ -389,6 +389,12 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
             if self._current is not None:
                 self._arm(HEAD_TIMEOUT_S)
+
+    def _relieve(self) -> None:
+        """Read on, where that paused because too many requests had no answer."""
+        if self._crowded:
+            self._crowded = False
+            self._read_or_pause()
 
     def _encourage(self) -> None:
         """Ask for the body of a client that waits to be asked, once all earlier answers have been sent."""

@@ -31,7 +31,7 @@ from skerry.runtime.pool import WorkerPool
 from skerry.runtime.reaper import Reaper
 from skerry.runtime.sharing import check_share_load
 from skerry.runtime.target import DEFAULT_ATTRIBUTE, Target
-from skerry.spec import FunctionSpec, ModelReference, resolve
+from skerry.spec import IMPORTS_VARIABLE, FunctionSpec, ModelReference, resolve
 
 logger = logging.getLogger(__name__)
 
@@ -158,7 +158,9 @@ async def serve(target: Target, contract: Contract, *, function: str | None, wor
     become_subreaper()
     raise_file_limit()
     reaper = Reaper(loop)
-    nursery = Nursery(Path(sys.executable), reaper=reaper)
+    # Known before the app is: else it is imported once to see what it holds, and its libraries once more for workers.
+    known = [name for name in os.environ.get(IMPORTS_VARIABLE, "").split(",") if name]
+    nursery = Nursery(Path(sys.executable), reaper=reaper, imports=known)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)

@@ -6,16 +6,29 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from skerry.errors import SpecError
 from skerry.spec.batch import Batch
 from skerry.spec.model import ModelReference
-from skerry.spec.option import ENGINE, build, check_range, check_types, option
+from skerry.spec.option import IN_CONTAINER, build, check_range, check_types, option
 from skerry.spec.quantity import parse_duration, parse_size
 from skerry.spec.scale import Scale
+from skerry.spec.toleration import LABEL_KEY, LABEL_VALUE, Toleration
+from skerry.spec.volume import OBJECT_NAME, Volume
 
 NAME = re.compile(r"[a-z]([a-z0-9_-]{0,61}[a-z0-9])?")
+
+# A worker's memory is the worker's; the front and the zygotes beside it in the container have their own.
+MEMORY = "limit and request of the container, with 64 MiB for the front and the zygotes added; in it, of the worker"
+PROCESSORS = f"{IN_CONTAINER}; the container asks for `cpu_request_ratio` of it, and has no limit"
+MODEL = "fetched by each container from `models` of the platform's table, in the version that was pinned at deploy"
+MOST_GPUS = 64
+
+
+def _on_clusters(help_text: str, becomes: str, **field: Any) -> Any:
+    """Return an option that has a meaning where containers are placed on nodes, and none elsewhere."""
+    return option(help_text, engine=None, runtime=None, knative=becomes, kubernetes=becomes, **field)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,25 +39,78 @@ class FunctionSpec:
         ``FunctionSpec(name="train", memory="200MiB", cpu=1, timeout="10m", scale=Scale(max=4))``
     """
 
-    name: str = option("name in the address: lower-case letters, digits, - and _")
-    memory: str | None = option("memory that a worker may hold; none means no limit", default=None)
-    cpu: float = option("processors' worth of threads that a worker may use", default=1.0)
-    timeout: str = option("longest run of one request", default="300s")
-    start_timeout: str = option("longest start of a worker, loading included", default="60s")
-    drain: str = option("time that a stopping worker has to finish its requests", default="300s")
-    concurrency: int = option("requests that one worker handles at a time; above 1 for async handlers only", default=1)
-    queue: int = option("requests that may wait; one more is answered 429", default=10_000)
+    name: str = option(
+        "name in the address: lower-case letters, digits, - and _",
+        knative="name of the Service, `_` written `-`",
+        kubernetes="name of Deployment, Service and HorizontalPodAutoscaler, `_` written `-`",
+    )
+    memory: str | None = option(
+        "memory that a worker may hold; none means no limit",
+        knative=MEMORY,
+        kubernetes=MEMORY,
+        default=None,
+    )
+    cpu: float = option(
+        "processors' worth of threads that a worker may use",
+        knative=PROCESSORS,
+        kubernetes=PROCESSORS,
+        default=1.0,
+    )
+    timeout: str = option(
+        "longest run of one request",
+        knative=f"{IN_CONTAINER}; `timeoutSeconds` is 5 s more, at most `max_timeout` of the platform's table",
+        default="300s",
+    )
+    start_timeout: str = option(
+        "longest start of a worker, loading included",
+        knative=f"{IN_CONTAINER}; annotation `serving.knative.dev/progress-deadline` leaves 10 min more",
+        kubernetes=f"{IN_CONTAINER}; `startupProbe` and `progressDeadlineSeconds`",
+        default="60s",
+    )
+    drain: str = option(
+        "time that a stopping worker has to finish its requests",
+        knative=f"{IN_CONTAINER}; `timeoutSeconds` is no less: Knative ends a container after that time",
+        kubernetes=f"{IN_CONTAINER}; `terminationGracePeriodSeconds` is 10 s more",
+        default="300s",
+    )
+    concurrency: int = option(
+        "requests that one worker handles at a time; above 1 for async handlers only",
+        knative=f"{IN_CONTAINER}; `containerConcurrency` follows it",
+        default=1,
+    )
+    queue: int = option(
+        "requests that may wait; one more is answered 429",
+        knative=f"{IN_CONTAINER}, for each; Knative holds others before it",
+        kubernetes=f"{IN_CONTAINER}, for each",
+        default=10_000,
+    )
     max_in_flight: int = option(
-        "requests that the workers together handle at a time, the others wait; 0 means no bound", default=0
+        "requests that the workers together handle at a time, the others wait; 0 means no bound",
+        knative=None,
+        kubernetes=None,
+        default=0,
     )
     max_body: str = option("largest request body", default="10MiB")
     files: int = option("file descriptors that a worker may hold open", default=1024)
     idempotent: bool = option("whether a request may run twice: a lost one is then retried elsewhere", default=False)
-    env: Mapping[str, str] = option("environment variables", default_factory=dict)
+    env: Mapping[str, str] = option(
+        "environment variables",
+        knative="`env` of the container",
+        kubernetes="`env` of the container",
+        default_factory=dict,
+    )
     batch: Batch | None = option("bounds of the batches in which requests are handled; none means singly", default=None)
-    scale: Scale = option("bounds and behaviour of the autoscaler", default_factory=Scale)
+    scale: Scale = option(
+        "bounds and behaviour of the autoscaler",
+        runtime=None,
+        knative="see below",
+        kubernetes="see below",
+        default_factory=Scale,
+    )
     model: str | None = option(
         "model that is fetched once, and pinned by version for each revision: NAME, NAME@ALIAS or NAME@VERSION",
+        knative=MODEL,
+        kubernetes=MODEL,
         default=None,
     )
     share_load: bool = option(
@@ -53,8 +119,37 @@ class FunctionSpec:
     )
     local: bool = option(
         "whether the function stays at its site: it is neither called nor deployed from another machine",
-        platforms=frozenset({ENGINE}),
+        runtime=None,
+        knative=None,
+        kubernetes=None,
         default=False,
+    )
+    secrets: tuple[str, ...] = _on_clusters(
+        "names of Secrets whose keys become environment variables; their values are never read by Skerry",
+        "`envFrom` of the container",
+        default=(),
+    )
+    gpu: int = _on_clusters(
+        "graphics processors that the function has for itself", "limit of `gpu_resource`", default=0
+    )
+    tier: Literal["device", "edge", "cloud"] | None = _on_clusters(
+        "tier of the nodes that may run the function: nodes with the label `skerry.dev/tier`",
+        "required node affinity",
+        default=None,
+    )
+    node_labels: Mapping[str, str] = _on_clusters(
+        "labels that a node must have to run the function", "required node affinity", default_factory=dict
+    )
+    tolerations: tuple[str, ...] = _on_clusters(
+        "taints of nodes that the function puts up with: `KEY[=VALUE][:EFFECT]`", "`tolerations` of the pod", default=()
+    )
+    runtime_class: str | None = _on_clusters(
+        "RuntimeClass that isolates the container, such as gvisor", "`runtimeClassName` of the pod", default=None
+    )
+    volumes: Mapping[str, str] = _on_clusters(
+        "mounts, path to source: `pvc/NAME`, `pvc/NAME:ro`, `configmap/NAME` or `secret/NAME`",
+        "`volumes` and `volumeMounts`",
+        default_factory=dict,
     )
 
     memory_bytes: int | None = field(init=False)
@@ -88,13 +183,35 @@ class FunctionSpec:
         object.__setattr__(self, "env", MappingProxyType(dict(self.env)))
         if self.model is not None:
             ModelReference.parse(self.model)
+        self._check_placement()
+
+    def _check_placement(self) -> None:
+        check_range("gpu", self.gpu, low=0, high=MOST_GPUS)
+        for key in ("node_labels", "volumes"):
+            object.__setattr__(self, key, MappingProxyType(dict(getattr(self, key))))
+        for key, names in (
+            ("secrets", self.secrets),
+            ("runtime_class", [] if self.runtime_class is None else [self.runtime_class]),
+        ):
+            for name in names:
+                if not OBJECT_NAME.fullmatch(name):
+                    raise SpecError(f"{key}: {name!r}: use lower-case letters, digits, - and .", field=key)
+        for label, value in self.node_labels.items():
+            if not LABEL_KEY.fullmatch(label) or not LABEL_VALUE.fullmatch(value):
+                raise SpecError(f"node_labels: {label!r} = {value!r}: no label of Kubernetes", field="node_labels")
+        for text in self.tolerations:
+            Toleration.parse(text)
+        for path, source in self.volumes.items():
+            Volume.parse(path, source)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options as plain values, in the form that :func:`function_spec` reads."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.init}
         scale = {k: v for k, v in asdict(self.scale).items() if not k.endswith("_s")}
         batch = None if self.batch is None else self.batch.to_dict()
-        return {**values, "env": dict(self.env), "batch": batch, "scale": scale}
+        tables = {key: dict(getattr(self, key)) for key in ("env", "node_labels", "volumes")}
+        lists = {key: list(getattr(self, key)) for key in ("secrets", "tolerations")}  # as a record gives them back
+        return {**values, **tables, **lists, "batch": batch, "scale": scale}
 
 
 def function_spec(values: Mapping[str, Any], *, where: str) -> FunctionSpec:

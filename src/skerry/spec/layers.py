@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from skerry.errors import SpecError
+from skerry.spec.cluster import PlatformTable, read_platforms
 from skerry.spec.function import FunctionSpec, function_spec
 from skerry.spec.option import support_matrix
 from skerry.spec.site import read_sites
 
 PROJECT_FILE = "skerry.toml"
 SET_VARIABLE = "SKERRY_SET"
+# What a container's image knows of its app: libraries to import ahead, with commas between them.
+IMPORTS_VARIABLE = "SKERRY_IMPORTS"
+
+TABLES = ("env", "node_labels", "volumes")  # options that are tables themselves; nearer keys are added to those farther
 
 Overrides = dict[str, dict[str, Any]]
 
@@ -24,7 +29,8 @@ def read_project_file(path: Path) -> dict[str, Any]:
 
     Returns:
         The tables ``app`` (``target``, ``requirements``, ``imports``), ``data`` (``local``: patterns of files that must
-        not leave their site), ``function`` (options by function name) and ``sites`` (`Site` by name).
+        not leave their site), ``function`` (options by function name), ``sites`` (`Site` by name) and ``platform``
+        (`PlatformTable` by platform).
 
     Raises:
         SpecError: the file is not TOML, or has a table or key that is not known.
@@ -33,7 +39,7 @@ def read_project_file(path: Path) -> dict[str, Any]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpecError(f"{path}: not a TOML file: {error}") from error
-    _refuse_unknown(content, {"app", "data", "function", "sites"}, where=str(path))
+    _refuse_unknown(content, {"app", "data", "function", "platform", "sites"}, where=str(path))
     app = content.get("app", {})
     _refuse_unknown(app, {"target", "requirements", "imports"}, where=f"{path}: [app]")
     data = content.get("data", {})
@@ -49,6 +55,8 @@ def read_project_file(path: Path) -> dict[str, Any]:
         raise SpecError(f"{path}: write options as [function.NAME]", field="function")
     if "sites" in content:
         content["sites"] = read_sites(content["sites"], folder=path.absolute().parent, where=str(path))
+    if "platform" in content:
+        content["platform"] = read_platforms(content["platform"], where=str(path))
     return content
 
 
@@ -81,21 +89,27 @@ def resolve(
     file: Mapping[str, Any] | None = None,
     environment: Mapping[str, str] | None = None,
     flags: Iterable[str] = (),
+    platform: str | None = None,
 ) -> dict[str, FunctionSpec]:
     """Return the spec of every function, with flag > environment > file > decorator.
+
+    What a file says for one platform counts there, and more than what it says for all.
 
     Args:
         declared: Options of each function as its decorator gave them, by function name.
         file: Content of ``skerry.toml`` from :func:`read_project_file`.
         environment: Variables to read ``SKERRY_SET`` from; settings in it are divided by white space.
         flags: ``FUNCTION.OPTION=VALUE`` settings of the command line.
+        platform: Where the functions are to run, for ``[platform.PLATFORM.function.NAME]``.
 
     Raises:
         SpecError: an option is unknown, of a wrong type or out of range, or set for a function that is not there.
     """
     environment = os.environ if environment is None else environment
+    table = (file or {}).get("platform", {}).get(platform, PlatformTable())
     sources: list[tuple[str, Mapping[str, Any]]] = [
         (PROJECT_FILE, (file or {}).get("function", {})),
+        (f"{PROJECT_FILE}: [platform.{platform}]", table.functions),
         (SET_VARIABLE, parse_settings(environment.get(SET_VARIABLE, "").split(), where=SET_VARIABLE)),
         ("--set", parse_settings(flags, where="--set")),
     ]
@@ -131,12 +145,27 @@ def check_platform(spec: FunctionSpec, platform: str) -> list[str]:
     return ignored
 
 
+def refuse_unsupported(spec: FunctionSpec, platform: str) -> None:
+    """Raise `SpecError` when an option is set that a platform does not honour.
+
+    Example:
+        ``refuse_unsupported(spec, KNATIVE)``
+    """
+    ignored = check_platform(spec, platform)
+    if ignored:
+        raise SpecError(
+            f"function {spec.name!r}: {platform} does not honour {', '.join(ignored)}; leave it out, or set it only "
+            f"for the platforms that do, in {PROJECT_FILE} under [platform.PLATFORM.function.{spec.name}]",
+            field=ignored[0],
+        )
+
+
 def _merge(base: dict[str, Any], update: Any, *, where: str) -> dict[str, Any]:
     if not isinstance(update, Mapping):
         raise SpecError(f"{where}: expected a table of options, got {update!r}")
     merged = dict(base)
     for key, value in update.items():
-        if isinstance(value, Mapping) and key in ("scale", "batch", "env"):
+        if isinstance(value, Mapping) and key in ("scale", "batch", *TABLES):
             current = merged.get(key) or {}
             inner = dict(current) if isinstance(current, Mapping) else _options_of(current)
             merged[key] = {**inner, **value}

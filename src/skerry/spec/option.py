@@ -14,7 +14,12 @@ from skerry.errors import SpecError
 
 ENGINE = "engine"
 RUNTIME = "runtime"
-EVERYWHERE = frozenset({ENGINE, RUNTIME})
+KNATIVE = "knative"
+KUBERNETES = "kubernetes"
+PLATFORMS = (ENGINE, RUNTIME, KNATIVE, KUBERNETES)
+CLUSTERS = (KNATIVE, KUBERNETES)
+IN_CONTAINER = "done by the front and the worker in the container"
+REFUSED = "refused when set"
 
 PLAIN_WORDS = {
     str: 'text (a time or a size needs its unit, like "60s" or "200MiB")',
@@ -26,9 +31,31 @@ PLAIN_WORDS = {
 T = TypeVar("T")
 
 
-def option(help_text: str, *, platforms: frozenset[str] = EVERYWHERE, **field: Any) -> Any:
-    """Return a dataclass field that carries its help text and the platforms that honour it."""
-    return dataclasses.field(metadata={"help": help_text, "platforms": platforms}, **field)
+def option(  # one keyword per platform, so that none is forgotten
+    help_text: str,
+    *,
+    engine: str | None = "done by the engine",
+    runtime: str | None = IN_CONTAINER,
+    knative: str | None = IN_CONTAINER,
+    kubernetes: str | None = IN_CONTAINER,
+    **field: Any,
+) -> Any:
+    """Return a dataclass field that carries its help text and what each platform makes of it.
+
+    Args:
+        help_text: What the option is.
+        engine: What the engine makes of it; none where it does not honour it, on the other platforms likewise.
+        runtime: What the bare runtime makes of it.
+        knative: What becomes of it on Knative.
+        kubernetes: What becomes of it on plain Kubernetes.
+        **field: For `dataclasses.field`.
+    """
+    fates = dict(zip(PLATFORMS, (engine, runtime, knative, kubernetes), strict=True))
+    honoured = frozenset(platform for platform, fate in fates.items() if fate is not None)
+    # What a cluster does not honour is refused before anything is deployed; the runtime in the container meets every
+    # option of the app, also those that the platform around it has taken care of.
+    texts = {p: fate or ("left to what is around it" if p == RUNTIME else REFUSED) for p, fate in fates.items()}
+    return dataclasses.field(metadata={"help": help_text, "platforms": honoured, "becomes": texts}, **field)
 
 
 def build(cls: type[T], values: Mapping[str, Any], *, where: str) -> T:
@@ -62,6 +89,9 @@ def check_types(spec: Any) -> None:
         if not field.init:
             continue
         value = getattr(spec, field.name)
+        if typing.get_origin(hints[field.name]) is tuple and isinstance(value, list):
+            value = tuple(value)  # a file and a record know lists only
+            object.__setattr__(spec, field.name, value)
         if isinstance(value, float) and not math.isfinite(value):
             raise SpecError(f"{field.name} = {value}: must be a finite number", field=field.name)
         if hints[field.name] is float and type(value) is int:
@@ -83,6 +113,11 @@ def check_range(key: str, value: float, *, low: float, high: float | None = None
 def support_matrix(cls: type[Any]) -> dict[str, frozenset[str]]:
     """Return, for each option of a spec class, the platforms that honour it."""
     return {f.name: f.metadata["platforms"] for f in dataclasses.fields(cls) if f.init}
+
+
+def fates(cls: type[Any]) -> dict[str, Mapping[str, str]]:
+    """Return, for each option of a spec class, what each platform makes of it, in words."""
+    return {f.name: f.metadata["becomes"] for f in dataclasses.fields(cls) if f.init}
 
 
 @functools.cache  # evaluating the annotations takes milliseconds, and a spec is made for each function of each process
@@ -112,4 +147,8 @@ def _describe(hint: Any) -> str:
         return "one of " + ", ".join(repr(v) for v in typing.get_args(hint))
     if origin in (typing.Union, types.UnionType):
         return " or ".join(_describe(part) for part in typing.get_args(hint) if part is not type(None))
+    if origin is tuple:
+        return "a list of texts"
+    if origin is not None:
+        return "a table of texts"
     return PLAIN_WORDS.get(hint, getattr(hint, "__name__", str(hint)) if origin is None else str(hint))

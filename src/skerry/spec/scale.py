@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from skerry.errors import SpecError
-from skerry.spec.option import ENGINE, check_range, check_types, option
+from skerry.spec.option import check_range, check_types, option
 from skerry.spec.quantity import parse_duration
 
-ON_ENGINE = frozenset({ENGINE})
+ANNOTATION = "annotation `autoscaling.knative.dev/{}`"
+SCALER = "HorizontalPodAutoscaler `{}`"
 UNLIMITED_BURST = -1
 
 
@@ -24,53 +25,125 @@ class Scale:
     ``buffer_containers``; ``share`` is Skerry's own.
     """
 
-    min: int = option("workers that are always kept", platforms=ON_ENGINE, default=0)
-    max: int = option("most workers; 0 means as many as the machine has room for", platforms=ON_ENGINE, default=0)
+    min: int = option(
+        "workers that are always kept",
+        runtime=None,
+        knative=ANNOTATION.format("min-scale"),
+        kubernetes=SCALER.format("minReplicas") + "; at least 1, there is no scale to zero",
+        default=0,
+    )
+    max: int = option(
+        "most workers; 0 means as many as the machine has room for",
+        runtime=None,
+        knative=ANNOTATION.format("max-scale"),
+        kubernetes=SCALER.format("maxReplicas") + "; 0 means `max_replicas` of the platform's table",
+        default=0,
+    )
     initial: int = option(
-        "workers started when a revision is deployed, never more than max", platforms=ON_ENGINE, default=1
+        "workers started when a revision is deployed, never more than max",
+        runtime=None,
+        knative=ANNOTATION.format("initial-scale") + "; 0 becomes 1 without `zero_initial_scale`",
+        kubernetes="as many as `minReplicas`; more is refused",
+        default=1,
     )
     activation: int = option(
         "fewest workers while there is load, from the first request after zero on; never more than max",
-        platforms=ON_ENGINE,
+        runtime=None,
+        knative=ANNOTATION.format("activation-scale"),
+        kubernetes=SCALER.format("minReplicas") + "; the containers are kept without load too",
         default=1,
     )
     buffer: int = option(
-        "idle workers kept beside those that the load calls for, while there is load", platforms=ON_ENGINE, default=0
+        "idle workers kept beside those that the load calls for, while there is load",
+        runtime=None,
+        knative=None,
+        kubernetes=None,
+        default=0,
     )
     metric: Literal["concurrency", "rps"] = option(
         "what the workers follow: requests waiting and running, or requests per second",
-        platforms=ON_ENGINE,
+        runtime=None,
+        knative=ANNOTATION.format("metric"),
+        kubernetes=None,
         default="concurrency",
     )
     target: float | None = option(
         "what one worker is to bear: requests in flight, at most the function's concurrency, or requests per second "
         "with metric rps; none means the function's concurrency, or 200 per second",
-        platforms=ON_ENGINE,
+        runtime=None,
+        knative=ANNOTATION.format("target"),
+        kubernetes=None,
         default=None,
     )
-    utilization: float = option("share of the target to fill, in (0, 1]", platforms=ON_ENGINE, default=0.7)
-    window: str = option("stable window", platforms=ON_ENGINE, default="60s")
+    utilization: float = option(
+        "share of the target to fill, in (0, 1]",
+        runtime=None,
+        knative=ANNOTATION.format("target-utilization-percentage"),
+        kubernetes=SCALER.format("averageUtilization") + " of the processors that are asked for",
+        default=0.7,
+    )
+    window: str = option(
+        "stable window",
+        runtime=None,
+        knative=ANNOTATION.format("window") + "; 6s or more, whole seconds",
+        kubernetes=SCALER.format("stabilizationWindowSeconds") + " when shrinking, with `delay` added",
+        default="60s",
+    )
     panic_window: str | None = option(
-        "panic window; none means a tenth of the stable one", platforms=ON_ENGINE, default=None
+        "panic window; none means a tenth of the stable one",
+        runtime=None,
+        knative=ANNOTATION.format("panic-window-percentage") + "; 1 to 100 % of the window",
+        kubernetes=None,
+        default=None,
     )
     panic_threshold: float = option(
-        "load over capacity at which panic begins, as a ratio", platforms=ON_ENGINE, default=2.0
+        "load over capacity at which panic begins, as a ratio",
+        runtime=None,
+        knative=ANNOTATION.format("panic-threshold-percentage"),
+        kubernetes=None,
+        default=2.0,
     )
     burst: int = option(
         "requests at once that the ready workers should bear on top of the load; -1 means without limit; reported as "
         "excess burst capacity, and no workers are started for it",
-        platforms=ON_ENGINE,
+        runtime=None,
+        knative=ANNOTATION.format("target-burst-capacity"),
+        kubernetes=None,
         default=211,
     )
-    up_rate: float = option("most growth per decision, as a ratio", platforms=ON_ENGINE, default=1000.0)
-    down_rate: float = option("most shrinking per decision, as a ratio", platforms=ON_ENGINE, default=2.0)
-    delay: str = option("how long the load must stay low before workers go", platforms=ON_ENGINE, default="0s")
+    up_rate: float = option(
+        "most growth per decision, as a ratio",
+        runtime=None,
+        knative=None,
+        kubernetes=SCALER.format("scaleUp") + ", percent in 15 s",
+        default=1000.0,
+    )
+    down_rate: float = option(
+        "most shrinking per decision, as a ratio",
+        runtime=None,
+        knative=None,
+        kubernetes=SCALER.format("scaleDown") + ", percent in 15 s",
+        default=2.0,
+    )
+    delay: str = option(
+        "how long the load must stay low before workers go",
+        runtime=None,
+        knative=ANNOTATION.format("scale-down-delay") + "; whole seconds",
+        kubernetes=SCALER.format("stabilizationWindowSeconds") + " when shrinking, with `window` added",
+        default="0s",
+    )
     grace: str = option(
-        "how long the last worker stays once the stable window is empty", platforms=ON_ENGINE, default="30s"
+        "how long the last worker stays once the stable window is empty",
+        runtime=None,
+        knative=ANNOTATION.format("scale-to-zero-pod-retention-period") + "; at most 1h",
+        kubernetes="no end: the last container stays, there is no scale to zero",
+        default="30s",
     )
     share: float = option(
         "weight of the function when functions want more than the machine has; twice the share, twice the workers",
-        platforms=ON_ENGINE,
+        runtime=None,
+        knative=None,
+        kubernetes=None,
         default=1.0,
     )
 

@@ -1,4 +1,6 @@
+import os
 import re
+import signal
 import ssl
 import time
 from pathlib import Path
@@ -6,17 +8,38 @@ from pathlib import Path
 import pytest
 
 from support.engine_process import Engine, wait_until
+from support.knative_place import KnativePlace
+from support.pod_place import PodPlace
 from support.raw_http import RawClient, request
-from support.runtime_process import RuntimeProcess
+from support.runtime_process import RuntimeProcess, is_alive
 
 APP = Path(__file__).with_name("conformance_app.py")
 WAIT_S = 10.0  # for what takes milliseconds
 
 
-class BarePlace:
-    """The app on a bare runtime."""
+class Place:
+    """Where an app runs: on this machine, unless it says otherwise."""
 
     public = False
+
+    def kill(self, pid, number):
+        """Send a signal to a process that handlers have named."""
+        os.kill(pid, number)
+
+    def is_alive(self, pid):
+        return is_alive(pid)
+
+    def read(self, name):
+        """Return what handlers have left in a file."""
+        file = self.folder / name
+        return file.read_text() if file.exists() else ""
+
+    def release(self, name):
+        (self.folder / name).touch()
+
+
+class BarePlace(Place):
+    """The app on a bare runtime."""
 
     def __init__(self, folder, app=APP):
         self.folder = folder
@@ -49,10 +72,8 @@ class BarePlace:
         self._runtime.close()
 
 
-class EnginePlace:
+class EnginePlace(Place):
     """The app on an engine."""
-
-    public = False
 
     def __init__(self, folder, app=APP):
         self.folder = folder
@@ -107,7 +128,6 @@ class Client:
 
     def __init__(self, place):
         self.place = place
-        self.folder = place.folder
 
     def connect(self):
         return self.place.connect()
@@ -130,14 +150,16 @@ class Client:
     def log(self, function):
         return self.place.log(function)
 
+    def kill(self, pid):
+        """End a process that handlers have named, as the kernel's out-of-memory killer would."""
+        self.place.kill(pid, signal.SIGKILL)
+
     def notes(self, name):
-        file = self.folder / name
-        return len(file.read_text().splitlines()) if file.exists() else 0
+        return len(self.lines(name))
 
     def lines(self, name):
         """Return what handlers have noted in a file."""
-        file = self.folder / name
-        return file.read_text().splitlines() if file.exists() else []
+        return self.place.read(name).splitlines()
 
     def wait_for_notes(self, name, count=1):
         wait_until(lambda: self.notes(name) >= count, within_s=WAIT_S, what=f"{count} lines in {name}")
@@ -154,7 +176,7 @@ class Client:
         return count
 
     def release(self, name):
-        (self.folder / name).touch()
+        self.place.release(name)
 
     def metrics(self, prefix=""):
         """Return the samples of ``/metrics`` whose names begin so: by name and labels."""
@@ -206,7 +228,17 @@ def samples(lines):
     return found
 
 
-PLACES = {"bare": BarePlace, "engine": EnginePlace, "site": SitePlace}
+PLACES = {"bare": BarePlace, "engine": EnginePlace, "site": SitePlace, "pod": PodPlace}
+
+
+def place_of(request, folder, app):
+    """Return a place of the kind that the test's parameter names; pods need a cluster."""
+    if request.param != "pod":
+        return PLACES[request.param](folder, app)
+    cluster = request.getfixturevalue("cluster")
+    place = KnativePlace if cluster.is_real else PodPlace
+    image = request.getfixturevalue("real_image" if cluster.is_real else "machine_image")
+    return place(folder, app, api=cluster.api, namespace=request.getfixturevalue("shared_namespace"), image=image)
 
 
 def app_of(module):
@@ -218,7 +250,7 @@ def app_of(module):
 @pytest.fixture(scope="module", params=PLACES)
 def platform(request, tmp_path_factory):
     """One platform that runs the module's app for all its tests."""
-    place = PLACES[request.param](tmp_path_factory.mktemp(request.param), app_of(request.module))
+    place = place_of(request, tmp_path_factory.mktemp(request.param), app_of(request.module))
     try:
         place.start()
         yield Client(place)
@@ -232,7 +264,7 @@ def make_place(request, tmp_path):
     made = []
 
     def make(app):
-        made.append(PLACES[request.param](tmp_path, app))
+        made.append(place_of(request, tmp_path, app))
         return made[-1]
 
     yield make
@@ -243,7 +275,7 @@ def make_place(request, tmp_path):
 @pytest.fixture(params=PLACES)
 def own_platform(request, tmp_path):
     """A platform that the test may end."""
-    place = PLACES[request.param](tmp_path, app_of(request.module))
+    place = place_of(request, tmp_path, app_of(request.module))
     try:
         place.start()
         yield Client(place)

@@ -1,7 +1,5 @@
 """How requests are handed to a handler together, and what each caller gets of it, on every platform."""
 
-import os
-import signal
 import time
 
 import msgpack
@@ -268,7 +266,7 @@ def test_a_worker_that_is_killed_costs_no_more_than_the_batch_that_it_had(platfo
         platform.wait_for_notes(name, 2)  # the batch is with the worker, and holds it
         after = [platform.start_call(function, crowd.ask(x)) for x in (20, 21)]
         platform.wait_for_queue(function, 2)
-        os.kill(int(platform.lines(name)[1].split()[1]), signal.SIGKILL)
+        platform.kill(int(platform.lines(name)[1].split()[1]))
         platform.release(f"{name}-batch")
         answers = crowd.answers()
         others = [client.read_answer() for client in after]

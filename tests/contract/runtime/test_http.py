@@ -82,6 +82,15 @@ def test_answers_of_all_kinds_come_in_the_order_of_their_requests(platform):
     assert [answer.json() for answer in answers[::5]] == list(range(1, 21))
 
 
+def test_the_rest_of_a_body_is_read_behind_more_requests_than_may_wait(platform):
+    with platform.connect() as client:
+        half = HEAD + b"content-length: %d\r\n\r\n" % len(BODY) + BODY[:3]
+        client.send(b"".join(request("/function/add", {"a": number}) for number in range(200)) + half)
+        assert [client.read_answer().json() for _ in range(200)] == list(range(1, 201))
+        client.send(BODY[3:])
+        assert client.read_answer().json() == 42
+
+
 @pytest.mark.parametrize("accept", ["text/event-stream", "application/json, text/event-stream", "text/html", "*/*"])
 def test_a_function_that_is_no_stream_answers_json_whatever_else_is_accepted(platform, accept):
     answer = platform.call("add", {"a": 1}, ("accept", accept))

@@ -1,8 +1,6 @@
 """What functions may use, and what becomes of those that use more, on every platform."""
 
-import os
 import select
-import signal
 
 import pytest
 
@@ -77,7 +75,7 @@ def test_an_idempotent_request_is_run_again_once_when_its_worker_dies(platform):
 
 def test_random_numbers_differ_from_worker_to_worker(platform):
     first = platform.call("draw", b"").json()
-    os.kill(first["pid"], signal.SIGKILL)
+    platform.kill(first["pid"])
     second = platform.call("draw", b"").json()
     while second["pid"] == first["pid"]:
         second = platform.call("draw", b"").json()

@@ -1,7 +1,6 @@
 """What SIGTERM does, on every platform."""
 
 from support.engine_process import wait_until
-from support.runtime_process import is_alive
 
 
 def test_on_sigterm_requests_in_flight_are_answered_and_functions_unloaded(own_platform):
@@ -24,10 +23,10 @@ def test_on_sigterm_requests_in_flight_are_answered_and_functions_unloaded(own_p
 
 def test_what_handlers_have_started_ends_with_the_platform(own_platform):
     pid = own_platform.call("leave_program").json()
-    assert is_alive(pid)
+    assert own_platform.place.is_alive(pid)
     own_platform.place.terminate()
     assert own_platform.place.wait() == 0
-    wait_until(lambda: not is_alive(pid), within_s=5)
+    wait_until(lambda: not own_platform.place.is_alive(pid), within_s=5)
 
 
 def _accepts(platform):

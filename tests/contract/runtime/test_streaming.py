@@ -1,8 +1,6 @@
 """How the results of generators go out, one by one, on every platform."""
 
 import json
-import os
-import signal
 import socket
 
 import msgpack
@@ -223,7 +221,7 @@ def test_an_error_in_the_middle_resets_the_connection_where_its_end_would_look_l
 def test_the_death_of_the_worker_in_the_middle_does_not_look_like_the_end(platform, kind, accept):
     name = f"died{kind}-{len(accept[1])}"
     with begin(platform, f"gated{kind}", name, accept) as client:
-        os.kill(int(client.read_chunk().split()[-1]), signal.SIGKILL)
+        platform.kill(int(client.read_chunk().split()[-1]))
         with pytest.raises(EOFError):
             client.read_chunks()
     platform.release(name)

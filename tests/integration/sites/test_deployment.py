@@ -12,8 +12,8 @@ from skerry.app.target import Target
 from skerry.cli.main import main
 from skerry.engine.bundle import Member, pack
 from skerry.errors import AppImportError, BodyTooLargeError, ConfigError, MalformedBodyError, ObjectNotFoundError
-from skerry.platforms.engine.caller import Request
 from skerry.platforms.engine.site import SitePlatform
+from skerry.platforms.http.caller import Request
 from support.engine_process import Engine
 
 PROJECT = {

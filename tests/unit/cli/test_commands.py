@@ -97,7 +97,7 @@ class Engine:
 @pytest.fixture
 def engine(monkeypatch):
     made = Engine()
-    for module in ("listing", "describe", "logs", "delete", "deploy", "invoke"):
+    for module in ("destination", "deploy"):
         monkeypatch.setattr(f"skerry.cli.{module}.connect", lambda *_, **__: made)
     return made
 

@@ -125,7 +125,7 @@ def test_an_interrupt_is_exit_code_130(skerry_command, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("skerry.cli.listing.connect", interrupt)
+    monkeypatch.setattr("skerry.cli.destination.connect", interrupt)
 
     assert skerry_command("list")[0] == 130
 

@@ -5,7 +5,7 @@ import pytest
 
 from skerry.errors import ConfigError, TransportError
 from skerry.platforms.base import Cancellation
-from skerry.platforms.engine.connection import Address, ConnectionPool
+from skerry.platforms.http.connection import Address, ConnectionPool
 
 
 @pytest.fixture

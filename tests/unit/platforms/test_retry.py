@@ -13,7 +13,7 @@ from skerry.errors import (
     WorkerLostError,
     error_classes,
 )
-from skerry.platforms.engine.retry import MAX_DELAY_S, MAX_LOST_WORKERS, retry_delay_s
+from skerry.platforms.http.retry import MAX_DELAY_S, MAX_LOST_WORKERS, retry_delay_s
 
 NOT_SENT = TransportError("refused", sent=False)
 SENT = TransportError("reset", sent=True)

@@ -7,7 +7,17 @@ from hypothesis import strategies as st
 
 import skerry.spec
 from skerry.errors import SpecError
-from skerry.spec import ENGINE, RUNTIME, Batch, FunctionSpec, Scale, check_platform, function_spec, support_matrix
+from skerry.spec import (
+    ENGINE,
+    PLATFORMS,
+    RUNTIME,
+    Batch,
+    FunctionSpec,
+    Scale,
+    check_platform,
+    function_spec,
+    support_matrix,
+)
 
 DURATIONS = st.builds("{}{}".format, st.integers(1, 900), st.sampled_from(["ms", "s"])).filter(
     lambda text: text not in {f"{n}ms" for n in range(10)}
@@ -232,8 +242,10 @@ def test_every_option_has_help_and_a_platform(cls):
     for field in dataclasses.fields(cls):
         if field.init:
             assert field.metadata["help"]
-            assert options[field.name] <= {ENGINE, RUNTIME}
+            assert options[field.name] <= set(PLATFORMS)
             assert options[field.name]
+            assert set(field.metadata["becomes"]) == set(PLATFORMS)
+            assert all(field.metadata["becomes"].values())
 
 
 def test_options_that_a_platform_ignores_are_named_where_they_are_set():

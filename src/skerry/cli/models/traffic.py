@@ -93,9 +93,9 @@ def _plan(
         raise ConfigError("--rule is about --automatic: add that, or leave the rules out")
     plan: dict[str, Any] = {"candidate": candidate, "mirror": mirror}
     if weight is not None:
-        plan["weight_ratio"] = _ratio(weight, "--weight")
+        plan["weight_ratio"] = read_ratio(weight, "--weight")
     if sample is not None:
-        plan["sample_ratio"] = _ratio(sample, "--sample")
+        plan["sample_ratio"] = read_ratio(sample, "--sample")
     if sticky is not None:
         plan["sticky"] = sticky
     if automatic:
@@ -103,7 +103,12 @@ def _plan(
     return plan
 
 
-def _ratio(text: str, option: str) -> float:
+def read_ratio(text: str, option: str) -> float:
+    """Return the share that an option gives, as ``10%`` or ``0.1``.
+
+    Raises:
+        ConfigError: it is none.
+    """
     number = text.removesuffix("%")
     try:
         ratio = float(number) / (100 if number != text else 1)
@@ -119,7 +124,7 @@ def _rule(text: str) -> tuple[str, Any]:
     if not equals:
         raise ConfigError(f"--rule {text}: write KEY=VALUE, such as min_requests=200")
     if key == "steps":
-        return key, [_ratio(share, "--rule steps") for share in value.split(",")]
+        return key, [read_ratio(share, "--rule steps") for share in value.split(",")]
     try:
         return key, json.loads(value)
     except ValueError:

@@ -14,10 +14,10 @@ from urllib.parse import quote, urlencode
 
 from skerry.errors import InternalError, JobNotReadyError, ObjectNotFoundError, TransportError
 from skerry.platforms.base import ENDED, PLAIN_CALL, Answer, AnswerStream, Cancellation, JobRecord, JobStatus, Platform
-from skerry.platforms.engine.caller import Caller, Remote, Request
-from skerry.platforms.engine.connection import Address
-from skerry.platforms.engine.reply import Response
 from skerry.platforms.home import socket_path
+from skerry.platforms.http.caller import Caller, Remote, Request
+from skerry.platforms.http.connection import Address
+from skerry.platforms.http.reply import Response
 from skerry.platforms.options import CallOptions
 
 if TYPE_CHECKING:

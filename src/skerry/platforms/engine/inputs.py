@@ -20,8 +20,8 @@ from skerry.errors import (
     PrivacyError,
     TransportError,
 )
-from skerry.platforms.engine.caller import Caller, Request
 from skerry.platforms.engine.compression import ASSUMED_BYTES_PER_S, SAMPLE_BYTES, SMALL_BYTES, Choice, Sample, choose
+from skerry.platforms.http.caller import Caller, Request
 from skerry.platforms.options import CallOptions
 from skerry.platforms.outgoing import Content, Outgoing
 from skerry.platforms.transfer import SentContent, add_content

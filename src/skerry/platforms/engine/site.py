@@ -8,9 +8,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from skerry.errors import ConfigError
-from skerry.platforms.engine.caller import Remote
 from skerry.platforms.engine.client import EnginePlatform
-from skerry.platforms.engine.secure import client_context
+from skerry.platforms.http.caller import Remote
+from skerry.platforms.http.secure import client_context
 from skerry.spec import Site
 
 logger = logging.getLogger(__name__)

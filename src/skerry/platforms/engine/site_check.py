@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from skerry.errors import SkerryError
-from skerry.platforms.engine.connection import Address
-from skerry.platforms.engine.secure import client_context
 from skerry.platforms.engine.site import CONNECT_TIMEOUT_S, SitePlatform
+from skerry.platforms.http.connection import Address
+from skerry.platforms.http.secure import client_context
 from skerry.spec import Site
 from skerry.version import __version__
 

@@ -1,4 +1,4 @@
-"""Requests to one engine: sent again where that is safe, and given up when the caller's time is over."""
+"""Requests to one server: sent again where that is safe, and given up when the caller's time is over."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from skerry.errors import (
     from_problem,
 )
 from skerry.platforms.base import PLAIN_CALL, AnswerStream, Cancellation
-from skerry.platforms.engine.connection import Address, ConnectionPool
-from skerry.platforms.engine.reply import Reply, Response, describe
-from skerry.platforms.engine.retry import retry_delay_s
 from skerry.platforms.home import not_running
+from skerry.platforms.http.connection import Address, ConnectionPool
+from skerry.platforms.http.reply import Reply, Response, describe
+from skerry.platforms.http.retry import retry_delay_s
 from skerry.platforms.options import CallOptions
 
 T = TypeVar("T")
@@ -42,7 +42,7 @@ class Request:
         body: Sent with its length; of pieces, chunked, unless the headers say the length. They may be asked for again.
         headers: Sent with those of the options.
         options: Deadline, priority and the like, and whether the request may run twice.
-        wait_s: Longest silence of the engine in seconds, where the options have no deadline.
+        wait_s: Longest silence of the server in seconds, where the options have no deadline.
     """
 
     method: str
@@ -51,6 +51,10 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     options: CallOptions = PLAIN_CALL
     wait_s: float | None = None
+
+
+# The error that an answer means which is not Skerry's own.
+ExplainAnswer = Callable[[Request, Response], SkerryError]
 
 
 class Deadline:
@@ -69,7 +73,7 @@ class Deadline:
         return None if self._ends_at is None else max(0.0, self._ends_at - time.monotonic())
 
     def patience_s(self, otherwise: float | None = None) -> float | None:
-        """Return how long to wait for the engine's next word, in seconds."""
+        """Return how long to wait for the server's next word, in seconds."""
         left_s = self.left_s()
         return otherwise if left_s is None else left_s + GRACE_S
 
@@ -85,21 +89,23 @@ class Deadline:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remote:
-    """What is known of an engine on another machine.
+    """What is known of a server on another machine.
 
     Args:
         site: Its name, for messages; none where it has none.
+        title: What messages call it; none means its name as that of a site.
         tls: What to expect of it; none means what the system's authorities say.
         connect_timeout_s: Longest time for a connection to come about, seconds; none leaves it to the call.
     """
 
     site: str | None = None
+    title: str | None = None
     tls: ssl.SSLContext | None = None
     connect_timeout_s: float | None = None
 
 
 class Caller:
-    """Sends requests to one engine.
+    """Sends requests to one server: an engine, or the ingress of a cluster.
 
     Args:
         address: Where it is.
@@ -108,15 +114,25 @@ class Caller:
         expected: Whether the engine is known to exist; one that was never reached is otherwise reported as not running
             at once.
         remote: What is known of it where it is on another machine.
+        explain_answer: Returns the error that an answer of 400 and above means, where it is not Skerry's own.
     """
 
     def __init__(
-        self, address: Address, *, token: str | None, patience_s: float, expected: bool, remote: Remote | None = None
+        self,
+        address: Address,
+        *,
+        token: str | None,
+        patience_s: float,
+        expected: bool,
+        remote: Remote | None = None,
+        explain_answer: ExplainAnswer | None = None,
     ) -> None:
         remote = Remote() if remote is None else remote
         self.address = address
         self.pool = ConnectionPool(address, tls=remote.tls, connect_timeout_s=remote.connect_timeout_s)
         self._site = remote.site
+        self._title = f"site {remote.site!r}" if remote.title is None else remote.title
+        self._explain_answer = _not_ours if explain_answer is None else explain_answer
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._patience_s = patience_s
         self._seen = expected
@@ -125,7 +141,7 @@ class Caller:
         """Send a request and return its whole response, whose status is below 400.
 
         Raises:
-            SkerryError: the error that the engine answered with, or that kept it from answering.
+            SkerryError: the error that the server answered with, or that kept it from answering.
         """
         return self._repeat(request, lambda reply, _: reply.read_all(), cancellation)
 
@@ -133,7 +149,7 @@ class Caller:
         """Send a request and return its response, whose status is below 400, as soon as it begins.
 
         Raises:
-            SkerryError: the error that the engine answered with, or that kept it from answering.
+            SkerryError: the error that the server answered with, or that kept it from answering.
         """
         return self._repeat(request, ReplyStream, cancellation)
 
@@ -155,7 +171,7 @@ class Caller:
                 hopeless = not self._seen or isinstance(error.__cause__, ssl.SSLError)
                 failure: SkerryError = self._explain(error) if hopeless else error
             else:
-                failure, answer_headers = _failure(response), response.headers
+                failure, answer_headers = self._failure(request, response), response.headers
             delay_s = retry_delay_s(
                 failure,
                 answer_headers,
@@ -208,7 +224,16 @@ class Caller:
         return named
 
     def _where(self) -> str:
-        return f"site {self._site!r} at {self.address}"
+        return f"{self._title} at {self.address}"
+
+    def _failure(self, request: Request, response: Response) -> SkerryError:
+        try:
+            problem = json.loads(response.body)
+        except ValueError:
+            problem = None
+        if isinstance(problem, dict) and isinstance(problem.get("code"), str):
+            return from_problem(problem)
+        return self._explain_answer(request, response)
 
 
 class ReplyStream(AnswerStream):
@@ -238,13 +263,7 @@ class ReplyStream(AnswerStream):
         self._reply.close()
 
 
-def _failure(response: Response) -> SkerryError:
-    try:
-        problem = json.loads(response.body)
-    except ValueError:
-        problem = None
-    if isinstance(problem, dict):
-        return from_problem(problem)
+def _not_ours(_: Request, response: Response) -> SkerryError:
     text = response.body[:200].decode("utf-8", "replace").strip()
     return TransportError(f"answer {response.status} that is not Skerry's: {text or 'empty'}", sent=True)
 

@@ -19,8 +19,8 @@ from typing import Any
 
 from skerry.errors import ConfigError, TransportError
 from skerry.platforms.base import Cancellation
-from skerry.platforms.engine.reply import Exchange, Reply, Response, describe
-from skerry.platforms.engine.secure import client_context, notice_loss
+from skerry.platforms.http.reply import Exchange, Reply, Response, describe
+from skerry.platforms.http.secure import client_context, notice_loss
 from skerry.platforms.transfer import add_bytes, is_counting
 
 
@@ -86,8 +86,9 @@ class _Connection(http.client.HTTPConnection):
         path = self._address.path
         if path is None:
             super().connect()
-            if self._tls is not None:
+            if not self._address.is_same_machine:
                 notice_loss(self.sock)
+            if self._tls is not None:
                 self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._address.host)
             return
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -1,0 +1,111 @@
+"""``skerry traffic``, ``skerry promote`` and ``skerry rollback``: which revision gets a function's requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from skerry.cli.console import Console
+from skerry.cli.destination import Destination, destination_options
+from skerry.cli.models.traffic import RATIO_HELP, read_ratio
+from skerry.cli.options import Command, complete_function, json_option
+from skerry.errors import ConfigError
+
+if TYPE_CHECKING:
+    from skerry.platforms.kubernetes.operating import OperatedPlatform
+
+
+@click.command(
+    cls=Command,
+    example="skerry traffic greet --platform knative\n"
+    "skerry traffic greet --platform knative --candidate greet-00002 --weight 10%\n"
+    "skerry traffic greet --platform knative --end",
+)
+@click.argument("name", shell_complete=complete_function)
+@click.option("--candidate", metavar="REVISION", help="Try this revision beside the one that serves.")
+@click.option("--weight", metavar="SHARE", help=f"The candidate's share of the requests, {RATIO_HELP}.")
+@click.option("--end", is_flag=True, help="End the trial: the revision that serves gets all requests.")
+@destination_options
+@json_option
+@click.pass_obj
+def traffic(
+    console: Console, name: str, candidate: str | None, weight: str | None, *, end: bool, destination: Destination
+) -> None:
+    """Show which revision gets a function's requests, or try a candidate on some of them.
+
+    For the versions of a model on an engine, see skerry models traffic.
+    """
+    platform = _cluster(destination, "skerry models traffic")
+    plan: dict[str, Any] | None = None
+    if end:
+        if candidate or weight:
+            raise click.UsageError("--end goes with no other option: it ends the trial")
+        plan = {}
+    elif candidate is not None or weight is not None:
+        candidate = candidate or platform.traffic(name)["candidate"]
+        if candidate is None:
+            raise click.UsageError("which revision is to be tried? add --candidate REVISION")
+        ratio = 0.0 if weight is None else read_ratio(weight, "--weight")
+        plan = {"candidate": candidate, "weight_ratio": ratio}
+    _show(console, platform.traffic(name) if plan is None else platform.split_traffic(name, plan))
+
+
+@click.command(cls=Command, example="skerry promote greet --platform knative")
+@click.argument("name", shell_complete=complete_function)
+@destination_options
+@json_option
+@click.pass_obj
+def promote(console: Console, name: str, destination: Destination) -> None:
+    """Have the revision that is being tried serve a function from now on."""
+    found = _cluster(destination, "skerry models promote").promote(name)
+    _say(console, found, f"{name}: revision {found['promoted']} serves from now on")
+
+
+@click.command(cls=Command, example="skerry rollback greet --platform knative")
+@click.argument("name", shell_complete=complete_function)
+@destination_options
+@json_option
+@click.pass_obj
+def rollback(console: Console, name: str, destination: Destination) -> None:
+    """Have the revision before the present one serve a function; once more goes further back.
+
+    The next deployment serves from the newest revision again.
+    """
+    found = _cluster(destination, "skerry models rollback").roll_back(name)
+    _say(console, found, f"{name}: {found['replaced']} -> {found['serving']}")
+
+
+def _cluster(destination: Destination, on_engine: str) -> OperatedPlatform:
+    platform = destination.cluster_platform()
+    if platform is None:
+        raise ConfigError(
+            "an engine serves one revision of a function at a time",
+            hint=f"for versions of a model: {on_engine}; for revisions: add --platform knative",
+        )
+    return platform
+
+
+def _say(console: Console, found: Mapping[str, Any], text: str) -> None:
+    if console.as_json:
+        console.json(found)
+    else:
+        console.message(text)
+
+
+def _show(console: Console, found: Mapping[str, Any]) -> None:
+    if console.as_json:
+        console.json(found)
+        return
+    roles = {found["candidate"]: "candidate", found["serving"]: "serving"}
+    rows = [
+        [
+            one["name"],
+            f"{one['weight_ratio']:.0%}",
+            roles.get(one["name"], ""),
+            "ready" if one["ready"] else one["reason"] or "starting",
+        ]
+        for one in found["revisions"]
+    ]
+    console.table(["REVISION", "SHARE", "ROLE", "STATE"], rows)

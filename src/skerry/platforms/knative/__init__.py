@@ -1,0 +1,1 @@
+"""Knative Serving as a place that runs functions."""

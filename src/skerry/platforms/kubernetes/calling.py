@@ -1,0 +1,178 @@
+"""Calls to functions of a cluster, over HTTP."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+from urllib.parse import quote
+
+from skerry.errors import ConfigError, SiteUnreachableError, SkerryError
+from skerry.platforms.base import PLAIN_CALL, Answer, AnswerStream, Cancellation, JobRecord, Platform
+from skerry.platforms.http.caller import Caller, Remote, Request
+from skerry.platforms.http.connection import Address
+from skerry.platforms.http.reply import Response
+from skerry.platforms.kubernetes.answers import cluster_error
+from skerry.platforms.kubernetes.routes import Route, Routes
+from skerry.platforms.options import CallOptions
+
+if TYPE_CHECKING:
+    from skerry.platforms.outgoing import Outgoing
+    from skerry.spec import Site
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT_S = 5.0
+_HOST = "Host"
+
+
+class CallingPlatform(Platform):
+    """What the platforms of a cluster have in common: calls go over HTTP, and there are no jobs and no files.
+
+    Args:
+        find: Returns the route of a function.
+        title: What messages call the place, like ``knative in namespace 'edge'``.
+        site: The site that it is; none where it is none.
+        patience_s: Most seconds to wait, in total, before a request is not sent again.
+    """
+
+    def __init__(self, find: Callable[[str], Route], *, title: str, site: Site | None, patience_s: float) -> None:
+        self.site = site
+        self.title = title if site is None else f"site {site.name!r}"
+        self._patience_s = patience_s
+        self._routes = Routes(find)
+        self._lock = threading.Lock()
+        self._callers: dict[Address, Caller] = {}
+
+    def invoke(
+        self,
+        function: str,
+        body: bytes,
+        *,
+        content_type: str,
+        accept: str | None = None,
+        options: CallOptions = PLAIN_CALL,
+        cancellation: Cancellation | None = None,
+    ) -> Answer:
+        """Run a function and wait for its answer; see `Platform.invoke`."""
+
+        def run(caller: Caller, route: Route) -> Answer:
+            response = caller.request(_request(function, route, body, content_type, accept, options), cancellation)
+            return Answer(response.body, response.content_type, response.headers)
+
+        return self._on_route(function, run)
+
+    def stream(
+        self,
+        function: str,
+        body: bytes,
+        *,
+        content_type: str,
+        accept: str | None = None,
+        options: CallOptions = PLAIN_CALL,
+        cancellation: Cancellation | None = None,
+    ) -> AnswerStream:
+        """Run a function and return its answer as soon as it begins; see `Platform.stream`."""
+
+        def run(caller: Caller, route: Route) -> AnswerStream:
+            return caller.stream(_request(function, route, body, content_type, accept, options), cancellation)
+
+        return self._on_route(function, run)
+
+    def send_inputs(self, inputs: Sequence[Outgoing], *, keep: bool = False, again: bool = False) -> NoReturn:
+        """Refuse files and folders: a cluster has no place for them that all pods share."""
+        named = ", ".join(item.path for item in inputs[:3])
+        raise ConfigError(
+            f"{self.title} takes no files or folders with a call ({named})",
+            hint="put the data into an object store and send its address, or call the function on an engine",
+        )
+
+    def submit(
+        self,
+        function: str,
+        body: bytes,
+        *,
+        content_type: str,
+        accept: str | None = None,
+        options: CallOptions = PLAIN_CALL,
+    ) -> JobRecord:
+        """Refuse jobs: nothing on the cluster would keep them."""
+        self._refuse_jobs()
+
+    def job(self, job_id: str) -> JobRecord:
+        """Refuse jobs, as `submit` does."""
+        self._refuse_jobs()
+
+    def result(self, job_id: str, *, timeout_s: float | None = None) -> Answer:
+        """Refuse jobs, as `submit` does."""
+        self._refuse_jobs()
+
+    def cancel(self, job_id: str) -> JobRecord:
+        """Refuse jobs, as `submit` does."""
+        self._refuse_jobs()
+
+    def retry(self, job_id: str) -> JobRecord:
+        """Refuse jobs, as `submit` does."""
+        self._refuse_jobs()
+
+    @property
+    def address(self) -> str:
+        """What messages call the place."""
+        return self.title
+
+    def close(self) -> None:
+        """Close the idle connections; the next call opens new ones."""
+        with self._lock:
+            for caller in self._callers.values():
+                caller.pool.close()
+
+    def _refuse_jobs(self) -> NoReturn:
+        raise ConfigError(
+            f"{self.title} keeps no jobs: a pod that ends would take them with it",
+            hint="wait for the answer (`.remote()`, `.map()`, `skerry invoke`), or run the job on an engine",
+        )
+
+    def _on_route(self, function: str, run: Callable[[Caller, Route], T]) -> T:
+        route = self._routes.of(function)
+        try:
+            return run(self._caller(route.address), route)
+        except SiteUnreachableError:
+            # Nothing has run, and the way there may have changed: a port-forward ends with its pod.
+            if not self._routes.forget(function, route):
+                raise
+            found = self._routes.of(function)
+            if found == route:
+                raise
+            return run(self._caller(found.address), found)
+
+    def _caller(self, address: Address) -> Caller:
+        name = self.title if self.site is None else self.site.name
+        with self._lock:
+            caller = self._callers.get(address)
+            if caller is None:
+                caller = self._callers[address] = Caller(
+                    address,
+                    token=None,
+                    patience_s=self._patience_s,
+                    expected=True,
+                    remote=Remote(site=name, title=self.title, connect_timeout_s=CONNECT_TIMEOUT_S),
+                    explain_answer=_explain,
+                )
+            return caller
+
+
+def _request(
+    function: str, route: Route, body: bytes, content_type: str, accept: str | None, options: CallOptions
+) -> Request:
+    headers = {
+        "Content-Type": content_type,
+        **({} if accept is None else {"Accept": accept}),
+        **({} if route.host is None else {_HOST: route.host}),
+    }
+    path = f"/function/{quote(function, safe='')}"
+    return Request(method="POST", path=path, body=body, headers=headers, options=options, wait_s=route.wait_s)
+
+
+def _explain(request: Request, response: Response) -> SkerryError:
+    function = request.path.rpartition("/")[2]
+    return cluster_error(response, function=function, host=request.headers.get(_HOST))

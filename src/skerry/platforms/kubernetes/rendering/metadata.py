@@ -1,0 +1,75 @@
+"""What objects of an app are called, and by what they are found again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from skerry.spec import ClusterSettings
+
+if TYPE_CHECKING:
+    from skerry.platforms.kubernetes.rendering.app import AppToRender
+
+KubernetesObject = dict[str, Any]
+
+NAME_LABEL: Final = "app.kubernetes.io/name"
+APP_LABEL: Final = "app.kubernetes.io/part-of"
+MANAGER_LABEL: Final = "app.kubernetes.io/managed-by"
+TIER_LABEL: Final = "skerry.dev/tier"
+FUNCTION_ANNOTATION: Final = "skerry.dev/function"
+TARGET_ANNOTATION: Final = "skerry.dev/target"
+SOURCE_ANNOTATION: Final = "skerry.dev/source"
+MANAGER: Final = "skerry"
+
+
+def object_name(function: str) -> str:
+    """Return the name of a function's objects: Kubernetes knows no ``_``."""
+    return function.replace("_", "-")
+
+
+def labels(app: AppToRender, function: str | None = None) -> dict[str, str]:
+    """Return the labels of an object of a function, or of one that the whole app shares."""
+    own = {} if function is None else {NAME_LABEL: object_name(function)}
+    return {**own, APP_LABEL: app.name, MANAGER_LABEL: MANAGER}
+
+
+def selector(app: AppToRender, function: str | None = None) -> dict[str, str]:
+    """Return the labels by which the pods of a function, or of an app, are chosen."""
+    return {key: value for key, value in labels(app, function).items() if key != MANAGER_LABEL}
+
+
+def app_annotations(app: AppToRender, function: str | None = None) -> dict[str, str]:
+    """Return the annotations of an object: what labels cannot hold."""
+    found = {FUNCTION_ANNOTATION: function, TARGET_ANNOTATION: app.target, SOURCE_ANNOTATION: app.source}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def kubernetes_object(
+    api_version: str,
+    kind: str,
+    *,
+    app: AppToRender,
+    settings: ClusterSettings,
+    function: str | None = None,
+    extra_labels: Mapping[str, str] | None = None,
+    **rest: Any,
+) -> KubernetesObject:
+    """Return an object of a function, or of the app where none is named.
+
+    Args:
+        api_version: Its API.
+        kind: What it is.
+        app: The app that it belongs to.
+        settings: Where it is made.
+        function: The function that it belongs to.
+        extra_labels: Further labels.
+        **rest: Everything but its metadata.
+    """
+    place = {} if settings.namespace is None else {"namespace": settings.namespace}
+    metadata = {
+        "name": app.name if function is None else object_name(function),
+        **place,
+        "labels": {**labels(app, function), **(extra_labels or {})},
+        "annotations": app_annotations(app, function),
+    }
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, **rest}

@@ -1,0 +1,103 @@
+"""Waiting until objects are ready, with a line that says why they are not yet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from skerry.errors import DeadlineExceededError, MemoryLimitError, PlatformError, SkerryError, StartError
+from skerry.platforms.kubernetes.cluster import Cluster
+from skerry.platforms.kubernetes.objects import KubernetesObject, Reference, refer
+from skerry.platforms.kubernetes.reasons import Reason, Sight, explain, is_ready, pods_of
+
+POLL_S: Final = 0.5
+PATIENCE_S: Final = 6.0
+LOG_LINES: Final = 20
+_ERRORS: Final[Mapping[str, type[SkerryError]]] = {"crash": StartError, "memory": MemoryLimitError}
+
+
+def wait_ready(
+    cluster: Cluster,
+    objects: Iterable[Mapping[str, Any]],
+    tell: Callable[[str], None] | None = None,
+    *,
+    deadline_s: float = 300.0,
+    patience_s: float = PATIENCE_S,
+) -> None:
+    """Wait until objects are ready.
+
+    Args:
+        cluster: Where they are.
+        objects: What was applied; those that know no readiness count as ready.
+        tell: Is told why something is not ready yet, whenever that changes.
+        deadline_s: Longest wait in seconds.
+        patience_s: How long a reason that does not pass by itself must last, in seconds, before it is an error.
+
+    Raises:
+        StartError: a container ends right after its start; the message has its last lines.
+        MemoryLimitError: a container needs more memory than its limit.
+        PlatformError: another reason that stays until somebody does something; ``reason`` names it in one word.
+        DeadlineExceededError: the time is over; the message says what it waited for.
+    """
+    references = [refer(value) for value in objects]
+    began = time.monotonic()
+    told, lasting_since, lasting_cause = "", began, ""
+    while True:
+        reason = explain(look(cluster, references))
+        now = time.monotonic()
+        if reason is None:
+            return
+        if tell and str(reason) != told:
+            told = str(reason)
+            tell(told)
+        if not reason.lasting or reason.cause != lasting_cause:
+            lasting_since, lasting_cause = now, reason.cause if reason.lasting else ""
+        if reason.lasting and now - lasting_since >= patience_s:
+            raise to_error(reason)
+        if now - began > deadline_s:
+            raise DeadlineExceededError(f"not ready after {deadline_s:g} s: {reason}", reason=reason.cause)
+        time.sleep(POLL_S)
+
+
+def look(cluster: Cluster, references: Iterable[Reference]) -> Sight:
+    """Return what the cluster says about objects now.
+
+    Args:
+        cluster: Where they are.
+        references: Which objects.
+
+    Raises:
+        PlatformError: one of them is not there.
+    """
+    values = [_present(cluster, reference) for reference in references]
+    if all(is_ready(value) for value in values):
+        return Sight(objects=values)
+    pods = cluster.list("v1", "Pod")
+    events = sorted(cluster.list("v1", "Event"), key=lambda event: str(event.get("lastTimestamp") or ""))
+    logs = {}
+    for value in values:
+        for pod in pods_of(value, pods):
+            if (container := _crashed(pod)) and not is_ready(value):
+                logs[pod["metadata"]["name"]] = cluster.last_words(pod["metadata"]["name"], container, LOG_LINES)
+    return Sight(objects=values, pods=pods, events=events, logs=logs)
+
+
+def to_error(reason: Reason) -> SkerryError:
+    """Return the error that a lasting reason is."""
+    return _ERRORS.get(reason.cause, PlatformError)(str(reason), reason=reason.cause)
+
+
+def _present(cluster: Cluster, reference: Reference) -> KubernetesObject:
+    value = cluster.get(reference)
+    if value is None:
+        raise PlatformError(f"{reference} was removed while it was waited for; deploy again", reason="removed")
+    return value
+
+
+def _crashed(pod: Mapping[str, Any]) -> str:
+    """Return the container that ended; empty when none did."""
+    for status in (pod.get("status") or {}).get("containerStatuses") or []:
+        if (status.get("state") or {}).get("terminated") or (status.get("lastState") or {}).get("terminated"):
+            return str(status["name"]) if not status.get("ready") else ""
+    return ""

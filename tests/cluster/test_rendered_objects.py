@@ -1,0 +1,56 @@
+"""What is rendered is what an API server takes: everything is sent to it, and nothing is made there."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from skerry.platforms.kubernetes.cluster import Cluster
+
+from skerry.platforms.knative.rendering import render as render_knative
+from skerry.platforms.kubernetes.rendering import adapt
+from skerry.platforms.kubernetes.rendering import render as render_kubernetes
+from skerry.spec import KNATIVE, KUBERNETES, ClusterSettings
+from support.rendering import app_of
+from support.spec_strategies import apps
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+RENDERERS = {KNATIVE: render_knative, KUBERNETES: render_kubernetes}
+
+
+@pytest.fixture(scope="module")
+def taker(cluster, shared_namespace):
+    """A function that has the API server check objects."""
+    client = Cluster(cluster.kubeconfig, namespace=shared_namespace)
+    group = client.connection.request("GET", "/apis/autoscaling", doing="asking for versions")
+    available = {version["groupVersion"] for version in group["versions"]}
+    yield lambda objects: client.apply(adapt(objects, available), dry_run=True)
+    client.close()
+
+
+@pytest.mark.parametrize("platform", [KNATIVE, KUBERNETES])
+@pytest.mark.parametrize("name", ["echo", "batching", "streaming", "search_news", "federate_numpy"])
+def test_an_api_server_takes_the_objects_of_an_example(taker, shared_namespace, name, platform):
+    where = ClusterSettings(namespace=shared_namespace, max_timeout="6h")
+    objects = RENDERERS[platform](app_of(EXAMPLES / f"{name}.py", platform=platform), where)
+    assert len(taker(objects)) == len(objects)
+
+
+@pytest.mark.parametrize("platform", [KNATIVE, KUBERNETES])
+def test_an_api_server_takes_the_objects_of_any_app(taker, shared_namespace, platform):
+    for app in generated(platform):
+        objects = RENDERERS[platform](app, ClusterSettings(namespace=shared_namespace))
+        assert len(taker(objects)) == len(objects)
+
+
+def generated(platform):
+    """Return 100 apps, made before anything is sent: a server is too slow a judge for shrinking what it refuses."""
+    found = []
+    quick = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
+
+    @settings(max_examples=100, phases=[Phase.generate], **quick)
+    @given(app=apps(platform))
+    def collect(app):
+        found.append(app)
+
+    collect()
+    return found

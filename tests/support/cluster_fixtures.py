@@ -1,0 +1,161 @@
+"""Fixtures of tests that need a Kubernetes cluster: the cluster, a namespace for each test, and Knative in it.
+
+The cluster is the one of ``../shared/cluster``, with the stand-in for Knative's controllers; or, where
+``SKERRY_TEST_KUBECONFIG`` names one, an actual cluster with an actual Knative. Then ``SKERRY_TEST_INGRESS`` is the
+address of its ingress, and ``SKERRY_TEST_IMAGE`` an image with Skerry and NumPy that it can pull.
+"""
+
+import os
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from support import shared_cluster
+from support.engine_process import wait_until
+from support.knative_stand_in.stand_in import KnativeStandIn
+from support.kube_api import ApiError, KubeApi
+from support.machine_image import push_machine_image
+
+REAL = "SKERRY_TEST_KUBECONFIG"
+REAL_INGRESS = "SKERRY_TEST_INGRESS"
+REAL_IMAGE = "SKERRY_TEST_IMAGE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestCluster:
+    """A cluster for tests.
+
+    Args:
+        kubeconfig: Path of the file.
+        api: A client of it that is not the product's.
+        registry: Address of its registry, None where it is not known.
+        is_real: Whether it is somebody's cluster, with Knative installed.
+    """
+
+    __test__ = False
+    kubeconfig: Path
+    api: KubeApi
+    registry: str | None
+    is_real: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knative:
+    """Knative in one namespace.
+
+    Args:
+        cluster: The cluster.
+        namespace: The test's own.
+        ingress: Address that is to be called with the ``Host`` of a route.
+        stand_in: What does Knative's work, None with an actual one.
+    """
+
+    cluster: TestCluster
+    namespace: str
+    ingress: str | None
+    stand_in: KnativeStandIn | None
+
+    @property
+    def api(self):
+        return self.cluster.api
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """A running cluster, which all tests of all processes share."""
+    if os.environ.get(REAL):
+        kubeconfig = Path(os.environ[REAL])
+        api = KubeApi(kubeconfig)
+        yield TestCluster(kubeconfig=kubeconfig, api=api, registry=None, is_real=True)
+        api.close()
+        return
+    refusal = shared_cluster.refusal()
+    if refusal is not None:
+        pytest.skip(refusal)
+    program = shared_cluster.ClusterProgram([shared_cluster.program()], shared_cluster.state_folder())
+    with shared_cluster.use(program) as found:
+        api = KubeApi(found["kubeconfig"])
+        yield TestCluster(kubeconfig=Path(found["kubeconfig"]), api=api, registry=found["registry"], is_real=False)
+        api.close()
+
+
+@pytest.fixture(scope="session")
+def machine_image(cluster):
+    """Name of an image whose pods see this machine's Python, see `support.machine_image`."""
+    if cluster.is_real:
+        pytest.skip("the nodes of an actual cluster do not share this machine's files")
+    return push_machine_image(cluster.registry)
+
+
+@pytest.fixture(scope="session")
+def real_image():
+    """Name of an image that an actual cluster can pull, with Skerry and NumPy."""
+    if not os.environ.get(REAL_IMAGE):
+        pytest.skip(f"{REAL_IMAGE} names no image with Skerry and NumPy that the cluster can pull")
+    return os.environ[REAL_IMAGE]
+
+
+@pytest.fixture(scope="session")
+def shared_namespace(cluster):
+    """A namespace for what several tests use."""
+    name = make_namespace(cluster.api)
+    yield name
+    drop_namespace(cluster.api, name)
+
+
+def make_namespace(api):
+    """Make a namespace in which pods can be started; return its name."""
+    name = f"skerry-test-{uuid.uuid4().hex[:8]}"
+    api.create("namespaces", None, {"metadata": {"name": name, "labels": {"skerry.dev/test": "true"}}})
+    wait_until(lambda: _has_token(api, name), within_s=60, what="the namespace's service account")
+    return name
+
+
+def _has_token(api, namespace):
+    account = api.get("serviceaccounts", namespace, "default")
+    return account is not None
+
+
+def drop_namespace(api, name):
+    """Delete a namespace with all that is in it, without waiting for the end."""
+    try:
+        for pod in api.list("pods", name):
+            api.delete("pods", name, pod["metadata"]["name"], gracePeriodSeconds=0)
+        api.delete("namespaces", None, name)
+    except ApiError as error:  # the test may have deleted it
+        if error.status not in (404, 409):
+            raise
+
+
+@pytest.fixture
+def namespace(cluster):
+    """A namespace of the test's own."""
+    name = make_namespace(cluster.api)
+    yield name
+    drop_namespace(cluster.api, name)
+
+
+@pytest.fixture
+def make_knative(cluster):
+    """Make namespaces with Knative at work in them."""
+    made = []
+
+    def make(namespace, **options):
+        if cluster.is_real:
+            return Knative(cluster=cluster, namespace=namespace, ingress=os.environ.get(REAL_INGRESS), stand_in=None)
+        stand_in = KnativeStandIn(cluster.api, namespace, **options).start()
+        made.append(stand_in)
+        return Knative(cluster=cluster, namespace=namespace, ingress=stand_in.address, stand_in=stand_in)
+
+    yield make
+    for stand_in in made:
+        stand_in.stop()
+        assert stand_in.errors == [], "\n".join(stand_in.errors)
+
+
+@pytest.fixture
+def knative(make_knative, namespace):
+    """Knative in a namespace of the test's own."""
+    return make_knative(namespace)
