@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ORACLE := $(VENV)/.oracle-installed
+TESTERS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench bench-models soak fuzz docs format clean
@@ -28,8 +29,9 @@ demo: $(STAMP) ## Train a model with functions, publish it, serve it; writes dem
 # Where the environment forbids bytecode (many containers do), each of the hundreds of processes that the tests start would
 # compile Skerry anew, which doubles the time of a start.
 test: export PYTHONDONTWRITEBYTECODE :=
+# One process more than cores: a third of the time of the tests is waiting, for servers, timers and other processes.
 test: $(ORACLE) ## Run all tests
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(STAMP) ## Lint, types, import layers, docs
 	$(BIN)/ruff format --check .

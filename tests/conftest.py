@@ -2,6 +2,7 @@ import asyncio
 import signal
 from pathlib import Path
 
+import hypothesis
 import pytest
 import uvloop
 
@@ -14,10 +15,24 @@ pytest_plugins = ["support.cluster_fixtures"]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# No example has a time limit of its own: how long one takes says how busy the machine is, and tests have their timeout.
+hypothesis.settings.register_profile("tests", hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("tests")
+
 # Files of one kind together, those with the longest tests first: what is long and last keeps one core busy alone.
 LONG_FIRST = (
-    *("e2e/test_demo.py", "e2e", "cluster", "integration"),
-    *("unit/engine/test_environment.py", "contract", "unit"),
+    "e2e/test_demo.py",
+    "cluster",
+    "e2e/test_edge_federated.py",
+    "e2e/test_experiments.py",
+    "e2e",
+    "integration",
+    "unit/test_docs.py",
+    "unit/learn/search/test_scatter.py",
+    "unit/engine/test_environment.py",
+    "unit/runtime/test_dispatcher_machine.py",
+    "contract",
+    "unit",
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cProfile
 import mmap
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -114,18 +115,29 @@ class _Link:
 
     Args:
         rounds: Frames to send, one piece at a time.
+        size: How many calls are in each of them.
     """
 
-    def __init__(self, rounds: list[bytes]) -> None:
+    def __init__(self, rounds: list[bytes], size: int) -> None:
         self._rounds = iter(rounds)
+        self._size = size
+        self._open = 0
+        self._reader = FrameReader()
+        self._counted = 0
         self.received_s: list[float] = []
         self.answered_s: list[float] = []
         self.answers: list[bytes] = []
 
-    def recv(self, _size: int, _flags: int = 0) -> bytes:
+    def recv(self, _size: int, flags: int = 0) -> bytes:
+        now_s = time.perf_counter()
+        self._open -= len(self._reader.feed(b"".join(self.answers[self._counted :])))
+        self._counted = len(self.answers)
+        if self._open > 0 and flags & socket.MSG_DONTWAIT:
+            raise BlockingIOError  # the worker looks for more in the middle of its calls, which took it long
         data = next(self._rounds, b"")
+        self._open = self._size if data else 0
         if self.received_s:
-            self.answered_s.append(time.perf_counter())
+            self.answered_s.append(now_s)
         self.received_s.append(time.perf_counter())
         return data
 
@@ -156,7 +168,7 @@ class WorkerBench:
             RuntimeError: an answer is missing or wrong.
         """
         size = len(self._work.bodies)
-        link = _Link([self._work.frames(1 + i * size) for i in range(rounds)])
+        link = _Link([self._work.frames(1 + i * size) for i in range(rounds)], size)
         self._called_s.clear()
         # The loop holds views of the page, so that it goes when the loop does.
         loop: Any = make_loop(cast(Any, link), mmap.mmap(-1, PROGRESS_BYTES), self._handler)

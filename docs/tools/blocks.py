@@ -1,4 +1,4 @@
-"""Checks of the Python blocks in the pages: all are Python, and those tagged ``python run`` do run."""
+"""Checks of the Python blocks in the pages: all are Python; those tagged ``python run`` are run, by the tests."""
 
 from __future__ import annotations
 
@@ -48,13 +48,8 @@ def check_syntax() -> list[str]:
     return problems
 
 
-def check_runs() -> list[str]:
-    """Run the blocks tagged ``run``, each as a program in a folder of its own; return those that fail."""
-    return [problem for block in find_blocks() if "run" in block.tags for problem in run(block)]
-
-
 def run(block: Block) -> list[str]:
-    """Run one block; return what went wrong."""
+    """Run one block as a program in a folder of its own; return what went wrong."""
     with tempfile.TemporaryDirectory(prefix="skerry-docs-") as folder:
         program = Path(folder, "app.py")
         program.write_text(block.code, encoding="utf-8")

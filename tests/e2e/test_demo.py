@@ -3,6 +3,7 @@ import html.parser
 import json
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
@@ -19,12 +20,12 @@ from skerry.store.objects import open_store
 RUN = Path(__file__).resolve().parents[2] / "examples" / "demo" / "run.py"
 REPORT_PARTS = (
     "The search",
-    "One worker and more",
     "The published model",
     "Response times",
     "Scaling",
     "Sample predictions",
 )
+COMPARISON = "One worker and more"
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -43,12 +44,31 @@ def run_demo(*arguments, output, timeout_s=200, **variables):
     )
 
 
+@pytest.fixture
+def run_here(monkeypatch, capsys):
+    """Run the demo's program in this process, which keeps the libraries; return its exit code and what it said."""
+
+    def run(*arguments):
+        with monkeypatch.context() as patch:
+            patch.syspath_prepend(RUN.parent)
+            patch.setattr(sys, "argv", [str(RUN), *map(str, arguments)])
+            with pytest.raises(SystemExit) as ended:
+                runpy.run_path(str(RUN), run_name="__main__")
+        return ended.value.code, capsys.readouterr().err
+
+    before = set(sys.modules)
+    yield run
+    for name in set(sys.modules) - before:
+        if Path(getattr(sys.modules[name], "__file__", None) or "/").parent == RUN.parent:
+            del sys.modules[name]
+
+
 def models_of(output):
     return ModelRepository(open_store(str(output / "models")))
 
 
-def start_demo(output):
-    command = [sys.executable, "-u", str(RUN), "--quick", "--output", str(output)]
+def start_demo(output, *arguments):
+    command = [sys.executable, "-u", str(RUN), "--quick", "--output", str(output), *arguments]
     return subprocess.Popen(command, env=environment(output), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -86,16 +106,28 @@ class Links(html.parser.HTMLParser):
                 self.ids.append(value)
 
 
-def test_the_demo_trains_publishes_serves_and_reports_and_may_be_run_again(tmp_path):
+def test_the_demo_trains_publishes_serves_and_reports_also_after_a_run_that_was_interrupted(tmp_path):
     output = tmp_path / "out"
-    first = run_demo("--quick", output=output)
-    assert first.returncode == 0, first.stdout + first.stderr
-    assert first.stderr == ""
-    assert "the same answer" in first.stdout
-    assert "\x1b" not in first.stdout
+    interrupt_demo(output, "by digits@1", "--workers", "1")
+    first_version = models_of(output).manifest("digits", 1)
+    assert sorted(first_version.files) == ["model.onnx", "sample.json"]
+
+    # What a killed run leaves behind is no obstacle, and no version is ever overwritten.
+    (output / "engine-999999999").mkdir()
+    done = run_demo("--quick", output=output)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    assert "the same answer" in done.stdout
+    assert "by digits@2" in done.stdout
+    assert "\x1b" not in done.stdout
+    models = models_of(output)
+    assert models.manifest("digits", 1) == first_version
+    assert models.aliases("digits") == {"production": 2}
+    assert not list(output.glob("engine-*"))
+    assert processes_of(output) == []
 
     page = (output / "report.html").read_text()
-    for part in REPORT_PARTS:
+    for part in (*REPORT_PARTS, COMPARISON):
         assert f"</small>{part}</h2>" in page
     links = Links()
     links.feed(page)
@@ -103,22 +135,11 @@ def test_the_demo_trains_publishes_serves_and_reports_and_may_be_run_again(tmp_p
     assert len(links.ids) == len(set(links.ids))
     assert not re.search(r"url\((?!#)", page)
 
-    first_version = models_of(output).manifest("digits", 1)
-    assert sorted(first_version.files) == ["model.onnx", "sample.json"]
-    assert first_version.metrics["test_accuracy"] > 0.95
-    assert first_version.about["export"]["compared_rows"] == 360
-    assert f"differ by at most {first_version.about['export']['worst_difference']:.1e}" in page
-
-    # What a killed run leaves behind is no obstacle, and no version is ever overwritten.
-    (output / "engine-999999999").mkdir()
-    again = run_demo("--quick", "--workers", "1", output=output)
-    assert again.returncode == 0, again.stdout + again.stderr
-    models = models_of(output)
-    assert models.manifest("digits", 1) == first_version
-    assert models.aliases("digits") == {"production": 2}
-    assert "by digits@2" in again.stdout
-    assert not list(output.glob("engine-*"))
-    assert processes_of(output) == []
+    version = models.manifest("digits", 2)
+    assert sorted(version.files) == ["model.onnx", "sample.json"]
+    assert version.metrics["test_accuracy"] > 0.95
+    assert version.about["export"]["compared_rows"] == 360
+    assert f"differ by at most {version.about['export']['worst_difference']:.1e}" in page
 
 
 def test_own_texts_are_searched_published_without_pickle_and_served_and_the_home_stays_as_it_was(tmp_path):
@@ -129,8 +150,13 @@ def test_own_texts_are_searched_published_without_pickle_and_served_and_the_home
     data.write_bytes(gzip.compress(json.dumps({"model": "mnb", "x_dict": texts, "y_dict": labels}).encode()))
     home, output = tmp_path / "home", tmp_path / "out"
     home.mkdir()
-    done = run_demo("--quick", "--data", data, output=output, HOME=str(home), MPLCONFIGDIR=str(tmp_path / "drawing"))
+    arguments = ("--quick", "--workers", "1", "--data", data)
+    done = run_demo(*arguments, output=output, HOME=str(home), MPLCONFIGDIR=str(tmp_path / "drawing"))
     assert done.returncode == 0, done.stdout + done.stderr
+    page = (output / "report.html").read_text()
+    assert all(f"</small>{part}</h2>" in page for part in REPORT_PARTS)
+    assert COMPARISON not in page  # of a single number of workers there is nothing to compare
+    assert processes_of(output) == []
     manifest = models_of(output).resolve(ModelReference.parse("texts@production"))
     assert sorted(manifest.files) == ["model.onnx", "sample.json"]
     assert (manifest.inputs[0].dtype, manifest.labels) == ("string", ("ANIMAL", "CAR"))
@@ -151,15 +177,16 @@ def test_own_texts_are_searched_published_without_pickle_and_served_and_the_home
     ],
     ids=["no file", "no label", "no number", "one class", "a small class"],
 )
-def test_data_that_cannot_be_used_are_refused_with_a_clear_message(tmp_path, content, message):
-    data = tmp_path / "own.csv"
+def test_data_that_cannot_be_used_are_refused_with_a_clear_message(tmp_path, run_here, monkeypatch, content, message):
+    data, output = tmp_path / "own.csv", tmp_path / "out"
+    monkeypatch.setenv(MARK, str(output))
     if content is not None:
         data.write_text(content)
-    done = run_demo("--data", data, output=tmp_path / "out")
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
-    assert processes_of(tmp_path / "out") == []
+    code, said = run_here("--data", data, "--output", output)
+    assert code == 2
+    assert message in said
+    assert "Traceback" not in said
+    assert processes_of(output) == []
 
 
 def test_a_wrong_number_of_workers_is_refused(tmp_path):
@@ -188,10 +215,14 @@ def test_a_model_that_cannot_be_exported_is_not_published(tmp_path, monkeypatch)
     assert models.names() == []
 
 
-@pytest.mark.parametrize("moment", ["Skerry demo", "no worker yet", "1 worker:", "by digits@1"])
+@pytest.mark.parametrize("moment", ["Skerry demo", "no worker yet", "1 worker:"])
 def test_ctrl_c_ends_the_demo_and_leaves_no_process(tmp_path, moment):
-    output = tmp_path / "out"
-    with start_demo(output) as process:
+    interrupt_demo(tmp_path / "out", moment)
+
+
+def interrupt_demo(output, moment, *arguments):
+    """Press Ctrl-C once the demo has said something."""
+    with start_demo(output, *arguments) as process:
         read_until(process, moment)
         if moment in {"1 worker:", "by digits@1"}:
             assert len(processes_of(output)) >= 3  # the demo, the engine and its zygote

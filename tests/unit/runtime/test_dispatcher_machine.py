@@ -18,6 +18,7 @@ WEIGHTS = [1.0, 1.0, 4.0, 20.0]
 PASSED_S = [0.0, 0.001, 0.3, 0.5, 6.0, 11.0]
 QUEUES = [0, 1, 3, 6, 30, 30]
 MOST_STEPS = 60
+TOGETHER = 5  # schedules of one example: hypothesis takes as long for an example as a schedule for its steps
 
 
 def model_of(a, b):
@@ -182,11 +183,14 @@ def schedules(draw):
 @pytest.mark.slow
 @pytest.mark.timeout(600)  # on a busy machine ten thousand schedules take minutes
 @settings(
-    max_examples=10_000, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example]
+    max_examples=10_000 // TOGETHER,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example],
 )
-@given(schedules())
-def test_ten_thousand_schedules_lose_nothing_and_answer_nobody_wrongly(data):
-    play(data)
+@given(st.tuples(*[schedules()] * TOGETHER))
+def test_ten_thousand_schedules_lose_nothing_and_answer_nobody_wrongly(found):
+    for data in found:
+        play(data)
 
 
 class DispatcherMachine(RuleBasedStateMachine):

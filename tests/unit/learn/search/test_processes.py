@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from skerry.learn.search import Folds, Settings, search
+from skerry.learn.search.app import PRELOADED
 
 FOLDS = Folds(splits=2, repeats=3, random_state=1)
 
@@ -33,7 +34,9 @@ search(open_dataset(data), "pac", {"C": [0.1, 1]}, folds=folds,
 def test_any_number_of_processes_gives_the_same_arrays(text_data, workers):
     grid = {"C": [0.01, 1], "loss": ["hinge", "squared_hinge"]}
     expected = search(text_data, "pac", grid, folds=FOLDS)
-    context = multiprocessing.get_context("spawn")
+    # Processes of their own, forked from one that has the libraries: importing them takes each of seven others 2 s.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOADED))
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         found = search(text_data, "pac", grid, folds=FOLDS, map=pool.map, settings=Settings(group=1))
     for name, array in expected.cv_results.items():
