@@ -93,6 +93,7 @@ class KnativePlace:
             "image": self.image,
             "command": command,
             "env": [{"name": "CONFORMANCE_FOLDER", "value": NOTES}],
+            "resources": {"requests": {"cpu": "250m"}},
             "readinessProbe": {"httpGet": {"path": "/health/liveness"}},
             "volumeMounts": [{"name": "code", "mountPath": CODE}, {"name": "tmp", "mountPath": NOTES}],
         }

@@ -16,7 +16,7 @@ import skerry
 app = skerry.App("{app}")
 
 
-@app.function(idempotent=True, scale=skerry.Scale(min=2, max=4))
+@app.function(idempotent=True, scale=skerry.Scale(min=1, max=2))
 def slow_double(number: int) -> int:
     print("doubling", number, flush=True)
     time.sleep(0.2)

@@ -120,10 +120,13 @@ class PodPlace:
         """
         connection, events = self._watch
         with contextlib.closing(connection), contextlib.closing(events):
-            for _, pod in events:
+            for kind, pod in events:
+                if pod["metadata"]["name"] != self.name:
+                    continue
                 states = [each["state"] for each in pod["status"].get("containerStatuses") or []]
-                if pod["metadata"]["name"] == self.name and "terminated" in states[0]:
+                if states and "terminated" in states[0]:
                     return states[0]["terminated"]["exitCode"]
+                assert kind != "DELETED", f"the pod went without a word of how its container ended: {states}"
         raise AssertionError("the pod has not ended")
 
     def close(self):

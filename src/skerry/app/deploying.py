@@ -133,6 +133,7 @@ def deploy_app(plan: DeployPlan, platform: OperatedPlatform) -> dict[str, Any]:
         ConfigError: what is asked for does not go with the platform.
         PlatformError: the cluster refuses it, or it does not become ready; the message says why.
     """
+    from skerry.platforms.knative.rendering import needed_features
     from skerry.platforms.kubernetes.waiting import wait_ready
 
     if plan.weight_ratio is not None and plan.place.platform != "knative":
@@ -141,6 +142,9 @@ def deploy_app(plan: DeployPlan, platform: OperatedPlatform) -> dict[str, Any]:
     _refuse_taken(rendered, platform)
     cluster = platform.cluster
     objects = [_without_traffic(made) for made in rendered.objects]
+    features = needed_features(objects)
+    if features:
+        plan.tell(f"needs {', '.join(features)} enabled in config-features of Knative, which is off by default")
     plan.tell("checking with the API server")
     cluster.apply(objects, dry_run=True)
     shift = platform.prepare(rendered.functions, weight_ratio=plan.weight_ratio)

@@ -14,6 +14,7 @@ from skerry.cli.options import connect, home_option, site_option
 
 if TYPE_CHECKING:
     from skerry.app.clusters import ClusterPlace
+    from skerry.platforms import Platform
     from skerry.platforms.engine.client import EnginePlatform
     from skerry.platforms.kubernetes.operating import OperatedPlatform
 
@@ -70,6 +71,17 @@ class Destination:
             return None
         from skerry.app.clusters import open_cluster
 
+        return open_cluster(place, patience_s=patience_s)
+
+    def caller(self, *, patience_s: float = 5.0) -> Platform:
+        """Return what calls functions there: of a site with a ``domain``, without asking the cluster."""
+        place = self.place()
+        if place is None:
+            return self.engine(patience_s=patience_s)
+        from skerry.app.clusters import cluster_site, open_cluster
+
+        if place.site is not None and place.site.domain is not None:
+            return cluster_site(place.site, patience_s=patience_s)
         return open_cluster(place, patience_s=patience_s)
 
     def engine(self, *, patience_s: float = 5.0) -> EnginePlatform:

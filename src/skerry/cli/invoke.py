@@ -74,7 +74,7 @@ def invoke(  # noqa: PLR0913  # one parameter per option of the command
     if content_type == JSON and read.body:
         _check_json(read)
     options = CallOptions(timeout_s=timeout, priority=priority)
-    platform = destination.cluster_platform() or destination.engine()
+    platform = destination.caller()
     try:
         if as_job:
             record = platform.submit(name, read.body, content_type=content_type)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from skerry.platforms import Answer
 from skerry.platforms.kubernetes.states import PodState, deployment_state, service_state
 
 GREET = {
@@ -150,3 +151,16 @@ def test_a_stuck_deployment_is_failed_with_the_cluster_s_words():
     found = deployment_state(deployment, [], address="http://greet.edge")
 
     assert (found.state, found.reason) == ("failed", "has timed out progressing")
+
+
+def test_a_site_with_a_domain_is_called_without_asking_its_cluster(platform, skerry_command, tmp_path, monkeypatch):
+    class Caller:
+        def invoke(self, name, body, **_):
+            return Answer(body, "application/json", {})
+
+    monkeypatch.setattr("skerry.app.clusters.cluster_site", lambda site, **_: Caller())
+    keys = 'platform = "knative"\naddress = "http://10.0.0.1"\nnamespace = "edge"\ndomain = "example.com"\n'
+    (tmp_path / "skerry.toml").write_text(f"[sites.hut]\n{keys}")
+
+    assert skerry_command("invoke", "greet", "--site", "hut", "--data", "42")[:2] == (0, "42\n")
+    assert platform.places == []

@@ -176,8 +176,9 @@ class OperatedPlatform(CallingPlatform):
             yield from lines
 
     def close(self) -> None:
-        """Close the port-forwards and the idle connections."""
+        """Close the port-forwards and the idle connections, also those to the API server."""
         self._forwards.close()
+        self.cluster.close()
         super().close()
 
     def ready(self) -> bool:
