@@ -29,6 +29,9 @@ demo: $(STAMP) ## Train a model with functions, publish it, serve it; writes dem
 # Where the environment forbids bytecode (many containers do), each of the hundreds of processes that the tests start would
 # compile Skerry anew, which doubles the time of a start.
 test: export PYTHONDONTWRITEBYTECODE :=
+# As workers have it: libraries that calculate with a thread per core in each of several processes mostly wait for each other.
+test: export OMP_NUM_THREADS := 1
+test: export OPENBLAS_NUM_THREADS := 1
 # One process more than cores: a third of the time of the tests is waiting, for servers, timers and other processes.
 test: $(ORACLE) ## Run all tests
 	$(BIN)/pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder $(ARGS)

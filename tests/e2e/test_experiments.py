@@ -1,5 +1,6 @@
 """The quick forms of the experiments on emulated links: numbers that must hold whatever the speed of the machine."""
 
+import functools
 import os
 import tempfile
 from pathlib import Path
@@ -76,6 +77,7 @@ def _is_ours(mark, folder):
 def serial_scores(tmp_path):
     """Return the scores of a serial search here, by the seed of a repeat."""
 
+    @functools.cache  # the arms of a repeat have the same seed
     def scores(seed):
         training = divide(make_articles(ARTICLES), seed).training
         data = share_texts(training.texts, training.labels, root=tmp_path / "serial")

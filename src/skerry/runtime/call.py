@@ -22,7 +22,7 @@ class Call:
         codec: How; a `Codec`.
         meta: What else the worker is told.
         on_answer: Called exactly once, with the frame of the result or the error.
-        on_start: Called with the attempt's number each time a worker is given the call.
+        on_start: Called with the attempt's number each time a worker is given the call, before it can begin.
     """
 
     body: bytes = b""

@@ -457,11 +457,12 @@ class Dispatcher:
         self.queued -= len(calls)
         slot.taken += len(calls)
         slot.due_s = now + self.sizing.expected_s(len(calls))
-        slot.port.send(b"".join(out))
-        self.observer.handed_over(calls, self.sizing.reason, now)
+        # First: who keeps a record must have it before a worker can begin, or a death in between would hide the start.
         for call in started:
             if call.on_start is not None:
                 call.on_start(call.attempts)
+        slot.port.send(b"".join(out))
+        self.observer.handed_over(calls, self.sizing.reason, now)
 
     def _take(self, size: int, slot: Slot) -> list[Call]:
         """Take up to ``size`` calls from the queue; those that a worker runs together belong together."""

@@ -370,3 +370,13 @@ def test_the_time_of_a_handler_whose_caller_has_left_is_told():
     world.dispatcher.abandon(call)
     world.dispatcher.heard(slot, [Frame(Kind.RESULT, call.number, Codec.JSON, {}, b"1", 250)])
     assert told.for_nobody_us == 250
+
+
+def test_who_records_a_start_is_told_before_the_worker_can_begin():
+    world = World()
+    slot = world.worker()
+    had_been_sent = []
+    world.offer("a", on_start=lambda attempt: had_been_sent.append((attempt, slot.port.bodies)))
+    world.dispatcher.pump()
+    assert had_been_sent == [(1, [])]
+    assert slot.port.bodies == [b"a"]

@@ -260,6 +260,7 @@ def _family_reference(family, text, documents, classes):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)  # forests and networks take minutes on a busy machine
 @pytest.mark.parametrize("family", list(FAMILIES))
 def test_every_family_gives_the_serial_answer_on_a_part_of_the_sample(family, sample, tmp_path):
     from skerry.learn.search import share_texts
