@@ -1,8 +1,8 @@
 """`skerry doctor --platform` on a real cluster."""
 
 from skerry.cli.main import main
-from skerry.platforms.kubernetes.cluster import Cluster
-from skerry.platforms.kubernetes.doctor import examine_cluster
+from skerry.platforms.kubernetes.api.cluster import Cluster
+from skerry.platforms.kubernetes.doctor.doctor import examine_cluster
 from support.cluster_apps import weak_kubeconfig
 
 

@@ -14,10 +14,10 @@ from skerry.errors import (
     StartError,
     UnauthorizedError,
 )
-from skerry.platforms.kubernetes.cluster import Cluster
-from skerry.platforms.kubernetes.objects import refer
-from skerry.platforms.kubernetes.reasons import explain
-from skerry.platforms.kubernetes.waiting import look, wait_ready
+from skerry.platforms.kubernetes.api.cluster import Cluster
+from skerry.platforms.kubernetes.api.objects import refer
+from skerry.platforms.kubernetes.waiting.reasons import explain
+from skerry.platforms.kubernetes.waiting.waiting import look, wait_ready
 from support.cluster_apps import SERVE, deployment, weak_kubeconfig
 from support.cluster_fixtures import drop_namespace, make_namespace
 from support.engine_process import wait_until

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from skerry.errors import PlatformError
-from skerry.platforms.kubernetes.cluster import Cluster
-from skerry.platforms.kubernetes.objects import PART_OF_LABEL, app_selector, refer
-from skerry.platforms.kubernetes.waiting import wait_ready
+from skerry.platforms.kubernetes.api.cluster import Cluster
+from skerry.platforms.kubernetes.api.objects import PART_OF_LABEL, app_selector, refer
+from skerry.platforms.kubernetes.waiting.waiting import wait_ready
 from support.cluster_apps import APP, SERVE, deployment, labels, service
 from support.cluster_fixtures import drop_namespace, make_namespace
 from support.engine_process import wait_until

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from skerry.platforms.knative.rendering import render as render_knative
-from skerry.platforms.kubernetes.cluster import Cluster
+from skerry.platforms.kubernetes.api.cluster import Cluster
 from skerry.platforms.kubernetes.rendering import adapt
 from skerry.platforms.kubernetes.rendering import render as render_kubernetes
 from skerry.spec import KNATIVE, KUBERNETES, ClusterSettings

@@ -70,7 +70,7 @@ def open_cluster(place: ClusterPlace, *, patience_s: float = 60.0) -> OperatedPl
     """
     from skerry.platforms.http.connection import Address
     from skerry.platforms.knative.platform import KnativePlatform
-    from skerry.platforms.kubernetes.cluster import Cluster
+    from skerry.platforms.kubernetes.api.cluster import Cluster
     from skerry.platforms.kubernetes.operating import Entrance
     from skerry.platforms.kubernetes.platform import KubernetesPlatform
 
@@ -89,6 +89,6 @@ def cluster_site(site: Site, *, patience_s: float = 60.0) -> Platform:
     """Return the platform of a site that is a cluster; the same for the same site, so that connections are kept."""
     if site.domain is None:
         return open_cluster(ClusterPlace.of_site(site), patience_s=patience_s)
-    from skerry.platforms.kubernetes.domain import DomainPlatform
+    from skerry.platforms.kubernetes.calling.domain import DomainPlatform
 
     return DomainPlatform(site, patience_s=patience_s)

@@ -134,7 +134,7 @@ def deploy_app(plan: DeployPlan, platform: OperatedPlatform) -> dict[str, Any]:
         PlatformError: the cluster refuses it, or it does not become ready; the message says why.
     """
     from skerry.platforms.knative.rendering import needed_features
-    from skerry.platforms.kubernetes.waiting import wait_ready
+    from skerry.platforms.kubernetes.waiting.waiting import wait_ready
 
     if plan.weight_ratio is not None and plan.place.platform != "knative":
         raise ConfigError("plain Kubernetes splits no traffic: leave --weight out, or deploy with --platform knative")

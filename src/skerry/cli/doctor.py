@@ -73,7 +73,7 @@ def doctor(
     elif target or any(limits.values()):
         raise ConfigError("TARGET, --limit, --memory and --time are about the size of an app; add --size")
     elif platform != ENGINE:
-        from skerry.platforms.kubernetes.doctor import examine_cluster
+        from skerry.platforms.kubernetes.doctor.doctor import examine_cluster
 
         found = examine_cluster(platform, **more)
         fits = _report_checks(console, [Check(one.name, one.state, one.finding, one.advice) for one in found])

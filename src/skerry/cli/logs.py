@@ -14,7 +14,7 @@ from skerry.cli.destination import Destination, destination_options
 from skerry.cli.options import Command, complete_function, json_option
 
 if TYPE_CHECKING:
-    from skerry.platforms.kubernetes.pod_logs import LogLine
+    from skerry.platforms.kubernetes.pods.logs import LogLine
 
 POLL_S = 0.3
 

@@ -11,7 +11,7 @@ from skerry.errors import (
     UnavailableError,
 )
 from skerry.platforms.http.reply import Response
-from skerry.platforms.kubernetes.answers import cluster_error
+from skerry.platforms.kubernetes.calling.answers import cluster_error
 
 RESET = b"upstream connect error or disconnect/reset before headers. reset reason: "
 

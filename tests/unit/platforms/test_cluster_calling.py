@@ -15,8 +15,8 @@ from skerry.errors import (
 )
 from skerry.platforms import CallOptions
 from skerry.platforms.http.connection import Address
-from skerry.platforms.kubernetes.calling import CallingPlatform
-from skerry.platforms.kubernetes.routes import Route
+from skerry.platforms.kubernetes.calling.calling import CallingPlatform
+from skerry.platforms.kubernetes.calling.routes import Route
 
 JSON = "application/json"
 HOST = "add-two.shop.example.com"

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from skerry.errors import ConfigError
 from skerry.platforms.knative.rendering import render
+from skerry.platforms.kubernetes.api.quoting import quote, to_json
 from skerry.platforms.kubernetes.manifests import layout, to_yaml, write_folder
-from skerry.platforms.kubernetes.quoting import quote, to_json
 from skerry.platforms.kubernetes.rendering import AppToRender, FunctionToRender
 from skerry.spec import ClusterSettings, FunctionSpec
 from support.rendering import IMAGE

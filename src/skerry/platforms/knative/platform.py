@@ -14,9 +14,9 @@ from skerry.platforms.knative import traffic
 from skerry.platforms.knative.ingress import HTTP_PORT, KNOWN, find_ingress
 from skerry.platforms.knative.targets import set_traffic
 from skerry.platforms.knative.traffic import Revision, Split, Target, revisions_of
-from skerry.platforms.kubernetes.objects import KubernetesObject, Reference, refer
+from skerry.platforms.kubernetes.api.objects import KubernetesObject, Reference, refer
+from skerry.platforms.kubernetes.calling.routes import LONGEST_ANSWER_S, START_S, Route
 from skerry.platforms.kubernetes.operating import OURS, OperatedPlatform
-from skerry.platforms.kubernetes.routes import LONGEST_ANSWER_S, START_S, Route
 from skerry.platforms.kubernetes.states import FunctionState, PodState, function_of, service_state
 
 SERVICE = ("serving.knative.dev/v1", "Service")

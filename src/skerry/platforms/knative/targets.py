@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from skerry.errors import DeadlineExceededError, FunctionNotFoundError
-from skerry.platforms.kubernetes.connection import APPLY
-from skerry.platforms.kubernetes.objects import KubernetesObject, Reference
+from skerry.platforms.kubernetes.api.connection import APPLY
+from skerry.platforms.kubernetes.api.objects import KubernetesObject, Reference
 
 if TYPE_CHECKING:
-    from skerry.platforms.kubernetes.cluster import Cluster
+    from skerry.platforms.kubernetes.api.cluster import Cluster
 
 # What a deployment applies leaves the targets out, so that a later one does not undo a split, nor a split a deployment.
 TRAFFIC_MANAGER: Final = "skerry-traffic"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from skerry.errors import ConfigError
-from skerry.platforms.kubernetes.quoting import quote
+from skerry.platforms.kubernetes.api.quoting import quote
 from skerry.platforms.kubernetes.rendering import KubernetesObject
 from skerry.platforms.kubernetes.rendering.metadata import APP_LABEL, FUNCTION_ANNOTATION, TARGET_ANNOTATION
 

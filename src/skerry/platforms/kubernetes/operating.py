@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from skerry.errors import FunctionNotFoundError, SkerryError
 from skerry.platforms.http.connection import Address
-from skerry.platforms.kubernetes.calling import CallingPlatform
-from skerry.platforms.kubernetes.objects import (
+from skerry.platforms.kubernetes.api.objects import (
     FIELD_MANAGER,
     MANAGED_BY_LABEL,
     NAME_LABEL,
@@ -19,8 +18,9 @@ from skerry.platforms.kubernetes.objects import (
     Reference,
     app_selector,
 )
+from skerry.platforms.kubernetes.calling.calling import CallingPlatform
+from skerry.platforms.kubernetes.calling.routes import Route
 from skerry.platforms.kubernetes.rendering.metadata import object_name
-from skerry.platforms.kubernetes.routes import Route
 from skerry.platforms.kubernetes.states import (
     FunctionState,
     PodState,
@@ -32,8 +32,8 @@ from skerry.platforms.kubernetes.states import (
 )
 
 if TYPE_CHECKING:
-    from skerry.platforms.kubernetes.cluster import Cluster
-    from skerry.platforms.kubernetes.pod_logs import LogLine
+    from skerry.platforms.kubernetes.api.cluster import Cluster
+    from skerry.platforms.kubernetes.pods.logs import LogLine
     from skerry.spec import Site
 
 OURS = f"{MANAGED_BY_LABEL}={FIELD_MANAGER}"

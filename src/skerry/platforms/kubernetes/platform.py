@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from skerry.errors import ConfigError
-from skerry.platforms.kubernetes.objects import KubernetesObject, Reference
+from skerry.platforms.kubernetes.api.objects import KubernetesObject, Reference
+from skerry.platforms.kubernetes.calling.routes import Route
 from skerry.platforms.kubernetes.operating import OperatedPlatform
-from skerry.platforms.kubernetes.routes import Route
 from skerry.platforms.kubernetes.states import FunctionState, PodState, deployment_state
 
 DEPLOYMENT = ("apps/v1", "Deployment")

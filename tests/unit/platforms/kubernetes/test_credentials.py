@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from skerry.errors import ConfigError
-from skerry.platforms.kubernetes.credentials import read_access
+from skerry.platforms.kubernetes.api.credentials import read_access
 
 pytest.importorskip("kubernetes")
 

@@ -2,14 +2,14 @@
 
 import pytest
 
-from skerry.platforms.kubernetes.findings import (
+from skerry.platforms.kubernetes.doctor.findings import (
     judge_controllers,
     judge_domain,
     judge_nodes,
     judge_storage,
     judge_version,
 )
-from skerry.platforms.kubernetes.rights import Right, needed_rights, to_rules
+from skerry.platforms.kubernetes.doctor.rights import Right, needed_rights, to_rules
 
 
 @pytest.mark.parametrize(

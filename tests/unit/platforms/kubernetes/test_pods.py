@@ -3,8 +3,8 @@
 import pytest
 
 from skerry.errors import PlatformError
-from skerry.platforms.kubernetes.objects import Reference, is_ours
-from skerry.platforms.kubernetes.pods import Place, find_places, selector_of
+from skerry.platforms.kubernetes.api.objects import Reference, is_ours
+from skerry.platforms.kubernetes.pods.pods import Place, find_places, selector_of
 
 SERVICE = Reference(api_version="v1", kind="Service", name="greet")
 DEPLOYMENT = Reference(api_version="apps/v1", kind="Deployment", name="greet")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from skerry.platforms.kubernetes.reasons import Sight, explain, is_ready, pods_of
+from skerry.platforms.kubernetes.waiting.reasons import Sight, explain, is_ready, pods_of
 
 LABELS = {"app.kubernetes.io/name": "greet"}
 

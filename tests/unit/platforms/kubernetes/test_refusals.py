@@ -7,7 +7,7 @@ import ssl
 import pytest
 
 from skerry.errors import PlatformError, SiteUnreachableError, UnauthorizedError
-from skerry.platforms.kubernetes.refusals import missing_kind, read_failure, read_refusal
+from skerry.platforms.kubernetes.api.refusals import missing_kind, read_failure, read_refusal
 
 SERVER = "https://cluster:6443"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from skerry.platforms.kubernetes.quoting import quote
+from skerry.platforms.kubernetes.api.quoting import quote
 from skerry.platforms.kubernetes.rendering.app import FunctionToRender
 from skerry.spec import RUNTIME, SET_VARIABLE, Batch, ClusterSettings, FunctionSpec, function_spec, support_matrix
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from skerry.platforms.kubernetes.cluster import Cluster
+    from skerry.platforms.kubernetes.api.cluster import Cluster
 
 REVIEWS_AT_ONCE: Final = 8
 _MANAGE: Final = ("get", "list", "create", "patch", "delete")

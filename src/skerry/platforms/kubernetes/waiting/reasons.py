@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from skerry.platforms.kubernetes import pod_reasons
-from skerry.platforms.kubernetes.objects import KubernetesObject, Reference, refer
-from skerry.platforms.kubernetes.pod_reasons import Reason
-from skerry.platforms.kubernetes.pods import KNATIVE_REVISION, KNATIVE_SERVICE
-from skerry.platforms.kubernetes.refusals import read_quota
+from skerry.platforms.kubernetes.api.objects import KubernetesObject, Reference, refer
+from skerry.platforms.kubernetes.api.refusals import read_quota
+from skerry.platforms.kubernetes.pods.pods import KNATIVE_REVISION, KNATIVE_SERVICE
+from skerry.platforms.kubernetes.waiting import pod_reasons
+from skerry.platforms.kubernetes.waiting.pod_reasons import Reason
 
 __all__ = ["Reason", "Sight", "explain", "is_ready", "pods_of"]
 

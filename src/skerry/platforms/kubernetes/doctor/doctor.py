@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from skerry.errors import PlatformError, SkerryError
-from skerry.platforms.kubernetes import findings
-from skerry.platforms.kubernetes.cluster import Cluster
-from skerry.platforms.kubernetes.findings import Finding
-from skerry.platforms.kubernetes.objects import Reference
-from skerry.platforms.kubernetes.refusals import missing_kind
-from skerry.platforms.kubernetes.registry_check import check_registry
-from skerry.platforms.kubernetes.rights import find_missing, needed_rights, to_rules
+from skerry.platforms.kubernetes.api.cluster import Cluster
+from skerry.platforms.kubernetes.api.objects import Reference
+from skerry.platforms.kubernetes.api.refusals import missing_kind
+from skerry.platforms.kubernetes.doctor import findings
+from skerry.platforms.kubernetes.doctor.findings import Finding
+from skerry.platforms.kubernetes.doctor.registry_check import check_registry
+from skerry.platforms.kubernetes.doctor.rights import find_missing, needed_rights, to_rules
 
 SERVING: Final = "knative-serving"
 ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from skerry.platforms.kubernetes.objects import Reference
+from skerry.platforms.kubernetes.api.objects import Reference
 
 Cause = Literal[
     "starting", "pulling", "image", "image_access", "registry", "architecture", "crash", "memory", "unschedulable",

@@ -10,13 +10,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from skerry.errors import DeadlineExceededError, PlatformError, SkerryError, TransportError
-from skerry.platforms.kubernetes.connection import APPLY, Connection
-from skerry.platforms.kubernetes.credentials import read_access
-from skerry.platforms.kubernetes.forwarding import Forward
-from skerry.platforms.kubernetes.kinds import Kind, Kinds
-from skerry.platforms.kubernetes.objects import FIELD_MANAGER, KubernetesObject, Reference, app_selector, is_ours, refer
-from skerry.platforms.kubernetes.pod_logs import LogFollower, LogLine, read_lines
-from skerry.platforms.kubernetes.pods import find_places, selector_of
+from skerry.platforms.kubernetes.api.connection import APPLY, Connection
+from skerry.platforms.kubernetes.api.credentials import read_access
+from skerry.platforms.kubernetes.api.kinds import Kind, Kinds
+from skerry.platforms.kubernetes.api.objects import (
+    FIELD_MANAGER,
+    KubernetesObject,
+    Reference,
+    app_selector,
+    is_ours,
+    refer,
+)
+from skerry.platforms.kubernetes.pods.forwarding import Forward
+from skerry.platforms.kubernetes.pods.logs import LogFollower, LogLine, read_lines
+from skerry.platforms.kubernetes.pods.pods import find_places, selector_of
 
 PRUNED: Final = (
     ("serving.knative.dev/v1", "Service"),

@@ -10,10 +10,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from skerry.errors import SkerryError
-from skerry.platforms.kubernetes.connection import Lines
+from skerry.platforms.kubernetes.api.connection import Lines
 
 if TYPE_CHECKING:
-    from skerry.platforms.kubernetes.cluster import Cluster
+    from skerry.platforms.kubernetes.api.cluster import Cluster
 
 SIDECARS: Final = frozenset({"queue-proxy", "istio-proxy", "linkerd-proxy"})
 AGAIN_S: Final = 1.0

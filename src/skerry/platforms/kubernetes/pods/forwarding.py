@@ -11,8 +11,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from skerry.errors import PlatformError, SkerryError
-from skerry.platforms.kubernetes.connection import Connection
-from skerry.platforms.kubernetes.pods import Place
+from skerry.platforms.kubernetes.api.connection import Connection
+from skerry.platforms.kubernetes.pods.pods import Place
 
 PATIENCE_S: Final = 15.0
 POLL_S: Final = 0.3

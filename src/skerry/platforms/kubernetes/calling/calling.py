@@ -12,8 +12,8 @@ from skerry.platforms.base import PLAIN_CALL, Answer, AnswerStream, Cancellation
 from skerry.platforms.http.caller import Caller, Remote, Request
 from skerry.platforms.http.connection import Address
 from skerry.platforms.http.reply import Response
-from skerry.platforms.kubernetes.answers import cluster_error
-from skerry.platforms.kubernetes.routes import Route, Routes
+from skerry.platforms.kubernetes.calling.answers import cluster_error
+from skerry.platforms.kubernetes.calling.routes import Route, Routes
 from skerry.platforms.options import CallOptions
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class CallingPlatform(Platform):
         """Refuse jobs: nothing on the cluster would keep them."""
         self._refuse_jobs()
 
-    def job(self, job_id: str) -> JobRecord:
+    def job(self, job_id: str, *, wait_s: float = 0.0) -> JobRecord:
         """Refuse jobs, as `submit` does."""
         self._refuse_jobs()
 

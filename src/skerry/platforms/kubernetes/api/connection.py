@@ -11,8 +11,8 @@ from typing import Any, Final, Self
 from urllib.parse import urlencode
 
 from skerry.errors import SkerryError, TransportError
-from skerry.platforms.kubernetes.credentials import Access
-from skerry.platforms.kubernetes.refusals import read_failure, read_refusal
+from skerry.platforms.kubernetes.api.credentials import Access
+from skerry.platforms.kubernetes.api.refusals import read_failure, read_refusal
 from skerry.version import __version__
 
 CONNECT_TIMEOUT_S: Final = 10.0

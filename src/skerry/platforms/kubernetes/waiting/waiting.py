@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from skerry.errors import DeadlineExceededError, MemoryLimitError, PlatformError, SkerryError, StartError
-from skerry.platforms.kubernetes.cluster import Cluster
-from skerry.platforms.kubernetes.objects import KubernetesObject, Reference, refer
-from skerry.platforms.kubernetes.reasons import Reason, Sight, explain, is_ready, pods_of
+from skerry.platforms.kubernetes.api.cluster import Cluster
+from skerry.platforms.kubernetes.api.objects import KubernetesObject, Reference, refer
+from skerry.platforms.kubernetes.waiting.reasons import Reason, Sight, explain, is_ready, pods_of
 
 POLL_S: Final = 0.5
 PATIENCE_S: Final = 6.0

@@ -7,7 +7,7 @@ import socket
 import ssl
 from typing import Final
 
-from skerry.platforms.kubernetes.findings import Finding
+from skerry.platforms.kubernetes.doctor.findings import Finding
 
 TIMEOUT_S: Final = 10.0
 PROBED: Final = "skerry-doctor"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from skerry.errors import PlatformError
-from skerry.platforms.kubernetes.objects import KubernetesObject, Reference
+from skerry.platforms.kubernetes.api.objects import KubernetesObject, Reference
 
 KNATIVE_SERVICE = "serving.knative.dev/service"
 KNATIVE_REVISION = "serving.knative.dev/revision"

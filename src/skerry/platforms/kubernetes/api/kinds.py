@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from skerry.errors import PlatformError
-from skerry.platforms.kubernetes.connection import Connection
-from skerry.platforms.kubernetes.refusals import missing_kind
+from skerry.platforms.kubernetes.api.connection import Connection
+from skerry.platforms.kubernetes.api.refusals import missing_kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

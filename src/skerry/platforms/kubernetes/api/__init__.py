@@ -1,0 +1,1 @@
+"""A Kubernetes API server: objects in and out, and what refusals of it mean."""

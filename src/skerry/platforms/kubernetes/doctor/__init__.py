@@ -1,0 +1,1 @@
+"""What a cluster lacks for Skerry, and how to mend it."""

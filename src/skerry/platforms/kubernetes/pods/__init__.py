@@ -1,0 +1,1 @@
+"""Pods: which there are, what they write, and their ports as local addresses."""

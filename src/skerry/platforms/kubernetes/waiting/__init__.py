@@ -1,0 +1,1 @@
+"""Waiting for objects, and why they are not ready yet."""
