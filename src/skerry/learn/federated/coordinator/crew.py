@@ -12,8 +12,9 @@ from typing import Any
 
 from skerry.errors import SkerryError
 
-M_ARENA_MAX = -8  # of glibc
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # of glibc
 HEAPS = 2
+MAPPED_BYTES = 1 << 18  # a block from here on is given back to the system when it is freed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,7 @@ class Threads:
     """Threads that are there for the next call when theirs has ended: starting one takes as long as a short round."""
 
     def __init__(self) -> None:
-        _keep_heaps_few()
+        _keep_heaps_small()
         self._lock = threading.Lock()
         self._idle = 0
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
@@ -177,9 +178,12 @@ class Crew:
             return Outcome(client=client, round=self._round, error=error)
 
 
-def _keep_heaps_few() -> None:
-    """Let threads share heaps: with one for each, every heap keeps room for the largest reply that its thread saw."""
+def _keep_heaps_small() -> None:
+    """Keep what large messages take out of the heaps, which do not shrink, and have threads share the heaps."""
     try:
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, HEAPS)
-    except AttributeError:  # a C library without it has no heaps of threads either
+        library = ctypes.CDLL(None)
+        library.mallopt(M_ARENA_MAX, HEAPS)
+        # Said once, it stays: by itself, glibc raises it to the size of the largest message that was freed.
+        library.mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES)
+    except AttributeError:  # a C library without it has no such heaps either
         return
