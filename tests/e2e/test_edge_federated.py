@@ -26,7 +26,6 @@ from support.testbeds import refusal
 PARAMETERS = 317_066
 ROUNDS = 3
 CLIENTS = 3
-ROWS = "32"  # of a client: nothing here depends on what the model knows, and training is nearly all of the time
 EDGES = ("edge-1", "edge-2", "edge-3")
 
 pytestmark = [
@@ -53,13 +52,9 @@ def quick(home):
     folder = home / "run"
     # Links have tests of their own; on a machine that is busy with others, a self-test would rightly fail.
     place = choose_place(experiment, folder, self_test=False)
-    settings = Settings(options=options_of(experiment), repeats=1, arms=("best", "response"))
+    settings = Settings(options=experiment.quick, repeats=1, arms=("best", "response"))
     run_experiment(experiment, target, folder, place, settings, place_name=place.name)
     return read_results(folder)
-
-
-def options_of(experiment):
-    return {**experiment.quick, "rows": ROWS}
 
 
 def trial_of(results, arm):
@@ -108,7 +103,7 @@ def test_on_another_network_the_same_seed_gives_the_same_model_and_no_row_is_on_
     """Sites of this machine speak plain HTTP over loopback, so packets can be read; between sites there is TLS."""
     experiment, _ = load_experiment("edge-federated")
     before = trial_of(quick, "best")
-    options = experiment.settle(options_of(experiment))
+    options = experiment.settle(experiment.quick)
     with OneMachine(experiment.sites, experiment.app) as place, ExitStack() as stack:
         trial = Trial(arm="best", repeat=0, seed=before.seed, sites=place.sites, options=options, memory={})
         ports = [urlsplit(site.address).port for site in place.sites.values()]
