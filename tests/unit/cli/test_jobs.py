@@ -61,7 +61,7 @@ class Engine:
 @pytest.fixture
 def engine(monkeypatch):
     made = Engine()
-    for module in ("jobs", "invoke", "options"):
+    for module in ("jobs", "destination", "options"):
         monkeypatch.setattr(f"skerry.cli.{module}.connect", lambda *_, **__: made)
     return made
 
