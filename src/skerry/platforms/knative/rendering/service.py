@@ -37,7 +37,6 @@ def service(app: AppToRender, function: FunctionToRender, settings: ClusterSetti
         "timeoutSeconds": 5,
         "failureThreshold": 3,
     }
-    traffic = [dict(part) for part in function.traffic] or [{"latestRevision": True, "percent": 100}]
     return kubernetes_object(
         "serving.knative.dev/v1",
         "Service",
@@ -57,7 +56,7 @@ def service(app: AppToRender, function: FunctionToRender, settings: ClusterSetti
                     **pod(app, function, settings, made),
                 },
             },
-            "traffic": traffic,
+            "traffic": [{"latestRevision": True, "percent": 100}],
         },
     )
 

@@ -103,7 +103,7 @@ def read_quota(message: str) -> str:
         return ""
     return (
         f"the namespace's quota {found['quota']} is exceeded: asked for {found['asked']}, in use {found['used']}, "
-        f"limit {found['limit']}; lower memory, cpu or max_scale, delete something, or have the quota raised"
+        f"limit {found['limit']}; lower memory, cpu or scale.max, delete something, or have the quota raised"
     )
 
 
