@@ -75,7 +75,7 @@ def explain_pod(
         return None
     scheduled = conditions.get("PodScheduled", {})
     if scheduled.get("status") == "False":
-        return _unschedulable(reference, str(scheduled.get("message", "")))
+        return _unschedulable(reference, str(scheduled.get("message", "")), events)
     if lost := _lost_node(reference, pod, events):
         return lost
     for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
@@ -180,7 +180,9 @@ def _explain_start(reference: Reference, pod: Mapping[str, Any], events: Sequenc
     return Reason(reference, "pulling" if pulling else "starting", text, "")
 
 
-def _unschedulable(reference: Reference, message: str) -> Reason:
+def _unschedulable(reference: Reference, message: str, events: Iterable[Mapping[str, Any]]) -> Reason:
+    if _messages(events, "TriggeredScaleUp", "") or _messages(events, "Nominated", ""):  # cluster-autoscaler, Karpenter
+        return Reason(reference, "node", "no node has room for it yet, and the cluster adds one", "")
     wants = "ask for less memory, cpu or gpu, mend the tier or labels that it asks for, or add a node"
     return Reason(reference, "unschedulable", f"no node takes it: {message.rstrip('.')}", wants, lasting=True)
 
