@@ -8,7 +8,8 @@ from skerry.platforms.kubernetes.rendering import AppToRender, FunctionToRender
 from skerry.spec import Batch, FunctionSpec, Scale, support_matrix
 
 LETTERS = string.ascii_lowercase
-NAMES = st.from_regex(r"[a-z]([a-z0-9_-]{0,61}[a-z0-9])?", fullmatch=True)
+# As long as every platform takes them.
+NAMES = st.from_regex(r"[a-z]([a-z0-9_-]{0,51}[a-z0-9])?", fullmatch=True)
 OBJECT_NAMES = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?", fullmatch=True)
 LABEL_KEYS = st.from_regex(r"([a-z]{1,9}\.[a-z]{2,5}/)?[A-Za-z0-9]([A-Za-z0-9._-]{0,20}[A-Za-z0-9])?", fullmatch=True)
 LABEL_VALUES = st.from_regex(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,20}[A-Za-z0-9])?)?", fullmatch=True)

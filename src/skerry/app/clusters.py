@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from skerry.errors import ConfigError
 from skerry.platforms import Platform
+from skerry.spec import PlatformTable
 
 if TYPE_CHECKING:
     from skerry.platforms.kubernetes.operating import OperatedPlatform
@@ -55,6 +57,21 @@ class ClusterPlace:
             address=site.address or None,
             site=site,
         )
+
+
+def with_project(place: ClusterPlace, project: Mapping[str, Any]) -> ClusterPlace:
+    """Return a place with what a ``skerry.toml`` says of it where nothing nearer does: context and namespace.
+
+    Args:
+        place: As options say it.
+        project: The checked content of the file; empty without one.
+    """
+    table: PlatformTable = project.get("platform", {}).get(place.platform, PlatformTable())
+    return replace(
+        place,
+        context=place.context or table.settings.context,
+        namespace=place.namespace or table.settings.namespace,
+    )
 
 
 def open_cluster(place: ClusterPlace, *, patience_s: float = 60.0) -> OperatedPlatform:

@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skerry.app.clusters import ClusterPlace, ClusterPlatformName
+from skerry.app.clusters import ClusterPlace, ClusterPlatformName, with_project
 from skerry.app.describing import DescribedApp, describe_app
+from skerry.app.ownership import find_present, has_changed
 from skerry.app.target import Target
-from skerry.errors import ConfigError, NameTakenError, PrivacyError
+from skerry.errors import ConfigError, PrivacyError
 from skerry.spec import SET_VARIABLE, ClusterSettings, FunctionSpec, ModelReference, PlatformTable, resolve
 
 if TYPE_CHECKING:
+    from skerry.platforms.kubernetes.api.cluster import Cluster
     from skerry.platforms.kubernetes.operating import OperatedPlatform
     from skerry.platforms.kubernetes.rendering import AppToRender, KubernetesObject
 
@@ -38,6 +40,7 @@ class DeployPlan:
         flags: ``FUNCTION.OPTION=VALUE`` settings.
         environment: Text of ``SKERRY_SET``.
         weight_ratio: Share of the requests that new revisions get beside those that serve; none means all.
+        force: Whether to take over fields of the app's objects that others have set.
         deadline_s: Longest wait for the functions to be ready, seconds.
         tell: Called with each line that says how it is getting on.
     """
@@ -50,6 +53,7 @@ class DeployPlan:
     flags: Sequence[str] = ()
     environment: str = ""
     weight_ratio: float | None = None
+    force: bool = False
     deadline_s: float = 600.0
     tell: Callable[[str], None] = _silent
 
@@ -127,10 +131,11 @@ def deploy_app(plan: DeployPlan, platform: OperatedPlatform) -> dict[str, Any]:
         platform: Where to, opened.
 
     Returns:
-        ``app``, ``image``, ``functions`` (as `OperatedPlatform.functions` returns them) and ``removed``.
+        ``app``, ``image``, ``changed``, ``functions`` (as `OperatedPlatform.functions` returns them) and ``removed``.
 
     Raises:
         ConfigError: what is asked for does not go with the platform.
+        NameTakenError: an object of a name that the app needs is somebody else's.
         PlatformError: the cluster refuses it, or it does not become ready; the message says why.
     """
     from skerry.platforms.knative.rendering import needed_features
@@ -138,18 +143,20 @@ def deploy_app(plan: DeployPlan, platform: OperatedPlatform) -> dict[str, Any]:
 
     if plan.weight_ratio is not None and plan.place.platform != "knative":
         raise ConfigError("plain Kubernetes splits no traffic: leave --weight out, or deploy with --platform knative")
-    rendered = render_app(plan, build=True)
-    _refuse_taken(rendered, platform)
+    # In the namespace that is looked at, whoever named it.
+    here = replace(plan, place=replace(plan.place, namespace=platform.cluster.namespace))
+    rendered = render_app(here, build=True)
     cluster = platform.cluster
-    objects = [_without_traffic(made) for made in rendered.objects]
+    objects = _for_cluster(rendered.objects, cluster)
+    present = find_present(cluster, rendered.app, objects)
     features = needed_features(objects)
     if features:
         plan.tell(f"needs {', '.join(features)} enabled in config-features of Knative, which is off by default")
     plan.tell("checking with the API server")
-    cluster.apply(objects, dry_run=True)
+    cluster.apply(objects, dry_run=True, force=plan.force)
     shift = platform.prepare(rendered.functions, weight_ratio=plan.weight_ratio)
     plan.tell("applying")
-    applied = cluster.apply(objects)
+    applied = cluster.apply(objects, force=plan.force)
     wait_ready(cluster, applied, plan.tell, deadline_s=plan.deadline_s)
     shift()
     removed = cluster.prune(rendered.app, objects)
@@ -157,30 +164,28 @@ def deploy_app(plan: DeployPlan, platform: OperatedPlatform) -> dict[str, Any]:
     return {
         "app": rendered.app,
         "image": rendered.image,
+        "changed": bool(removed) or has_changed(present, applied),
         "functions": serving,
         "removed": [str(reference) for reference in removed],
     }
 
 
-def _refuse_taken(rendered: RenderedApp, platform: OperatedPlatform) -> None:
-    """Raise NameTakenError when a function of this name belongs to another app: applying would take it over."""
-    for app in platform.apps():
-        taken = sorted(set(app["functions"]).intersection(rendered.functions))
-        if taken and app["name"] != rendered.app:
-            raise NameTakenError(
-                f"{', '.join(taken)} in namespace {platform.cluster.namespace!r} belongs to app {app['name']!r}",
-                hint="rename the function, use another --namespace, or delete that app first",
-            )
+def _for_cluster(objects: Sequence[KubernetesObject], cluster: Cluster) -> list[KubernetesObject]:
+    """Return what is to be applied: in the versions that the cluster has, and without targets, which are set apart."""
+    from skerry.platforms.kubernetes.rendering import adapt
+
+    return [_without_traffic(made) for made in adapt(objects, cluster.kinds.has)]
 
 
 def _settings(described: DescribedApp, plan: DeployPlan) -> ClusterSettings:
     table: PlatformTable = described.project.get("platform", {}).get(plan.place.platform, PlatformTable())
-    named = table.settings
+    # The table's place is that of people who name none; a site is a place.
+    place = plan.place if plan.place.site is not None else with_project(plan.place, described.project)
     return replace(
-        named,
-        namespace=plan.place.namespace or named.namespace,
-        registry=plan.registry or named.registry,
-        context=plan.place.context or named.context,
+        table.settings,
+        namespace=place.namespace,
+        registry=plan.registry or table.settings.registry,
+        context=place.context,
     )
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-CLUSTER_ONLY = ("image", "registry", "insecure_registry", "weight", "dry_run", "target_folder", "wait")
+CLUSTER_ONLY = ("image", "registry", "insecure_registry", "weight", "force", "dry_run", "target_folder", "wait")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +35,7 @@ class ClusterDeployment:
     registry: str | None
     insecure_registry: bool
     weight: str | None
+    force: bool
     dry_run: bool
     target_folder: Path | None
     wait: float
@@ -45,6 +46,7 @@ OPTIONS = (
     click.option("--registry", metavar="HOST[:PORT][/PATH]", help="Where the image is pushed."),
     click.option("--insecure-registry", is_flag=True, help="Allow plain HTTP to registries of other machines."),
     click.option("--weight", metavar="SHARE", help=f"Share of the requests that new revisions get, {RATIO_HELP}."),
+    click.option("--force", is_flag=True, help="Take over fields of the app's objects that others have set."),
     click.option("--dry-run", is_flag=True, help="Print the objects as YAML; build and change nothing."),
     click.option(
         "--target",
@@ -88,6 +90,7 @@ def deploy_on_cluster(
         flags=settings,
         environment=os.environ.get(SET_VARIABLE, ""),
         weight_ratio=weight_ratio,
+        force=asked.force,
         deadline_s=asked.wait,
         tell=console.message,
     )
@@ -100,7 +103,8 @@ def deploy_on_cluster(
     if console.as_json:
         console.json(deployed)
         return
-    console.message(f"deployed app {deployed['app']} from {deployed['image']}")
+    state = "deployed" if deployed["changed"] else "unchanged:"
+    console.message(f"{state} app {deployed['app']} from {deployed['image']}")
     for reference in deployed["removed"]:
         console.message(f"removed {reference}")
     console.table(CLUSTER_COLUMNS, [cluster_row(function) for function in deployed["functions"]])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from skerry.cli.options import connect, home_option, site_option
+from skerry.cli.project import read_project
 
 if TYPE_CHECKING:
     from skerry.app.clusters import ClusterPlace
@@ -41,8 +42,12 @@ class Destination:
     platform: str | None
     cluster: dict[str, Any]
 
-    def place(self) -> ClusterPlace | None:
+    def place(self, *, folder: Path | None = None) -> ClusterPlace | None:
         """Return the namespace of a cluster that is meant; none where an engine is.
+
+        Args:
+            folder: Whose ``skerry.toml`` says which context and namespace, where no option does; the current one by
+                default.
 
         Raises:
             ConfigError: no such site is named.
@@ -59,10 +64,11 @@ class Destination:
             if given:
                 raise click.UsageError(f"{options} is about a cluster: add --platform knative or --platform kubernetes")
             return None
-        from skerry.app.clusters import ClusterPlace
+        from skerry.app.clusters import ClusterPlace, with_project
 
         ingress = given.pop("ingress", None)
-        return ClusterPlace(platform=self.platform, address=ingress, **given)  # type: ignore[arg-type]  # one of PLATFORMS
+        place = ClusterPlace(platform=self.platform, address=ingress, **given)  # type: ignore[arg-type]  # one of PLATFORMS
+        return with_project(place, read_project(Path.cwd() if folder is None else folder))
 
     def cluster_platform(self, *, patience_s: float = 5.0) -> OperatedPlatform | None:
         """Return the platform of the cluster that is meant; none where an engine is."""

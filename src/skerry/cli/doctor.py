@@ -10,15 +10,16 @@ import click
 
 from skerry.cli.checks import Check, examine
 from skerry.cli.console import Console
-from skerry.cli.options import Command, complete_target, home_option, json_option
+from skerry.cli.destination import Destination, destination_options
+from skerry.cli.options import Command, complete_target, json_option
+from skerry.cli.project import read_project
 from skerry.errors import ConfigError
-from skerry.spec import PlatformLimits, parse_duration, parse_size
+from skerry.spec import PlatformLimits, PlatformTable, parse_duration, parse_size
 
 if TYPE_CHECKING:
+    from skerry.app.clusters import ClusterPlace
     from skerry.cli.package_size import PackageSize
 
-ENGINE = "engine"
-PLATFORMS = (ENGINE, "knative", "kubernetes")
 DEFAULT_LIMIT = "250MB"
 MOST_LINES = 12  # the rest is small, and in --json
 
@@ -34,18 +35,10 @@ MOST_LINES = 12  # the rest is small, and in --json
 @click.option("--limit", metavar="SIZE", help=f"With --size: the largest package, {DEFAULT_LIMIT} by default.")
 @click.option("--memory", metavar="SIZE", help="With --size: the most memory that a function may declare.")
 @click.option("--time", metavar="DURATION", help="With --size: the longest timeout that it may declare.")
-@click.option("--platform", type=click.Choice(PLATFORMS), default=ENGINE, show_default=True, help="What to look at.")
-@click.option("--namespace", metavar="NAME", help="Namespace of the cluster; the context's by default.")
-@click.option("--context", metavar="NAME", help="Context of the kubeconfig; the current one by default.")
-@click.option(
-    "--kubeconfig",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="How to reach the cluster.  [default: $KUBECONFIG or ~/.kube/config]",
-)
-@click.option("--registry", metavar="HOST[:PORT]", help="Where images are pushed, to be looked at from here.")
+@click.option("--registry", metavar="HOST[:PORT][/PATH]", help="Where images are pushed, to be looked at from here.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address whose port is looked at.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Port to look at.")
-@home_option
+@destination_options
 @json_option
 @click.pass_context
 def doctor(
@@ -55,32 +48,45 @@ def doctor(
     size: bool,
     host: str,
     port: int,
-    home: Path,
-    **more: Any,
+    registry: str | None,
+    destination: Destination,
+    **limits: Any,
 ) -> None:
     """Look for what is missing here, or on a cluster with --platform, or, with --size, at what an app weighs.
 
     Exit code 1 means that something fails or that the app is above a limit; warnings name what will not work.
     """
     console = ctx.ensure_object(Console)
-    limits = {key: more.pop(key) for key in ("limit", "memory", "time")}
-    platform = more.pop("platform")
-    if platform == ENGINE and any(more.values()):
-        given = " and ".join(f"--{key}" for key, value in more.items() if value)
-        raise ConfigError(f"{given} is about a cluster; add --platform knative or --platform kubernetes")
+    place = destination.place()
+    if place is None and destination.site is not None:
+        raise ConfigError(f"site {destination.site!r} is an engine", hint=f"run: skerry sites check {destination.site}")
+    if place is None and registry is not None:
+        raise ConfigError("--registry is about a cluster; add --platform knative or --platform kubernetes")
     if size:
-        fits = _report_size(console, target, _platform(**limits), home)
+        fits = _report_size(console, target, _platform(**limits), destination.home)
     elif target or any(limits.values()):
         raise ConfigError("TARGET, --limit, --memory and --time are about the size of an app; add --size")
-    elif platform != ENGINE:
-        from skerry.platforms.kubernetes.doctor.doctor import examine_cluster
-
-        found = examine_cluster(platform, **more)
-        fits = _report_checks(console, [Check(one.name, one.state, one.finding, one.advice) for one in found])
+    elif place is not None:
+        fits = _report_checks(console, _examine_cluster(place, registry))
     else:
-        fits = _report_checks(console, examine(home, host, port))
+        fits = _report_checks(console, examine(destination.home, host, port))
     if not fits:
         ctx.exit(1)
+
+
+def _examine_cluster(place: ClusterPlace, registry: str | None) -> list[Check]:
+    """Look at a cluster, and at the registry that was named here or in ``skerry.toml``."""
+    from skerry.platforms.kubernetes.doctor.doctor import examine_cluster
+
+    named = read_project(Path.cwd()).get("platform", {}).get(place.platform, PlatformTable()).settings.registry
+    found = examine_cluster(
+        place.platform,
+        kubeconfig=place.kubeconfig,
+        context=place.context,
+        namespace=place.namespace,
+        registry=registry or named,
+    )
+    return [Check(one.name, one.state, one.finding, one.advice) for one in found]
 
 
 def _report_checks(console: Console, checks: list[Check]) -> bool:

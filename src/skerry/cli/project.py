@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from skerry.app.target import Target
 from skerry.errors import ConfigError
@@ -28,3 +29,13 @@ def find_target(text: str | None) -> Target:
         f"no app was named, and there is no app.py and no {PROJECT_FILE} with a target here",
         hint="name the file, like `skerry run app.py`, or begin a project with `skerry create NAME`",
     )
+
+
+def read_project(folder: Path) -> dict[str, Any]:
+    """Return the checked content of a folder's ``skerry.toml``; empty without one.
+
+    Raises:
+        SpecError: the file is not one.
+    """
+    project = folder / PROJECT_FILE
+    return read_project_file(project) if project.is_file() else {}

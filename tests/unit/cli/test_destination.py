@@ -164,3 +164,33 @@ def test_a_site_with_a_domain_is_called_without_asking_its_cluster(platform, ske
 
     assert skerry_command("invoke", "greet", "--site", "hut", "--data", "42")[:2] == (0, "42\n")
     assert platform.places == []
+
+
+def test_a_project_s_table_says_which_namespace_and_context(platform, skerry_command, tmp_path):
+    (tmp_path / "skerry.toml").write_text('[platform.knative]\nnamespace = "edge"\ncontext = "hut"\n')
+
+    skerry_command("list", "--platform", "knative")
+    skerry_command("list", "--platform", "knative", "--namespace", "other")
+
+    assert [(place.namespace, place.context) for place in platform.places] == [("edge", "hut"), ("other", "hut")]
+
+
+def test_the_doctor_looks_where_commands_go(skerry_command, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "skerry.platforms.kubernetes.doctor.doctor.examine_cluster",
+        lambda platform, **where: asked.append((platform, where["namespace"], where["registry"])) or [],
+    )
+    project = '[platform.knative]\nnamespace = "edge"\nregistry = "r.example/me"\n'
+    (tmp_path / "skerry.toml").write_text(project + '[sites.hut]\nplatform = "kubernetes"\nnamespace = "shop"\n')
+
+    skerry_command("doctor", "--platform", "knative")
+    skerry_command("doctor", "--platform", "knative", "--registry", "other.example")
+    skerry_command("doctor", "--site", "hut")
+
+    assert asked == [
+        ("knative", "edge", "r.example/me"),
+        ("knative", "edge", "other.example"),
+        ("kubernetes", "shop", None),
+    ]
+    assert "--registry is about a cluster" in skerry_command("doctor", "--registry", "other.example")[2]

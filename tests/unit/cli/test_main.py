@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -145,7 +146,8 @@ def test_completion_is_a_script_for_the_shell(skerry_command, shell, words):
 
 
 def test_completion_knows_the_commands():
-    environment = {"_SKERRY_COMPLETE": "bash_complete", "COMP_WORDS": "skerry de", "COMP_CWORD": "1", "PATH": "/bin"}
+    asked = {"_SKERRY_COMPLETE": "bash_complete", "COMP_WORDS": "skerry de", "COMP_CWORD": "1"}
+    environment = {**os.environ, **asked}
     code = "from skerry.cli.main import cli; cli(prog_name='skerry')"
 
     said = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)

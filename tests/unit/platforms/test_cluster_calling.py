@@ -16,7 +16,7 @@ from skerry.errors import (
 from skerry.platforms import CallOptions
 from skerry.platforms.http.connection import Address
 from skerry.platforms.kubernetes.calling.calling import CallingPlatform
-from skerry.platforms.kubernetes.calling.routes import Route
+from skerry.platforms.kubernetes.calling.routes import Route, Routes
 
 JSON = "application/json"
 HOST = "add-two.shop.example.com"
@@ -137,3 +137,43 @@ def test_submitting_is_refused_and_nothing_is_sent(ingress, stub):
     with pytest.raises(ConfigError, match="keeps no jobs"):
         platform.submit("add_two", b"40", content_type=JSON)
     assert ingress.server.requests == []
+
+
+def test_an_ingress_that_sends_calls_elsewhere_is_no_answer(ingress, stub):
+    platform = ingress.serve(lambda *_: stub.Reply(301, b"", {"Location": "https://add-two.shop.example.com/"}))
+
+    with pytest.raises(ConfigError, match="sends calls of function 'add_two' on to https://add-two") as caught:
+        platform.invoke("add_two", b"40", content_type=JSON)
+    assert "--ingress https://HOST:PORT" in caught.value.details["hint"]
+    assert len(ingress.server.requests) == 1
+
+
+def test_a_closed_platform_looks_for_its_routes_anew(ingress, stub):
+    platform = ingress.serve(lambda *_: stub.Reply(200, b"42"))
+
+    platform.invoke("add_two", b"40", content_type=JSON)
+    platform.close()
+
+    assert platform.invoke("add_two", b"40", content_type=JSON).body == b"42"
+    assert ingress.found == 2
+
+
+def test_a_known_route_does_not_wait_for_one_that_is_looked_for():
+    begun, done = threading.Event(), threading.Event()
+
+    def find(function):
+        if function == "slow":
+            begun.set()
+            done.wait(60)
+        return Route(address=Address(host="127.0.0.1", port=1))
+
+    routes = Routes(find)
+    known = routes.of("known")
+    thread = threading.Thread(target=routes.of, args=["slow"])
+    thread.start()
+    try:
+        assert begun.wait(60)
+        assert routes.of("known") is known
+    finally:
+        done.set()
+        thread.join()

@@ -2,8 +2,11 @@
 
 import pytest
 
+from skerry.errors import ConfigError
 from skerry.platforms.http.connection import Address
-from skerry.platforms.knative.ingress import find_ingress
+from skerry.platforms.knative.ingress import find_ingress, way_in
+from skerry.platforms.knative.platform import KnativePlatform
+from skerry.platforms.kubernetes.operating import Entrance
 from skerry.platforms.kubernetes.states import container_facts, event_facts, function_of, pod_state, service_state
 
 SERVICE = {
@@ -98,3 +101,44 @@ def test_an_ingress_without_an_address_wants_a_port_forward():
 
 def test_a_cluster_without_a_known_network_layer_has_no_ingress():
     assert find_ingress([place("default", "kubernetes")]) is None
+
+
+def test_a_function_whose_address_is_over_tls_is_called_so_whatever_the_ingress_is_called():
+    url, found = "https://greet.edge.example.com", Address(host="192.0.2.7", port=80)
+
+    assert way_in(found, url) == Address(host="192.0.2.7", port=443, secure=True, name="greet.edge.example.com")
+    assert way_in(found, "http://greet.edge.example.com") == found
+    forwarded = Address(host="127.0.0.1", port=40_000)
+    assert way_in(forwarded, url) == forwarded
+    named = Address(host="192.0.2.7", port=8443, secure=True)
+    assert way_in(named, url).name == "greet.edge.example.com"
+
+
+class Cluster:
+    """A cluster that has one Knative Service."""
+
+    namespace = "edge"
+
+    def __init__(self, service):
+        self.service = service
+
+    def list(self, *_, **__):
+        return [self.service]
+
+
+def test_what_others_have_applied_is_not_deleted():
+    labels = {**SERVICE["metadata"]["labels"], "app.kubernetes.io/managed-by": "skerry"}
+    metadata = {**SERVICE["metadata"], "labels": labels, "managedFields": [{"manager": "argocd-controller"}]}
+    service = {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "metadata": metadata}
+
+    with pytest.raises(ConfigError, match="app 'news' was not applied by skerry deploy: Service add-two"):
+        KnativePlatform(Cluster(service), Entrance()).delete_app("news")
+
+
+def test_a_function_that_the_cluster_alone_sees_is_not_looked_for_outside():
+    labels = {**SERVICE["metadata"]["labels"], "networking.knative.dev/visibility": "cluster-local"}
+    status = {"url": "http://add-two.edge.svc.cluster.local"}
+    service = {"metadata": {**SERVICE["metadata"], "labels": labels}, "status": status}
+
+    with pytest.raises(ConfigError, match="served to the cluster alone"):
+        KnativePlatform(Cluster(service), Entrance()).invoke("add_two", b"1", content_type="application/json")

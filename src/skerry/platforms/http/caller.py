@@ -114,7 +114,7 @@ class Caller:
         expected: Whether the engine is known to exist; one that was never reached is otherwise reported as not running
             at once.
         remote: What is known of it where it is on another machine.
-        explain_answer: Returns the error that an answer of 400 and above means, where it is not Skerry's own.
+        explain_answer: Returns the error that an answer of 300 and above means, where it is not Skerry's own.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class Caller:
         self._seen = expected
 
     def request(self, request: Request, cancellation: Cancellation | None = None) -> Response:
-        """Send a request and return its whole response, whose status is below 400.
+        """Send a request and return its whole response, whose status is below 300.
 
         Raises:
             SkerryError: the error that the server answered with, or that kept it from answering.
@@ -146,7 +146,7 @@ class Caller:
         return self._repeat(request, lambda reply, _: reply.read_all(), cancellation)
 
     def stream(self, request: Request, cancellation: Cancellation | None = None) -> AnswerStream:
-        """Send a request and return its response, whose status is below 400, as soon as it begins.
+        """Send a request and return its response, whose status is below 300, as soon as it begins.
 
         Raises:
             SkerryError: the error that the server answered with, or that kept it from answering.
@@ -161,7 +161,7 @@ class Caller:
             answer_headers: Mapping[str, str] = {}
             try:
                 reply = self._open(request, deadline, cancellation)
-                if reply.status < 400:
+                if reply.status < 300:
                     return finish(reply, deadline)
                 response = reply.read_all()
             except TransportError as error:

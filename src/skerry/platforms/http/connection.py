@@ -26,12 +26,21 @@ from skerry.platforms.transfer import add_bytes, is_counting
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A Unix socket, or a host and a TCP port, with TLS or without."""
+    """A Unix socket, or a host and a TCP port, with TLS or without.
+
+    Args:
+        path: Of the Unix socket.
+        host: Of the server.
+        port: Of the server.
+        secure: Whether it speaks TLS.
+        name: What its certificate is to be for, where that is not the host.
+    """
 
     path: Path | None = None
     host: str = ""
     port: int = 0
     secure: bool = False
+    name: str = ""
 
     @classmethod
     def parse(cls, text: str | Path) -> Address:
@@ -89,7 +98,7 @@ class _Connection(http.client.HTTPConnection):
             if not self._address.is_same_machine:
                 notice_loss(self.sock)
             if self._tls is not None:
-                self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._address.host)
+                self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._address.name or self._address.host)
             return
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:

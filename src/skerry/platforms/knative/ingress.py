@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from skerry.platforms.http.connection import Address
 
@@ -15,6 +16,7 @@ KNOWN = (
     ("contour-external", "envoy"),
 )
 HTTP_PORT = 80
+HTTPS_PORT = 443
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,24 @@ def find_ingress(services: Iterable[Mapping[str, Any]]) -> Ingress | None:
         if service is not None:
             return Ingress(namespace=namespace, name=name, address=_outside(service))
     return None
+
+
+def way_in(ingress: Address, url: str) -> Address:
+    """Return the address of an ingress for one function: over TLS where the function's own address says so.
+
+    Its certificate is then for the function's host name, whatever the ingress itself is called.
+
+    Args:
+        ingress: As it was found or named; one on another port than HTTP's is taken as it is.
+        url: The function's, of the cluster's choice.
+    """
+    parts = urlsplit(url)
+    host = str(parts.hostname)
+    if ingress.secure:
+        return replace(ingress, name=host)
+    if parts.scheme == "https" and ingress.port == HTTP_PORT:
+        return replace(ingress, port=HTTPS_PORT, secure=True, name=host)
+    return ingress
 
 
 def _outside(service: Mapping[str, Any]) -> Address | None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from skerry.errors import ConfigError, UnavailableError
 from skerry.platforms.http.connection import Address
 from skerry.platforms.knative import traffic
-from skerry.platforms.knative.ingress import HTTP_PORT, KNOWN, find_ingress
+from skerry.platforms.knative.ingress import HTTP_PORT, KNOWN, find_ingress, way_in
 from skerry.platforms.knative.targets import set_traffic
 from skerry.platforms.knative.traffic import Revision, Split, Target, revisions_of
 from skerry.platforms.kubernetes.api.objects import KubernetesObject, Reference, refer
@@ -21,6 +21,7 @@ from skerry.platforms.kubernetes.states import FunctionState, PodState, function
 
 SERVICE = ("serving.knative.dev/v1", "Service")
 REVISION = ("serving.knative.dev/v1", "Revision")
+VISIBILITY_LABEL = "networking.knative.dev/visibility"
 SERVICE_LABEL = "serving.knative.dev/service"
 PLAN_KEYS = frozenset({"candidate", "weight_ratio"})
 
@@ -125,9 +126,19 @@ class KnativePlatform(OperatedPlatform):
         if not url:
             state = self._state(found, ())
             raise UnavailableError(f"function {function!r} has no address yet: {state.reason}")
-        parts = urlsplit(url)
+        host = str(urlsplit(url).hostname)
+        if self._given is None and found["metadata"].get("labels", {}).get(VISIBILITY_LABEL) == "cluster-local":
+            raise ConfigError(
+                f"function {function!r} is served to the cluster alone (visibility), at {url}",
+                hint="call it from a pod, or name an address of the cluster's inner ingress with --ingress",
+            )
         limit_s = float(found["spec"]["template"]["spec"].get("timeoutSeconds") or LONGEST_ANSWER_S)
-        return Route(address=self._ingress, host=parts.hostname, wait_s=limit_s + START_S)
+        return Route(address=way_in(self._ingress, url), host=host, wait_s=limit_s + START_S)
+
+    def close(self) -> None:
+        """Close the port-forwards and the idle connections; the next call looks for the ingress anew."""
+        self.__dict__.pop("_ingress", None)
+        super().close()
 
     @cached_property
     def _ingress(self) -> Address:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from skerry.errors import DeadlineExceededError, FunctionNotFoundError
 from skerry.platforms.kubernetes.api.connection import APPLY
 from skerry.platforms.kubernetes.api.objects import KubernetesObject, Reference
+from skerry.platforms.kubernetes.states import condition
 
 if TYPE_CHECKING:
     from skerry.platforms.kubernetes.api.cluster import Cluster
@@ -53,9 +54,10 @@ def set_traffic(
         if has_taken(found, targets):
             return found
         if time.monotonic() > until:
+            said = condition(found, "RoutesReady").get("message")
             raise DeadlineExceededError(
-                f"{service} has not taken its new traffic within {deadline_s:g} s; it is set, and "
-                "`skerry traffic` shows when it counts"
+                f"{service} has not taken its new traffic within {deadline_s:g} s"
+                f"{f' ({said})' if said else ''}; it is set, and `skerry traffic` shows when it counts"
             )
         time.sleep(POLL_S)
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from skerry.errors import ConfigError
+from skerry.platforms.kubernetes.api.objects import PART_OF_LABEL
 from skerry.platforms.kubernetes.api.quoting import quote
 from skerry.platforms.kubernetes.rendering import KubernetesObject
-from skerry.platforms.kubernetes.rendering.metadata import APP_LABEL, FUNCTION_ANNOTATION, TARGET_ANNOTATION
+from skerry.platforms.kubernetes.rendering.metadata import FUNCTION_ANNOTATION, TARGET_ANNOTATION
 
 INDENT: Final = "  "
 KUSTOMIZATION: Final = "kustomization.yaml"
@@ -85,7 +86,7 @@ def _is_ours(path: Path) -> bool:
 def _comment(made: KubernetesObject) -> str:
     metadata = made["metadata"]
     notes = metadata["annotations"]
-    app = metadata["labels"][APP_LABEL]
+    app = metadata["labels"][PART_OF_LABEL]
     what = f"function {notes[FUNCTION_ANNOTATION]} of app {app}" if FUNCTION_ANNOTATION in notes else f"app {app}"
     return f"{MARK} from {notes[TARGET_ANNOTATION]}: {made['kind']} of {what}"
 

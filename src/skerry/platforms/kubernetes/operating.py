@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from skerry.errors import FunctionNotFoundError, SkerryError
+from skerry.errors import ConfigError, FunctionNotFoundError, SkerryError
 from skerry.platforms.http.connection import Address
 from skerry.platforms.kubernetes.api.objects import (
     FIELD_MANAGER,
@@ -17,6 +17,8 @@ from skerry.platforms.kubernetes.api.objects import (
     KubernetesObject,
     Reference,
     app_selector,
+    is_ours,
+    refer,
 )
 from skerry.platforms.kubernetes.calling.calling import CallingPlatform
 from skerry.platforms.kubernetes.calling.routes import Route
@@ -33,6 +35,7 @@ from skerry.platforms.kubernetes.states import (
 
 if TYPE_CHECKING:
     from skerry.platforms.kubernetes.api.cluster import Cluster
+    from skerry.platforms.kubernetes.pods.forwarding import Forward
     from skerry.platforms.kubernetes.pods.logs import LogLine
     from skerry.spec import Site
 
@@ -71,6 +74,7 @@ class OperatedPlatform(CallingPlatform):
         self.cluster = cluster
         self._given = entrance.address
         self._forwards = ExitStack()
+        self._forwarded: dict[Address, Forward] = {}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.title}>"
@@ -143,9 +147,17 @@ class OperatedPlatform(CallingPlatform):
 
         Raises:
             FunctionNotFoundError: the namespace has no such app.
+            ConfigError: others than Skerry have applied it, and may do so again.
         """
-        if name not in {app["name"] for app in self.apps()}:
+        found = [one for one in self._mains(OURS) if app_of(one) == name]
+        if not found:
             raise FunctionNotFoundError(f"no app {name!r} in namespace {self.cluster.namespace!r}")
+        others = [str(refer(one)) for one in found if not is_ours(one)]
+        if others:
+            raise ConfigError(
+                f"app {name!r} was not applied by skerry deploy: {', '.join(others)}",
+                hint="delete it with what applied it: kubectl delete -k FOLDER, or the repository that GitOps follows",
+            )
         self.cluster.prune(name, keep=())
 
     def events(self, *, function: str | None = None, since_s: float | None = None) -> list[dict[str, Any]]:
@@ -178,6 +190,7 @@ class OperatedPlatform(CallingPlatform):
     def close(self) -> None:
         """Close the port-forwards and the idle connections, also those to the API server."""
         self._forwards.close()
+        self._forwarded.clear()
         self.cluster.close()
         super().close()
 
@@ -191,7 +204,14 @@ class OperatedPlatform(CallingPlatform):
 
     def _forward(self, cluster: Cluster, target: Reference, port: int) -> Address:
         """Return a local address whose connections end in ready pods, for as long as this platform is open."""
-        return Address.parse(f"http://{self._forwards.enter_context(cluster.forward(target, port))}")
+        forward = cluster.forward(target, port)
+        address = Address.parse(f"http://{self._forwards.enter_context(forward)}")
+        self._forwarded[address] = forward
+        return address
+
+    def _why_lost(self, address: Address) -> str | None:
+        forward = self._forwarded.get(address)
+        return None if forward is None or forward.failure is None else forward.failure.message
 
     def _mains(self, selector: str) -> list[KubernetesObject]:
         return list(self.cluster.list(*self.main_kind, selector=selector))

@@ -134,6 +134,12 @@ CASES = {
         "unschedulable",
         "0/2 nodes are available: 2 taints;",
     ),
+    "a node is being added": (
+        pod(conditions=[condition("PodScheduled", "False", "Unschedulable", "0/2 nodes are available: 2 taints.")]),
+        [event("TriggeredScaleUp", "pod triggered scale-up: [{pool 1->2 (max: 3)}]")],
+        "node",
+        "the cluster adds one",
+    ),
     "probe": (
         pod({"running": {}}),
         [event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503")],

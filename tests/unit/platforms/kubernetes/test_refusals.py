@@ -44,6 +44,12 @@ CASES = [
         "admission",
         "validation.webhook.serving.knative.dev denies it: must not set the field(s): x",
     ),
+    (
+        403,
+        'services "greet" is forbidden: unable to create new content in namespace demo because it is being terminated',
+        "terminating",
+        "namespace demo is being deleted; wait until it is gone",
+    ),
     (404, 'namespaces "demo" not found', "no_namespace", "kubectl create namespace demo"),
     (404, 'deployments.apps "greet" not found', "not_found", "not found"),
     (409, "the object has been modified", "conflict", "somebody changed it at the same time"),

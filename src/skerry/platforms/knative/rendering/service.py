@@ -14,6 +14,8 @@ from skerry.platforms.kubernetes.rendering.pod import pod
 from skerry.spec import ClusterSettings, FunctionSpec
 
 CLUSTER_ONLY: Final = {"networking.knative.dev/visibility": "cluster-local"}
+CANDIDATE_PREFIX: Final = "candidate-"  # the tag of a revision that is tried, in its host name
+LONGEST_NAME: Final = 63 - len(CANDIDATE_PREFIX)  # what a part of a host name may have
 MOST_CONCURRENCY = 1000  # what a new installation of Knative allows (container-concurrency-max-limit)
 ANSWER_S = 5  # so that the front, which knows what happened, answers before the queue proxy does
 
@@ -27,6 +29,12 @@ def service(app: AppToRender, function: FunctionToRender, settings: ClusterSetti
         SpecError: a value is one that Knative does not take.
     """
     spec = function.spec
+    if len(spec.name) > LONGEST_NAME:
+        raise SpecError(
+            f"function {spec.name!r}: its name has {len(spec.name)} characters, and on Knative it may have "
+            f"{LONGEST_NAME}: host names of revisions put {CANDIDATE_PREFIX!r} before it",
+            field="name",
+        )
     made = container(app, function, settings)
     # No port and no times: with them Knative asks once per period, without them without pause until it is ready.
     made["readinessProbe"] = {"httpGet": {"path": READINESS_PATH}}
@@ -37,7 +45,6 @@ def service(app: AppToRender, function: FunctionToRender, settings: ClusterSetti
         "timeoutSeconds": 5,
         "failureThreshold": 3,
     }
-    traffic = [dict(part) for part in function.traffic] or [{"latestRevision": True, "percent": 100}]
     return kubernetes_object(
         "serving.knative.dev/v1",
         "Service",
@@ -57,7 +64,7 @@ def service(app: AppToRender, function: FunctionToRender, settings: ClusterSetti
                     **pod(app, function, settings, made),
                 },
             },
-            "traffic": traffic,
+            "traffic": [{"latestRevision": True, "percent": 100}],
         },
     )
 

@@ -192,10 +192,10 @@ class Cluster:
         Raises:
             DeadlineExceededError: something is still there; the message names it and what holds it.
         """
-        removed = []
+        removed, identities = [], {}
         for reference in references:
             try:
-                self.connection.request(
+                answer = self.connection.request(
                     "DELETE",
                     self._path(reference),
                     doing=f"deleting {reference}",
@@ -206,7 +206,8 @@ class Cluster:
                     raise
             else:
                 removed.append(reference)
-        self._wait_gone(removed, deadline_s, tell)
+                identities[reference] = _identity(answer)
+        self._wait_gone(identities, deadline_s, tell)
         return removed
 
     def prune(self, app: str, keep: Iterable[Mapping[str, Any]], *, deadline_s: float = 120.0) -> References:
@@ -331,10 +332,16 @@ class Cluster:
         found = self._find(reference.api_version, reference.kind)
         return found.path(reference.namespace or self.namespace, reference.name)
 
-    def _wait_gone(self, references: References, deadline_s: float, tell: Callable[[str], None] | None) -> None:
-        until, told, left = time.monotonic() + deadline_s, "", [*references]
+    def _wait_gone(
+        self, identities: Mapping[Reference, str], deadline_s: float, tell: Callable[[str], None] | None
+    ) -> None:
+        until, told, left = time.monotonic() + deadline_s, "", [*identities]
         while left:
-            present = [(reference, value) for reference in left if (value := self.get(reference))]
+            present = [
+                (reference, value)
+                for reference in left
+                if (value := self.get(reference)) and identities[reference] in ("", value["metadata"].get("uid"))
+            ]
             left = [reference for reference, _ in present]
             if not left:
                 return
@@ -344,6 +351,12 @@ class Cluster:
                 tell(line)
                 told = line
             time.sleep(POLL_S)
+
+
+def _identity(answer: Mapping[str, Any]) -> str:
+    """Return the ``uid`` of an object that was deleted: one of the same name that comes after it is another one."""
+    found = answer.get("metadata", {}).get("uid") or (answer.get("details") or {}).get("uid")
+    return str(found or "")
 
 
 def _still_there(present: list[tuple[Reference, KubernetesObject]], deadline_s: float) -> SkerryError:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import urlencode
@@ -17,6 +19,8 @@ from skerry.version import __version__
 
 CONNECT_TIMEOUT_S: Final = 10.0
 ANSWER_TIMEOUT_S: Final = 60.0
+RETRY_DELAYS_S: Final = (0.2, 1.0)
+PASSING: Final = frozenset({"busy", "lost"})  # a server that is overloaded or restarts, a connection that broke
 APPLY: Final = "application/apply-patch+yaml"  # JSON is YAML
 
 
@@ -79,7 +83,8 @@ class Connection:
         self._lock = threading.Lock()
         configuration = access.configuration
         configuration.retries = False
-        self._pool = RESTClientObject(configuration).pool_manager
+        self._new_pool: Callable[[], Any] = lambda: RESTClientObject(configuration).pool_manager
+        self._pool, self._pid = self._new_pool(), os.getpid()
 
     def request(
         self,
@@ -109,11 +114,17 @@ class Connection:
             UnauthorizedError: the credentials are not accepted.
         """
         content = None if body is None else json.dumps(body).encode()
-        response = self._send(method, path, query, content, content_type, timeout_s, doing)
-        try:
-            data = response.data
-        except Exception as error:
-            raise self.failure(error) from error
+        # Everything that is asked for here may be asked for twice, but for what makes a new thing each time.
+        for delay_s in RETRY_DELAYS_S if method != "POST" else ():
+            try:
+                data = self._exchange(method, path, query, content, content_type, timeout_s, doing)
+                break
+            except SkerryError as error:
+                if error.details.get("reason") not in PASSING:
+                    raise
+            time.sleep(delay_s)
+        else:
+            data = self._exchange(method, path, query, content, content_type, timeout_s, doing)
         answer = json.loads(data) if data[:1] in (b"{", b"[") else {"text": data.decode(errors="replace")}
         return answer if isinstance(answer, dict) else {"items": answer}
 
@@ -149,6 +160,13 @@ class Connection:
         """Close connections that are not in use."""
         self._pool.clear()
 
+    def _exchange(self, *request: Any) -> bytes:
+        response = self._send(*request)
+        try:
+            return bytes(response.data)
+        except Exception as error:
+            raise self.failure(error) from error
+
     def _send(
         self,
         method: str,
@@ -161,6 +179,8 @@ class Connection:
     ) -> Any:
         import urllib3
 
+        if self._pid != os.getpid():  # these sockets belong to the parent of this fork
+            self._pool, self._pid = self._new_pool(), os.getpid()
         parameters = {key: _to_text(value) for key, value in (query or {}).items() if value is not None}
         url = f"{self.access.server.rstrip('/')}{path}" + (f"?{urlencode(parameters)}" if parameters else "")
         headers = self.headers() | {"Accept": "application/json, */*"}

@@ -6,6 +6,7 @@ import json
 import re
 import ssl
 from collections.abc import Mapping
+from http.client import IncompleteRead
 from typing import Any, Final
 
 from skerry.errors import PlatformError, SiteUnreachableError, SkerryError, UnauthorizedError
@@ -18,6 +19,7 @@ _QUOTA: Final = re.compile(
     r"exceeded quota: (?P<quota>[^,]+), requested: (?P<asked>.+), used: (?P<used>.+), limited: (?P<limit>.+)"
 )
 _WEBHOOK: Final = re.compile(r'admission webhook "(?P<webhook>[^"]+)" denied the request:? ?(?P<why>.*)', re.DOTALL)
+_TERMINATING: Final = re.compile(r"in namespace (?P<namespace>\S+) because it is being terminated")
 _LOST_NAMESPACE: Final = re.compile(r'namespaces "(?P<namespace>[^"]+)" not found')
 
 KNATIVE_ADVICE: Final = (
@@ -77,7 +79,8 @@ def read_failure(error: BaseException, *, server: str, source: str, context: str
     else:
         cause = f"cannot be reached: {chain[-1] or type(chain[-1]).__name__}"
         step = "is the cluster running, and is this machine in its network?"
-    return SiteUnreachableError(f"{where} {cause}; {step}", reason="silent")
+    broken = any(isinstance(link, ConnectionResetError | BrokenPipeError | IncompleteRead) for link in chain)
+    return SiteUnreachableError(f"{where} {cause}; {step}", reason="lost" if broken else "silent")
 
 
 def missing_kind(api_version: str, kind: str) -> SkerryError:
@@ -103,7 +106,7 @@ def read_quota(message: str) -> str:
         return ""
     return (
         f"the namespace's quota {found['quota']} is exceeded: asked for {found['asked']}, in use {found['used']}, "
-        f"limit {found['limit']}; lower memory, cpu or max_scale, delete something, or have the quota raised"
+        f"limit {found['limit']}; lower memory, cpu or scale.max, delete something, or have the quota raised"
     )
 
 
@@ -125,6 +128,12 @@ def _unauthorized(means: str, server: str) -> SkerryError:
 def _forbidden(message: str, doing: str) -> SkerryError:
     if quota := read_quota(message):
         return PlatformError(f"{doing}: {quota}", reason="quota")
+    if lost := _TERMINATING.search(message):
+        return PlatformError(
+            f"{doing}: namespace {lost['namespace']} is being deleted; wait until it is gone, or name another one with "
+            "--namespace",
+            reason="terminating",
+        )
     if webhook := _WEBHOOK.search(message):
         why = webhook["why"].strip() or "it gave no reason"
         return PlatformError(

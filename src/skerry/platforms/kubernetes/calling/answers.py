@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from skerry.errors import (
     BodyTooLargeError,
+    ConfigError,
     FunctionNotFoundError,
     HandlerTimeoutError,
     QueueFullError,
@@ -19,7 +20,15 @@ from skerry.platforms.http.reply import Response
 
 SHOWN_CHARACTERS = 200
 # Envoy's words for a connection to a pod that never came about: nothing has run.
-NEVER_SENT = ("connection failure", "no healthy upstream", "connection refused", "no route to host", "connect timeout")
+NEVER_SENT = (
+    "connection failure",
+    "connection timeout",
+    "no healthy upstream",
+    "connection refused",
+    "no route to host",
+    "connect timeout",
+    "reset reason: overflow",
+)
 # And for one that was lost, after the request may have arrived.
 LOST = ("reset before headers", "connection termination", "protocol error", "upstream connect error")
 
@@ -51,3 +60,17 @@ def cluster_error(response: Response, *, function: str, host: str | None) -> Ske
         return HandlerTimeoutError(f"{said}; it ran longer than the cluster waits for its answer")
     # A pod, or the node under it, was lost: 502, and 503 in Envoy's words for it.
     return TransportError(said, sent=not any(word in lowered for word in NEVER_SENT))
+
+
+def redirect_error(response: Response, *, function: str) -> SkerryError:
+    """Return the error that an answer from 300 to 399 means: an ingress that serves over HTTPS alone, mostly.
+
+    Args:
+        response: The answer.
+        function: The function that was called.
+    """
+    return ConfigError(
+        f"the cluster's ingress sends calls of function {function!r} on to "
+        f"{response.headers.get('location', 'another address')}, and calls do not follow",
+        hint="name the address that it means: --ingress https://HOST:PORT, or address in [sites.NAME]",
+    )

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
-from skerry.errors import ConfigError, SiteUnreachableError, SkerryError
+from skerry.errors import ConfigError, SiteUnreachableError, SkerryError, TransportError, UnavailableError
 from skerry.platforms.base import PLAIN_CALL, Answer, AnswerStream, Cancellation, JobRecord, Platform
 from skerry.platforms.http.caller import Caller, Remote, Request
 from skerry.platforms.http.connection import Address
 from skerry.platforms.http.reply import Response
-from skerry.platforms.kubernetes.calling.answers import cluster_error
+from skerry.platforms.kubernetes.calling.answers import cluster_error, redirect_error
 from skerry.platforms.kubernetes.calling.routes import Route, Routes
 from skerry.platforms.options import CallOptions
 
@@ -122,6 +122,7 @@ class CallingPlatform(Platform):
 
     def close(self) -> None:
         """Close the idle connections; the next call opens new ones."""
+        self._routes.clear()
         with self._lock:
             for caller in self._callers.values():
                 caller.pool.close()
@@ -144,6 +145,15 @@ class CallingPlatform(Platform):
             if found == route:
                 raise
             return run(self._caller(found.address), found)
+        except TransportError as error:
+            reason = self._why_lost(route.address)
+            if reason is None:
+                raise
+            raise UnavailableError(f"{self.title}, function {function!r}: {reason}") from error
+
+    def _why_lost(self, address: Address) -> str | None:
+        """Return why connections to an address lead nowhere; none where nothing more is known."""
+        return None
 
     def _caller(self, address: Address) -> Caller:
         name = self.title if self.site is None else self.site.name
@@ -174,5 +184,7 @@ def _request(
 
 
 def _explain(request: Request, response: Response) -> SkerryError:
-    function = request.path.rpartition("/")[2]
+    function = unquote(request.path.rpartition("/")[2])
+    if response.status < 400:
+        return redirect_error(response, function=function)
     return cluster_error(response, function=function, host=request.headers.get(_HOST))

@@ -39,14 +39,32 @@ class Routes:
     def __init__(self, find: Callable[[str], Route]) -> None:
         self._find = find
         self._lock = threading.Lock()
+        self._finding = threading.Lock()
         self._known: dict[str, Route] = {}
 
     def of(self, function: str) -> Route:
         """Return the route of a function."""
+        known = self._get(function)
+        if known is not None:
+            return known
+        with (
+            self._finding
+        ):  # calls of functions whose routes are known do not wait for a cluster that is slow to answer
+            known = self._get(function)
+            if known is None:
+                known = self._find(function)
+                with self._lock:
+                    self._known[function] = known
+            return known
+
+    def clear(self) -> None:
+        """Look for all routes anew."""
         with self._lock:
-            if function not in self._known:
-                self._known[function] = self._find(function)
-            return self._known[function]
+            self._known.clear()
+
+    def _get(self, function: str) -> Route | None:
+        with self._lock:
+            return self._known.get(function)
 
     def forget(self, function: str, route: Route) -> bool:
         """Look for a function's route anew at its next call; return whether it was this one until now."""

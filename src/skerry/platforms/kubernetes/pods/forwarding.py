@@ -45,7 +45,7 @@ class Forward:
         self._open: set[Any] = set()
         self._turn = 0
         self.failure: SkerryError | None = None
-        """Why the last connection that failed did."""
+        """Why the last connection failed; none when it did not."""
 
     def __enter__(self) -> str:
         self._find()  # an object that is not there is an error now, not at the first connection
@@ -82,6 +82,7 @@ class Forward:
             except SkerryError as error:
                 self.failure = error
                 return
+            self.failure = None
             with self._lock:
                 self._open.add(tunnel)
             try:

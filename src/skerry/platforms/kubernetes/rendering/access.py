@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from skerry.platforms.kubernetes.api.objects import KubernetesObject
 from skerry.platforms.kubernetes.rendering.app import AppToRender
-from skerry.platforms.kubernetes.rendering.metadata import KubernetesObject, kubernetes_object, selector
+from skerry.platforms.kubernetes.rendering.metadata import kubernetes_object, selector
 from skerry.spec import ClusterSettings
 
 # Clouds hand out a node's credentials at these addresses to whoever asks from it.

@@ -24,7 +24,6 @@ class FunctionToRender:
         spec: Its options on the platform; ``model`` with the version that the revision is to serve.
         declared: Its options as the decorator gave them: what the container finds by itself in the image.
         takes_items: Whether its handler takes `skerry.Items`, and so has batches without ``batch``.
-        traffic: What `traffic` of its Knative Service says; empty sends everything to the newest revision.
 
     Raises:
         SpecError: a variable of ``env`` cannot be set in a container.
@@ -33,7 +32,6 @@ class FunctionToRender:
     spec: FunctionSpec
     declared: Mapping[str, Any] = field(default_factory=dict)
     takes_items: bool = False
-    traffic: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         for name in self.spec.env:

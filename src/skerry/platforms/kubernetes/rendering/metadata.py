@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from skerry.platforms.kubernetes.api.objects import (
+    FIELD_MANAGER,
+    MANAGED_BY_LABEL,
+    NAME_LABEL,
+    PART_OF_LABEL,
+    KubernetesObject,
+)
 from skerry.spec import ClusterSettings
 
 if TYPE_CHECKING:
     from skerry.platforms.kubernetes.rendering.app import AppToRender
 
-KubernetesObject = dict[str, Any]
-
-NAME_LABEL: Final = "app.kubernetes.io/name"
-APP_LABEL: Final = "app.kubernetes.io/part-of"
-MANAGER_LABEL: Final = "app.kubernetes.io/managed-by"
 TIER_LABEL: Final = "skerry.dev/tier"
 FUNCTION_ANNOTATION: Final = "skerry.dev/function"
 TARGET_ANNOTATION: Final = "skerry.dev/target"
 SOURCE_ANNOTATION: Final = "skerry.dev/source"
-MANAGER: Final = "skerry"
 
 
 def object_name(function: str) -> str:
@@ -30,12 +31,12 @@ def object_name(function: str) -> str:
 def labels(app: AppToRender, function: str | None = None) -> dict[str, str]:
     """Return the labels of an object of a function, or of one that the whole app shares."""
     own = {} if function is None else {NAME_LABEL: object_name(function)}
-    return {**own, APP_LABEL: app.name, MANAGER_LABEL: MANAGER}
+    return {**own, PART_OF_LABEL: app.name, MANAGED_BY_LABEL: FIELD_MANAGER}
 
 
 def selector(app: AppToRender, function: str | None = None) -> dict[str, str]:
     """Return the labels by which the pods of a function, or of an app, are chosen."""
-    return {key: value for key, value in labels(app, function).items() if key != MANAGER_LABEL}
+    return {key: value for key, value in labels(app, function).items() if key != MANAGED_BY_LABEL}
 
 
 def app_annotations(app: AppToRender, function: str | None = None) -> dict[str, str]:

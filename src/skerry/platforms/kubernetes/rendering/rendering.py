@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from skerry.platforms.kubernetes.api.objects import KubernetesObject
 from skerry.platforms.kubernetes.rendering.access import shared_objects
 from skerry.platforms.kubernetes.rendering.app import AppToRender
 from skerry.platforms.kubernetes.rendering.container import PORT
-from skerry.platforms.kubernetes.rendering.metadata import KubernetesObject
 from skerry.platforms.kubernetes.rendering.workload import workload
 from skerry.spec import KUBERNETES, ClusterSettings, refuse_unsupported
 

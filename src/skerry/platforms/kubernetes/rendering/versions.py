@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Iterable
 
-from skerry.platforms.kubernetes.rendering.metadata import KubernetesObject
+from skerry.platforms.kubernetes.api.objects import KubernetesObject
 
 # The same fields, as far as they are used here. The first is there from Kubernetes 1.23 on, the second until 1.25.
 SAME = {"autoscaling/v2": "autoscaling/v2beta2", "autoscaling/v2beta2": "autoscaling/v2"}
 
 
-def adapt(objects: Iterable[KubernetesObject], available: Collection[str]) -> tuple[KubernetesObject, ...]:
+def adapt(objects: Iterable[KubernetesObject], has: Callable[[str, str], bool]) -> tuple[KubernetesObject, ...]:
     """Return objects in the versions that a cluster has.
 
     Args:
         objects: What is rendered.
-        available: API versions of the cluster, such as ``apps/v1``.
+        has: Whether the cluster knows a kind, by its ``apiVersion`` and its name.
 
     Example:
-        ``adapt(render(app, settings), {"apps/v1", "autoscaling/v2beta2"})``
+        ``adapt(render(app, settings), cluster.kinds.has)``
     """
-    return tuple(_adapted(made, available) for made in objects)
+    return tuple(_adapted(made, has) for made in objects)
 
 
-def _adapted(made: KubernetesObject, available: Collection[str]) -> KubernetesObject:
-    version = made["apiVersion"]
+def _adapted(made: KubernetesObject, has: Callable[[str, str], bool]) -> KubernetesObject:
+    version, kind = made["apiVersion"], made["kind"]
     other = SAME.get(version)
-    return {**made, "apiVersion": other} if version not in available and other in available else made
+    if other is None or has(version, kind) or not has(other, kind):
+        return made
+    return {**made, "apiVersion": other}

@@ -7,6 +7,7 @@ import json
 import math
 from typing import Any
 
+from skerry.platforms.kubernetes.api.objects import KubernetesObject
 from skerry.platforms.kubernetes.rendering.app import AppToRender, FunctionToRender
 from skerry.platforms.kubernetes.rendering.container import (
     LIVENESS_PATH,
@@ -17,7 +18,6 @@ from skerry.platforms.kubernetes.rendering.container import (
     variable,
 )
 from skerry.platforms.kubernetes.rendering.metadata import (
-    KubernetesObject,
     app_annotations,
     kubernetes_object,
     labels,

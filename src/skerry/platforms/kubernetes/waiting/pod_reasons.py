@@ -75,7 +75,7 @@ def explain_pod(
         return None
     scheduled = conditions.get("PodScheduled", {})
     if scheduled.get("status") == "False":
-        return _unschedulable(reference, str(scheduled.get("message", "")))
+        return _unschedulable(reference, str(scheduled.get("message", "")), events)
     if lost := _lost_node(reference, pod, events):
         return lost
     for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
@@ -169,7 +169,7 @@ def _explain_start(reference: Reference, pod: Mapping[str, Any], events: Sequenc
     if running:
         probes = [text for text in _messages(events, "Unhealthy", "") if text.startswith(("Readiness", "Startup"))]
         if probes:
-            step = "look at its log: skerry logs; a long load needs a longer startup_timeout"
+            step = "look at its log: skerry logs; a long load needs a longer start_timeout"
             return Reason(reference, "probe", f"it runs and does not get ready: {_last(probes[-1])}", step)
         return Reason(reference, "starting", "it runs and loads", "")
     if status.get("phase") == "Failed":
@@ -180,7 +180,9 @@ def _explain_start(reference: Reference, pod: Mapping[str, Any], events: Sequenc
     return Reason(reference, "pulling" if pulling else "starting", text, "")
 
 
-def _unschedulable(reference: Reference, message: str) -> Reason:
+def _unschedulable(reference: Reference, message: str, events: Iterable[Mapping[str, Any]]) -> Reason:
+    if _messages(events, "TriggeredScaleUp", "") or _messages(events, "Nominated", ""):  # cluster-autoscaler, Karpenter
+        return Reason(reference, "node", "no node has room for it yet, and the cluster adds one", "")
     wants = "ask for less memory, cpu or gpu, mend the tier or labels that it asks for, or add a node"
     return Reason(reference, "unschedulable", f"no node takes it: {message.rstrip('.')}", wants, lasting=True)
 
