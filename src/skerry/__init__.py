@@ -16,12 +16,12 @@ if TYPE_CHECKING:
         TransportError,
         UserError,
     )
-    from skerry.platforms import Platform
-    from skerry.spec import Batch, Scale, Site
     from skerry.payload import Event, File, Folder, Items, Tensor
+    from skerry.platforms import Platform
     from skerry.platforms.engine import EnginePlatform
     from skerry.platforms.transfer import Transfer, count_transfer
     from skerry.runtime.context import Context, context
+    from skerry.spec import Batch, Scale, Site
 
 __all__ = [
     "App",
@@ -56,8 +56,8 @@ __all__ = [
     "count_transfer",
 ]
 
-# Each comes from its module when it is first asked for: the runtime's processes need few of them, and a container's first
-# answer waits for what they import.
+# Each comes from its module when it is first asked for: the runtime's processes need few of them, and a container's
+# first answer waits for what they import.
 _HOMES = {
     "skerry.app": (
         "App",
