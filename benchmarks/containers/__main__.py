@@ -3,8 +3,8 @@
 Method. The arms take turns, one start of each per round, in an order that is shuffled anew for each round:
 
 - `libraries`: a bare interpreter imports NumPy and ONNX Runtime and ends;
-- `container`: `python -m skerry.runtime app.py:app --function classify`, from exec to the last byte of the first answer,
-  asked each 2 ms until it accepts; with SKERRY_IMPORTS, which `skerry build` sets;
+- `container`: `python -m skerry.runtime app.py:app --function classify`, from exec to the last byte of the first
+  answer, asked each 2 ms until it accepts; with SKERRY_IMPORTS, which `skerry build` sets;
 - `no imports`: the same without SKERRY_IMPORTS.
 
 The ratio is formed within each round. Processor time is that of all processes of a start until they have ended. Page

@@ -1,4 +1,4 @@
-"""The starts that are compared: a bare interpreter with the same libraries, and the bare runtime up to its first answer."""
+"""The starts that are compared: of a bare interpreter with its libraries, and of the bare runtime up to an answer."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ def time_first_answer(command: Sequence[str], environment: Mapping[str, str], va
     finally:
         server.send_signal(signal.SIGTERM)
         _, said = server.communicate(timeout=LIMIT_S)
-    if json.loads(answer) != wanted or server.returncode:
+    if answer is None or json.loads(answer) != wanted or server.returncode:
         raise RuntimeError(f"exit code {server.returncode}, answer {answer!r}, wanted {wanted}: {said.decode()}")
     return Start(wall_ms=wall_ms, cpu_ms=(_children_cpu_s() - used_s) * 1000)
 
 
-def _ask_until_answered(server: subprocess.Popen[bytes], port: int, body: str, *, until: float) -> bytes:
+def _ask_until_answered(server: subprocess.Popen[bytes], port: int, body: str, *, until: float) -> bytes | None:
     while time.perf_counter() < until and server.poll() is None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_S)
         try:
@@ -77,7 +77,7 @@ def _ask_until_answered(server: subprocess.Popen[bytes], port: int, body: str, *
             time.sleep(POLL_S)
         finally:
             connection.close()
-    raise RuntimeError("the server ended, or gave no answer")
+    return None
 
 
 def _free_port() -> int:

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from skerry.runtime.confinement import become_subreaper
 from skerry.runtime.zygote_process import ZygoteProcess, known_imports, launch
 
 
@@ -23,6 +24,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1, help="workers for each function")
     parser.add_argument("--host", help="address to listen on")
     arguments = parser.parse_args()
+    become_subreaper()  # before the zygote can fork anything
     # It imports the app's libraries while this process imports its own, and is the longer of the two.
     zygote = launch(Path(sys.executable), os.environ, known_imports(os.environ))
     return _serve(arguments, zygote)
