@@ -31,7 +31,8 @@ from skerry.runtime.pool import WorkerPool
 from skerry.runtime.reaper import Reaper
 from skerry.runtime.sharing import check_share_load
 from skerry.runtime.target import DEFAULT_ATTRIBUTE, Target
-from skerry.spec import IMPORTS_VARIABLE, FunctionSpec, ModelReference, resolve
+from skerry.runtime.zygote_process import ZygoteProcess, known_imports
+from skerry.spec import FunctionSpec, ModelReference, resolve
 
 logger = logging.getLogger(__name__)
 
@@ -141,7 +142,9 @@ def _inspection_error(error: SkerryError) -> SkerryError:
     return AppImportError(error.message, **error.details)
 
 
-async def serve(target: Target, contract: Contract, *, function: str | None, workers: int) -> None:
+async def serve(
+    target: Target, contract: Contract, *, function: str | None, workers: int, zygote: ZygoteProcess | None = None
+) -> None:
     """Serve an app until SIGTERM or SIGINT, then drain.
 
     Args:
@@ -149,6 +152,7 @@ async def serve(target: Target, contract: Contract, *, function: str | None, wor
         contract: Where to listen and who we are.
         function: The one function to serve, none for all.
         workers: Workers for each function.
+        zygote: The zygote, where it runs already.
 
     Raises:
         SkerryError: the app cannot be imported, or an option is wrong.
@@ -158,9 +162,7 @@ async def serve(target: Target, contract: Contract, *, function: str | None, wor
     become_subreaper()
     raise_file_limit()
     reaper = Reaper(loop)
-    # Known before the app is: else it is imported once to see what it holds, and its libraries once more for workers.
-    known = [name for name in os.environ.get(IMPORTS_VARIABLE, "").split(",") if name]
-    nursery = Nursery(Path(sys.executable), reaper=reaper, imports=known)
+    nursery = Nursery(Path(sys.executable), reaper=reaper, imports=known_imports(os.environ), first=zygote)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)

@@ -19,7 +19,6 @@ from skerry.errors import ConfigError
 from skerry.payload import Signature
 from skerry.runtime.calls import CallLoop
 from skerry.runtime.confinement import limit_files, limit_memory, limit_threads
-from skerry.runtime.forking import reseed
 from skerry.runtime.frames import FrameReader, Kind, encode_frame
 from skerry.runtime.grouping import GroupLoop
 from skerry.runtime.handler import LoadedHandler, find_function, start_error
@@ -121,7 +120,6 @@ def rehearse() -> None:
     ours.close()
     link.close()
     FunctionSpec(name="sample", scale=Scale())
-    reseed()
 
 
 def prepare(target: Target) -> None:
