@@ -20,6 +20,7 @@ from skerry.platforms.kubernetes.api.objects import (
 )
 from skerry.platforms.kubernetes.calling.calling import CallingPlatform
 from skerry.platforms.kubernetes.calling.routes import Route
+from skerry.platforms.kubernetes.pods.forwarding import HTTP_PROBE
 from skerry.platforms.kubernetes.rendering.metadata import object_name
 from skerry.platforms.kubernetes.states import (
     FunctionState,
@@ -33,6 +34,7 @@ from skerry.platforms.kubernetes.states import (
 
 if TYPE_CHECKING:
     from skerry.platforms.kubernetes.api.cluster import Cluster
+    from skerry.platforms.kubernetes.pods.forwarding import Forward
     from skerry.platforms.kubernetes.pods.logs import LogLine
     from skerry.spec import Site
 
@@ -71,6 +73,7 @@ class OperatedPlatform(CallingPlatform):
         self.cluster = cluster
         self._given = entrance.address
         self._forwards = ExitStack()
+        self._forwarded: dict[Address, Forward] = {}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.title}>"
@@ -191,7 +194,14 @@ class OperatedPlatform(CallingPlatform):
 
     def _forward(self, cluster: Cluster, target: Reference, port: int) -> Address:
         """Return a local address whose connections end in ready pods, for as long as this platform is open."""
-        return Address.parse(f"http://{self._forwards.enter_context(cluster.forward(target, port))}")
+        forward = cluster.forward(target, port, probe=HTTP_PROBE)
+        address = Address.parse(f"http://{self._forwards.enter_context(forward)}")
+        self._forwarded[address] = forward
+        return address
+
+    def _why_lost(self, address: Address) -> str:
+        forward = self._forwarded.get(address)
+        return "" if forward is None or forward.failure is None else forward.failure.message
 
     def _mains(self, selector: str) -> list[KubernetesObject]:
         return list(self.cluster.list(*self.main_kind, selector=selector))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 from urllib.parse import quote
 
-from skerry.errors import ConfigError, SiteUnreachableError, SkerryError
+from skerry.errors import ConfigError, SiteUnreachableError, SkerryError, TransportError
 from skerry.platforms.base import PLAIN_CALL, Answer, AnswerStream, Cancellation, JobRecord, Platform
 from skerry.platforms.http.caller import Caller, Remote, Request
 from skerry.platforms.http.connection import Address
@@ -135,15 +135,32 @@ class CallingPlatform(Platform):
     def _on_route(self, function: str, run: Callable[[Caller, Route], T]) -> T:
         route = self._routes.of(function)
         try:
-            return run(self._caller(route.address), route)
-        except SiteUnreachableError:
-            # Nothing has run, and the way there may have changed: a port-forward ends with its pod.
-            if not self._routes.forget(function, route):
-                raise
-            found = self._routes.of(function)
-            if found == route:
-                raise
-            return run(self._caller(found.address), found)
+            try:
+                return run(self._caller(route.address), route)
+            except SiteUnreachableError:
+                # Nothing has run, and the way there may have changed: a port-forward ends with its pod.
+                if not self._routes.forget(function, route):
+                    raise
+                found = self._routes.of(function)
+                if found == route:
+                    raise
+                return run(self._caller(found.address), found)
+        except TransportError as error:
+            raise self._explain_loss(function, route, error) from error
+
+    def _why_lost(self, address: Address) -> str:
+        """Return what is known of why a connection broke; empty when nothing is."""
+        return ""
+
+    def _explain_loss(self, function: str, route: Route, error: TransportError) -> TransportError:
+        """Return the error with what it means for the call: a caller has to know whether it may have run."""
+        if not error.details.get("sent", True):
+            return error
+        why = self._why_lost(route.address) or error.message
+        return TransportError(
+            f"{self.title} gave no answer of function {function!r}: {why}; the call may have run",
+            **{"hint": "declare it idempotent to have such calls sent again to another pod", **error.details},
+        )
 
     def _caller(self, address: Address) -> Caller:
         name = self.title if self.site is None else self.site.name
