@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from skerry.app.clusters import ClusterPlace, ClusterPlatformName
 from skerry.app.describing import DescribedApp, describe_app
 from skerry.app.target import Target
-from skerry.errors import ConfigError, NameTakenError, PrivacyError
+from skerry.errors import ConfigError, NameTakenError, PrivacyError, SkerryError
 from skerry.spec import SET_VARIABLE, ClusterSettings, FunctionSpec, ModelReference, PlatformTable, resolve
 
 if TYPE_CHECKING:
@@ -150,7 +150,11 @@ def deploy_app(plan: DeployPlan, platform: OperatedPlatform) -> dict[str, Any]:
     shift = platform.prepare(rendered.functions, weight_ratio=plan.weight_ratio)
     plan.tell("applying")
     applied = cluster.apply(objects)
-    wait_ready(cluster, applied, plan.tell, deadline_s=plan.deadline_s)
+    try:
+        wait_ready(cluster, applied, plan.tell, deadline_s=plan.deadline_s)
+    except SkerryError as error:
+        error.details.setdefault("hint", _after_failure(rendered, plan, cluster.namespace))
+        raise
     shift()
     removed = cluster.prune(rendered.app, objects)
     serving = [function for function in platform.functions() if function["app"] == rendered.app]
@@ -160,6 +164,15 @@ def deploy_app(plan: DeployPlan, platform: OperatedPlatform) -> dict[str, Any]:
         "functions": serving,
         "removed": [str(reference) for reference in removed],
     }
+
+
+def _after_failure(rendered: RenderedApp, plan: DeployPlan, namespace: str) -> str:
+    """Return what is left after a deployment that did not get ready, and what to do with it."""
+    where = f"--platform {plan.place.platform} --namespace {namespace}"
+    return (
+        "what served before still serves, and nothing was removed; mend the cause and deploy again, or remove the app: "
+        f"skerry delete {rendered.app} {where}"
+    )
 
 
 def _refuse_taken(rendered: RenderedApp, platform: OperatedPlatform) -> None:
