@@ -40,7 +40,7 @@ def push_machine_image(registry, name="skerry-test/machine", tag="1"):
     config = {
         "architecture": "amd64",
         "os": "linux",
-        "config": {},
+        "config": {"User": f"{NOBODY}:{NOBODY}"},
         "rootfs": {"type": "layers", "diff_ids": [_digest(gzip.decompress(layer))]},
     }
     config = json.dumps(config).encode()

@@ -11,7 +11,7 @@ from skerry.app.clusters import ClusterPlace, ClusterPlatformName, with_project
 from skerry.app.describing import DescribedApp, describe_app
 from skerry.app.ownership import find_present, has_changed
 from skerry.app.target import Target
-from skerry.errors import ConfigError, PrivacyError
+from skerry.errors import ConfigError, PrivacyError, SkerryError
 from skerry.spec import SET_VARIABLE, ClusterSettings, FunctionSpec, ModelReference, PlatformTable, resolve
 
 if TYPE_CHECKING:
@@ -157,7 +157,11 @@ def deploy_app(plan: DeployPlan, platform: OperatedPlatform) -> dict[str, Any]:
     shift = platform.prepare(rendered.functions, weight_ratio=plan.weight_ratio)
     plan.tell("applying")
     applied = cluster.apply(objects, force=plan.force)
-    wait_ready(cluster, applied, plan.tell, deadline_s=plan.deadline_s)
+    try:
+        wait_ready(cluster, applied, plan.tell, deadline_s=plan.deadline_s)
+    except SkerryError as error:
+        error.details.setdefault("hint", _after_failure(rendered, plan, cluster.namespace))
+        raise
     shift()
     removed = cluster.prune(rendered.app, objects)
     serving = [function for function in platform.functions() if function["app"] == rendered.app]
@@ -175,6 +179,15 @@ def _for_cluster(objects: Sequence[KubernetesObject], cluster: Cluster) -> list[
     from skerry.platforms.kubernetes.rendering import adapt
 
     return [_without_traffic(made) for made in adapt(objects, cluster.kinds.has)]
+
+
+def _after_failure(rendered: RenderedApp, plan: DeployPlan, namespace: str) -> str:
+    """Return what is left after a deployment that did not get ready, and what to do with it."""
+    where = f"--platform {plan.place.platform} --namespace {namespace}"
+    return (
+        "what served before still serves, and nothing was removed; mend the cause and deploy again, or remove the app: "
+        f"skerry delete {rendered.app} {where}"
+    )
 
 
 def _settings(described: DescribedApp, plan: DeployPlan) -> ClusterSettings:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from skerry.errors import ConfigError
-from skerry.platforms.images.blobs import Blobs
+from skerry.platforms.images.blobs import Blobs, check_digest
 from skerry.platforms.images.layer import Layer
 from skerry.platforms.images.manifest import INDEX_TYPE, MANIFEST_TYPE, encode
 
@@ -133,7 +133,7 @@ def layers_of(manifest: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[L
 
 
 def _place(digest: str) -> str:
-    return f"blobs/{digest.replace(':', '/')}"
+    return f"blobs/{check_digest(digest).replace(':', '/')}"
 
 
 def _member(tar: tarfile.TarFile, name: str) -> Any:

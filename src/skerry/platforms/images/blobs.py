@@ -27,10 +27,33 @@ def default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "skerry" / "images"
 
 
-class BlobFile:
-    """A file that is being written, whose name will be its digest."""
+def digest_of(content: bytes) -> str:
+    """Return the digest of a content, ``sha256:HEX``."""
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
-    def __init__(self, descriptor: int, path: Path) -> None:
+
+def check_digest(digest: str) -> str:
+    """Return a digest that a registry or an archive has named.
+
+    Raises:
+        CorruptObjectError: it is no SHA-256 digest: it might lead anywhere.
+    """
+    if not DIGEST.fullmatch(digest):
+        raise CorruptObjectError(f"{digest!r} is no SHA-256 digest, the one kind that images of Skerry may have")
+    return digest
+
+
+class BlobFile:
+    """A file that is being written, whose name will be its digest.
+
+    Args:
+        descriptor: Of the open file.
+        path: Where it is for now.
+        most_bytes: How large it may become; none means any size.
+    """
+
+    def __init__(self, descriptor: int, path: Path, most_bytes: int | None = None) -> None:
+        self._most_bytes = most_bytes
         self._file = os.fdopen(descriptor, "wb")
         self._sha256 = hashlib.sha256()
         self.path = path
@@ -42,7 +65,13 @@ class BlobFile:
         return f"sha256:{self._sha256.hexdigest()}"
 
     def write(self, data: bytes) -> int:
-        """Write bytes."""
+        """Write bytes.
+
+        Raises:
+            CorruptObjectError: they are more than there may be.
+        """
+        if self._most_bytes is not None and self.size_bytes + len(data) > self._most_bytes:
+            raise CorruptObjectError(f"a content is larger than the {self._most_bytes} bytes that were announced")
         self._sha256.update(data)
         self.size_bytes += len(data)
         return self._file.write(data)
@@ -72,28 +101,27 @@ class Blobs:
         Raises:
             CorruptObjectError: it is no SHA-256 digest.
         """
-        if not DIGEST.fullmatch(digest):
-            raise CorruptObjectError(f"{digest!r} is no SHA-256 digest, the one kind that images of Skerry may have")
-        return self.folder / "blobs" / "sha256" / digest.removeprefix("sha256:")
+        return self.folder / "blobs" / "sha256" / check_digest(digest).removeprefix("sha256:")
 
     def has(self, digest: str) -> bool:
         """Whether a content is there."""
         return self.path(digest).is_file()
 
     @contextmanager
-    def writing(self, *, expect: str | None = None) -> Iterator[Any]:
+    def writing(self, *, expect: str | None = None, most_bytes: int | None = None) -> Iterator[Any]:
         """Give a `BlobFile` to write to; it gets its name when the body ends well.
 
         Args:
             expect: The digest that the content must have.
+            most_bytes: How large it may be; none means any size.
 
         Raises:
-            CorruptObjectError: it has another one.
+            CorruptObjectError: it has another one, or is larger.
         """
         where = self.folder / "blobs" / "sha256"
         where.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=".new-", dir=where)
-        file = BlobFile(descriptor, Path(name))
+        file = BlobFile(descriptor, Path(name), most_bytes)
         try:
             yield file
             file.close()

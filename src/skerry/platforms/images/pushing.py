@@ -83,7 +83,7 @@ def fetch_base(
     for layer in base.layers:
         if only in (None, layer.digest) and not blobs.has(layer.digest):
             tell(f"getting a layer of {base.name}, {layer.size_bytes / 1e6:.1f} MB")
-            registry.fetch(layer.digest, blobs)
+            registry.fetch(layer.digest, blobs, size_bytes=layer.size_bytes)
 
 
 def _mounted(registry: Registry, base: Base, digest: str, to: Reference) -> bool:

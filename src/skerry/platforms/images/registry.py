@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
+import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -14,9 +14,9 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any
 
-from skerry.errors import ConfigError, PlatformError, TransportError, UnauthorizedError
+from skerry.errors import ConfigError, CorruptObjectError, PlatformError, TransportError, UnauthorizedError
 from skerry.platforms.images.archive import choose, layers_of
-from skerry.platforms.images.blobs import Blobs
+from skerry.platforms.images.blobs import Blobs, check_digest, digest_of
 from skerry.platforms.images.credentials import find_credentials
 from skerry.platforms.images.layer import Layer
 from skerry.platforms.images.manifest import INDEX_TYPE, MANIFEST_TYPE
@@ -72,18 +72,26 @@ class Registry:
         manifest, digest = self._manifest(self.reference.digest or self.reference.tag)
         if "manifests" in manifest:
             chosen = choose(manifest["manifests"], architecture, str(self.reference))
-            manifest, digest = self._manifest(chosen["digest"])
-        answer = self._ask("GET", f"blobs/{manifest['config']['digest']}")
-        config: dict[str, Any] = json.loads(self._expect(answer, 200).body)
+            manifest, digest = self._manifest(check_digest(chosen["digest"]))
+        named = check_digest(manifest["config"]["digest"])
+        content = self._expect(self._ask("GET", f"blobs/{named}"), 200).body
+        if digest_of(content) != named:
+            raise CorruptObjectError(f"{self.reference.registry} sent {digest_of(content)} when {named} was asked for")
+        config: dict[str, Any] = json.loads(content)
         return config, layers_of(manifest, config), digest
 
-    def fetch(self, digest: str, blobs: Blobs) -> None:
+    def fetch(self, digest: str, blobs: Blobs, *, size_bytes: int | None = None) -> None:
         """Get a content.
 
+        Args:
+            digest: Which.
+            blobs: Where to put it.
+            size_bytes: How large it is said to be; more is not taken.
+
         Raises:
-            CorruptObjectError: it is not what its digest says.
+            CorruptObjectError: it is not what its digest says, or larger than its manifest says.
         """
-        with blobs.writing(expect=digest) as file:
+        with blobs.writing(expect=check_digest(digest), most_bytes=size_bytes) as file:
             self._expect(self._ask("GET", f"blobs/{digest}", into=file), 200)
 
     def has(self, digest: str) -> bool:
@@ -120,7 +128,7 @@ class Registry:
         if answer.status == 404:
             raise ConfigError(f"there is no image {self.reference}", hint="check its name; --base names another base")
         self._expect(answer, 200)
-        digest = f"sha256:{hashlib.sha256(answer.body).hexdigest()}"
+        digest = digest_of(answer.body)
         if name.startswith("sha256:") and name != digest:
             raise PlatformError(f"{self.reference.registry} sent {digest} when {name} was asked for")
         manifest: dict[str, Any] = json.loads(answer.body)
@@ -155,6 +163,8 @@ class Registry:
         if body is not None or method in ("POST", "PUT"):
             headers |= {"Content-Length": str(size_bytes), "Content-Type": kind}
         url = urllib.parse.urljoin(f"{self._base}/v2/{self.reference.name}/", place)
+        if urllib.parse.urlsplit(url).scheme not in (self._base.partition(":")[0], "https"):
+            raise PlatformError(f"registry {self.reference.registry} leads to {url}, which is less safe than itself")
         answer = self._send(method, url, headers, body, into)
         challenge = answer.headers.get("WWW-Authenticate", "")
         if answer.status == 401 and challenge:
@@ -183,9 +193,15 @@ class Registry:
                 return Answer(error.code, error.headers, error.read(_MAX_MANIFEST_BYTES))
         except (OSError, HTTPException) as error:
             reason = getattr(error, "reason", None) or error
+            scheme = self._base.partition(":")[0]
+            step = "look at its address, and whether it runs and is in this machine's network"
+            if isinstance(reason, ssl.SSLCertVerificationError):
+                step = "have this machine trust its certificate's authority (SSL_CERT_FILE)"
+            elif isinstance(reason, ssl.SSLError):
+                step = "if it speaks plain HTTP, and the network is to be trusted: --insecure-registry"
             raise TransportError(
-                f"registry {self.reference.registry} does not answer over {self._base.partition(':')[0]}: {reason}",
-                hint="--base this-python builds without a registry; --insecure-registry allows plain HTTP",
+                f"registry {self.reference.registry} does not answer over {scheme}: {reason}",
+                hint=f"{step}; --base this-python needs no registry for the base",
             ) from error
         finally:
             if data is not None and not isinstance(data, bytes):

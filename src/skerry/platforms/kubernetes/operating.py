@@ -22,6 +22,7 @@ from skerry.platforms.kubernetes.api.objects import (
 )
 from skerry.platforms.kubernetes.calling.calling import CallingPlatform
 from skerry.platforms.kubernetes.calling.routes import Route
+from skerry.platforms.kubernetes.pods.forwarding import HTTP_PROBE
 from skerry.platforms.kubernetes.rendering.metadata import object_name
 from skerry.platforms.kubernetes.states import (
     FunctionState,
@@ -204,14 +205,14 @@ class OperatedPlatform(CallingPlatform):
 
     def _forward(self, cluster: Cluster, target: Reference, port: int) -> Address:
         """Return a local address whose connections end in ready pods, for as long as this platform is open."""
-        forward = cluster.forward(target, port)
+        forward = cluster.forward(target, port, probe=HTTP_PROBE)
         address = Address.parse(f"http://{self._forwards.enter_context(forward)}")
         self._forwarded[address] = forward
         return address
 
-    def _why_lost(self, address: Address) -> str | None:
+    def _why_lost(self, address: Address) -> SkerryError | None:
         forward = self._forwarded.get(address)
-        return None if forward is None or forward.failure is None else forward.failure.message
+        return None if forward is None else forward.failure
 
     def _mains(self, selector: str) -> list[KubernetesObject]:
         return list(self.cluster.list(*self.main_kind, selector=selector))

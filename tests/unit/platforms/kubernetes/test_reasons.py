@@ -108,7 +108,7 @@ CASES = {
         pod(waiting("CreateContainerConfigError", 'secret "vault" not found')),
         [],
         "missing",
-        "kubectl create secret generic vault",
+        "kubectl create secret generic vault -n demo",
     ),
     "no key": (
         pod(waiting("CreateContainerConfigError", "couldn't find key token in Secret demo/vault")),
@@ -126,7 +126,7 @@ CASES = {
         pod(waiting("CreateContainerConfigError", "container has runAsNonRoot and image will run as root")),
         [],
         "config",
-        "runAsNonRoot",
+        "runs as root or as nobody knows whom; build it with skerry build",
     ),
     "unschedulable": (
         pod(conditions=[condition("PodScheduled", "False", "Unschedulable", "0/2 nodes are available: 2 taints.")]),
@@ -170,15 +170,16 @@ def test_a_crash_loop_has_the_last_lines_and_not_more():
 
     assert (reason.cause, reason.lasting) == ("crash", True)
     assert "exit code 3 (5 times so far)" in reason.text
-    assert reason.text.endswith("line 49")
-    assert "line 39\n" not in reason.text
+    assert str(reason).endswith("line 49")
+    assert "line 39\n" not in str(reason)
+    assert "\n" not in reason.line
 
 
 def test_a_first_crash_may_pass():
     reason = explain(Sight(objects=[deployment()], pods=[pod(ended(1))]))
 
     assert (reason.cause, reason.lasting) == ("crash", False)
-    assert "once so far); it wrote nothing" in reason.text
+    assert "with exit code 1 and writes nothing (once so far)" in reason.text
 
 
 @pytest.mark.parametrize(

@@ -281,18 +281,21 @@ class Cluster:
             return LogFollower(self, selector, tail=tail)
         return nullcontext(read_lines(self, selector, tail=tail))
 
-    def forward(self, target: Reference | str, port: int) -> Forward:
+    def forward(self, target: Reference | str, port: int, *, probe: bytes = b"") -> Forward:
         """Return a context manager that gives a loopback address, whose connections end in ready pods.
 
         Args:
             target: A Pod, Service, Deployment, Knative Service or Revision, or a label selector.
             port: The Service's port, or else the pods'.
+            probe: What a pod that lives answers with anything; pods are asked that have been silent for a while.
 
         Example:
             >>> with cluster.forward(service, 80) as address:  # doctest: +SKIP
             ...     urllib.request.urlopen(f"http://{address}/")
         """
-        return Forward(self.connection, self.namespace, lambda: find_places(self, target, port), str(target))
+        return Forward(
+            self.connection, self.namespace, lambda: find_places(self, target, port), str(target), probe=probe
+        )
 
     def last_words(self, pod: str, container: str, lines: int) -> str:
         """Return the last lines of a container that ended, of the run before this one if it runs again.

@@ -145,7 +145,7 @@ def _forbidden(message: str, doing: str) -> SkerryError:
         kind = "Role" if denied["namespace"] else "ClusterRole"
         return PlatformError(
             f"{doing}: {denied['user']} may not {denied['verb']} {denied['resource']}{where}; "
-            f"missing is a {kind} bound to it with the rule {{{rule}}}",
+            f"missing is a {kind} bound to it with the rule {{{rule}}}; `skerry doctor` names all that are missing",
             reason="forbidden",
         )
     return PlatformError(f"{doing}: the cluster forbids it: {message}", reason="forbidden")

@@ -136,24 +136,35 @@ class CallingPlatform(Platform):
     def _on_route(self, function: str, run: Callable[[Caller, Route], T]) -> T:
         route = self._routes.of(function)
         try:
-            return run(self._caller(route.address), route)
-        except SiteUnreachableError:
-            # Nothing has run, and the way there may have changed: a port-forward ends with its pod.
-            if not self._routes.forget(function, route):
-                raise
-            found = self._routes.of(function)
-            if found == route:
-                raise
-            return run(self._caller(found.address), found)
+            try:
+                return run(self._caller(route.address), route)
+            except SiteUnreachableError:
+                # Nothing has run, and the way there may have changed: a port-forward ends with its pod.
+                if not self._routes.forget(function, route):
+                    raise
+                found = self._routes.of(function)
+                if found == route:
+                    raise
+                return run(self._caller(found.address), found)
         except TransportError as error:
-            reason = self._why_lost(route.address)
-            if reason is None:
-                raise
-            raise UnavailableError(f"{self.title}, function {function!r}: {reason}") from error
+            raise self._explain_loss(function, route, error) from error
 
-    def _why_lost(self, address: Address) -> str | None:
+    def _why_lost(self, address: Address) -> SkerryError | None:
         """Return why connections to an address lead nowhere; none where nothing more is known."""
         return None
+
+    def _explain_loss(self, function: str, route: Route, error: TransportError) -> SkerryError:
+        """Return the error with what it means for the call: a caller has to know whether it may have run."""
+        why = self._why_lost(route.address)
+        if why is not None and why.details.get("reason") != "broken":
+            return UnavailableError(f"{self.title}, function {function!r}: {why.message}")
+        if not error.details.get("sent", True):
+            return error
+        reason = error.message if why is None else why.message
+        return TransportError(
+            f"{self.title} gave no answer of function {function!r}: {reason}; the call may have run",
+            **{"hint": "declare it idempotent to have such calls sent again to another pod", **error.details},
+        )
 
     def _caller(self, address: Address) -> Caller:
         name = self.title if self.site is None else self.site.name

@@ -8,41 +8,57 @@ import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
 
 from skerry.errors import PlatformError, SkerryError
 from skerry.platforms.kubernetes.api.connection import Connection
 from skerry.platforms.kubernetes.pods.pods import Place
+from skerry.platforms.kubernetes.pods.websocket import DATA, ERROR, answers, open_websocket
 
 PATIENCE_S: Final = 15.0
 POLL_S: Final = 0.3
 CHUNK_BYTES: Final = 65536
-PROTOCOL: Final = "v4.channel.k8s.io"
-DATA: Final = 0
-ERROR: Final = 1
+PROBE_AFTER_S: Final = 5.0
+PROBE_TIMEOUT_S: Final = 4.0
+LOST_AFTER_S: Final = 15.0
+AVOID_S: Final = 60.0
+HTTP_PROBE: Final = b"GET /health/liveness HTTP/1.1\r\nHost: skerry\r\nConnection: close\r\n\r\n"
+"""What a server of HTTP answers with something, whatever it serves."""
 
 
 class Forward:
     """A loopback address whose connections end in pods; each connection looks for a ready pod anew.
 
     So it survives that pods are replaced: connections that are open break with their pod, the next ones go to another.
+    A pod that is lost with its node ends no connection: one that is silent is asked for a sign of life, over another
+    connection, and its connections are broken when none has come for `LOST_AFTER_S`.
 
     Args:
         connection: The API server.
         namespace: Where the pods are.
         find: Returns where connections may go now.
         name: Whose port it is, for messages.
+        probe: What a pod that lives answers with anything; when it is empty, its node is asked alone.
 
     Example:
         >>> with cluster.forward(service, 80) as address:  # doctest: +SKIP
         ...     urllib.request.urlopen(f"http://{address}/")
     """
 
-    def __init__(self, connection: Connection, namespace: str, find: Callable[[], Sequence[Place]], name: str) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        namespace: str,
+        find: Callable[[], Sequence[Place]],
+        name: str,
+        *,
+        probe: bytes = b"",
+    ) -> None:
         self._connection, self._namespace, self._find, self._name = connection, namespace, find, name
+        self._probe = probe
         self._closing = threading.Event()
         self._lock = threading.Lock()
-        self._open: set[Any] = set()
+        self._open: set[_Tunnel] = set()
+        self._lost_at: dict[str, float] = {}  # by the pod's name
         self._turn = 0
         self.failure: SkerryError | None = None
         """Why the last connection failed; none when it did not."""
@@ -52,6 +68,7 @@ class Forward:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self._acceptor = threading.Thread(target=self._accept, name=f"forward to {self._name}", daemon=True)
         self._acceptor.start()
+        threading.Thread(target=self._watch_over, name=f"sign of life of {self._name}", daemon=True).start()
         host, port = self._listener.getsockname()
         return f"{host}:{port}"
 
@@ -105,52 +122,61 @@ class Forward:
             try:
                 places = self._find()
                 if places:
-                    self._turn += 1
-                    place = places[self._turn % len(places)]
-                    return _Tunnel(local, open_websocket(self._connection, self._namespace, place), place)
+                    return self._open_to(self._choose(places), local)
             except SkerryError as error:
                 failure = error
             if time.monotonic() > until or self._closing.wait(POLL_S):
                 raise failure
 
+    def _choose(self, places: Sequence[Place]) -> Place:
+        """Take turns among the places, without those that gave no sign of life lately, unless there are no others."""
+        now = time.monotonic()
+        living = [place for place in places if now - self._lost_at.get(place.pod, -AVOID_S) >= AVOID_S] or places
+        self._turn += 1
+        return living[self._turn % len(living)]
 
-def open_websocket(connection: Connection, namespace: str, place: Place) -> Any:
-    """Return a WebSocket of the client library to a pod's port.
+    def _open_to(self, place: Place, local: socket.socket) -> _Tunnel:
+        try:
+            return _Tunnel(local, open_websocket(self._connection, self._namespace, place), place)
+        except SkerryError:
+            self._lost_at[place.pod] = time.monotonic()
+            raise
 
-    Raises:
-        SiteUnreachableError: the API server cannot be reached.
-        PlatformError: it refuses, or the pod has gone.
-    """
-    from kubernetes.stream import ws_client
-    from websocket import WebSocketBadStatusException, WebSocketException
-
-    parts = urlsplit(connection.access.server)
-    scheme = "wss" if parts.scheme == "https" else "ws"
-    path = f"{parts.path.rstrip('/')}/api/v1/namespaces/{namespace}/pods/{place.pod}/portforward"
-    url = urlunsplit((scheme, parts.netloc, path, f"ports={place.port}", ""))
-    headers = {"sec-websocket-protocol": PROTOCOL}
-    if token := connection.headers().get("Authorization"):
-        headers["authorization"] = token
-    try:
-        return ws_client.create_websocket(connection.access.configuration, url, headers)
-    except WebSocketBadStatusException as error:
-        raise connection.refusal(
-            error.status_code, error.resp_body or b"", doing=f"forwarding to pod {place.pod}"
-        ) from error
-    except (WebSocketException, OSError) as error:
-        raise connection.failure(error) from error
+    def _watch_over(self) -> None:
+        """Break the connections of pods that give no sign of life any more."""
+        alive_at: dict[Place, float] = {}
+        while not self._closing.wait(PROBE_AFTER_S / 2):
+            with self._lock:
+                tunnels = list(self._open)
+            began = time.monotonic()
+            silent = [
+                one for one in tunnels if began - max(one.heard_at, alive_at.get(one.place, 0.0)) >= PROBE_AFTER_S
+            ]
+            for place in {one.place for one in silent}:
+                if answers(self._connection, self._namespace, place, self._probe, timeout_s=PROBE_TIMEOUT_S):
+                    alive_at[place] = time.monotonic()
+                    continue
+                for one in (one for one in silent if one.place == place):
+                    if time.monotonic() - max(one.heard_at, alive_at.get(place, 0.0)) >= LOST_AFTER_S:
+                        self._lost_at[place.pod] = time.monotonic()
+                        one.failure = f"pod {place.pod} gives no sign of life: it hangs, or was lost with its node"
+                        # Before the connection breaks: whoever it breaks for asks why.
+                        self.failure = PlatformError(f"{self._name}: {one.failure}", reason="broken")
+                        one.close()
+            alive_at = {place: at for place, at in alive_at.items() if any(one.place == place for one in tunnels)}
 
 
 class _Tunnel:
     """One connection: bytes from the local socket to the pod and back."""
 
     def __init__(self, local: socket.socket, remote: Any, place: Place) -> None:
-        self._local, self._remote, self._place = local, remote, place
+        self._local, self._remote, self.place = local, remote, place
         self.failure = ""
+        self.heard_at = time.monotonic()
 
     def run(self) -> None:
         """Carry bytes until either side ends."""
-        sender = threading.Thread(target=self._send, name=f"forward to {self._place.pod}", daemon=True)
+        sender = threading.Thread(target=self._send, name=f"forward to {self.place.pod}", daemon=True)
         sender.start()
         self._receive()
         _shut(self._local)
@@ -181,6 +207,7 @@ class _Tunnel:
         try:
             while True:
                 code, frame = self._remote.recv_data()
+                self.heard_at = time.monotonic()
                 if code != ABNF.OPCODE_BINARY or not frame:
                     return
                 channel, content = frame[0], frame[1:]

@@ -44,6 +44,7 @@ class Reason:
         text: What is the matter.
         step: What to do about it; empty when the text says it, or there is nothing to do but wait.
         lasting: Whether it will stay so until somebody does something.
+        words: The last lines of its log, where they say more.
     """
 
     reference: Reference
@@ -51,9 +52,16 @@ class Reason:
     text: str
     step: str
     lasting: bool = False
+    words: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> str:
+        """What is the matter, in one line: what to do about it comes when it is an error."""
+        return f"{self.reference}: {self.text}"
 
     def __str__(self) -> str:
-        return f"{self.reference}: {self.text}" + (f"; {self.step}" if self.step else "")
+        said = "".join(f"\n    {line}" for line in self.words)
+        return self.line + (f"; {self.step}" if self.step else "") + (f"; its last lines were:{said}" if said else "")
 
 
 def explain_pod(
@@ -126,6 +134,9 @@ def _explain_container(
         # "Back-off pulling image" says nothing; the event before it does.
         best = next((text for text in reversed([*told, message]) if is_image_trouble(text)), message)
         return image_reason(reference, image, best)
+    if reason == "CreateContainerConfigError" and "runAsNonRoot" in message:
+        step = "build it with skerry build, or have it name a user by number that is not 0 (USER 65532)"
+        return Reason(reference, "config", f"the image {image} runs as root or as nobody knows whom", step, True)
     if reason == "CreateContainerConfigError":
         return _missing(reference, message) or Reason(reference, "config", f"it cannot start: {message}", "", True)
     ended = state.get("terminated") or (container.get("lastState") or {}).get("terminated") or {}
@@ -153,10 +164,10 @@ def _crashed(
     words = log or str(ended.get("message", ""))
     if _BAD_FORMAT.search(words):
         return _architecture(reference, str(container.get("image", "")))
-    lines = [line for line in words.splitlines() if line.strip()][-LAST_LINES:]
-    said = "its last lines were:\n" + "\n".join(f"    {line}" for line in lines) if lines else "it wrote nothing"
-    text = f"it ends right after its start with exit code {ended.get('exitCode', '?')} ({_times(times)}); {said}"
-    return Reason(reference, "crash", text, "", lasting=lasting)
+    lines = tuple(line for line in words.splitlines() if line.strip())[-LAST_LINES:]
+    code = f"exit code {ended.get('exitCode', '?')}{'' if lines else ' and writes nothing'}"
+    text = f"it ends right after its start with {code} ({_times(times)})"
+    return Reason(reference, "crash", text, "", lasting=lasting, words=lines)
 
 
 def _explain_start(reference: Reference, pod: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> Reason:
@@ -199,7 +210,8 @@ def _lost_node(reference: Reference, pod: Mapping[str, Any], events: Iterable[Ma
 def _missing(reference: Reference, text: str) -> Reason | None:
     if found := _ABSENT.search(text):
         kind, name = found["kind"].lower(), found["name"]
-        step = f"create it: kubectl create {'secret generic' if kind == 'secret' else kind} {name} ..."
+        where = f" -n {reference.namespace}" if reference.namespace else ""
+        step = f"create it: kubectl create {'secret generic' if kind == 'secret' else kind} {name}{where} ..."
         return Reason(reference, "missing", f"there is no {kind} {name} in its namespace", step, lasting=True)
     if found := _NO_KEY.search(text):
         kind, name = found["kind"].lower(), found["name"].rpartition("/")[2]

@@ -48,8 +48,8 @@ def wait_ready(
         now = time.monotonic()
         if reason is None:
             return
-        if tell and str(reason) != told:
-            told = str(reason)
+        if tell and reason.line != told:
+            told = reason.line
             tell(told)
         if not reason.lasting or reason.cause != lasting_cause:
             lasting_since, lasting_cause = now, reason.cause if reason.lasting else ""

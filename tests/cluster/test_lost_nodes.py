@@ -1,0 +1,130 @@
+"""A pod that falls silent in the middle of a map, as one does whose node is lost: no end of a connection, no answer."""
+
+import os
+import signal
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import skerry
+from skerry.errors import TransportError
+from skerry.platforms.kubernetes.api.cluster import Cluster
+from skerry.platforms.kubernetes.api.objects import refer
+from skerry.platforms.kubernetes.operating import Entrance
+from skerry.platforms.kubernetes.platform import KubernetesPlatform
+from skerry.platforms.kubernetes.pods import forwarding
+from skerry.platforms.kubernetes.waiting.waiting import wait_ready
+from support.cluster_apps import deployment, service
+from support.cluster_fixtures import drop_namespace, make_namespace
+
+ITEMS = range(30)
+APP = """
+import time
+
+import skerry
+
+app = skerry.App("faults")
+
+
+@app.function
+def double(number: int) -> int:
+    print("doubling", number, flush=True)
+    time.sleep(0.2)
+    return 2 * number
+"""
+RUN = f"""
+import os, pathlib, sys
+pathlib.Path("/tmp/app.py").write_text({APP!r})
+os.chdir("/tmp")
+os.execv(sys.executable, [sys.executable, "-m", "skerry.runtime", "--host", "0.0.0.0", "app.py:app"])
+"""
+
+
+@pytest.fixture(scope="module")
+def place(cluster, machine_image):
+    """A namespace with a function in two pods on two nodes."""
+    name = make_namespace(cluster.api)
+    place = Cluster(cluster.kubeconfig, namespace=name)
+    made = deployment("double", machine_image, RUN, replicas=2, ready="/health/readiness")
+    template = made["spec"]["template"]
+    apart = {"labelSelector": {"matchLabels": template["metadata"]["labels"]}, "topologyKey": "kubernetes.io/hostname"}
+    template["spec"]["affinity"] = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [apart]}}
+    wait_ready(place, place.apply([made, service("double")]), deadline_s=120)
+    yield place
+    place.close()
+    drop_namespace(cluster.api, name)
+
+
+@pytest.fixture
+def platform(place):
+    """The function, called through port-forwards."""
+    found = KubernetesPlatform(place, Entrance())
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def hasty(monkeypatch):
+    """Look for signs of life more often, and do not wait for them as long."""
+    monkeypatch.setattr(forwarding, "PROBE_AFTER_S", 1.0)
+    monkeypatch.setattr(forwarding, "PROBE_TIMEOUT_S", 2.0)
+    monkeypatch.setattr(forwarding, "LOST_AFTER_S", 4.0)
+
+
+@contextmanager
+def silent(place, node):
+    """Stop everything in the pod on a node: the kernel takes connections, and nobody answers."""
+    pods = [pod for pod in place.list("v1", "Pod") if pod["spec"]["nodeName"] == node]
+    assert len(pods) == 1
+    container = pods[0]["status"]["containerStatuses"][0]["containerID"].rpartition("/")[2]
+    files = Path("/sys/fs/cgroup/pids").glob(f"skerry-node*/kubepods/**/{container}/cgroup.procs")
+    stopped = {int(line) for file in files for line in file.read_text().split()}
+    assert stopped
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+
+
+def doubled(platform, *, idempotent):
+    """Map over both pods, one of which is lost after the first result; return the results."""
+    local = skerry.App("faults")
+
+    @local.function(idempotent=idempotent)
+    def double(number: int) -> int:
+        return 2 * number
+
+    results = double.at(platform).map(ITEMS, in_flight=4, return_errors=True)
+    found = [next(results)]
+    with silent(platform.cluster, "node2"):
+        found += results
+    return found
+
+
+def test_a_map_over_a_lost_node_has_all_results_once_where_calls_may_run_twice(platform, hasty):
+    assert doubled(platform, idempotent=True) == [2 * number for number in ITEMS]
+
+
+def test_a_map_over_a_lost_node_reports_what_may_have_run_and_repeats_nothing(platform, hasty):
+    before = ran(platform)
+    results = doubled(platform, idempotent=False)
+
+    lost = [number for number, result in zip(ITEMS, results, strict=True) if isinstance(result, TransportError)]
+    assert lost
+    assert [result for result in results if not isinstance(result, TransportError)] == [
+        2 * number for number in ITEMS if number not in lost
+    ]
+    message = results[lost[0]].message
+    assert "gives no sign of life" in message
+    assert "may have run" in message
+    assert set((ran(platform) - before).values()) == {1}
+
+
+def ran(platform):
+    with platform.cluster.logs(refer(deployment("double", "any", ""))) as lines:
+        return Counter(line.text for line in lines if line.text.startswith("doubling"))
