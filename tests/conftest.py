@@ -1,4 +1,5 @@
 import asyncio
+import os
 import signal
 from pathlib import Path
 
@@ -90,4 +91,13 @@ def wheels(tmp_path_factory):
     """A folder with the wheels of what Skerry requires; a test may add its own."""
     folder = tmp_path_factory.mktemp("wheels")
     pack_installed(folder, "skerry")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def image_cache(tmp_path_factory):
+    """Layers of images that all tests share, those of other processes too: most are made once."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "image-layers"
+    folder.mkdir(exist_ok=True)
     return folder

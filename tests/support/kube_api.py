@@ -28,6 +28,7 @@ GROUPS = {
     "resourcequotas": "api/v1",
     "deployments": "apis/apps/v1",
     "replicasets": "apis/apps/v1",
+    "horizontalpodautoscalers": "apis/autoscaling/v1",
     "networkpolicies": "apis/networking.k8s.io/v1",
     "ksvc": "apis/serving.knative.dev/v1",
     "configurations": "apis/serving.knative.dev/v1",

@@ -4,36 +4,72 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
+from support.wheels import pip_settings
+
 ROOT = Path(__file__).resolve().parents[2]
-SOURCE = """
-import os
-import time
+NAME = "digits"
+SECRET = "model-store"
+DIGITS = """
+import numpy as np
 
 import skerry
 
-app = skerry.App("{app}")
+app = skerry.App("digits", imports=("numpy", "onnxruntime"))
 
 
-@app.function(idempotent=True, scale=skerry.Scale(min=1, max=2))
-def slow_double(number: int) -> int:
-    print("doubling", number, flush=True)
-    time.sleep(0.2)
-    return 2 * number
+def pixels(rows: list[list[float]]) -> np.ndarray:
+    print("classifying", len(rows), "images", flush=True)
+    return np.asarray(rows, np.float32)
 
 
-@app.function(secrets=("greeting",), scale=skerry.Scale(min=1))
-def greet(name: str) -> str:
-    print("greeting", name, flush=True)
-    return "{words} " + name + " from " + os.environ["K_REVISION"]
+classify = app.serve(
+    "classify", model="digits@production", before=pixels, secrets=("model-store",), scale=skerry.Scale(min=1)
+)
 """
 PROJECT = """
+[app]
+requirements = ["numpy", "obstore", "onnxruntime"]
+
 [platform.{platform}]
-registry = "{registry}/{namespace}"
+registry = "{registry}/skerry-test"
 base = "this-python"
+models = "{models}"
+{more}
 """
 COMMAND = [sys.executable, "-c", "import sys; from skerry.cli.main import main; sys.exit(main())"]
+KINDS = (
+    "deployments",
+    "horizontalpodautoscalers",
+    "services",
+    "pods",
+    "serviceaccounts",
+    "networkpolicies",
+    "replicasets",
+    "ksvc",
+    "revisions",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the apps of several tests have around them.
+
+    Args:
+        cluster: The test cluster.
+        models: Address of the store of models, as pods and this machine reach it.
+        credentials: The variables that open it.
+        images: Where layers of images are kept.
+        wheels: Folder with the wheels of what an app requires.
+    """
+
+    cluster: object
+    models: str
+    credentials: dict
+    images: Path
+    wheels: Path
 
 
 class OperatedApp:
@@ -41,36 +77,44 @@ class OperatedApp:
 
     Args:
         folder: For its source.
-        cluster: The test cluster.
+        around: What it has around it.
         namespace: Where to.
         platform: ``knative`` or ``kubernetes``.
         ingress: Address of the ingress; none where a port-forward does.
+        source: Of the app.
     """
 
-    name = "operated"
+    name = NAME
 
-    def __init__(self, folder, cluster, namespace, platform, ingress=None):
-        self.folder, self.cluster, self.namespace = Path(folder), cluster, namespace
+    def __init__(self, folder, around, namespace, platform, *, ingress=None, source=DIGITS):
+        self.folder, self.around, self.namespace, self.platform = Path(folder), around, namespace, platform
+        self.cluster, self.ingress = around.cluster, ingress
         self.where = ["--platform", platform, "--namespace", namespace]
         self.where += ["--ingress", ingress] if ingress else []
-        project = PROJECT.format(platform=platform, registry=cluster.registry, namespace=namespace)
-        (self.folder / "skerry.toml").write_text(project)
-
-    def write(self, words):
-        """Write the source, with what `greet` says."""
-        (self.folder / "app.py").write_text(SOURCE.format(app=self.name, words=words))
+        more = 'autoscaling = "v2beta2"' if platform == "kubernetes" and not self.cluster.is_real else ""
+        (self.folder / "app.py").write_text(source)
+        (self.folder / "skerry.toml").write_text(
+            PROJECT.format(platform=platform, registry=self.cluster.registry, models=around.models, more=more)
+        )
 
     def run(self, *words, code=0):
-        """Run a command and return what it printed; assert its exit code."""
+        """Run a command on the namespace and return what it printed; assert its exit code."""
+        return self.run_here(*words, *self.where, code=code)
+
+    def run_here(self, *words, code=0):
+        """Run a command that needs no cluster, likewise."""
         environment = {
             **os.environ,
+            **pip_settings(self.around.wheels),
+            **self.around.credentials,
             "KUBECONFIG": str(self.cluster.kubeconfig),
             "SKERRY_HOME": str(self.folder / "home"),
+            "SKERRY_IMAGE_CACHE": str(self.around.images),
             "PYTHONPATH": f"{ROOT / 'src'}",
             "NO_PROXY": "*",
         }
         ended = subprocess.run(
-            [*COMMAND, *map(str, words), *self.where],
+            [*COMMAND, *map(str, words)],
             cwd=self.folder,
             env=environment,
             capture_output=True,
@@ -85,24 +129,25 @@ class OperatedApp:
         """Run a command and return its data."""
         return json.loads(self.run(*words, "--json"))
 
+    def push_model(self, file):
+        """Publish a model that is served from the next deployment on."""
+        self.run_here("models", "push", NAME, file, "--alias", "production", "--store", self.around.models)
+
+    def build(self):
+        """Build and push the image; return its name."""
+        name = f"{self.cluster.registry}/skerry-test/{NAME}"
+        built = self.run_here("build", "app.py", "--base", "this-python", "--push", name, "--insecure-registry")
+        return built.splitlines()[-1]
+
     def deploy(self, *words):
         """Deploy the source as it is."""
         return self.json("deploy", "app.py", "--insecure-registry", *words)
 
     def left(self):
         """Return what the namespace holds that the app has brought."""
-        found = []
-        for kind in (
-            "deployments",
-            "services",
-            "pods",
-            "serviceaccounts",
-            "networkpolicies",
-            "replicasets",
-            "ksvc",
-            "revisions",
-        ):
-            for one in self.cluster.api.list(kind, self.namespace):
-                if one["metadata"].get("labels", {}).get("app.kubernetes.io/part-of") == self.name:
-                    found.append(f"{kind} {one['metadata']['name']}")
-        return found
+        return [
+            f"{kind} {one['metadata']['name']}"
+            for kind in KINDS
+            for one in self.cluster.api.list(kind, self.namespace)
+            if one["metadata"].get("labels", {}).get("app.kubernetes.io/part-of") == self.name
+        ]

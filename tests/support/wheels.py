@@ -5,6 +5,8 @@ import os
 import re
 import zipfile
 
+# Programs, what pip itself made, and what only takes time to compile: tests, and tools of ONNX Runtime.
+LEFT_OUT = {"..", "__pycache__", "tests", "transformers"}
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -28,12 +30,14 @@ def make_wheel(folder, name, version):
     )
 
 
-def pack_installed(folder, name):
-    """Write the wheels of what a library requires, and of all that these require, from the files installed here."""
+def pack_installed(folder, *names):
+    """Write the wheels of libraries and of all that these require, from the files installed here; not of Skerry."""
     seen = {}
-    _collect(name, seen)
-    for distribution in list(seen.values())[1:]:
-        _pack(folder, distribution)
+    for name in names:
+        _collect(name, seen)
+    for name, distribution in seen.items():
+        if name != "skerry":
+            _pack(folder, distribution)
 
 
 def _collect(name, seen):
@@ -48,13 +52,14 @@ def _collect(name, seen):
 
 def _pack(folder, distribution):
     wheel = distribution.read_text("WHEEL")
-    tags = [line.partition(":")[2].strip() for line in wheel.splitlines() if line.startswith("Tag:")]
+    tags = [line.partition(":")[2].strip().split("-") for line in wheel.splitlines() if line.startswith("Tag:")]
+    tag = "-".join(".".join(dict.fromkeys(part)) for part in zip(*tags, strict=True))
     name = re.sub(r"[-.]+", "_", distribution.metadata["Name"])
     files = {}
     for file in distribution.files:
-        if ".." not in file.parts and "__pycache__" not in file.parts:  # neither programs nor what pip itself made
+        if LEFT_OUT.isdisjoint(file.parts):
             files[str(file)] = file.locate().read_bytes()
-    _write(folder / f"{name}-{distribution.version}-{tags[0]}.whl", files)
+    _write(folder / f"{name}-{distribution.version}-{tag}.whl", files)
 
 
 def _write(path, files):

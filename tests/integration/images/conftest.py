@@ -19,12 +19,6 @@ def greet(name: str) -> str:
 """
 
 
-@pytest.fixture(scope="session")
-def image_cache(tmp_path_factory):
-    """Layers that the tests share: installing Skerry's own libraries once is enough."""
-    return tmp_path_factory.mktemp("images")
-
-
 @pytest.fixture
 def copy_cache(image_cache, tmp_path):
     """Make a cache like that of the other tests in which nothing has to be installed, without the layers of bases."""
