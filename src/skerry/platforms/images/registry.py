@@ -86,6 +86,16 @@ class Registry:
         with blobs.writing(expect=digest) as file:
             self._expect(self._ask("GET", f"blobs/{digest}", into=file), 200)
 
+    def check_push(self) -> None:
+        """See whether the registry takes contents, by beginning an upload and taking it back.
+
+        Raises:
+            TransportError: the registry does not answer.
+            UnauthorizedError: it wants a login, or another one.
+        """
+        begun = self._expect(self._ask("POST", "blobs/uploads/"), 202)
+        self._ask("DELETE", begun.headers.get("Location", ""))
+
     def has(self, digest: str) -> bool:
         """Whether the repository has a content already."""
         return self._ask("HEAD", f"blobs/{digest}").status == 200
@@ -185,7 +195,7 @@ class Registry:
             reason = getattr(error, "reason", None) or error
             raise TransportError(
                 f"registry {self.reference.registry} does not answer over {self._base.partition(':')[0]}: {reason}",
-                hint="--base this-python builds without a registry; --insecure-registry allows plain HTTP",
+                hint=_advice(method, str(reason)),
             ) from error
         finally:
             if data is not None and not isinstance(data, bytes):
@@ -220,6 +230,14 @@ class Registry:
         except (OSError, ValueError, HTTPException):
             return  # the registry's own refusal is what the person is told
         self._authorization = {"Authorization": f"Bearer {token.get('token') or token.get('access_token')}"}
+
+
+def _advice(method: str, reason: str) -> str:
+    if "WRONG_VERSION_NUMBER" in reason:
+        return "it speaks plain HTTP: --insecure-registry, or insecure_registry = true beside registry in skerry.toml"
+    if method == "GET":
+        return "--base this-python needs no registry for the base; --insecure-registry allows plain HTTP"
+    return "is the address right, and the registry running? --insecure-registry allows plain HTTP"
 
 
 def _reason(body: bytes) -> str:

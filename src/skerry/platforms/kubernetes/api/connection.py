@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from skerry.errors import SkerryError, TransportError
 from skerry.platforms.kubernetes.api.credentials import Access
+from skerry.platforms.kubernetes.api.quoting import to_json
 from skerry.platforms.kubernetes.api.refusals import read_failure, read_refusal
 from skerry.version import __version__
 
@@ -108,7 +109,7 @@ class Connection:
             SiteUnreachableError: no answer, or not from the cluster.
             UnauthorizedError: the credentials are not accepted.
         """
-        content = None if body is None else json.dumps(body).encode()
+        content = None if body is None else to_json(body).encode()
         response = self._send(method, path, query, content, content_type, timeout_s, doing)
         try:
             data = response.data

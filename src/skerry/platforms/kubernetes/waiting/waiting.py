@@ -13,6 +13,7 @@ from skerry.platforms.kubernetes.waiting.reasons import Reason, Sight, explain, 
 
 POLL_S: Final = 0.5
 PATIENCE_S: Final = 6.0
+CALM_S: Final = 5.0  # in which nobody is sent to look after Knative's controllers
 LOG_LINES: Final = 20
 _ERRORS: Final[Mapping[str, type[SkerryError]]] = {"crash": StartError, "memory": MemoryLimitError}
 
@@ -48,7 +49,8 @@ def wait_ready(
         now = time.monotonic()
         if reason is None:
             return
-        if tell and str(reason) != told:
+        is_early = now - began < CALM_S and reason.cause in ("controller", "ingress")
+        if tell and str(reason) != told and not is_early:
             told = str(reason)
             tell(told)
         if not reason.lasting or reason.cause != lasting_cause:
