@@ -4,7 +4,7 @@ import base64
 import json
 
 from support.engine_process import wait_until
-from support.machine_image import machine_pod
+from support.machine_image import add_machine, machine_container
 
 APP = "faults"
 SERVE = """
@@ -45,7 +45,8 @@ def deployment(name, image, code, *, replicas=1, limits=None, ready="", **contai
         ready: Path that tells that they are ready; empty when they are at once.
         **container: Further members of the container.
     """
-    spec = machine_pod(image, ["python", "-c", code]) | {"terminationGracePeriodSeconds": 1}
+    program = machine_container(image, ["python", "-c", code])
+    spec = add_machine({"containers": [program], "enableServiceLinks": False, "terminationGracePeriodSeconds": 1})
     spec["containers"][0] |= container
     if limits:
         spec["containers"][0]["resources"] = {"limits": limits}

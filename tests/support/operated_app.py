@@ -32,7 +32,7 @@ PROJECT = """
 [platform.{platform}]
 registry = "{registry}/{namespace}"
 base = "this-python"
-{more}
+insecure_registry = true
 """
 COMMAND = [sys.executable, "-c", "import sys; from skerry.cli.main import main; sys.exit(main())"]
 
@@ -54,8 +54,7 @@ class OperatedApp:
         self.folder, self.cluster, self.namespace = Path(folder), cluster, namespace
         self.where = ["--platform", platform, "--namespace", namespace]
         self.where += ["--ingress", ingress] if ingress else []
-        more = 'autoscaling = "v2beta2"' if platform == "kubernetes" and not cluster.is_real else ""
-        project = PROJECT.format(platform=platform, registry=cluster.registry, namespace=namespace, more=more)
+        project = PROJECT.format(platform=platform, registry=cluster.registry, namespace=namespace)
         (self.folder / "skerry.toml").write_text(project)
 
     def write(self, words):
@@ -89,7 +88,7 @@ class OperatedApp:
 
     def deploy(self, *words):
         """Deploy the source as it is."""
-        return self.json("deploy", "app.py", "--insecure-registry", *words)
+        return self.json("deploy", "app.py", *words)
 
     def left(self):
         """Return what the namespace holds that the app has brought."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from skerry.errors import ConfigError, NameTakenError, PrivacyError
 from skerry.spec import SET_VARIABLE, ClusterSettings, FunctionSpec, ModelReference, PlatformTable, resolve
 
 if TYPE_CHECKING:
+    from skerry.platforms.kubernetes.api.cluster import Cluster
     from skerry.platforms.kubernetes.operating import OperatedPlatform
     from skerry.platforms.kubernetes.rendering import AppToRender, KubernetesObject
 
@@ -141,7 +142,7 @@ def deploy_app(plan: DeployPlan, platform: OperatedPlatform) -> dict[str, Any]:
     rendered = render_app(plan, build=True)
     _refuse_taken(rendered, platform)
     cluster = platform.cluster
-    objects = [_without_traffic(made) for made in rendered.objects]
+    objects = [_without_traffic(made) for made in _adapted(rendered.objects, cluster)]
     features = needed_features(objects)
     if features:
         plan.tell(f"needs {', '.join(features)} enabled in config-features of Knative, which is off by default")
@@ -243,6 +244,17 @@ def _renderer(
     from skerry.platforms.kubernetes.rendering import render as render_kubernetes
 
     return render_knative if platform == "knative" else render_kubernetes
+
+
+def _adapted(objects: Iterable[KubernetesObject], cluster: Cluster) -> tuple[KubernetesObject, ...]:
+    """Return objects with the version of the API of autoscaling that the cluster has, whatever the settings say."""
+    from skerry.platforms.kubernetes.rendering.versions import SAME, adapt
+
+    found = list(objects)
+    asked = {made["apiVersion"] for made in found} & set(SAME)
+    kinds = cluster.kinds
+    available = {version for version in SAME if asked and kinds.has(version, "HorizontalPodAutoscaler")}
+    return adapt(found, available)
 
 
 def _without_traffic(made: KubernetesObject) -> KubernetesObject:

@@ -52,6 +52,10 @@ class ClusterSettings:
     autoscaling: Literal["v2", "v2beta2"] = _setting(
         "version of the API of autoscaling where it cannot be asked; v2beta2 for Kubernetes before 1.23", default="v2"
     )
+    seccomp: bool = _setting(
+        "whether containers name the runtime's seccomp profile, as namespaces of the standard `restricted` demand",
+        default=False,
+    )
     network_policy: bool = _setting("whether NetworkPolicies are made", default=True)
 
     tmp_bytes: int = field(init=False)

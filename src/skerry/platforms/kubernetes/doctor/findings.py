@@ -44,7 +44,10 @@ def judge_version(version: Mapping[str, Any], platform: str) -> Finding:
     if number < OLDEST:
         return Finding("version", "fail", f"Kubernetes {text}", "Skerry needs Kubernetes 1.20 or newer")
     if platform == "kubernetes" and number < OLDEST_HPA:
-        advice = 'set autoscaling = "v2beta2" in [platform.kubernetes]: this Kubernetes has no autoscaling/v2'
+        advice = (
+            "it has no autoscaling/v2: skerry deploy takes the version that is there; for files of --target, set "
+            'autoscaling = "v2beta2" in [platform.kubernetes]'
+        )
         return Finding("version", "warn", f"Kubernetes {text}", advice)
     if platform == "knative" and number < OLDEST_KNATIVE:
         advice = "current releases of Knative want a newer Kubernetes; keep to a release of Knative of its time"

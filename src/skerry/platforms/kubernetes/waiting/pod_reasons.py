@@ -169,7 +169,7 @@ def _explain_start(reference: Reference, pod: Mapping[str, Any], events: Sequenc
     if running:
         probes = [text for text in _messages(events, "Unhealthy", "") if text.startswith(("Readiness", "Startup"))]
         if probes:
-            step = "look at its log: skerry logs; a long load needs a longer startup_timeout"
+            step = "look at its log: skerry logs; a long load needs a longer start_timeout"
             return Reason(reference, "probe", f"it runs and does not get ready: {_last(probes[-1])}", step)
         return Reason(reference, "starting", "it runs and loads", "")
     if status.get("phase") == "Failed":
