@@ -234,7 +234,10 @@ class Registry:
 
 def _advice(method: str, reason: str) -> str:
     if "WRONG_VERSION_NUMBER" in reason:
-        return "it speaks plain HTTP: --insecure-registry, or insecure_registry = true beside registry in skerry.toml"
+        return (
+            "it speaks plain HTTP, which --insecure-registry allows; for skerry deploy also insecure_registry = true "
+            "beside registry in skerry.toml"
+        )
     if method == "GET":
         return "--base this-python needs no registry for the base; --insecure-registry allows plain HTTP"
     return "is the address right, and the registry running? --insecure-registry allows plain HTTP"
