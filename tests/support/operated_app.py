@@ -37,6 +37,7 @@ requirements = ["numpy", "obstore", "onnxruntime"]
 registry = "{registry}/skerry-test"
 base = "this-python"
 models = "{models}"
+insecure_registry = true
 {more}
 """
 COMMAND = [sys.executable, "-c", "import sys; from skerry.cli.main import main; sys.exit(main())"]
@@ -141,7 +142,7 @@ class OperatedApp:
 
     def deploy(self, *words):
         """Deploy the source as it is."""
-        return self.json("deploy", "app.py", "--insecure-registry", *words)
+        return self.json("deploy", "app.py", *words)
 
     def left(self):
         """Return what the namespace holds that the app has brought."""

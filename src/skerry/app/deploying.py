@@ -248,9 +248,9 @@ def _image(plan: DeployPlan, described: DescribedApp, settings: ClusterSettings,
     from skerry.app.imaging import BuildSettings, build_image
 
     push = f"{settings.registry}/{described.name}"
-    built = build_image(
-        plan.target, BuildSettings(base=settings.base, push=push, insecure=plan.insecure, tell=plan.tell)
-    )
+    insecure = plan.insecure or settings.insecure_registry
+    plan.tell(f"building the image of {described.name}")
+    built = build_image(plan.target, BuildSettings(base=settings.base, push=push, insecure=insecure, tell=plan.tell))
     return built.reference, built.target
 
 

@@ -98,6 +98,7 @@ def build_image(target: Target, settings: BuildSettings) -> BuiltImage:
     from skerry.platforms.images.blobs import Blobs, default_cache
     from skerry.platforms.images.pushing import fetch_base, push
     from skerry.platforms.images.reference import Reference
+    from skerry.platforms.images.registry import Registry
 
     if target.file is None or not target.source.endswith(".py"):
         raise ConfigError(f"target {target} is no file", hint="name the file that holds the app, like app.py")
@@ -105,6 +106,8 @@ def build_image(target: Target, settings: BuildSettings) -> BuiltImage:
     to = Reference.parse(settings.push) if settings.push else None
     if to is not None and to.digest:
         raise ConfigError(f"{settings.push!r}: a digest is what comes of pushing", hint="write REGISTRY/NAME[:TAG]")
+    if to is not None:
+        Registry(to, insecure=settings.insecure).check_push()  # before minutes are spent on what cannot be pushed
     blobs = Blobs(settings.cache or default_cache())
     collected = collect(target)
     base = _base(settings, blobs)

@@ -30,6 +30,9 @@ class ClusterSettings:
     namespace: str | None = _setting("namespace of the objects; none means that of the context", default=None)
     context: str | None = _setting("context of the kubeconfig; none means its current one", default=None)
     registry: str | None = _setting("where images are pushed: HOST[:PORT][/PATH]", default=None)
+    insecure_registry: bool = _setting(
+        "whether registries of other machines are spoken to in plain HTTP, as in a laboratory", default=False
+    )
     registry_secret: str | None = _setting("Secret with the registry's credentials, for the nodes", default=None)
     base: str | None = _setting("base image; none means Skerry's choice", default=None)
     domain: str | None = _setting("domain of the functions' addresses; none means what the cluster says", default=None)
@@ -48,6 +51,10 @@ class ClusterSettings:
     max_replicas: int = _setting("most containers of a function with scale.max = 0 (plain Kubernetes)", default=10)
     autoscaling: Literal["v2", "v2beta2"] = _setting(
         "version of the API of autoscaling where it cannot be asked; v2beta2 for Kubernetes before 1.23", default="v2"
+    )
+    seccomp: bool = _setting(
+        "whether containers name the runtime's seccomp profile, as namespaces of the standard `restricted` demand",
+        default=False,
     )
     network_policy: bool = _setting("whether NetworkPolicies are made", default=True)
 

@@ -1,5 +1,6 @@
 import base64
 import json
+import socket
 
 import pytest
 
@@ -31,6 +32,16 @@ def test_a_changed_line_pushes_less_than_100_kb_and_an_unchanged_app_next_to_not
     second = build(project, image_cache, base_rootfs=rootfs, push=name)
     assert 0 < second.pushed_bytes < 100_000
     assert build(project, image_cache, base_rootfs=rootfs, push=name).pushed_bytes < 5_000
+
+
+def test_a_registry_that_takes_nothing_is_found_out_before_anything_is_built(project, tmp_path):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))  # and nobody listens
+        name = f"127.0.0.1:{silent.getsockname()[1]}/hello:1"
+        with pytest.raises(TransportError, match="does not answer") as refused:
+            build(project, tmp_path / "cache", base="this-python", push=name)
+    assert "is the address right" in refused.value.details["hint"]
+    assert not (tmp_path / "cache").exists()
 
 
 def test_what_was_pushed_is_what_the_registry_gives(project, rootfs, image_cache, start_registry, tmp_path):

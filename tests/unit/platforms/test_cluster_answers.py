@@ -45,3 +45,5 @@ def test_an_unknown_host_is_named():
 
     assert "no route for greet.shop.example.com to function 'greet'" in found.message
     assert "skerry list" in found.details["hint"]
+    within = cluster_error(Response(404, {}, b""), function="greet", host="greet.shop.svc.cluster.local")
+    assert "inside of the cluster" in within.details["hint"]

@@ -39,8 +39,21 @@ def test_json_for_a_reader_of_yaml_means_the_same_to_both(text):
 
 def test_each_document_says_what_it_is_and_what_it_was_made_of():
     text = to_yaml(objects("train_it"))
-    assert text.startswith("# Made by skerry from app.py:app: ServiceAccount of app news\napiVersion: v1\n")
-    assert "---\n# Made by skerry from app.py:app: Service of function train_it of app news\n" in text
+    assert text.startswith("# Made by skerry: ServiceAccount of app news (app.py:app)\napiVersion: v1\n")
+    assert "---\n# Made by skerry: Service of function train_it, app news (app.py:app)\n" in text
+
+
+def test_a_reviewer_reads_quantities_and_lists_without_needless_quotes():
+    text = to_yaml(objects("a"))
+    assert 'command: ["python", "-m", "skerry.runtime"]\n' in text
+    assert "sizeLimit: 1Gi\n" in text
+    assert "cpu: 250m\n" in text
+
+
+def test_comments_answer_what_a_reviewer_would_ask():
+    text = to_yaml(objects("a"))
+    assert "  # From everybody, by the ports of a function, or of Knative's proxy before it.\n  ingress:\n" in text
+    assert text.count("  # ") == 2
 
 
 def test_a_folder_for_kustomize_lists_a_file_for_each_function(tmp_path):

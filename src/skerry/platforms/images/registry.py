@@ -94,6 +94,16 @@ class Registry:
         with blobs.writing(expect=check_digest(digest), most_bytes=size_bytes) as file:
             self._expect(self._ask("GET", f"blobs/{digest}", into=file), 200)
 
+    def check_push(self) -> None:
+        """See whether the registry takes contents, by beginning an upload and taking it back.
+
+        Raises:
+            TransportError: the registry does not answer.
+            UnauthorizedError: it wants a login, or another one.
+        """
+        begun = self._expect(self._ask("POST", "blobs/uploads/"), 202)
+        self._ask("DELETE", begun.headers.get("Location", ""))
+
     def has(self, digest: str) -> bool:
         """Whether the repository has a content already."""
         return self._ask("HEAD", f"blobs/{digest}").status == 200
@@ -194,14 +204,9 @@ class Registry:
         except (OSError, HTTPException) as error:
             reason = getattr(error, "reason", None) or error
             scheme = self._base.partition(":")[0]
-            step = "look at its address, and whether it runs and is in this machine's network"
-            if isinstance(reason, ssl.SSLCertVerificationError):
-                step = "have this machine trust its certificate's authority (SSL_CERT_FILE)"
-            elif isinstance(reason, ssl.SSLError):
-                step = "if it speaks plain HTTP, and the network is to be trusted: --insecure-registry"
             raise TransportError(
                 f"registry {self.reference.registry} does not answer over {scheme}: {reason}",
-                hint=f"{step}; --base this-python needs no registry for the base",
+                hint=_advice(method, reason),
             ) from error
         finally:
             if data is not None and not isinstance(data, bytes):
@@ -236,6 +241,18 @@ class Registry:
         except (OSError, ValueError, HTTPException):
             return  # the registry's own refusal is what the person is told
         self._authorization = {"Authorization": f"Bearer {token.get('token') or token.get('access_token')}"}
+
+
+def _advice(method: str, reason: object) -> str:
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return "have this machine trust its certificate's authority (SSL_CERT_FILE)"
+    if isinstance(reason, ssl.SSLError):
+        return (
+            "it speaks plain HTTP, which --insecure-registry allows; for skerry deploy also insecure_registry = true "
+            "beside registry in skerry.toml"
+        )
+    step = "look at its address, and whether it runs and is in this machine's network"
+    return f"{step}; --base this-python needs no registry for the base" if method == "GET" else step
 
 
 def _reason(body: bytes) -> str:

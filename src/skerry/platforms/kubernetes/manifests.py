@@ -22,9 +22,15 @@ KUSTOMIZATION: Final = "kustomization.yaml"
 SHORT: Final = 80  # characters
 MARK: Final = "# Made by skerry"
 # Texts that mean themselves without quotes to every reader: they begin with a letter or a slash, and are no word for
-# true, false or nothing.
-BARE = re.compile(r"[A-Za-z/][A-Za-z0-9_./:@-]*[A-Za-z0-9_./@-]|[A-Za-z/]")
+# true, false or nothing; or they are a number with a unit.
+BARE = re.compile(r"[A-Za-z/][A-Za-z0-9_./:@-]*[A-Za-z0-9_./@-]|[A-Za-z/]|[1-9][0-9]*(m|s|Ki|Mi|Gi|Ti)")
 WORDS: Final = frozenset({"true", "false", "yes", "no", "on", "off", "y", "n", "null"})
+# What a reviewer would ask about: comments above fields of the `spec` of a kind.
+NOTES: Final = {
+    ("NetworkPolicy", "ingress"): "From everybody, by the ports of a function, or of Knative's proxy before it.",
+    ("NetworkPolicy", "egress"): "To everywhere but link-local addresses, where clouds hand out a node's credentials.",
+    ("HorizontalPodAutoscaler", "behavior"): "Up at once, by scale.up_rate; down after scale.window and scale.delay.",
+}
 
 
 def to_yaml(objects: Iterable[KubernetesObject]) -> str:
@@ -86,13 +92,24 @@ def _is_ours(path: Path) -> bool:
 def _comment(made: KubernetesObject) -> str:
     metadata = made["metadata"]
     notes = metadata["annotations"]
-    app = metadata["labels"][PART_OF_LABEL]
-    what = f"function {notes[FUNCTION_ANNOTATION]} of app {app}" if FUNCTION_ANNOTATION in notes else f"app {app}"
-    return f"{MARK} from {notes[TARGET_ANNOTATION]}: {made['kind']} of {what}"
+    app = f"app {metadata['labels'][PART_OF_LABEL]}"
+    what = f"function {notes[FUNCTION_ANNOTATION]}, {app}" if FUNCTION_ANNOTATION in notes else app
+    return f"{MARK}: {made['kind']} of {what} ({notes[TARGET_ANNOTATION]})"
 
 
 def _document(value: Mapping[str, Any]) -> str:
-    return "".join(f"{line}\n" for line in _lines(value))
+    return "".join(f"{line}\n" for line in _noted(value, str(value["kind"])))
+
+
+def _noted(value: Mapping[str, Any], kind: str) -> Iterator[str]:
+    """Yield the lines of a document, with what is to be said of its fields."""
+    known = {f"{INDENT}{key}:": note for (of, key), note in NOTES.items() if of == kind}
+    is_spec = False
+    for line in _lines(value):
+        is_spec = line == "spec:" or (is_spec and line.startswith(INDENT))
+        if is_spec and line in known:
+            yield f"{INDENT}# {known[line]}"
+        yield line
 
 
 def _lines(value: Any) -> Iterator[str]:
@@ -111,7 +128,8 @@ def _lines(value: Any) -> Iterator[str]:
 
 def _entry(head: str, item: Any, indent: str) -> Iterator[str]:
     if _is_short(item):
-        yield f"{head} [{', '.join(_scalar(one, is_inside=True) for one in item)}]"
+        are_bare = all(_is_bare(one) and ":" not in one for one in item)  # all with quotes, or none
+        yield f"{head} [{', '.join(one if are_bare else quote(one) for one in item)}]"
     elif isinstance(item, Mapping | list | tuple) and item:
         yield head
         for line in _lines(item):
@@ -130,11 +148,14 @@ def _is_short(item: Any) -> bool:
     )
 
 
-def _scalar(value: Any, *, is_inside: bool = False) -> str:
-    """Return a value on one line; inside a list on one line, a colon is quoted too."""
+def _is_bare(text: str) -> bool:
+    return BARE.fullmatch(text) is not None and text.lower() not in WORDS
+
+
+def _scalar(value: Any) -> str:
+    """Return a value on one line."""
     if isinstance(value, str):
-        is_bare = BARE.fullmatch(value) and value.lower() not in WORDS and not (is_inside and ":" in value)
-        return value if is_bare else quote(value)
+        return value if _is_bare(value) else quote(value)
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Mapping):

@@ -41,7 +41,8 @@ def test_controllers_that_are_missing_or_down_are_named():
 
 def test_a_domain_of_the_cluster_alone_is_a_warning():
     assert judge_domain({}).state == "warn"
-    assert judge_domain({"_example": "...", "svc.cluster.local": ""}).state == "warn"
+    assert "inside the cluster alone" in judge_domain({"_example": "...", "svc.cluster.local": ""}).finding
+    assert "skerry invoke works" in judge_domain({"example.com": ""}).advice
     assert judge_domain({"functions.example.org": ""}).finding == "functions.example.org"
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from skerry.errors import SkerryError, TransportError
 from skerry.platforms.kubernetes.api.credentials import Access
+from skerry.platforms.kubernetes.api.quoting import to_json
 from skerry.platforms.kubernetes.api.refusals import read_failure, read_refusal
 from skerry.version import __version__
 
@@ -113,7 +114,7 @@ class Connection:
             SiteUnreachableError: no answer, or not from the cluster.
             UnauthorizedError: the credentials are not accepted.
         """
-        content = None if body is None else json.dumps(body).encode()
+        content = None if body is None else to_json(body).encode()
         # Everything that is asked for here may be asked for twice, but for what makes a new thing each time.
         for delay_s in RETRY_DELAYS_S if method != "POST" else ():
             try:

@@ -19,6 +19,7 @@ from skerry.errors import (
 from skerry.platforms.http.reply import Response
 
 SHOWN_CHARACTERS = 200
+INSIDE = "that is a name for the inside of the cluster; `skerry doctor --platform knative` says how to set another"
 # Envoy's words for a connection to a pod that never came about: nothing has run.
 NEVER_SENT = (
     "connection failure",
@@ -46,9 +47,10 @@ def cluster_error(response: Response, *, function: str, host: str | None) -> Ske
     lowered = text.lower()
     if response.status == 404:
         where = "" if host is None else f" for {host}"
+        inside = (host or "").endswith(".svc.cluster.local")
         return FunctionNotFoundError(
             f"the cluster's ingress has no route{where} to function {function!r}",
-            hint="`skerry list` with the same --platform and --namespace shows what is deployed and ready",
+            hint=INSIDE if inside else "`skerry list` with the same --platform and --namespace shows what is deployed",
         )
     if response.status == 413:
         return BodyTooLargeError(f"{said}; its ingress takes no body of this size")

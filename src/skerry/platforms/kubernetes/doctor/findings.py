@@ -11,7 +11,11 @@ OLDEST: Final = (1, 20)
 OLDEST_HPA: Final = (1, 23)
 OLDEST_KNATIVE: Final = (1, 32)
 CONTROLLERS: Final = ("activator", "autoscaler", "controller", "webhook")
-LOCAL_DOMAINS: Final = ("svc.cluster.local", "example.com")
+CLUSTER_DOMAIN: Final = "svc.cluster.local"  # what Knative takes by default, from 1.8 on
+NO_DOMAIN: Final = "example.com"  # what it took before
+SET_DOMAIN: Final = (
+    'kubectl patch configmap/config-domain -n knative-serving --type merge -p \'{"data":{"fn.example.com":""}}\''
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,10 @@ def judge_version(version: Mapping[str, Any], platform: str) -> Finding:
     if number < OLDEST:
         return Finding("version", "fail", f"Kubernetes {text}", "Skerry needs Kubernetes 1.20 or newer")
     if platform == "kubernetes" and number < OLDEST_HPA:
-        advice = 'set autoscaling = "v2beta2" in [platform.kubernetes]: this Kubernetes has no autoscaling/v2'
+        advice = (
+            "it has no autoscaling/v2: skerry deploy takes the version that is there; for files of --target, set "
+            'autoscaling = "v2beta2" in [platform.kubernetes]'
+        )
         return Finding("version", "warn", f"Kubernetes {text}", advice)
     if platform == "knative" and number < OLDEST_KNATIVE:
         advice = "current releases of Knative want a newer Kubernetes; keep to a release of Knative of its time"
@@ -83,13 +90,16 @@ def judge_domain(config_domain: Mapping[str, Any]) -> Finding:
         config_domain: The data of Knative's ConfigMap ``config-domain``.
     """
     domains = [name for name in config_domain if not name.startswith("_")]
-    if all(name in LOCAL_DOMAINS for name in domains):
+    if not domains or CLUSTER_DOMAIN in domains:
         return Finding(
             "domain",
             "warn",
-            f"functions are called by a domain that is no address of the world: {', '.join(domains) or 'the default'}",
-            "skerry invoke works; for others set a domain in config-domain, or install serving-default-domain.yaml",
+            f"functions are reached from inside the cluster alone: their domain is {CLUSTER_DOMAIN}",
+            f"set one, for skerry invoke any that is not this, for others one that leads to the ingress: {SET_DOMAIN}",
         )
+    if domains == [NO_DOMAIN]:
+        advice = f"skerry invoke works; for others set one that leads to the ingress: {SET_DOMAIN}"
+        return Finding("domain", "warn", f"{NO_DOMAIN}, which is no address of the world", advice)
     return Finding("domain", "ok", ", ".join(domains))
 
 

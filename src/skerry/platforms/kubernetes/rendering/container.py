@@ -7,7 +7,7 @@ from typing import Any
 
 from skerry.platforms.kubernetes.rendering.app import AppToRender, FunctionToRender
 from skerry.platforms.kubernetes.rendering.variables import variables
-from skerry.platforms.kubernetes.rendering.volumes import mounts
+from skerry.platforms.kubernetes.rendering.volumes import mounts, size
 from skerry.spec import ClusterSettings, FunctionSpec
 
 CONTAINER = "function"
@@ -41,6 +41,7 @@ def container(app: AppToRender, function: FunctionToRender, settings: ClusterSet
             "capabilities": {"drop": ["ALL"]},
             "readOnlyRootFilesystem": True,
             "runAsNonRoot": True,
+            **({"seccompProfile": {"type": "RuntimeDefault"}} if settings.seccomp else {}),
         },
     }
 
@@ -56,10 +57,11 @@ def resources(spec: FunctionSpec, settings: ClusterSettings) -> dict[str, Any]:
     Memory is asked for in full, for what is lent twice is taken back by killing. Processors are asked for in part and
     not limited: a function at rest takes none, and a limit would slow down its start more than anything else.
     """
-    requests = {"cpu": f"{max(1, math.ceil(spec.cpu * settings.cpu_request_ratio * 1000))}m"}
+    millis = max(1, math.ceil(spec.cpu * settings.cpu_request_ratio * 1000))
+    requests = {"cpu": f"{millis}m" if millis % 1000 else str(millis // 1000)}
     limits: dict[str, str] = {}
     if spec.memory_bytes is not None:
-        memory = f"{math.ceil((spec.memory_bytes + OVERHEAD_BYTES) / 2**20)}Mi"
+        memory = size(spec.memory_bytes + OVERHEAD_BYTES)
         requests["memory"] = limits["memory"] = memory
     if spec.gpu:
         limits[settings.gpu_resource] = str(spec.gpu)

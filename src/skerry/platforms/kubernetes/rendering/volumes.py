@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from skerry.spec import ClusterSettings, FunctionSpec, Volume
@@ -21,11 +22,16 @@ def mounts(spec: FunctionSpec) -> list[dict[str, Any]]:
 
 def volumes(spec: FunctionSpec, settings: ClusterSettings) -> list[dict[str, Any]]:
     """Return the volumes of a function's pod."""
-    mebibytes = -(-settings.tmp_bytes // 2**20)
-    found: list[dict[str, Any]] = [{"name": TMP, "emptyDir": {"sizeLimit": f"{mebibytes}Mi"}}]
+    found: list[dict[str, Any]] = [{"name": TMP, "emptyDir": {"sizeLimit": size(settings.tmp_bytes)}}]
     for number, volume in enumerate(_volumes(spec), start=1):
         found.append({"name": f"volume-{number}", **_source(volume)})
     return found
+
+
+def size(value_bytes: int) -> str:
+    """Return a size as a server writes it, so that tools which compare files with what is there see no difference."""
+    mebibytes = math.ceil(value_bytes / 2**20)
+    return f"{mebibytes}Mi" if mebibytes % 2**10 else f"{mebibytes // 2**10}Gi"
 
 
 def _source(volume: Volume) -> dict[str, Any]:

@@ -13,6 +13,9 @@ from skerry.platforms.kubernetes.waiting.reasons import Reason, Sight, explain, 
 
 POLL_S: Final = 0.5
 PATIENCE_S: Final = 6.0
+# Reasons that every start passes through, and that are trouble only when they stay.
+PASSING: Final = frozenset({"controller", "ingress", "probe"})
+CALM_S: Final = 10.0
 LOG_LINES: Final = 20
 _ERRORS: Final[Mapping[str, type[SkerryError]]] = {"crash": StartError, "memory": MemoryLimitError}
 
@@ -42,18 +45,18 @@ def wait_ready(
     """
     references = [refer(value) for value in objects]
     began = time.monotonic()
-    told, lasting_since, lasting_cause = "", began, ""
+    told, seen, since = "", ("", False), began
     while True:
         reason = explain(look(cluster, references))
         now = time.monotonic()
         if reason is None:
             return
-        if tell and reason.line != told:
+        if seen != (reason.cause, reason.lasting):
+            seen, since = (reason.cause, reason.lasting), now
+        if tell and reason.line != told and (reason.cause not in PASSING or now - since >= CALM_S):
             told = reason.line
             tell(told)
-        if not reason.lasting or reason.cause != lasting_cause:
-            lasting_since, lasting_cause = now, reason.cause if reason.lasting else ""
-        if reason.lasting and now - lasting_since >= patience_s:
+        if reason.lasting and now - since >= patience_s:
             raise to_error(reason)
         if now - began > deadline_s:
             raise DeadlineExceededError(f"not ready after {deadline_s:g} s: {reason}", reason=reason.cause)
