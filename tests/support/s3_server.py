@@ -17,15 +17,15 @@ PAGE = 20  # how many keys a list has at most; S3 has a thousand, which takes lo
 class S3Server:
     """The server, and what the tests do to it that no client would."""
 
-    def __init__(self):
+    def __init__(self, host="127.0.0.1"):
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__))],
+            [sys.executable, str(Path(__file__)), host],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env=os.environ | {"MOTO_S3_DEFAULT_MAX_KEYS": str(PAGE)},
         )
-        self.endpoint = f"http://127.0.0.1:{int(self._process.stdout.readline())}"
+        self.endpoint = f"http://{host}:{int(self._process.stdout.readline())}"
 
     def close(self):
         self._process.stdin.close()
@@ -67,7 +67,7 @@ def serve():
         with one_at_a_time:
             return served(environ, start_response)
 
-    server = make_server("127.0.0.1", 0, atomic, threaded=True, request_handler=Quiet)
+    server = make_server(sys.argv[1], 0, atomic, threaded=True, request_handler=Quiet)
     print(server.server_port, flush=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sys.stdin.read()

@@ -284,7 +284,7 @@ class BaseFunction(Generic[P, R]):
         return platform
 
     def _encode(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> EncodedCall:
-        return encode_call(self.signature, args, kwargs, self._folder())
+        return encode_call(self.name, self.signature, args, kwargs, self._folder())
 
     def _call(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], caller: Inherited, cancellation: Cancellation

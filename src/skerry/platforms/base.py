@@ -149,11 +149,14 @@ class Platform(ABC):
     when no answer came. Methods may be called from several threads at once.
     """
 
-    def send_inputs(self, inputs: Sequence[Outgoing], *, keep: bool = False, again: bool = False) -> None:
+    def send_inputs(
+        self, inputs: Sequence[Outgoing], *, function: str, keep: bool = False, again: bool = False
+    ) -> None:
         """Have the platform get the files and folders that a call will refer to, as far as it does not have them.
 
         Args:
             inputs: What the call refers to.
+            function: Which function it calls.
             keep: Whether they must be there later too, when the caller's files may be gone: for a job.
             again: Whether the platform has said that it misses something.
 
