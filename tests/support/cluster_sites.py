@@ -26,8 +26,8 @@ class SharedObjects:
         return f"s3://{self.server.new_bucket()}/inputs?endpoint={self.server.endpoint}&allow_http=true"
 
 
-def run_from(app):
-    """Return what lets the pods of an app's services run its file with this machine's Python."""
+def run_from(app, *, node=None):
+    """Return what lets the pods of an app's services run its file with this machine's Python, perhaps on one node."""
 
     def complete(spec):
         container = spec["containers"][0]
@@ -37,16 +37,24 @@ def run_from(app):
         container["command"], container["workingDir"] = ours["command"], str(app.parent)
         container["securityContext"] = ours["securityContext"]  # with the user, whom an image of ours names itself
         container["env"] = [*container["env"], *ours["env"]]
+        if node is not None:
+            spec["nodeSelector"] = {"kubernetes.io/hostname": node}
         return add_machine(spec)
 
     return complete
+
+
+def add_credentials(api, namespace):
+    """Make the Secret with which pods get at the store."""
+    credentials = {key: base64.b64encode(value.encode()).decode() for key, value in CREDENTIALS.items()}
+    api.create("secrets", namespace, {"metadata": {"name": SECRET}, "data": credentials})
 
 
 def deploy_at(knative, image, app, folder, *, objects, node, name):
     """Deploy an app on a namespace, with its pods on one node; return the platform that this site is.
 
     Args:
-        knative: Knative in the namespace, with `run_from` the app's file.
+        knative: Knative in the namespace, with `run_from` the app's file; `add_credentials` has seen the namespace.
         image: What `push_machine_image` returned.
         app: The app's file.
         folder: For a copy of it with its settings.
@@ -54,8 +62,6 @@ def deploy_at(knative, image, app, folder, *, objects, node, name):
         node: The node's name.
         name: The site's name.
     """
-    credentials = {key: base64.b64encode(value.encode()).decode() for key, value in CREDENTIALS.items()}
-    knative.api.create("secrets", knative.namespace, {"metadata": {"name": SECRET}, "data": credentials})
     source = Path(folder) / name / app.name
     source.parent.mkdir(parents=True)
     source.write_text(app.read_text())

@@ -7,7 +7,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from skerry.errors import ConfigError, TransportError
 from skerry.platforms.options import CallOptions
@@ -147,7 +147,12 @@ class Platform(ABC):
 
     Every method raises the errors of :mod:`skerry.errors`: those that the platform answered with, and `TransportError`
     when no answer came. Methods may be called from several threads at once.
+
+    Attributes:
+        keeps_jobs: Whether `submit` works: the platform keeps calls that nobody waits for, and their results.
     """
+
+    keeps_jobs: ClassVar[bool] = True
 
     def send_inputs(
         self, inputs: Sequence[Outgoing], *, function: str, keep: bool = False, again: bool = False

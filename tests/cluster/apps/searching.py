@@ -10,8 +10,3 @@ app = skerry.App("searching", imports=["skerry.learn.search", "sklearn.naive_bay
 def evaluate(task: Task) -> TaskResult:
     print("evaluated", task.number, flush=True)
     return evaluate_task(task)
-
-
-@app.function(scale=skerry.Scale(min=1, max=1))
-def count_words(text: skerry.File) -> int:
-    return len(text.path.read_text().split())

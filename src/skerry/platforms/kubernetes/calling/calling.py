@@ -36,6 +36,8 @@ class CallingPlatform(Platform):
         patience_s: Most seconds to wait, in total, before a request is not sent again.
     """
 
+    keeps_jobs = False
+
     def __init__(self, find: Callable[[str], Route], *, title: str, site: Site | None, patience_s: float) -> None:
         self.site = site
         self.title = title if site is None else f"site {site.name!r}"

@@ -22,7 +22,7 @@ def variables(function: FunctionToRender, settings: ClusterSettings) -> dict[str
             found["SKERRY_MODELS"] = settings.models
     if settings.objects is not None:
         found["SKERRY_INPUTS"] = INPUTS
-        found["SKERRY_INPUTS_LIMIT"] = str(settings.tmp_bytes // 2)  # the rest is for models, and for handlers
+        found["SKERRY_INPUTS_LIMIT"] = f"{settings.tmp_bytes // 2}B"  # the rest is for models, and for handlers
         found["SKERRY_INPUTS_STORE"] = settings.objects
     found |= dict(sorted(function.spec.env.items()))
     changed = changed_options(function)
