@@ -3,6 +3,8 @@
 import base64
 from pathlib import Path
 
+import certifi
+
 import skerry
 from skerry.app.clusters import ClusterPlace, open_cluster
 from skerry.app.deploying import DeployPlan, deploy_app
@@ -36,7 +38,8 @@ def run_from(app, *, node=None):
         ours = machine_container(container["image"], ["python", *container["command"][1:]])
         container["command"], container["workingDir"] = ours["command"], str(app.parent)
         container["securityContext"] = ours["securityContext"]  # with the user, whom an image of ours names itself
-        container["env"] = [*container["env"], *ours["env"]]
+        authorities = {"name": "SSL_CERT_FILE", "value": certifi.where()}  # a client of S3 wants some, even for HTTP
+        container["env"] = [*container["env"], *ours["env"], authorities]
         if node is not None:
             spec["nodeSelector"] = {"kubernetes.io/hostname": node}
         return add_machine(spec)
