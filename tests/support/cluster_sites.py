@@ -47,6 +47,22 @@ def run_from(app, *, node=None):
     return complete
 
 
+def run_module(target):
+    """Return what lets the pods of an app's services run a module with this machine's Python.
+
+    Args:
+        target: The app, ``package.module:app``.
+    """
+    complete = run_from(Path(__file__))
+
+    def complete_module(spec):
+        container = complete(spec)["containers"][0]
+        container["args"] = [target, *container["args"][1:]]
+        return spec
+
+    return complete_module
+
+
 def add_credentials(api, namespace):
     """Make the Secret with which pods get at the store."""
     credentials = {key: base64.b64encode(value.encode()).decode() for key, value in CREDENTIALS.items()}
