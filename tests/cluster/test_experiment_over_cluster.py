@@ -70,8 +70,3 @@ def test_training_is_compared_between_the_near_node_and_the_far_one(project, mac
     assert "knative on real clusters" in network["means"]
     # The link delays each direction by 15 ms; that the way is not shorter than that can be seen on any machine.
     assert network["sites"]["cloud"]["round_trip_s"] > 0.029
-
-
-def test_what_only_engines_and_the_testbed_can_do_is_refused_by_name(project):
-    refused = run_experiment(project, "6g-training", "--arm", "cloud-2-cores")
-    assert (refused.returncode, "a pod has one worker" in refused.stderr) == (2, True), refused.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,8 +102,9 @@ class ClustersPlace(Place):
         from skerry.app.clusters import cluster_site
 
         source = self._write_app()
-        for site in self._namespaces():
-            self._deploy(site, source)
+        namespaces = list(self._namespaces())
+        with ThreadPoolExecutor(len(namespaces), thread_name_prefix="skerry-deploy") as threads:
+            list(threads.map(lambda site: self._deploy(site, source), namespaces))
         for name, site in self._sites.items():
             with closing(cluster_site(site)) as platform:
                 self._round_trips_s[name] = platform.round_trip_s(self._form.function, tries=ROUND_TRIPS)

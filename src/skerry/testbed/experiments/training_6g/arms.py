@@ -41,7 +41,8 @@ def _warm(trial: Trial, name: str, request: Request) -> None:
         if any(arm.endswith("-reference") for arm in trial.arms):
             # Processes that scikit-learn starts for a second core stay with the function's one worker.
             call(app.train_reference, site, each, content_type=JSON)
-    call(app.train_share, site, request.model_copy(update={"folds": [0]}))
+    if name in EDGES and "edge-exact" in trial.arms:
+        call(app.train_share, site, request.model_copy(update={"folds": [0]}))
 
 
 def run_split(trial: Trial, *, sites: Sequence[str], reference: bool = False) -> Outcome:
