@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from skerry.errors import ConfigError
-from skerry.platforms import Platform
 from skerry.spec import PlatformTable
 
 if TYPE_CHECKING:
+    from skerry.platforms.kubernetes.calling.calling import CallingPlatform
     from skerry.platforms.kubernetes.operating import OperatedPlatform
     from skerry.spec import Site
 
@@ -102,7 +102,7 @@ def open_cluster(place: ClusterPlace, *, patience_s: float = 60.0) -> OperatedPl
 
 
 @lru_cache(maxsize=256)
-def cluster_site(site: Site, *, patience_s: float = 60.0) -> Platform:
+def cluster_site(site: Site, *, patience_s: float = 60.0) -> CallingPlatform:
     """Return the platform of a site that is a cluster; the same for the same site, so that connections are kept."""
     if site.domain is None:
         return open_cluster(ClusterPlace.of_site(site), patience_s=patience_s)

@@ -25,11 +25,13 @@ class EncodedCall:
     """A call whose arguments are encoded; it may be sent to several places.
 
     Args:
+        function: The name of the function.
         body: The arguments.
         content_type: What the body is.
         inputs: The files and folders that the body refers to.
     """
 
+    function: str
     body: bytes
     content_type: str
     inputs: tuple[Outgoing, ...]
@@ -37,7 +39,7 @@ class EncodedCall:
     def send_inputs(self, platform: Platform, *, keep: bool = False) -> None:
         """Have a platform get what the body refers to; see `Platform.send_inputs`."""
         if self.inputs:
-            platform.send_inputs(self.inputs, keep=keep)
+            platform.send_inputs(self.inputs, function=self.function, keep=keep)
 
     def run_on(self, platform: Platform, run: Callable[[], T]) -> T:
         """Return what running the call gives; the platform has its files and folders by then.
@@ -57,16 +59,17 @@ class EncodedCall:
             ours = {f"sha256:{content.sha256}" for item in self.inputs for content in item.contents}
             if not ours.intersection(error.details.get("digests", ())):
                 raise
-        platform.send_inputs(self.inputs, again=True)
+        platform.send_inputs(self.inputs, function=self.function, again=True)
         return run()
 
 
 def encode_call(
-    signature: Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any], folder: Path | None
+    function: str, signature: Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any], folder: Path | None
 ) -> EncodedCall:
     """Return a call's body, and what it refers to.
 
     Args:
+        function: The function's name.
         signature: The function's.
         args: Positional arguments.
         kwargs: Arguments by name.
@@ -80,4 +83,4 @@ def encode_call(
     outbox = Outbox([Path.cwd()] if folder is None else [folder, Path.cwd()])
     with use_port(outbox):
         body = signature.encode_call(args, kwargs, content_type)
-    return EncodedCall(body, content_type, outbox.items)
+    return EncodedCall(function, body, content_type, outbox.items)

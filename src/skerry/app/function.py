@@ -95,6 +95,11 @@ class BaseFunction(Generic[P, R]):
         bound._binding = Binding(platform_at(place, folder=self._folder()))
         return bound
 
+    @property
+    def keeps_jobs(self) -> bool:
+        """Whether the place that calls go to keeps jobs, so that :meth:`spawn` works there."""
+        return bool(getattr(self._platform(), "keeps_jobs", True))
+
     def _folder(self) -> Path | None:
         module = sys.modules.get(self.handler.__module__)
         file = getattr(module, "__file__", None) or getattr(self.handler, "__globals__", {}).get("__file__")
@@ -284,7 +289,7 @@ class BaseFunction(Generic[P, R]):
         return platform
 
     def _encode(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> EncodedCall:
-        return encode_call(self.signature, args, kwargs, self._folder())
+        return encode_call(self.name, self.signature, args, kwargs, self._folder())
 
     def _call(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], caller: Inherited, cancellation: Cancellation

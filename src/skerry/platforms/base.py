@@ -7,7 +7,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 from skerry.errors import ConfigError, TransportError
 from skerry.platforms.options import CallOptions
@@ -147,13 +147,21 @@ class Platform(ABC):
 
     Every method raises the errors of :mod:`skerry.errors`: those that the platform answered with, and `TransportError`
     when no answer came. Methods may be called from several threads at once.
+
+    Attributes:
+        keeps_jobs: Whether `submit` works: the platform keeps calls that nobody waits for, and their results.
     """
 
-    def send_inputs(self, inputs: Sequence[Outgoing], *, keep: bool = False, again: bool = False) -> None:
+    keeps_jobs: ClassVar[bool] = True
+
+    def send_inputs(
+        self, inputs: Sequence[Outgoing], *, function: str, keep: bool = False, again: bool = False
+    ) -> None:
         """Have the platform get the files and folders that a call will refer to, as far as it does not have them.
 
         Args:
             inputs: What the call refers to.
+            function: Which function it calls.
             keep: Whether they must be there later too, when the caller's files may be gone: for a job.
             again: Whether the platform has said that it misses something.
 

@@ -12,10 +12,12 @@ from skerry.payload.file import Found, Input, Kind, Reference, are_annotated, in
 from skerry.runtime.guarding import guard
 
 if TYPE_CHECKING:
-    from skerry.store.inputs import InputStore
+    from skerry.store.inputs import InputStore, SharedInputs
 
-INPUTS_VARIABLE = "SKERRY_INPUTS"  # as skerry.store.inputs names it, which a worker imports when it needs it
-
+# As skerry.store.inputs names them, which a worker imports when it needs it.
+INPUTS_VARIABLE = "SKERRY_INPUTS"
+LIMIT_VARIABLE = "SKERRY_INPUTS_LIMIT"
+SHARED_VARIABLE = "SKERRY_INPUTS_STORE"
 
 _installed: list[WorkerInputs] = []
 
@@ -25,10 +27,15 @@ class WorkerInputs:
 
     Args:
         folder: Where they are; empty where this server takes none.
+        shared: Address of a store of objects that has what the folder lacks; empty where there is none.
+        limit: Most bytes that the folder keeps of what came from there, like ``512MiB``; empty keeps all.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, shared: str = "", limit: str = "") -> None:
         self._folder = folder
+        self._shared_url = shared
+        self._limit = limit
+        self._shared: SharedInputs | None = None
         self._opened: InputStore | None = None
         self._local_seen = False
 
@@ -40,7 +47,13 @@ class WorkerInputs:
                 digests=[reference.digest],
             )
         store = self._store()
-        path, hold = store.open(reference, kind)
+        try:
+            path, hold = store.open(reference, kind)
+        except InputNotFoundError:
+            if not self._shared_url:
+                raise
+            self._fetch(store, reference, kind)
+            path, hold = store.open(reference, kind)
         local = store.is_local(reference.hex)
         self._local_seen = self._local_seen or local
         return Found(path=path, hold=hold, local=local)
@@ -71,6 +84,15 @@ class WorkerInputs:
                 if self._store().is_local(sha256):
                     raise _private(f"sha256:{sha256}")
 
+    def _fetch(self, store: InputStore, reference: Reference, kind: Kind) -> None:
+        """Bring an input here: this process's first use of the store connects it, after the last fork."""
+        from skerry.spec.quantity import parse_size
+        from skerry.store.inputs import SharedInputs
+
+        self._shared = self._shared or SharedInputs(self._shared_url)
+        limit_bytes = parse_size(self._limit, key=LIMIT_VARIABLE) if self._limit else None
+        self._shared.fetch(store, reference, kind, limit_bytes=limit_bytes)
+
     def _store(self) -> InputStore:
         if self._opened is None:
             from skerry.store.inputs import InputStore
@@ -81,7 +103,8 @@ class WorkerInputs:
 
 def install_inputs(environment: Mapping[str, str]) -> None:
     """Have this process find the files of calls in the folder that its environment names."""
-    _installed[:] = [WorkerInputs(environment.get(INPUTS_VARIABLE, ""))]
+    names = (INPUTS_VARIABLE, SHARED_VARIABLE, LIMIT_VARIABLE)
+    _installed[:] = [WorkerInputs(*(environment.get(name, "") for name in names))]
     install_port(_installed[0])
 
 

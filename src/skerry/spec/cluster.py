@@ -15,6 +15,14 @@ from skerry.spec.volume import OBJECT_NAME
 LABEL_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
+_NAMES = {
+    "namespace": LABEL_NAME,
+    "registry_secret": OBJECT_NAME,
+    "objects_secret": OBJECT_NAME,
+    "domain": OBJECT_NAME,
+}
+
+
 def _setting(help_text: str, **options: Any) -> Any:
     return field(metadata={"help": help_text}, **options)
 
@@ -40,7 +48,13 @@ class ClusterSettings:
         "whether Knative's ingress serves the functions to the world or to the cluster alone", default="public"
     )
     models: str | None = _setting("store of models that containers fetch from, like s3://bucket/models", default=None)
-    tmp: str = _setting("size of /tmp, and with it of fetched models", default="1GiB")
+    objects: str | None = _setting(
+        "store of objects that brings files and folders of calls to containers, like s3://bucket/inputs", default=None
+    )
+    objects_secret: str | None = _setting(
+        "Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of that store, for every container", default=None
+    )
+    tmp: str = _setting("size of /tmp, and with it of fetched models and inputs", default="1GiB")
     cpu_request_ratio: float = _setting("share of `cpu` that a container asks its node for", default=0.25)
     gpu_resource: str = _setting("what the cluster calls a graphics processor", default="nvidia.com/gpu")
     max_timeout: str = _setting("`max-revision-timeout-seconds` of the cluster's config-defaults", default="600s")
@@ -63,7 +77,8 @@ class ClusterSettings:
 
     def __post_init__(self) -> None:
         check_types(self)
-        for key, pattern in (("namespace", LABEL_NAME), ("registry_secret", OBJECT_NAME), ("domain", OBJECT_NAME)):
+        check_store(self.objects, key="objects")
+        for key, pattern in _NAMES.items():
             value = getattr(self, key)
             if value is not None and not pattern.fullmatch(value):
                 raise SpecError(f"{key} = {value!r}: use lower-case letters, digits and -", field=key)
@@ -73,6 +88,18 @@ class ClusterSettings:
         check_range("max_timeout (seconds)", self.max_timeout_s, low=1, high=86_400)
         check_range("cpu_request_ratio", self.cpu_request_ratio, low=0.01, high=1)
         check_range("max_replicas", self.max_replicas, low=1, high=10_000)
+
+
+def check_store(address: object, *, key: str) -> None:
+    """Refuse an address of a store of objects that pods could not reach, or that holds a secret.
+
+    Raises:
+        SpecError: it is one.
+    """
+    if address is None or (isinstance(address, str) and address.startswith("s3://") and "@" not in address):
+        return
+    # Not shown: what stands before an @ is a secret more often than not.
+    raise SpecError(f"{key}: write s3://BUCKET/PATH, and the credentials in a Secret", field=key)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from skerry.errors import SpecError
+from skerry.spec.cluster import check_store
 
 Tier = Literal["device", "edge", "cloud"]
 SitePlatformName = Literal["engine", "knative", "kubernetes"]
@@ -18,7 +19,7 @@ HTTP_PORT = 80
 HTTPS_PORT = 443
 # Keys that mean something to one kind of site only.
 FOR_ENGINES = ("token_file", "token_variable", "token", "certificate")
-FOR_CLUSTERS = ("kubeconfig", "context", "namespace", "domain")
+FOR_CLUSTERS = ("kubeconfig", "context", "namespace", "domain", "objects")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,8 @@ class Site:
         namespace: Where the functions are; none means the context's.
         domain: The cluster's domain, where functions are called as ``FUNCTION.NAMESPACE.DOMAIN`` through ``address``
             without asking the cluster: nothing but calls is possible then, and no kubeconfig is needed.
+        objects: The store that brings files and folders of calls to the containers, as it is reached from here
+            (``s3://BUCKET/PATH``); none means the address that the containers were given.
 
     Raises:
         SpecError: a value is not of its form.
@@ -67,6 +70,7 @@ class Site:
     context: str | None = None
     namespace: str | None = None
     domain: str | None = None
+    objects: str | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
@@ -125,6 +129,7 @@ class Site:
             value = getattr(self, key)
             if value is not None and (not isinstance(value, str) or not value):
                 raise self._error(key, value, "text")
+        check_store(self.objects, key=f"site {self.name!r}: objects")
         if self.domain is not None and not (self.address and self.namespace):
             raise SpecError(
                 f"site {self.name!r}: domain goes with address and namespace: give them too", field="domain"

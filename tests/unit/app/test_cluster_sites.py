@@ -89,7 +89,7 @@ def test_what_is_local_does_not_go_to_a_cluster(site, ingress):
 def test_files_and_jobs_are_refused_by_name(site, ingress, tmp_path):
     (tmp_path / "data.csv").write_text("1,2\n")
 
-    with pytest.raises(ConfigError, match=r"site 'hut' takes no files or folders with a call \(.*data.csv\)"):
+    with pytest.raises(ConfigError, match=r"'size_of' in site 'hut' takes no files or folders \(.*data.csv\)"):
         size_of.at(site).remote(skerry.File(tmp_path / "data.csv"))
     with pytest.raises(ConfigError, match="site 'hut' keeps no jobs"):
         add_two.at(site).spawn(1)

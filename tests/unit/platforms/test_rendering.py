@@ -313,3 +313,24 @@ def test_an_object_that_is_not_valid_is_named_with_the_place_and_the_fault(chang
         check([made])
     assert words in caught.value.message
     assert made["kind"] in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "render_one", [lambda *a: template(knative(*a)), lambda *a: template(kubernetes(*a)["Deployment"])]
+)
+def test_containers_are_told_where_files_of_calls_come_from_and_not_the_credentials(render_one):
+    settings = ClusterSettings(namespace="edge", objects="s3://b/inputs", objects_secret="objects", tmp="1GiB")
+    container = render_one(FunctionSpec(name="f", secrets=("objects", "db")), settings)["spec"]["containers"][0]
+
+    told = {one["name"]: one.get("value") for one in container["env"]}
+    assert told["SKERRY_INPUTS_STORE"] == "s3://b/inputs"
+    assert told["SKERRY_INPUTS"] == "/tmp/skerry/inputs"
+    assert told["SKERRY_INPUTS_LIMIT"] == f"{2**29}B"
+    assert [one["secretRef"]["name"] for one in container["envFrom"]] == ["objects", "db"]
+
+
+@pytest.mark.parametrize("address", ["/var/inputs", "https://b/inputs", "s3://key:secret@b/inputs", 3])
+def test_a_store_that_pods_cannot_reach_or_that_holds_a_secret_is_refused(address):
+    with pytest.raises(SpecError, match="objects") as caught:
+        ClusterSettings(objects=address)
+    assert "secret@" not in str(caught.value)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from skerry.cli.console import Console
+from skerry.cli.experiment.clusters import choose_arms, cluster_options
 from skerry.cli.experiment.output import REPORT, show_medians
 from skerry.cli.options import Command, json_option
 from skerry.cli.termination import ended_in_order
@@ -18,6 +19,7 @@ from skerry.errors import ConfigError
 
 if TYPE_CHECKING:
     from skerry.testbed.experiments import Experiment, Progress
+    from skerry.testbed.experiments.cluster_place import ClusterChoice
     from skerry.testbed.experiments.running import Watch
 
 QUICK_REPEATS = 2
@@ -37,6 +39,7 @@ QUICK_REPEATS = 2
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the order and of what trials draw.")
 @click.option("--topology", metavar="FILE", help="Another network than the experiment's.")
 @click.option("--without-links", is_flag=True, help="Plain engines on this machine: no network, and no need for root.")
+@cluster_options
 @json_option
 @click.pass_obj
 def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
@@ -50,6 +53,7 @@ def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
     seed: int,
     topology: str | None,
     without_links: bool,
+    clusters: ClusterChoice | None,
 ) -> None:
     """Run an experiment, or what is missing of it, and write its report.
 
@@ -62,7 +66,7 @@ def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
     experiment, target = load_experiment(name)
     options = {**(experiment.quick if quick else {}), **_parse(settings)}
     folder = folder or Path("experiments") / (f"{experiment.name}-quick" if quick else experiment.name)
-    place = choose_place(experiment, folder, topology=topology, without_links=without_links)
+    place = choose_place(experiment, folder, topology=topology, without_links=without_links, clusters=clusters)
     with _show(experiment) as watch, ended_in_order():
         results = run_experiment(
             experiment,
@@ -73,7 +77,7 @@ def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
                 repeats=repeats or (QUICK_REPEATS if quick else experiment.repeats),
                 seed=seed,
                 options=options,
-                arms=arms,
+                arms=choose_arms(experiment, arms, clusters),
                 watch=watch,
             ),
             place_name=place.name,

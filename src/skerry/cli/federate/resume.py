@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from skerry.cli.console import Console
+from skerry.cli.federate.deploying import ENGINE_PORT
 from skerry.cli.federate.options import folder_argument
-from skerry.cli.federate.run import ENGINE_PORT
 from skerry.cli.federate.watching import watch_run
 from skerry.cli.options import Command, connect, home_option, json_option
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from skerry.app.target import Target
 from skerry.cli.console import Console
+from skerry.cli.federate.deploying import ImageChoice, deploy_clients, deploy_here
 from skerry.cli.federate.watching import watch_run
 from skerry.cli.options import Command, complete_site, complete_target, connect, home_option, json_option
 from skerry.cli.project import find_target
@@ -19,7 +19,6 @@ from skerry.errors import ConfigError
 if TYPE_CHECKING:
     from skerry.learn.federated.plan import Plan
 
-ENGINE_PORT = 0  # any free one: nobody has to know it
 CODINGS = ("float32", "float64", "float16", "int8", "top-k")
 
 
@@ -68,6 +67,8 @@ CODINGS = ("float32", "float64", "float16", "int8", "top-k")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="What your own code is told; repeatable.")
 @click.option("--metric", default="accuracy", show_default=True, help="By which the best model is kept.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
+@click.option("--image", metavar="REFERENCE", help="Of sites that are clusters: one that is there; none is built.")
+@click.option("--insecure-registry", is_flag=True, help="Allow plain HTTP to registries of other machines.")
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), help="[default: runs/NAME-NUMBER]")
 @home_option
 @json_option
@@ -82,11 +83,14 @@ def run(console: Console, /, *, target: str | None, folder: Path | None, home: P
     from skerry.learn.federated.coordinator.federation import Federation
 
     found = find_target(target)
+    image = ImageChoice(reference=options.pop("image"), insecure=options.pop("insecure_registry"))
     name = Path(found.source).stem.replace(".", "-")
     folder = folder or _free_folder(name)
     plan = _plan(name, **options)
     _require_free(folder)
-    _deploy(console, found, options["sites"], options["server"], home)
+    deploy_clients(console, found, [*options["sites"], *filter(None, [options["server"]])], image)
+    if not options["sites"]:
+        deploy_here(console, found, home)
     federation = Federation(folder, plan, places={None: connect(home)})
     watch_run(console, federation, folder, plan)
 
@@ -166,27 +170,4 @@ def _require_free(folder: Path) -> None:
     if (folder / "plan.json").exists():
         raise ConfigError(
             f"{folder} holds a run already", hint=f"go on with it: skerry federate resume {folder}; or name another"
-        )
-
-
-def _deploy(console: Console, target: Target, sites: Sequence[str], server: str | None, home: Path) -> None:
-    """Deploy the app wherever the run needs it, and start the engine on this machine if it does."""
-    from skerry.app.shipping import ship
-    from skerry.cli.deploy import start_if_needed
-
-    for site in dict.fromkeys([*sites, *([server] if server else [])]):
-        _require_client(ship(connect(home, site=site), target, flags=(), environment=""))
-        console.message(f"deployed at {site}")
-    if not sites:
-        start_if_needed(console, home, "127.0.0.1", ENGINE_PORT)
-        _require_client(connect(home).deploy(str(target), flags=(), environment=""))
-
-
-def _require_client(deployed: Mapping[str, Any]) -> None:
-    """Refuse an app that nobody can train with, before another app's functions are taken for its own."""
-    missing = sorted({"start", "fit"} - {function["name"] for function in deployed["functions"]})
-    if missing:
-        raise ConfigError(
-            f"app {deployed['app']!r} is no federated client: it has no function {' and no '.join(missing)}",
-            hint="make it one: client = federated.Client(app, data=..., start=...), then @client.fit",
         )

@@ -65,7 +65,9 @@ class EnginePlatform(Platform):
         """Return the client of the engine that owns a folder."""
         return cls(socket_path(home), patience_s=patience_s, expected=expected)
 
-    def send_inputs(self, inputs: Sequence[Outgoing], *, keep: bool = False, again: bool = False) -> None:
+    def send_inputs(
+        self, inputs: Sequence[Outgoing], *, function: str, keep: bool = False, again: bool = False
+    ) -> None:
         """Have the engine get the files and folders that a call will refer to; see `Platform.send_inputs`."""
         try:
             self._inputs.send(inputs, keep=keep, again=again)

@@ -33,6 +33,7 @@ from skerry.platforms.kubernetes.states import (
     function_of,
     group_pods,
 )
+from skerry.store.inputs import SHARED_VARIABLE
 
 if TYPE_CHECKING:
     from skerry.platforms.kubernetes.api.cluster import Cluster
@@ -202,6 +203,13 @@ class OperatedPlatform(CallingPlatform):
         except SkerryError:
             return False
         return True
+
+    def _inputs_url(self, function: str) -> str | None:
+        said = super()._inputs_url(function)
+        if said is None:
+            template = self._main(function)["spec"]["template"]
+            said = container_facts(template)["env"].get(SHARED_VARIABLE)
+        return said
 
     def _forward(self, cluster: Cluster, target: Reference, port: int) -> Address:
         """Return a local address whose connections end in ready pods, for as long as this platform is open."""

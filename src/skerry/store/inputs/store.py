@@ -114,7 +114,7 @@ class InputStore:
             StorageError: the disk failed.
         """
         for _ in range(_TRIES):
-            with contextlib.suppress(FileNotFoundError), _disk_errors(self.folder):
+            with contextlib.suppress(FileNotFoundError), disk_errors(self.folder):
                 found = self._open_file(reference) if kind == "file" else self._open_folder(reference)
                 if found is not None:
                     return found
@@ -229,7 +229,8 @@ def _write_whole(path: Path, content: bytes) -> None:
 
 
 @contextlib.contextmanager
-def _disk_errors(folder: Path) -> Iterator[None]:
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turn what the disk refuses into a StorageError; what is not there stays FileNotFoundError."""
     try:
         yield
     except FileNotFoundError:

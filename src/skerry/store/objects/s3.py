@@ -234,6 +234,7 @@ def open_s3(url: str) -> S3Store:
 
 def _connect(address: S3Address) -> Client:
     _obstore()
+    from obstore.exceptions import BaseError
     from obstore.store import S3Store as Client
 
     config: dict[str, Any] = {"region": address.region, "disable_bulk_delete": True}
@@ -246,18 +247,26 @@ def _connect(address: S3Address) -> Client:
         "retry_timeout": 2 * timeout,
         "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=2), "base": 2},
     }
-    return Client(
-        address.bucket,
-        prefix=address.prefix or None,
-        config=config,  # type: ignore[arg-type]  # built above from keys that S3Config has
-        client_options={
-            "allow_http": bool(address.endpoint and address.endpoint.startswith("http://")),
-            "connect_timeout": min(timeout, timedelta(seconds=5)),
-            "read_timeout": timeout,
-            "timeout": timedelta(hours=6),  # of a whole transfer, which goes on as long as it makes progress
-        },
-        retry_config=retries,
-    )
+    try:
+        return Client(
+            address.bucket,
+            prefix=address.prefix or None,
+            config=config,  # type: ignore[arg-type]  # built above from keys that S3Config has
+            client_options={
+                "allow_http": bool(address.endpoint and address.endpoint.startswith("http://")),
+                "connect_timeout": min(timeout, timedelta(seconds=5)),
+                "read_timeout": timeout,
+                "timeout": timedelta(hours=6),  # of a whole transfer, which goes on as long as it makes progress
+            },
+            retry_config=retries,
+        )
+    except BaseError as error:
+        certificates = "CA certificates" in str(error)
+        raise ConfigError(
+            f"{address.url}: no client can be made: "
+            + ("this machine has no CA certificates" if certificates else str(error).partition("\n")[0]),
+            hint="install them (ca-certificates), or name a file in SSL_CERT_FILE" if certificates else None,
+        ) from error
 
 
 def _obstore() -> Any:

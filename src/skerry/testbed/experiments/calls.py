@@ -67,7 +67,7 @@ def call(
     began_s = time.monotonic()
     body = function.signature.encode_call(args, {}, content_type)
     encoded_s = time.monotonic()
-    platform = site.connect() if over is None else over
+    platform = site.caller() if over is None else over
     try:
         options = CallOptions(idempotent=True, timing=True)
         with platform.stream(function.name, body, content_type=content_type, accept=MSGPACK, options=options) as answer:

@@ -105,6 +105,23 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OnClusters:
+    """How an experiment runs on clusters.
+
+    Args:
+        flags: Settings of the app's functions there, ``FUNCTION.OPTION=VALUE``; at least one for each function.
+        function: One of them, by which the way there is measured.
+        requirements: What an image needs beside Skerry, as pip writes it.
+        without: Arms that only engines can run, and why.
+    """
+
+    flags: tuple[str, ...]
+    function: str
+    requirements: tuple[str, ...] = ()
+    without: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Experiment:
     """What is compared, where, how often, and what is measured.
 
@@ -124,6 +141,7 @@ class Experiment:
         curves: Makes pictures with lines of the results, for the report.
         conclude: Says in plain words what the results mean, for the top of the report.
         prepare: Called once in the client before the first trial.
+        clusters: How it runs on clusters; none where it needs what only engines and the testbed can do.
 
     Raises:
         ConfigError: a name is not of its form or appears twice, or a measure is not known.
@@ -144,6 +162,7 @@ class Experiment:
     curves: Callable[[Results], Sequence[Curves]] | None = None
     conclude: Callable[[Results], Sequence[str]] | None = None
     prepare: Callable[[Trial], None] | None = None
+    clusters: OnClusters | None = None
 
     def __post_init__(self) -> None:
         names = [arm.name for arm in self.arms]

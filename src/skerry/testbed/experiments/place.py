@@ -19,6 +19,7 @@ from skerry.errors import ConfigError
 if TYPE_CHECKING:
     from skerry.platforms.engine.client import EnginePlatform
     from skerry.platforms.engine.process import EngineProcess
+    from skerry.platforms.kubernetes.calling.calling import CallingPlatform
     from skerry.spec import Site
 
 
@@ -31,15 +32,17 @@ class SiteAddress:
         address: ``http://HOST:PORT``, ``https://HOST:PORT`` or the path of a Unix socket.
         token_file: File with the token, for ``https`` addresses.
         certificate: File with the site's certificate, for ``https`` addresses.
+        project: Folder whose ``skerry.toml`` says where the site is, for sites that are clusters.
     """
 
     name: str
     address: str
     token_file: str | None = None
     certificate: str | None = None
+    project: str | None = None
 
     def connect(self, *, patience_s: float = 60.0) -> EnginePlatform:
-        """Return a new client of the site, without any connection yet."""
+        """Return a new client of a site that is an engine, without any connection yet."""
         from skerry.platforms.engine.client import EnginePlatform
         from skerry.platforms.engine.site import SitePlatform
 
@@ -47,11 +50,29 @@ class SiteAddress:
             return EnginePlatform(self.address, patience_s=patience_s, expected=True)
         return SitePlatform(self._site(), patience_s=patience_s)
 
+    def caller(self) -> EnginePlatform | CallingPlatform:
+        """Return what calls functions there, without any connection yet.
+
+        That of a cluster is the same each time, so that it need not be asked again where its functions are.
+        """
+        if self.project is None:
+            return self.connect()
+        from skerry.app.clusters import cluster_site
+
+        return cluster_site(self._named())
+
     def place(self) -> Site | EnginePlatform:
         """Return the site as ``map(..., sites=[...])`` takes it."""
+        if self.project is not None:
+            return self._named()
         if not self.address.startswith("https://"):
             return self.connect(patience_s=2.0)
         return self._site()
+
+    def _named(self) -> Site:
+        from skerry.app.places import find_site
+
+        return find_site(self.name, folders=[Path(self.project or "")])
 
     def _site(self) -> Site:
         from skerry.spec import Site

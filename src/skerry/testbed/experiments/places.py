@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from skerry.errors import ConfigError
+from skerry.testbed.experiments.cluster_place import ClusterChoice, ClustersPlace
 from skerry.testbed.experiments.experiment import Experiment
 from skerry.testbed.experiments.place import OneMachine, Place
 
@@ -19,6 +20,7 @@ def choose_place(
     topology: str | None = None,
     without_links: bool = False,
     self_test: bool = True,
+    clusters: ClusterChoice | None = None,
 ) -> Place:
     """Return the place for a run, which is built when it is entered.
 
@@ -28,6 +30,7 @@ def choose_place(
         topology: A file or a name, instead of the experiment's own.
         without_links: Plain engines on this machine.
         self_test: Whether every link is measured before anything runs over it.
+        clusters: Which clusters it runs on, instead of engines.
 
     Raises:
         ConfigError: both are asked for, or a network is and this is not root.
@@ -35,6 +38,13 @@ def choose_place(
     """
     if without_links and topology is not None:
         raise ConfigError("--topology and --without-links: give one of them")
+    if clusters is not None:
+        if without_links or topology is not None:
+            raise ConfigError(
+                f"--platform {clusters.platform} runs on the network that the clusters have: --topology and "
+                "--without-links are for engines"
+            )
+        return ClustersPlace(experiment, folder, clusters)
     wanted = topology or experiment.topology
     if without_links or wanted is None:
         return OneMachine(experiment.sites, experiment.app)

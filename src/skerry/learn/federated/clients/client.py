@@ -32,6 +32,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 OPTIONS: Mapping[str, Any] = {"idempotent": True, "timeout": "6h", "max_body": "512MiB"}
 """Of the functions that a client adds to its app, unless the user says otherwise."""
 
+_SHORT: Mapping[str, Any] = {**OPTIONS, "timeout": "10m"}  # of those that do not train: as long as a cluster allows
+
 
 class Client(Generic[D]):
     """Makes an app a federated client.
@@ -65,8 +67,8 @@ class Client(Generic[D]):
         self._start = start
         self._state = None if state is None else Path(state)
         self._loaded: dict[str, D] = {}
-        app.function(name="start", **OPTIONS)(self._answer_start())
-        app.function(name="secure", scale=skerry.Scale(initial=0), **OPTIONS)(self._answer_secure())
+        app.function(name="start", **_SHORT)(self._answer_start())
+        app.function(name="secure", scale=skerry.Scale(initial=0), **_SHORT)(self._answer_secure())
 
     @overload
     def fit(self, handler: F, /) -> F: ...

@@ -95,6 +95,15 @@ class Done(Generic[R]):
 A = TypeVar("A")
 
 
+def spoken_to(function: Any) -> Spawner[Any]:
+    """Return how a client's function is told its task: as a job that outlives both sides, where its place keeps jobs.
+
+    Elsewhere the coordinator holds one exchange for as long as the client works. When the pod that works is lost, the
+    task is sent again; what the pod held is lost with it, and the client then asks for the whole model.
+    """
+    return function if getattr(function, "keeps_jobs", True) else Directly(function.remote)
+
+
 @dataclass(slots=True)
 class Talk(Generic[A]):
     """One task and its reply.

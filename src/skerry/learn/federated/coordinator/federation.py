@@ -127,7 +127,24 @@ class Federation:
         for site in set(sites.values()):
             place = self._places.get(site, site)
             views[site] = (clients if place is None else clients.at(place)).functions
+        if plan.secure is not None:
+            _require_jobs(views)
         return {client: views[site] for client, site in sites.items()}
+
+
+def _require_jobs(views: Mapping[str | None, Any]) -> None:
+    """Refuse places where the functions of a client do not share what one of them keeps for the next.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    for site, functions in views.items():
+        if not functions["fit"].keeps_jobs:
+            raise ConfigError(
+                f"secure aggregation does not go with site {site!r}: there, fit and secure run in different pods, and "
+                "neither sees what the other keeps",
+                hint="leave --secure out, or have that client on an engine",
+            )
 
 
 def make_strategy(plan: Plan) -> Strategy:

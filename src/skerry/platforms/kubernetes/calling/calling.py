@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 from urllib.parse import quote, unquote
@@ -24,10 +25,11 @@ T = TypeVar("T")
 
 CONNECT_TIMEOUT_S = 5.0
 _HOST = "Host"
+_READY_PATH = "/health/readiness"
 
 
 class CallingPlatform(Platform):
-    """What the platforms of a cluster have in common: calls go over HTTP, and there are no jobs and no files.
+    """What the platforms of a cluster have in common: calls go over HTTP, and there are no jobs.
 
     Args:
         find: Returns the route of a function.
@@ -36,6 +38,8 @@ class CallingPlatform(Platform):
         patience_s: Most seconds to wait, in total, before a request is not sent again.
     """
 
+    keeps_jobs = False
+
     def __init__(self, find: Callable[[str], Route], *, title: str, site: Site | None, patience_s: float) -> None:
         self.site = site
         self.title = title if site is None else f"site {site.name!r}"
@@ -43,6 +47,7 @@ class CallingPlatform(Platform):
         self._routes = Routes(find)
         self._lock = threading.Lock()
         self._callers: dict[Address, Caller] = {}
+        self._stores: dict[str, str] = {}
 
     def invoke(
         self,
@@ -79,13 +84,34 @@ class CallingPlatform(Platform):
 
         return self._on_route(function, run)
 
-    def send_inputs(self, inputs: Sequence[Outgoing], *, keep: bool = False, again: bool = False) -> NoReturn:
-        """Refuse files and folders: a cluster has no place for them that all pods share."""
-        named = ", ".join(item.path for item in inputs[:3])
-        raise ConfigError(
-            f"{self.title} takes no files or folders with a call ({named})",
-            hint="put the data into an object store and send its address, or call the function on an engine",
-        )
+    def send_inputs(
+        self, inputs: Sequence[Outgoing], *, function: str, keep: bool = False, again: bool = False
+    ) -> None:
+        """Write files and folders to the store of objects that the function's containers read; once each.
+
+        Raises:
+            ConfigError: its containers have none.
+            PrivacyError: one of them must not leave its site; nothing was sent.
+            StorageError: the store cannot be reached.
+        """
+        from skerry.platforms.kubernetes.calling.inputs import refuse_local, writer_to  # most programs send no files
+
+        refuse_local(inputs, self.title)
+        url = self._stores.get(function) or self._inputs_url(function)
+        if url is None:
+            named = ", ".join(item.path for item in inputs[:3])
+            raise ConfigError(
+                f"function {function!r} in {self.title} takes no files or folders ({named}): its containers know no "
+                "store of objects",
+                hint='deploy it with objects = "s3://BUCKET/PATH" under [platform.knative] or [platform.kubernetes]; '
+                "a site that is known by its domain alone needs the same key",
+            )
+        self._stores[function] = url
+        writer_to(url).send(inputs, again=again)
+
+    def _inputs_url(self, function: str) -> str | None:
+        """Return the address of the store of objects that a function's containers read inputs from; None without."""
+        return None if self.site is None else self.site.objects
 
     def submit(
         self,
@@ -114,6 +140,26 @@ class CallingPlatform(Platform):
     def retry(self, job_id: str) -> JobRecord:
         """Refuse jobs, as `submit` does."""
         self._refuse_jobs()
+
+    def round_trip_s(self, function: str, *, tries: int = 5) -> float:
+        """Return the shortest time in which a function's pod says that it is ready, over an open connection, seconds.
+
+        Args:
+            function: The function; one at zero is started.
+            tries: How often it is asked.
+        """
+
+        def ask(caller: Caller, route: Route) -> float:
+            headers = {} if route.host is None else {_HOST: route.host}
+            asked = Request(method="GET", path=_READY_PATH, headers=headers, wait_s=route.wait_s)
+            took_s = []
+            for _ in range(tries + 1):  # the first one opens the connection
+                began_s = time.perf_counter()
+                caller.request(asked)
+                took_s.append(time.perf_counter() - began_s)
+            return min(took_s)
+
+        return self._on_route(function, ask)
 
     @property
     def address(self) -> str:

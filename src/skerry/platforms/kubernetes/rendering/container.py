@@ -30,8 +30,9 @@ def container(app: AppToRender, function: FunctionToRender, settings: ClusterSet
         "ports": [{"name": "http1", "protocol": "TCP", "containerPort": PORT}],
         "env": [variable(name, value) for name, value in variables(function, settings).items()],
     }
-    if spec.secrets:
-        found["envFrom"] = [{"secretRef": {"name": name}} for name in spec.secrets]
+    secrets = dict.fromkeys([*spec.secrets, *([settings.objects_secret] if settings.objects_secret else [])])
+    if secrets:
+        found["envFrom"] = [{"secretRef": {"name": name}} for name in secrets]
     return {
         **found,
         "resources": resources(spec, settings),

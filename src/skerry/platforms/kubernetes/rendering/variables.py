@@ -9,6 +9,7 @@ from skerry.platforms.kubernetes.api.quoting import quote
 from skerry.platforms.kubernetes.rendering.app import FunctionToRender
 from skerry.spec import RUNTIME, SET_VARIABLE, Batch, ClusterSettings, FunctionSpec, function_spec, support_matrix
 
+INPUTS = "/tmp/skerry/inputs"  # noqa: S108  # a volume of the container's own
 MODEL_CACHE = "/tmp/skerry/models"  # noqa: S108  # a volume of the container's own
 
 
@@ -19,6 +20,10 @@ def variables(function: FunctionToRender, settings: ClusterSettings) -> dict[str
         found["SKERRY_MODEL_CACHE"] = MODEL_CACHE
         if settings.models is not None:
             found["SKERRY_MODELS"] = settings.models
+    if settings.objects is not None:
+        found["SKERRY_INPUTS"] = INPUTS
+        found["SKERRY_INPUTS_LIMIT"] = f"{settings.tmp_bytes // 2}B"  # the rest is for models, and for handlers
+        found["SKERRY_INPUTS_STORE"] = settings.objects
     found |= dict(sorted(function.spec.env.items()))
     changed = changed_options(function)
     return {**found, SET_VARIABLE: changed} if changed else found

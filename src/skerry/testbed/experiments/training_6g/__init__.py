@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from skerry.testbed.experiments.experiment import Arm, Experiment, Option
+from skerry.testbed.experiments.experiment import Arm, Experiment, OnClusters, Option
 from skerry.testbed.experiments.measures import PHASES
 from skerry.testbed.experiments.training_6g import arms
 from skerry.testbed.experiments.training_6g.conclusions import conclude
@@ -100,6 +100,25 @@ experiment = Experiment(
         ("edge-split", "edge-split-reference"),
         ("cloud", "cloud-reference"),
         ("cloud-2-cores", "cloud-2-cores-reference"),
+    ),
+    clusters=OnClusters(
+        function="train",
+        requirements=("scikit-learn",),
+        flags=(
+            'evaluate.timeout="10m"',
+            "evaluate.scale.min=0",
+            "evaluate.scale.initial=0",
+            'train.timeout="10m"',
+            "train.scale.min=1",
+            "train.scale.initial=1",
+            'train_share.timeout="10m"',
+            'train_reference.timeout="10m"',
+            "train_reference.scale.min=0",
+            "train_reference.scale.initial=0",
+        ),
+        without=dict.fromkeys(
+            ("cloud-2-cores", "cloud-2-cores-reference"), "a pod has one worker, and no others to share a search with"
+        ),
     ),
     prepare=arms.prepare,
     conclude=conclude,

@@ -36,12 +36,13 @@ def prepare(trial: Trial) -> None:
 def _warm(trial: Trial, name: str, request: Request) -> None:
     site = trial.sites[name]
     both = [request, request.model_copy(update={"workers": 2})]
-    for each in both if name == CLOUD else both[:1]:
+    for each in both if name == CLOUD and any("2-cores" in arm for arm in trial.arms) else both[:1]:
         call(app.train, site, each)
         if any(arm.endswith("-reference") for arm in trial.arms):
             # Processes that scikit-learn starts for a second core stay with the function's one worker.
             call(app.train_reference, site, each, content_type=JSON)
-    call(app.train_share, site, request.model_copy(update={"folds": [0]}))
+    if name in EDGES and "edge-exact" in trial.arms:
+        call(app.train_share, site, request.model_copy(update={"folds": [0]}))
 
 
 def run_split(trial: Trial, *, sites: Sequence[str], reference: bool = False) -> Outcome:

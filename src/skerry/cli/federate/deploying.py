@@ -1,0 +1,87 @@
+"""Where a run's clients are deployed: the engine on this machine, other engines, clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from skerry.app.target import Target
+from skerry.cli.console import Console
+from skerry.cli.options import connect
+from skerry.errors import ConfigError
+
+if TYPE_CHECKING:
+    from skerry.spec import Site
+
+ENGINE_PORT = 0  # any free one: nobody has to know it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageChoice:
+    """Which image the sites that are clusters run.
+
+    Args:
+        reference: One that is there already; none builds one and pushes it.
+        insecure: Whether the registry may be spoken to in plain HTTP.
+    """
+
+    reference: str | None = None
+    insecure: bool = False
+
+
+def deploy_clients(console: Console, target: Target, sites: Sequence[str], image: ImageChoice) -> None:
+    """Deploy a client's app at sites.
+
+    Args:
+        console: Told of each.
+        target: The app.
+        sites: Their names; one that is named twice gets it once.
+        image: For those that are clusters.
+
+    Raises:
+        ConfigError: it is no client, or a site takes no app.
+    """
+    from skerry.app.places import find_site
+    from skerry.app.shipping import ship
+
+    for name in dict.fromkeys(sites):
+        site = find_site(name, folders=[Path.cwd()])
+        if site.is_cluster:
+            deployed = _deploy_on_cluster(console, target, site, image)
+        else:
+            deployed = ship(connect(Path(), site=name), target, flags=(), environment="")
+        _require_client(deployed)
+        console.message(f"deployed at {name}")
+
+
+def deploy_here(console: Console, target: Target, home: Path) -> None:
+    """Deploy a client's app on the engine of this machine, which is started if it does not run."""
+    from skerry.cli.deploy import start_if_needed
+
+    start_if_needed(console, home, "127.0.0.1", ENGINE_PORT)
+    _require_client(connect(home).deploy(str(target), flags=(), environment=""))
+
+
+def _deploy_on_cluster(console: Console, target: Target, site: Site, image: ImageChoice) -> dict[str, Any]:
+    from skerry.app.clusters import ClusterPlace, open_cluster
+    from skerry.app.deploying import DeployPlan, deploy_app
+
+    place = ClusterPlace.of_site(site)
+    plan = DeployPlan(target=target, place=place, image=image.reference, insecure=image.insecure, tell=console.message)
+    platform = open_cluster(place)
+    try:
+        return deploy_app(plan, platform)
+    finally:
+        platform.close()
+
+
+def _require_client(deployed: Mapping[str, Any]) -> None:
+    """Refuse an app that nobody can train with, before another app's functions are taken for its own."""
+    missing = sorted({"start", "fit"} - {function["name"] for function in deployed["functions"]})
+    if missing:
+        raise ConfigError(
+            f"app {deployed['app']!r} is no federated client: it has no function {' and no '.join(missing)}",
+            hint="make it one: client = federated.Client(app, data=..., start=...), then @client.fit",
+        )
