@@ -168,6 +168,8 @@ def _explain_start(reference: Reference, pod: Mapping[str, Any], events: Sequenc
     running = [c for c in status.get("containerStatuses") or [] if "running" in (c.get("state") or {})]
     if running:
         probes = [text for text in _messages(events, "Unhealthy", "") if text.startswith(("Readiness", "Startup"))]
+        if probes and "connection refused" in probes[-1]:  # as every start does until it has seen the app
+            return Reason(reference, "starting", "it runs and loads, and does not listen yet", "")
         if probes:
             step = "look at its log: skerry logs; a long load needs a longer start_timeout"
             return Reason(reference, "probe", f"it runs and does not get ready: {_last(probes[-1])}", step)
