@@ -6,9 +6,13 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from skerry.errors import PlatformError, SiteUnreachableError
 from skerry.platforms.kubernetes.api.cluster import Cluster
+from skerry.platforms.kubernetes.api.connection import encode
 from skerry.platforms.kubernetes.api.objects import Reference
 
 pytest.importorskip("kubernetes")
@@ -62,6 +66,15 @@ def api(tmp_path):
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@given(st.dictionaries(st.text(), st.text()))
+@example({"a": "\U0001f600 \x85 \u2028 \x7f \ufeff \\ud83d"})
+def test_what_is_applied_is_json_and_yaml(value):
+    sent = encode(value)
+
+    assert json.loads(sent) == value
+    assert yaml.load(sent, yaml.CSafeLoader) == value
 
 
 @pytest.mark.parametrize("trouble", [BUSY, CUT])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import threading
 import time
@@ -21,6 +22,7 @@ CONNECT_TIMEOUT_S: Final = 10.0
 ANSWER_TIMEOUT_S: Final = 60.0
 RETRY_DELAYS_S: Final = (0.2, 1.0)
 PASSING: Final = frozenset({"busy", "lost"})  # a server that is overloaded or restarts, a connection that broke
+NOT_IN_YAML: Final = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 APPLY: Final = "application/apply-patch+yaml"  # JSON is YAML
 
 
@@ -113,7 +115,7 @@ class Connection:
             SiteUnreachableError: no answer, or not from the cluster.
             UnauthorizedError: the credentials are not accepted.
         """
-        content = None if body is None else json.dumps(body).encode()
+        content = None if body is None else encode(body)
         # Everything that is asked for here may be asked for twice, but for what makes a new thing each time.
         for delay_s in RETRY_DELAYS_S if method != "POST" else ():
             try:
@@ -201,6 +203,15 @@ class Connection:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise self.failure(error) from error
         return response
+
+
+def encode(body: Any) -> bytes:
+    """Return a value as JSON that a reader of YAML takes too.
+
+    YAML knows no escapes of surrogates, by which JSON in ASCII writes what is beyond 16 bits; nor does it take every
+    character as it is.
+    """
+    return NOT_IN_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(body, ensure_ascii=False)).encode()
 
 
 def _to_text(value: Any) -> str:
