@@ -21,9 +21,7 @@ RENDERERS = {KNATIVE: render_knative, KUBERNETES: render_kubernetes}
 def taker(cluster, shared_namespace):
     """A function that has the API server check objects."""
     client = Cluster(cluster.kubeconfig, namespace=shared_namespace)
-    group = client.connection.request("GET", "/apis/autoscaling", doing="asking for versions")
-    available = {version["groupVersion"] for version in group["versions"]}
-    yield lambda objects: client.apply(adapt(objects, available), dry_run=True)
+    yield lambda objects: client.apply(adapt(objects, client.kinds.has), dry_run=True)
     client.close()
 
 

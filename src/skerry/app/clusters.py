@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from skerry.errors import ConfigError
 from skerry.spec import PlatformTable
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from skerry.spec import Site
 
 ClusterPlatformName = Literal["knative", "kubernetes"]
-CLUSTER_PLATFORMS: Final = ("knative", "kubernetes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

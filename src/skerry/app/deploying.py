@@ -198,7 +198,6 @@ def _settings(described: DescribedApp, plan: DeployPlan) -> ClusterSettings:
         table.settings,
         namespace=place.namespace,
         registry=plan.registry or table.settings.registry,
-        context=place.context,
     )
 
 

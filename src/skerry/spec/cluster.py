@@ -5,21 +5,29 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from skerry.errors import SpecError
-from skerry.spec.option import CLUSTERS, ENGINE, build, check_range, check_types
+from skerry.spec.option import CLUSTERS, ENGINE, KNATIVE, KUBERNETES, build, check_range, check_types
 from skerry.spec.quantity import parse_duration, parse_size
 from skerry.spec.volume import OBJECT_NAME
 
 LABEL_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+# Settings that mean something on one platform alone.
+ONLY_ON: Final = {
+    "visibility": KNATIVE,
+    "max_timeout": KNATIVE,
+    "zero_initial_scale": KNATIVE,
+    "max_replicas": KUBERNETES,
+    "autoscaling": KUBERNETES,
+}
 
 
 _NAMES = {
     "namespace": LABEL_NAME,
     "registry_secret": OBJECT_NAME,
     "objects_secret": OBJECT_NAME,
-    "domain": OBJECT_NAME,
 }
 
 
@@ -43,7 +51,6 @@ class ClusterSettings:
     )
     registry_secret: str | None = _setting("Secret with the registry's credentials, for the nodes", default=None)
     base: str | None = _setting("base image; none means Skerry's choice", default=None)
-    domain: str | None = _setting("domain of the functions' addresses; none means what the cluster says", default=None)
     visibility: Literal["public", "cluster"] = _setting(
         "whether Knative's ingress serves the functions to the world or to the cluster alone", default="public"
     )
@@ -139,5 +146,9 @@ def read_platforms(table: Any, *, where: str) -> dict[str, PlatformTable]:
         given = {key: value for key, value in values.items() if key != "function"}
         if name == ENGINE and given:
             raise SpecError(f"{place}: has options of functions only, not {', '.join(given)}", field=next(iter(given)))
-        found[name] = PlatformTable(settings=build(ClusterSettings, given, where=place), functions=functions)
+        settings = build(ClusterSettings, given, where=place)
+        for key in given:
+            if ONLY_ON.get(key, name) != name:
+                raise SpecError(f"{place}: {key} means something on {ONLY_ON[key]} only", field=key)
+        found[name] = PlatformTable(settings=settings, functions=functions)
     return found

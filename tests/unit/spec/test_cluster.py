@@ -49,6 +49,8 @@ def test_the_engine_may_have_options_of_its_own(tmp_path):
         ("[platform.knative]\nnamespace = 'X'\n", "namespace = 'X'"),
         ("[platform.knative]\nnetwork_policy = 1\n", "network_policy = 1: expected true or false"),
         ("[platform.knative]\nautoscaling = 'v1'\n", "one of 'v2', 'v2beta2'"),
+        ("[platform.knative]\nautoscaling = 'v2'\n", "autoscaling means something on kubernetes only"),
+        ("[platform.kubernetes]\nvisibility = 'cluster'\n", "visibility means something on knative only"),
         ("[platform.knative]\nfunction = 1\n", r"write options as \[platform.knative.function.NAME\]"),
         ("[platform.engine]\nnamespace = 'x'\n", "options of functions only, not namespace"),
         ("platform = 1\n", r"\[platform.NAME\]"),

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from skerry.errors import ConfigError
-from skerry.platforms.kubernetes.api.objects import PART_OF_LABEL
+from skerry.platforms.kubernetes.api.objects import FUNCTION_ANNOTATION, PART_OF_LABEL
 from skerry.platforms.kubernetes.api.quoting import quote
 from skerry.platforms.kubernetes.rendering import KubernetesObject
-from skerry.platforms.kubernetes.rendering.metadata import FUNCTION_ANNOTATION, TARGET_ANNOTATION
+from skerry.platforms.kubernetes.rendering.metadata import TARGET_ANNOTATION
 
 INDENT: Final = "  "
 KUSTOMIZATION: Final = "kustomization.yaml"

@@ -18,12 +18,12 @@ from skerry.platforms.kubernetes.api.objects import (
     Reference,
     app_selector,
     is_ours,
+    object_name,
     refer,
 )
 from skerry.platforms.kubernetes.calling.calling import CallingPlatform
 from skerry.platforms.kubernetes.calling.routes import Route
 from skerry.platforms.kubernetes.pods.forwarding import HTTP_PROBE
-from skerry.platforms.kubernetes.rendering.metadata import object_name
 from skerry.platforms.kubernetes.states import (
     FunctionState,
     PodState,

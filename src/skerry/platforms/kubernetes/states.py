@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
-from skerry.platforms.kubernetes.api.objects import NAME_LABEL, PART_OF_LABEL, KubernetesObject
-from skerry.platforms.kubernetes.rendering.metadata import FUNCTION_ANNOTATION
+from skerry.platforms.kubernetes.api.objects import FUNCTION_ANNOTATION, NAME_LABEL, PART_OF_LABEL, KubernetesObject
 
 HIDDEN = "(hidden)"
 

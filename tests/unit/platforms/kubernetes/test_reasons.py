@@ -140,6 +140,12 @@ CASES = {
         "node",
         "the cluster adds one",
     ),
+    "not listening yet": (
+        pod({"running": {}}),
+        [event("Unhealthy", "Startup probe failed: dial tcp 10.0.0.1:8080: connect: connection refused")],
+        "starting",
+        "it runs and loads, and does not listen yet",
+    ),
     "probe": (
         pod({"running": {}}),
         [event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503")],
@@ -256,3 +262,18 @@ def test_a_pod_on_its_way_out_is_no_reason():
     leaving["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:01Z"
 
     assert explain(Sight(objects=[deployment()], pods=[leaving])).text == "0 of 1 replicas are ready"
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ({"availableReplicas": 1, "updatedReplicas": 2, "replicas": 2}, "1 of 2 replicas are ready"),
+        ({"availableReplicas": 2, "updatedReplicas": 1, "replicas": 3}, "1 of 2 replicas are of the new revision"),
+        ({"availableReplicas": 3, "updatedReplicas": 2, "replicas": 3}, "1 replicas of the revision before are ending"),
+    ],
+)
+def test_a_deployment_says_how_far_it_is(status, words):
+    value = deployment(**status)
+    value["spec"]["replicas"] = 2
+
+    assert explain(Sight(objects=[value])).text == words

@@ -170,7 +170,8 @@ class Cluster:
                             break
                         yield event["type"], event["object"]
                 except TransportError:
-                    continue
+                    pass
+            time.sleep(POLL_S)
 
     def delete(
         self,

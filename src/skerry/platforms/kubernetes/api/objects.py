@@ -13,6 +13,7 @@ FIELD_MANAGER: Final = "skerry"
 NAME_LABEL: Final = "app.kubernetes.io/name"
 PART_OF_LABEL: Final = "app.kubernetes.io/part-of"
 MANAGED_BY_LABEL: Final = "app.kubernetes.io/managed-by"
+FUNCTION_ANNOTATION: Final = "skerry.dev/function"  # its own name, which a label may not hold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,11 @@ def refer(value: Mapping[str, Any]) -> Reference:
         name=metadata["name"],
         namespace=metadata.get("namespace", ""),
     )
+
+
+def object_name(function: str) -> str:
+    """Return the name of a function's objects: Kubernetes knows no ``_``."""
+    return function.replace("_", "-")
 
 
 def app_selector(app: str, function: str | None = None) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from skerry.errors import TransportError
 from skerry.platforms.http.connection import Address, ConnectionPool
+from skerry.platforms.kubernetes.api.objects import object_name
 from skerry.platforms.kubernetes.calling.calling import CONNECT_TIMEOUT_S, CallingPlatform
 from skerry.platforms.kubernetes.calling.routes import Route
-from skerry.platforms.kubernetes.rendering.metadata import object_name
 from skerry.spec import Site
 
 

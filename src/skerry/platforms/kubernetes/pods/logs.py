@@ -140,16 +140,18 @@ class LogFollower:
             with self._lock:
                 if run in self._seen:
                     continue
+                again = any((one.pod, one.container) == (run.pod, run.container) for one in self._seen)
                 self._seen.add(run)
-            threading.Thread(target=self._read, args=(run,), name=f"follow {run.pod}", daemon=True).start()
+            tail = None if again else self._tail  # of a container that starts again, everything is new
+            threading.Thread(target=self._read, args=(run, tail), name=f"follow {run.pod}", daemon=True).start()
 
-    def _read(self, run: _Run) -> None:
+    def _read(self, run: _Run, tail: int | None) -> None:
         """Read one run's log to its end; a broken connection is made again from where it broke."""
         since = ""
         while not self._closing.is_set():
-            tail = self._tail if not since and run.number == 0 else None
+            read_until = since
             try:
-                lines = _open(self._cluster, run, follow=True, tail=tail, since=since)
+                lines = _open(self._cluster, run, follow=True, tail=None if since else tail, since=since)
             except SkerryError:  # the pod has gone, or its node: the watch tells of the next one
                 return
             with self._lock:
@@ -158,7 +160,7 @@ class LogFollower:
                 with lines:
                     for raw in lines:
                         line = _parse(run.pod, raw)
-                        if line.written_at > since:
+                        if line.written_at > read_until:  # two lines may be of one moment
                             since = line.written_at
                             self._put(line)
                 return

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from skerry.errors import NameTakenError, SpecError
-from skerry.platforms.kubernetes.rendering.metadata import object_name
+from skerry.platforms.kubernetes.api.objects import object_name
 from skerry.spec import Batch, FunctionSpec
 
 # What Knative sets in every container, and refuses in a Service; Skerry sets the last itself.

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from skerry.platforms.kubernetes.api.objects import (
     FIELD_MANAGER,
+    FUNCTION_ANNOTATION,
     MANAGED_BY_LABEL,
     NAME_LABEL,
     PART_OF_LABEL,
     KubernetesObject,
+    object_name,
 )
 from skerry.spec import ClusterSettings
 
@@ -18,14 +20,8 @@ if TYPE_CHECKING:
     from skerry.platforms.kubernetes.rendering.app import AppToRender
 
 TIER_LABEL: Final = "skerry.dev/tier"
-FUNCTION_ANNOTATION: Final = "skerry.dev/function"
 TARGET_ANNOTATION: Final = "skerry.dev/target"
 SOURCE_ANNOTATION: Final = "skerry.dev/source"
-
-
-def object_name(function: str) -> str:
-    """Return the name of a function's objects: Kubernetes knows no ``_``."""
-    return function.replace("_", "-")
 
 
 def labels(app: AppToRender, function: str | None = None) -> dict[str, str]:

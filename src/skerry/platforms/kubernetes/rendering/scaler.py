@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 from skerry.errors import SpecError
-from skerry.platforms.kubernetes.api.objects import KubernetesObject
+from skerry.platforms.kubernetes.api.objects import KubernetesObject, object_name
 from skerry.platforms.kubernetes.rendering.app import AppToRender, FunctionToRender
-from skerry.platforms.kubernetes.rendering.metadata import kubernetes_object, object_name
+from skerry.platforms.kubernetes.rendering.metadata import kubernetes_object
 from skerry.spec import ClusterSettings, Scale
 
 PERIOD_S = 15  # between two decisions of Kubernetes

@@ -7,7 +7,7 @@ import json
 import math
 from typing import Any
 
-from skerry.platforms.kubernetes.api.objects import KubernetesObject
+from skerry.platforms.kubernetes.api.objects import KubernetesObject, object_name
 from skerry.platforms.kubernetes.rendering.app import AppToRender, FunctionToRender
 from skerry.platforms.kubernetes.rendering.container import (
     LIVENESS_PATH,
@@ -17,13 +17,7 @@ from skerry.platforms.kubernetes.rendering.container import (
     probe,
     variable,
 )
-from skerry.platforms.kubernetes.rendering.metadata import (
-    app_annotations,
-    kubernetes_object,
-    labels,
-    object_name,
-    selector,
-)
+from skerry.platforms.kubernetes.rendering.metadata import app_annotations, kubernetes_object, labels, selector
 from skerry.platforms.kubernetes.rendering.pod import pod
 from skerry.platforms.kubernetes.rendering.scaler import scaler
 from skerry.spec import ClusterSettings

@@ -178,17 +178,23 @@ def _explain_start(reference: Reference, pod: Mapping[str, Any], events: Sequenc
     status = pod.get("status") or {}
     running = [c for c in status.get("containerStatuses") or [] if "running" in (c.get("state") or {})]
     if running:
-        probes = [text for text in _messages(events, "Unhealthy", "") if text.startswith(("Readiness", "Startup"))]
-        if probes:
-            step = "look at its log: skerry logs; a long load needs a longer start_timeout"
-            return Reason(reference, "probe", f"it runs and does not get ready: {_last(probes[-1])}", step)
-        return Reason(reference, "starting", "it runs and loads", "")
+        return _explain_running(reference, events)
     if status.get("phase") == "Failed":
         text = f"its pod failed: {status.get('reason', '')} {status.get('message', '')}".rstrip()
         return Reason(reference, "node", text, "")
     pulling = bool(events) and events[-1].get("reason") == "Pulling"
     text = f"{'pulling the image' if pulling else 'its container is made'} on {_node(pod)}"
     return Reason(reference, "pulling" if pulling else "starting", text, "")
+
+
+def _explain_running(reference: Reference, events: Sequence[Mapping[str, Any]]) -> Reason:
+    probes = [text for text in _messages(events, "Unhealthy", "") if text.startswith(("Readiness", "Startup"))]
+    if probes and "connection refused" in probes[-1]:  # as every start does until it has seen the app
+        return Reason(reference, "starting", "it runs and loads, and does not listen yet", "")
+    if probes:
+        step = "look at its log: skerry logs; a long load needs a longer start_timeout"
+        return Reason(reference, "probe", f"it runs and does not get ready: {_last(probes[-1])}", step)
+    return Reason(reference, "starting", "it runs and loads", "")
 
 
 def _unschedulable(reference: Reference, message: str, events: Iterable[Mapping[str, Any]]) -> Reason:

@@ -88,8 +88,17 @@ def _explain_one(value: Mapping[str, Any], sight: Sight) -> Reason:
     if "knative.dev" in value["apiVersion"]:
         return _explain_knative(reference, value)
     status = value.get("status") or {}
-    wanted, ready = (value.get("spec") or {}).get("replicas", 1), status.get("availableReplicas", 0)
-    return Reason(reference, "starting", f"{ready} of {wanted} replicas are ready", "")
+    return Reason(reference, "starting", _count_replicas((value.get("spec") or {}).get("replicas", 1), status), "")
+
+
+def _count_replicas(wanted: int, status: Mapping[str, Any]) -> str:
+    """Say how far a Deployment is on its way to a new revision."""
+    ready, updated = status.get("availableReplicas", 0), status.get("updatedReplicas", 0)
+    if ready < wanted:
+        return f"{ready} of {wanted} replicas are ready"
+    if updated < wanted:
+        return f"{updated} of {wanted} replicas are of the new revision"
+    return f"{status.get('replicas', 0) - updated} replicas of the revision before are ending"
 
 
 def _refused_pods(reference: Reference, value: Mapping[str, Any], events: Iterable[Mapping[str, Any]]) -> Reason | None:
