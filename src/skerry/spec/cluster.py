@@ -50,6 +50,10 @@ class ClusterSettings:
         "version of the API of autoscaling where it cannot be asked; v2beta2 for Kubernetes before 1.23", default="v2"
     )
     network_policy: bool = _setting("whether NetworkPolicies are made", default=True)
+    seccomp: bool = _setting(
+        "whether containers get the runtime's own seccomp profile, which the pod security standard `restricted` wants",
+        default=False,
+    )
 
     tmp_bytes: int = field(init=False)
     max_timeout_s: float = field(init=False)

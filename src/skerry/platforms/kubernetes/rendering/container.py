@@ -41,6 +41,7 @@ def container(app: AppToRender, function: FunctionToRender, settings: ClusterSet
             "capabilities": {"drop": ["ALL"]},
             "readOnlyRootFilesystem": True,
             "runAsNonRoot": True,
+            **({"seccompProfile": {"type": "RuntimeDefault"}} if settings.seccomp else {}),
         },
     }
 
