@@ -300,3 +300,18 @@ def test_an_object_that_is_not_valid_is_named_with_the_place_and_the_fault(chang
         check([made])
     assert words in caught.value.message
     assert made["kind"] in caught.value.message
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_the_runtimes_seccomp_profile_is_asked_for_where_the_settings_say_so(wanted):
+    chosen = ClusterSettings(namespace="edge", seccomp=wanted)
+    spec = FunctionSpec(name="greet")
+    made = [knative(spec, chosen), kubernetes(spec, chosen)["Deployment"]]
+    check(made)
+
+    for one in made:
+        context = template(one)["spec"]["containers"][0]["securityContext"]
+        assert context.get("seccompProfile") == ({"type": "RuntimeDefault"} if wanted else None)
+        assert context["capabilities"] == {"drop": ["ALL"]}
+        assert context["runAsNonRoot"] and context["readOnlyRootFilesystem"] and not context["allowPrivilegeEscalation"]
+        assert template(one)["spec"]["automountServiceAccountToken"] is False
