@@ -313,5 +313,6 @@ def test_the_runtimes_seccomp_profile_is_asked_for_where_the_settings_say_so(wan
         context = template(one)["spec"]["containers"][0]["securityContext"]
         assert context.get("seccompProfile") == ({"type": "RuntimeDefault"} if wanted else None)
         assert context["capabilities"] == {"drop": ["ALL"]}
-        assert context["runAsNonRoot"] and context["readOnlyRootFilesystem"] and not context["allowPrivilegeEscalation"]
+        assert (context["runAsNonRoot"], context["readOnlyRootFilesystem"]) == (True, True)
+        assert context["allowPrivilegeEscalation"] is False
         assert template(one)["spec"]["automountServiceAccountToken"] is False

@@ -201,7 +201,7 @@ class OperatedPlatform(CallingPlatform):
 
     def _why_lost(self, address: Address) -> str:
         forward = self._forwarded.get(address)
-        return "" if forward is None or forward.failure is None else forward.failure.message
+        return "" if forward is None else forward.why_broken()
 
     def _mains(self, selector: str) -> list[KubernetesObject]:
         return list(self.cluster.list(*self.main_kind, selector=selector))

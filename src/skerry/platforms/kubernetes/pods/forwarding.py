@@ -21,6 +21,7 @@ PROBE_AFTER_S: Final = 5.0
 PROBE_TIMEOUT_S: Final = 4.0
 LOST_AFTER_S: Final = 15.0
 AVOID_S: Final = 60.0
+RECENT_S: Final = 5.0
 HTTP_PROBE: Final = b"GET /health/liveness HTTP/1.1\r\nHost: skerry\r\nConnection: close\r\n\r\n"
 """What a server of HTTP answers with something, whatever it serves."""
 
@@ -60,8 +61,12 @@ class Forward:
         self._open: set[_Tunnel] = set()
         self._lost_at: dict[str, float] = {}  # by the pod's name
         self._turn = 0
-        self.failure: SkerryError | None = None
-        """Why the last connection that failed did."""
+        self._failure = ("", 0.0)
+
+    def why_broken(self) -> str:
+        """Return why a connection broke that broke just now; empty when nothing is known of it."""
+        why, at = self._failure
+        return why if time.monotonic() - at < RECENT_S else ""
 
     def __enter__(self) -> str:
         self._find()  # an object that is not there is an error now, not at the first connection
@@ -97,7 +102,7 @@ class Forward:
             try:
                 tunnel = self._connect(local)
             except SkerryError as error:
-                self.failure = error
+                self._failure = (error.message, time.monotonic())
                 return
             with self._lock:
                 self._open.add(tunnel)
@@ -109,7 +114,7 @@ class Forward:
                 with self._lock:
                     self._open.discard(tunnel)
                 if tunnel.failure:
-                    self.failure = PlatformError(f"{self._name}: {tunnel.failure}", reason="broken")
+                    self._failure = (f"{self._name}: {tunnel.failure}", time.monotonic())
 
     def _connect(self, local: socket.socket) -> _Tunnel:
         """Open a way to a ready pod. Nothing was sent yet, so another pod may be tried."""
@@ -160,7 +165,7 @@ class Forward:
                         self._lost_at[place.pod] = time.monotonic()
                         one.failure = f"pod {place.pod} gives no sign of life: it hangs, or was lost with its node"
                         # Before the connection breaks: whoever it breaks for asks why.
-                        self.failure = PlatformError(f"{self._name}: {one.failure}", reason="broken")
+                        self._failure = (f"{self._name}: {one.failure}", time.monotonic())
                         one.close()
             alive_at = {place: at for place, at in alive_at.items() if any(one.place == place for one in tunnels)}
 
