@@ -48,7 +48,10 @@ def knative_at_work(cluster, namespace):
 
 def show_python(spec):
     """Let a pod see this machine's Python, which stands for that of the image."""
-    spec["containers"][0]["command"][0] = sys.executable
+    container = spec["containers"][0]
+    container["command"][0] = sys.executable
+    container["volumeMounts"] = [one for one in container.get("volumeMounts", []) if one["mountPath"] != "/tmp"]
+    spec["volumes"] = [one for one in spec.get("volumes", []) if one["name"] != "tmp"]
     return add_machine(spec)
 
 

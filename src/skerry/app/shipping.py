@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from skerry.app.credential_files import refuse_credentials
 from skerry.app.target import Target
 from skerry.errors import ConfigError, PrivacyError
 from skerry.spec import PROJECT_FILE, read_project_file
@@ -95,7 +96,7 @@ def collect(target: Target) -> Collected:
     """Return an app's source without the files that hold tokens of sites.
 
     Raises:
-        ConfigError: the project is too large, has links that lead out of it, or would give away a token.
+        ConfigError: the project is too large, has links that lead out of it, or would give away a token or a key.
         PrivacyError: one of its functions is labelled ``local``.
     """
     from skerry.engine.bundle import Member
@@ -115,6 +116,7 @@ def collect(target: Target) -> Collected:
             for entry in list_tree(root)
             if entry.path not in secrets
         )
+        refuse_credentials(files)
         _refuse_local(root / target.file.name, project)
         return Collected(
             file=target.file.name,

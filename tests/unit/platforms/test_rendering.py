@@ -334,3 +334,19 @@ def test_a_store_that_pods_cannot_reach_or_that_holds_a_secret_is_refused(addres
     with pytest.raises(SpecError, match="objects") as caught:
         ClusterSettings(objects=address)
     assert "secret@" not in str(caught.value)
+
+
+@pytest.mark.parametrize("wanted", [False, True])
+def test_the_runtimes_seccomp_profile_is_asked_for_where_the_settings_say_so(wanted):
+    chosen = ClusterSettings(namespace="edge", seccomp=wanted)
+    spec = FunctionSpec(name="greet")
+    made = [knative(spec, chosen), kubernetes(spec, chosen)["Deployment"]]
+    check(made)
+
+    for one in made:
+        context = template(one)["spec"]["containers"][0]["securityContext"]
+        assert context.get("seccompProfile") == ({"type": "RuntimeDefault"} if wanted else None)
+        assert context["capabilities"] == {"drop": ["ALL"]}
+        assert (context["runAsNonRoot"], context["readOnlyRootFilesystem"]) == (True, True)
+        assert context["allowPrivilegeEscalation"] is False
+        assert template(one)["spec"]["automountServiceAccountToken"] is False

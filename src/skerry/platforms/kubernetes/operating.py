@@ -220,7 +220,7 @@ class OperatedPlatform(CallingPlatform):
 
     def _why_lost(self, address: Address) -> SkerryError | None:
         forward = self._forwarded.get(address)
-        return None if forward is None else forward.failure
+        return None if forward is None else forward.why_broken()
 
     def _mains(self, selector: str) -> list[KubernetesObject]:
         return list(self.cluster.list(*self.main_kind, selector=selector))

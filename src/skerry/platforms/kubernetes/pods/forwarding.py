@@ -21,6 +21,7 @@ PROBE_AFTER_S: Final = 5.0
 PROBE_TIMEOUT_S: Final = 4.0
 LOST_AFTER_S: Final = 15.0
 AVOID_S: Final = 60.0
+RECENT_S: Final = 5.0
 HTTP_PROBE: Final = b"GET /health/liveness HTTP/1.1\r\nHost: skerry\r\nConnection: close\r\n\r\n"
 """What a server of HTTP answers with something, whatever it serves."""
 
@@ -60,8 +61,15 @@ class Forward:
         self._open: set[_Tunnel] = set()
         self._lost_at: dict[str, float] = {}  # by the pod's name
         self._turn = 0
-        self.failure: SkerryError | None = None
-        """Why the last connection failed; none when it did not."""
+        self._failure: tuple[SkerryError | None, float] = (None, 0.0)
+
+    def why_broken(self) -> SkerryError | None:
+        """Return why a connection failed or broke just now; none when nothing is known of it."""
+        why, at = self._failure
+        return why if time.monotonic() - at < RECENT_S else None
+
+    def _note_broken(self, why: str) -> None:
+        self._failure = (PlatformError(f"{self._name}: {why}", reason="broken"), time.monotonic())
 
     def __enter__(self) -> str:
         self._find()  # an object that is not there is an error now, not at the first connection
@@ -97,9 +105,9 @@ class Forward:
             try:
                 tunnel = self._connect(local)
             except SkerryError as error:
-                self.failure = error
+                self._failure = (error, time.monotonic())
                 return
-            self.failure = None
+            self._failure = (None, 0.0)
             with self._lock:
                 self._open.add(tunnel)
             try:
@@ -110,7 +118,7 @@ class Forward:
                 with self._lock:
                     self._open.discard(tunnel)
                 if tunnel.failure:
-                    self.failure = PlatformError(f"{self._name}: {tunnel.failure}", reason="broken")
+                    self._note_broken(tunnel.failure)
 
     def _connect(self, local: socket.socket) -> _Tunnel:
         """Open a way to a ready pod. Nothing was sent yet, so another pod may be tried."""
@@ -161,7 +169,7 @@ class Forward:
                         self._lost_at[place.pod] = time.monotonic()
                         one.failure = f"pod {place.pod} gives no sign of life: it hangs, or was lost with its node"
                         # Before the connection breaks: whoever it breaks for asks why.
-                        self.failure = PlatformError(f"{self._name}: {one.failure}", reason="broken")
+                        self._note_broken(one.failure)
                         one.close()
             alive_at = {place: at for place, at in alive_at.items() if any(one.place == place for one in tunnels)}
 
