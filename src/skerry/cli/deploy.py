@@ -57,7 +57,7 @@ def deploy(
     sent there, once for the same content. On a cluster, an image is built and pushed first.
     """
     found = find_target(target)
-    place = destination.place()
+    place = destination.place(None if found.file is None else found.file.parent)
     if place is not None:
         refuse_moot("host", "port", because="a cluster listens where its ingress does")
         deploy_on_cluster(console, found, settings, asked, place)

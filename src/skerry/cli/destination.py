@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from skerry.cli.options import connect, home_option, site_option
+from skerry.cli.project import find_cluster_settings
 
 if TYPE_CHECKING:
     from skerry.app.clusters import ClusterPlace
@@ -41,8 +42,11 @@ class Destination:
     platform: str | None
     cluster: dict[str, Any]
 
-    def place(self) -> ClusterPlace | None:
+    def place(self, folder: Path | None = None) -> ClusterPlace | None:
         """Return the namespace of a cluster that is meant; none where an engine is.
+
+        Args:
+            folder: Of the project whose ``skerry.toml`` says what was not said; the current one by default.
 
         Raises:
             ConfigError: no such site is named.
@@ -61,6 +65,9 @@ class Destination:
             return None
         from skerry.app.clusters import ClusterPlace
 
+        settings = find_cluster_settings(self.platform, folder)
+        named = {"namespace": settings.namespace, "context": settings.context}
+        given = {key: value for key, value in named.items() if value is not None} | given
         ingress = given.pop("ingress", None)
         return ClusterPlace(platform=self.platform, address=ingress, **given)  # type: ignore[arg-type]  # one of PLATFORMS
 
@@ -102,8 +109,8 @@ class Destination:
 
 OPTIONS = (
     click.option("--platform", type=click.Choice(PLATFORMS), help="Where functions run.  [default: engine]"),
-    click.option("--namespace", metavar="NAME", help="Namespace of the cluster; the context's by default."),
-    click.option("--context", metavar="NAME", help="Context of the kubeconfig; the current one by default."),
+    click.option("--namespace", metavar="NAME", help="Namespace; that of skerry.toml or the context by default."),
+    click.option("--context", metavar="NAME", help="Context; that of skerry.toml or the current one by default."),
     click.option(
         "--kubeconfig",
         type=click.Path(path_type=Path, dir_okay=False),

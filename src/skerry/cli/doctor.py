@@ -11,6 +11,7 @@ import click
 from skerry.cli.checks import Check, examine
 from skerry.cli.console import Console
 from skerry.cli.options import Command, complete_target, home_option, json_option
+from skerry.cli.project import find_cluster_settings
 from skerry.errors import ConfigError
 from skerry.spec import PlatformLimits, parse_duration, parse_size
 
@@ -35,14 +36,14 @@ MOST_LINES = 12  # the rest is small, and in --json
 @click.option("--memory", metavar="SIZE", help="With --size: the most memory that a function may declare.")
 @click.option("--time", metavar="DURATION", help="With --size: the longest timeout that it may declare.")
 @click.option("--platform", type=click.Choice(PLATFORMS), default=ENGINE, show_default=True, help="What to look at.")
-@click.option("--namespace", metavar="NAME", help="Namespace of the cluster; the context's by default.")
-@click.option("--context", metavar="NAME", help="Context of the kubeconfig; the current one by default.")
+@click.option("--namespace", metavar="NAME", help="Namespace; that of skerry.toml or the context by default.")
+@click.option("--context", metavar="NAME", help="Context; that of skerry.toml or the current one by default.")
 @click.option(
     "--kubeconfig",
     type=click.Path(path_type=Path, dir_okay=False),
     help="How to reach the cluster.  [default: $KUBECONFIG or ~/.kube/config]",
 )
-@click.option("--registry", metavar="HOST[:PORT]", help="Where images are pushed, to be looked at from here.")
+@click.option("--registry", metavar="HOST[:PORT]", help="Where images are pushed; that of skerry.toml by default.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address whose port is looked at.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Port to look at.")
 @home_option
@@ -75,7 +76,9 @@ def doctor(
     elif platform != ENGINE:
         from skerry.platforms.kubernetes.doctor.doctor import examine_cluster
 
-        found = examine_cluster(platform, **more)
+        settings = find_cluster_settings(platform)
+        named = {key: getattr(settings, key) for key in ("namespace", "context", "registry")}
+        found = examine_cluster(platform, **{key: value or named.get(key) for key, value in more.items()})
         fits = _report_checks(console, [Check(one.name, one.state, one.finding, one.advice) for one in found])
     else:
         fits = _report_checks(console, examine(home, host, port))

@@ -6,7 +6,23 @@ from pathlib import Path
 
 from skerry.app.target import Target
 from skerry.errors import ConfigError
-from skerry.spec import PROJECT_FILE, read_project_file
+from skerry.spec import PROJECT_FILE, ClusterSettings, PlatformTable, read_project_file
+
+
+def find_cluster_settings(platform: str, folder: Path | None = None) -> ClusterSettings:
+    """Return what a ``skerry.toml`` says of a cluster.
+
+    Args:
+        platform: ``knative`` or ``kubernetes``.
+        folder: Of the project; the current one by default.
+
+    Raises:
+        SpecError: the file is not valid.
+    """
+    project = (folder or Path.cwd()) / PROJECT_FILE
+    tables = read_project_file(project).get("platform", {}) if project.is_file() else {}
+    found: PlatformTable = tables.get(platform) or PlatformTable()
+    return found.settings
 
 
 def find_target(text: str | None) -> Target:
