@@ -108,8 +108,8 @@ class Destination:
 
 OPTIONS = (
     click.option("--platform", type=click.Choice(PLATFORMS), help="Where functions run.  [default: engine]"),
-    click.option("--namespace", metavar="NAME", help="Namespace of the cluster; the context's by default."),
-    click.option("--context", metavar="NAME", help="Context of the kubeconfig; the current one by default."),
+    click.option("--namespace", metavar="NAME", help="Namespace; that of skerry.toml or the context by default."),
+    click.option("--context", metavar="NAME", help="Context; that of skerry.toml or the current one by default."),
     click.option(
         "--kubeconfig",
         type=click.Path(path_type=Path, dir_okay=False),

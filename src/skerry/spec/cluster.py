@@ -78,10 +78,6 @@ class ClusterSettings:
         default=False,
     )
     network_policy: bool = _setting("whether NetworkPolicies are made", default=True)
-    seccomp: bool = _setting(
-        "whether containers get the runtime's own seccomp profile, which the pod security standard `restricted` wants",
-        default=False,
-    )
 
     tmp_bytes: int = field(init=False)
     max_timeout_s: float = field(init=False)

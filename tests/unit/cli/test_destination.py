@@ -74,6 +74,17 @@ def test_list_shows_what_a_cluster_has(platform, skerry_command):
     assert (platform.places[0].platform, platform.places[0].namespace) == ("knative", "edge")
 
 
+def test_what_is_not_said_is_as_the_project_says(platform, skerry_command, tmp_path):
+    (tmp_path / "skerry.toml").write_text('[platform.knative]\nnamespace = "edge"\ncontext = "hut"\n')
+
+    skerry_command("list", "--platform", "knative")
+    skerry_command("list", "--platform", "knative", "--namespace", "shop")
+    skerry_command("list", "--platform", "kubernetes")
+
+    found = [(place.namespace, place.context) for place in platform.places]
+    assert found == [("edge", "hut"), ("shop", "hut"), (None, None)]
+
+
 def test_a_site_may_be_a_cluster(platform, skerry_command, tmp_path):
     (tmp_path / "skerry.toml").write_text('[sites.hut]\nplatform = "knative"\nnamespace = "edge"\nkubeconfig = "hut"\n')
 

@@ -251,14 +251,6 @@ def test_an_app_has_no_rights_on_the_cluster_and_its_containers_none_on_their_no
         }
 
 
-def test_a_namespace_of_the_standard_restricted_gets_the_profile_that_it_demands():
-    for render in RENDERERS.values():
-        objects = render(app(FunctionSpec(name="f")), ClusterSettings(namespace="edge", seccomp=True))
-        assert list(problems(objects)) == []
-        context = template(objects[2])["spec"]["containers"][0]["securityContext"]
-        assert context["seccompProfile"] == {"type": "RuntimeDefault"}
-
-
 def test_secrets_are_named_and_never_read(monkeypatch):
     monkeypatch.setenv("DB_PASSWORD", "hunter2")
     spec = FunctionSpec(name="f", secrets=("db",), volumes={"/keys": "secret/keys"})
