@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,7 @@ def deploy_clients(console: Console, target: Target, sites: Sequence[str], image
         site = find_site(name, folders=[Path.cwd()])
         if site.is_cluster:
             deployed = _deploy_on_cluster(console, target, site, image)
+            image = replace(image, reference=deployed["image"])  # built once, for all
         else:
             deployed = ship(connect(Path(), site=name), target, flags=(), environment="")
         _require_client(deployed)

@@ -102,9 +102,12 @@ class ClustersPlace(Place):
         from skerry.app.clusters import cluster_site
 
         source = self._write_app()
-        namespaces = list(self._namespaces())
-        with ThreadPoolExecutor(len(namespaces), thread_name_prefix="skerry-deploy") as threads:
-            list(threads.map(lambda site: self._deploy(site, source), namespaces))
+        image = self._choice.image
+        waiting = list(self._namespaces())
+        if image is None:
+            image = self._deploy(waiting.pop(0), source, None)  # built once, for all
+        with ThreadPoolExecutor(max(1, len(waiting)), thread_name_prefix="skerry-deploy") as threads:
+            list(threads.map(lambda site: self._deploy(site, source, image), waiting))
         for name, site in self._sites.items():
             with closing(cluster_site(site)) as platform:
                 self._round_trips_s[name] = platform.round_trip_s(self._form.function, tries=ROUND_TRIPS)
@@ -147,7 +150,8 @@ class ClustersPlace(Place):
         (folder / "skerry.toml").write_text(settings, encoding="utf-8")
         return source
 
-    def _deploy(self, site: Site, source: Path) -> None:
+    def _deploy(self, site: Site, source: Path, image: str | None) -> str:
+        """Deploy the app on a site, and return its image."""
         from skerry.app.clusters import ClusterPlace, open_cluster
         from skerry.app.deploying import DeployPlan, deploy_app
         from skerry.app.target import Target
@@ -159,12 +163,12 @@ class ClustersPlace(Place):
         plan = DeployPlan(
             target=Target.parse(str(source)),
             place=place,
-            image=self._choice.image,
+            image=image,
             insecure=self._choice.insecure,
             flags=(*self._form.flags, *placed),
         )
         with closing(open_cluster(place)) as platform:
-            deploy_app(plan, platform)
+            return str(deploy_app(plan, platform)["image"])
 
 
 def _platform_tables(project: Path) -> str:
