@@ -14,6 +14,7 @@ NOTES = "/conformance"
 NODE = {"kubernetes.io/hostname": "node1"}  # the near one: what is measured here is no link
 START_S = 90.0
 END_S = 60.0
+KEEP = "skerry.dev/exit-code"  # else a busy kubelet removes the pod before it has told how its container ended
 ANSWER_S = 90.0  # a node that starts other pods at the same time leaves little for this one
 
 
@@ -47,7 +48,8 @@ class PodPlace:
         )
         spec = add_machine({"containers": [container], "enableServiceLinks": False}, {NOTES: self.folder})
         spec |= {"restartPolicy": "Never", "nodeSelector": NODE, "terminationGracePeriodSeconds": 30}
-        self.api.create("pods", self.namespace, {"metadata": {"name": self.name}, "spec": spec})
+        metadata = {"name": self.name, "finalizers": [KEEP]}
+        self.api.create("pods", self.namespace, {"metadata": metadata, "spec": spec})
         wait_until(self._listens, within_s=START_S, what=f"a pod of {self.app.name} that listens")
 
     def _app_in_pod(self):
@@ -131,6 +133,8 @@ class PodPlace:
         raise AssertionError("the pod has not ended")
 
     def close(self):
+        if self.api.get("pods", self.namespace, self.name) is not None:
+            self.api.patch("pods", self.namespace, self.name, {"metadata": {"finalizers": None}})
         self.api.delete("pods", self.namespace, self.name, gracePeriodSeconds=0)
 
 
