@@ -114,8 +114,10 @@ def make_namespace(api):
 
 
 def _has_token(api, namespace):
+    """Whether pods can be made: before Kubernetes 1.24 each account first gets a Secret with its token."""
     account = api.get("serviceaccounts", namespace, "default")
-    return account is not None
+    other = api.get("serviceaccounts", "default", "default") or {}
+    return account is not None and bool(account.get("secrets")) >= bool(other.get("secrets"))
 
 
 def drop_namespace(api, name):

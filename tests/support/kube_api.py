@@ -144,9 +144,9 @@ class KubeApi:
     def log(self, namespace, pod, **query):
         return self.request("GET", path("pods", namespace, pod, "log", **query), text=True)
 
-    def watch(self, kind, namespace, version, connection):
+    def watch(self, kind, namespace, version, connection, **query):
         """Yield type and object of what happens after a version, as long as the server goes on."""
-        where = path(kind, namespace, watch="1", resourceVersion=version, timeoutSeconds="300")
+        where = path(kind, namespace, watch="1", resourceVersion=version, timeoutSeconds="300", **query)
         connection.request("GET", where, headers=self._headers)
         with connection.getresponse() as answer:
             for line in answer:

@@ -5,8 +5,8 @@ import os
 import re
 import zipfile
 
-# Programs, what pip itself made, and what only takes time to compile: tests, and tools of ONNX Runtime.
-LEFT_OUT = {"..", "__pycache__", "tests", "transformers"}
+# Programs, what pip itself made, and what nothing here imports and takes long to compile.
+LEFT_OUT = {"..", "__pycache__", "tests", "transformers", "quantization", "tools", "f2py", "distutils", "lexers"}
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 

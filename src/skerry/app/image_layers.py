@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from skerry.platforms.images.layer import Layer, Member
 
 # Change it when layers come out differently without their inputs changing.
-_FORMAT = "1"
+_FORMAT = "2"
 _PARTS = ("requirements", "libraries")
 _HASH = "--hash="
 _PINNED = re.compile(r"^\s*([A-Za-z0-9][\w.-]*)\s*==\s*([^\s;\\]+)", re.MULTILINE)

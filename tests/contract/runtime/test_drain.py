@@ -14,7 +14,7 @@ CROWD = 100
 def accepts(platform):
     try:
         platform.connect().socket.close()
-    except ConnectionError:
+    except OSError:  # refused, or gone with its address
         return False
     return True
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from skerry.platforms.images.blobs import Blobs
 
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
-GZIP_LEVEL = 6
+GZIP_LEVEL = 4  # half the time of level 6, for 4 % more bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
