@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from skerry.engine.bundles import Bundles
 from skerry.engine.control import Control, is_open
 from skerry.engine.inputs import Inputs
-from skerry.engine.job_runner import JobRunner
-from skerry.engine.model_control import ModelControl
+from skerry.engine.jobs.runner import JobRunner
+from skerry.engine.models.control import ModelControl
+from skerry.engine.sources.bundles import Bundles
 from skerry.runtime.front import add_health_routes
 from skerry.runtime.inference_routes import InferenceRoutes
 from tools.markdown import table

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from skerry.errors import ConfigError
 
 if TYPE_CHECKING:
-    from skerry.engine.bundle import Member
+    from skerry.engine.sources.bundle import Member
 
 _HEAD_BYTES = 64 * 1024
 # In pieces, so that this file does not look like one of them.

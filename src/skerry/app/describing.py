@@ -16,7 +16,7 @@ from skerry.errors import AppImportError, from_problem
 from skerry.spec import read_project_file
 
 if TYPE_CHECKING:
-    from skerry.engine.source import Source
+    from skerry.engine.sources.source import Source
 
 IMPORT_TIMEOUT_S = 120.0
 
@@ -52,10 +52,10 @@ def describe_app(target: Target) -> DescribedApp:
         EnvironmentBuildError: its requirements cannot be installed.
         SpecError: its functions or its ``skerry.toml`` declare what does not go together.
     """
-    from skerry.engine.environment import ensure
     from skerry.engine.home import Home
-    from skerry.engine.requirements import check_requirements, declared_requirements, read_lock
-    from skerry.engine.source import take
+    from skerry.engine.sources.environment import ensure
+    from skerry.engine.sources.requirements import check_requirements, declared_requirements, read_lock
+    from skerry.engine.sources.source import take
     from skerry.platforms.home import default_home
 
     with tempfile.TemporaryDirectory(prefix="skerry-describe-") as folder:

@@ -43,7 +43,7 @@ def library_layers(
     Raises:
         EnvironmentBuildError: the requirements cannot be installed.
     """
-    from skerry.engine.environment import to_install
+    from skerry.engine.sources.environment import to_install
     from skerry.platforms.images.installing import install
 
     wanted = what_to_install(collected)
@@ -83,8 +83,8 @@ def what_to_install(collected: Collected) -> Wanted:
     The versions are those of the app's lock file; where it has none, or says nothing of Skerry's own libraries, those
     installed here.
     """
-    from skerry.engine.environment import to_install
-    from skerry.engine.requirements import lock_of
+    from skerry.engine.sources.environment import to_install
+    from skerry.engine.sources.requirements import lock_of
 
     requirements = to_install({requirement.strip() for requirement in collected.requirements})
     is_hashed = _HASH in collected.lock

@@ -17,7 +17,7 @@ from skerry.errors import ConfigError, PrivacyError
 from skerry.spec import PROJECT_FILE, read_project_file
 
 if TYPE_CHECKING:
-    from skerry.engine.bundle import Member
+    from skerry.engine.sources.bundle import Member
     from skerry.platforms.engine.client import EnginePlatform
 
 
@@ -57,8 +57,8 @@ def make_bundle(target: Target) -> tuple[str, bytes]:
         ConfigError: the project is too large, has links that lead out of it, or would give away a token.
         PrivacyError: one of its functions is labelled ``local``.
     """
-    from skerry.engine.bundle import Member, digest_of, pack
-    from skerry.engine.requirements import LOCK_FILE, lock_of
+    from skerry.engine.sources.bundle import Member, digest_of, pack
+    from skerry.engine.sources.requirements import LOCK_FILE, lock_of
 
     collected = collect(target)
     members = {file.path: file for file in collected.files}
@@ -99,10 +99,10 @@ def collect(target: Target) -> Collected:
         ConfigError: the project is too large, has links that lead out of it, or would give away a token or a key.
         PrivacyError: one of its functions is labelled ``local``.
     """
-    from skerry.engine.bundle import Member
-    from skerry.engine.requirements import declared_imports, declared_requirements, read_lock
-    from skerry.engine.source import take
-    from skerry.engine.tree import list_tree
+    from skerry.engine.sources.bundle import Member
+    from skerry.engine.sources.requirements import declared_imports, declared_requirements, read_lock
+    from skerry.engine.sources.source import take
+    from skerry.engine.sources.tree import list_tree
 
     if target.file is None:
         raise ConfigError(f"target {target} is no file")

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from skerry.cli.distributions import OWN, Installed, Requirement, Site
-from skerry.engine.environment import find_built
 from skerry.engine.home import Home
-from skerry.engine.source import Source, take
+from skerry.engine.sources.environment import find_built
+from skerry.engine.sources.source import Source, take
 from skerry.runtime.target import Target, load_app
 from skerry.spec import FunctionSpec, read_project_file, resolve
 

@@ -10,14 +10,14 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from skerry.engine.bundles import Bundles
 from skerry.engine.deployment import Deployer
 from skerry.engine.home import Home
-from skerry.engine.job_runner import JobRunner
+from skerry.engine.jobs.runner import JobRunner
 from skerry.engine.logs import Logs
-from skerry.engine.model_watch import ModelWatch
+from skerry.engine.models.watch import ModelWatch
 from skerry.engine.records import Records
 from skerry.engine.served import Served
+from skerry.engine.sources.bundles import Bundles
 from skerry.engine.supervisor import Supervisor
 from skerry.errors import MalformedBodyError, PrivacyError, UnauthorizedError
 from skerry.runtime.confinement import share_bytes

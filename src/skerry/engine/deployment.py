@@ -9,13 +9,13 @@ import time
 from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, TypeVar
 
-from skerry.engine.environment import Builds, Environment, ensure
 from skerry.engine.home import Home
 from skerry.engine.journal import Journal
-from skerry.engine.model_revisions import fetch_pinned, pin_of
+from skerry.engine.models.revisions import fetch_pinned, pin_of
 from skerry.engine.records import AppRecord, Deployment, ModelPin, Records, RevisionDraft, RevisionRecord
-from skerry.engine.requirements import check_requirements, declared_requirements, read_lock
-from skerry.engine.source import Source, take
+from skerry.engine.sources.environment import Builds, Environment, ensure
+from skerry.engine.sources.requirements import check_requirements, declared_requirements, read_lock
+from skerry.engine.sources.source import Source, take
 from skerry.engine.supervisor import Supervisor, source_target
 from skerry.errors import PrivacyError, SkerryError
 from skerry.runtime.concurrency import check_concurrency

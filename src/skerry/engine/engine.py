@@ -11,16 +11,16 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from skerry.engine.bundles import Bundles
 from skerry.engine.certificate import Certificate, own_certificate
 from skerry.engine.control import Control, authorizer
 from skerry.engine.deployment import Deployer
 from skerry.engine.home import EngineInfo, Home
 from skerry.engine.inputs import Inputs
-from skerry.engine.job_runner import JobRunner
+from skerry.engine.jobs.runner import JobRunner
 from skerry.engine.journal import Journal
-from skerry.engine.model_serving import ModelServing
+from skerry.engine.models.serving import ModelServing
 from skerry.engine.records import Records
+from skerry.engine.sources.bundles import Bundles
 from skerry.engine.strays import end_strays
 from skerry.engine.supervisor import Supervisor
 from skerry.engine.usage import UsageMeter

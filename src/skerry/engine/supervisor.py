@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from skerry.engine.autoscaler import Autoscaler
-from skerry.engine.environment import Environment
 from skerry.engine.home import Home
 from skerry.engine.journal import Journal
 from skerry.engine.logs import Logs
-from skerry.engine.memory_budget import memory_budget
+from skerry.engine.memory.budget import memory_budget
+from skerry.engine.memory.residency import MemoryGate
 from skerry.engine.records import AppRecord, RevisionRecord
-from skerry.engine.residency import MemoryGate
 from skerry.engine.served import Served, unloaded
-from skerry.engine.source import Source
+from skerry.engine.sources.environment import Environment
+from skerry.engine.sources.source import Source
 from skerry.engine.strays import MARK
 from skerry.engine.usage import UsageMeter
 from skerry.errors import FunctionNotFoundError, StartError

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from skerry.engine.traffic import Traffic
-from skerry.engine.traffic_control import TrafficControl
-from skerry.engine.traffic_plan import TrafficPlan
+from skerry.engine.traffic.control import TrafficControl
+from skerry.engine.traffic.plan import TrafficPlan
+from skerry.engine.traffic.traffic import Traffic
 from skerry.errors import ModelNotFoundError, SpecError
 from skerry.platforms.engine.client import EnginePlatform
 from support.played_worker import until

@@ -10,7 +10,7 @@ import skerry
 from skerry.app.shipping import make_bundle, ship
 from skerry.app.target import Target
 from skerry.cli.main import main
-from skerry.engine.bundle import Member, pack
+from skerry.engine.sources.bundle import Member, pack
 from skerry.errors import AppImportError, BodyTooLargeError, ConfigError, MalformedBodyError, ObjectNotFoundError
 from skerry.platforms.engine.site import SitePlatform
 from skerry.platforms.http.caller import Request

@@ -1,7 +1,7 @@
 import pytest
 
 from skerry.app.credential_files import credential_kind, refuse_credentials
-from skerry.engine.bundle import Member
+from skerry.engine.sources.bundle import Member
 from skerry.errors import ConfigError
 
 KEY = b"-----" + b"BEGIN %s-----\nMIIEow\n"

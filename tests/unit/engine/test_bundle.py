@@ -9,8 +9,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from skerry.engine import bundle as bundles
-from skerry.engine.bundle import Member, digest_of, pack, unpack, write
+from skerry.engine.sources import bundle as bundles
+from skerry.engine.sources.bundle import Member, digest_of, pack, unpack, write
 from skerry.errors import ConfigError, MalformedBodyError
 
 PARTS = st.text("abcäö_-0 .é", min_size=1, max_size=12).filter(lambda part: not part.startswith("."))

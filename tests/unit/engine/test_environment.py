@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from skerry.engine.environment import ENGINE_DIGEST, Environment, ensure
 from skerry.engine.home import Home
+from skerry.engine.sources.environment import ENGINE_DIGEST, Environment, ensure
 from skerry.errors import ConfigError, EnvironmentBuildError
 from support.wheels import make_wheel, pip_settings
 
@@ -15,7 +15,7 @@ PROBE = "import tide, skerry, skerry.errors, msgpack, pydantic; print(tide.__ver
 
 BUILDER = """
 import sys
-from skerry.engine.environment import ensure
+from skerry.engine.sources.environment import ensure
 from skerry.engine.home import Home
 ensure(("tide==1.2",), Home(sys.argv[1]), report=lambda line: print(line, flush=True))
 """
@@ -68,7 +68,7 @@ def test_what_is_no_plain_library_is_refused_before_anything_is_built(home, requ
 @pytest.mark.slow
 @pytest.mark.parametrize("has_pip", [True, False])
 def test_requirements_that_cannot_be_installed_fail_with_the_end_of_pips_output(home, monkeypatch, tmp_path, has_pip):
-    monkeypatch.setattr("skerry.engine.environment._has_pip", lambda: has_pip)
+    monkeypatch.setattr("skerry.engine.sources.environment._has_pip", lambda: has_pip)
     for name, value in pip_settings(tmp_path).items():
         monkeypatch.setenv(name, value)
     elsewhere = tmp_path / "elsewhere"  # what the engine can import is not installed in the environment

@@ -1,6 +1,6 @@
 import pytest
 
-from skerry.engine.memory_budget import memory_budget
+from skerry.engine.memory.budget import memory_budget
 from skerry.errors import ConfigError
 
 GIB = 2**30

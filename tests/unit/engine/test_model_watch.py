@@ -3,7 +3,7 @@ from types import SimpleNamespace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skerry.engine.model_watch import Follower, due, followers
+from skerry.engine.models.watch import Follower, due, followers
 from skerry.engine.records import ModelPin
 from skerry.spec import ModelReference
 

@@ -1,7 +1,7 @@
 import importlib.metadata
 
-from skerry.engine.requirements import lock_of, read_lock
-from skerry.engine.source import take
+from skerry.engine.sources.requirements import lock_of, read_lock
+from skerry.engine.sources.source import take
 
 
 def versions(lock):

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from skerry.engine import residency
-from skerry.engine.residency import MemoryGate
+from skerry.engine.memory import residency
+from skerry.engine.memory.residency import MemoryGate
 from skerry.errors import UnavailableError
 
 

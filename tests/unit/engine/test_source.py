@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skerry.engine.source import Source, digest_of, take
-from skerry.engine.tree import Entry, list_tree, parse_ignore
+from skerry.engine.sources.source import Source, digest_of, take
+from skerry.engine.sources.tree import Entry, list_tree, parse_ignore
 from skerry.errors import AppImportError, ConfigError
 
 LOADER = """

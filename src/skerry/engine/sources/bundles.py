@@ -10,8 +10,8 @@ import tempfile
 import zlib
 from pathlib import Path
 
-from skerry.engine.bundle import MAX_BUNDLE_BYTES, digest_of, unpack, write
 from skerry.engine.home import TEMPORARY_PREFIX, Home
+from skerry.engine.sources.bundle import MAX_BUNDLE_BYTES, digest_of, unpack, write
 from skerry.errors import (
     BodyTooLargeError,
     ConfigError,

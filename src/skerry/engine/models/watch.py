@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from skerry.engine.journal import Journal
-from skerry.engine.model_revisions import ModelRevisions
+from skerry.engine.models.revisions import ModelRevisions
 from skerry.engine.served import Served
 from skerry.engine.supervisor import Supervisor
 from skerry.errors import ConfigError, FunctionNotFoundError, SkerryError, StorageError, UnavailableError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from skerry.engine.traffic import Traffic
-from skerry.engine.traffic_plan import TrafficPlan
+from skerry.engine.traffic.plan import TrafficPlan
+from skerry.engine.traffic.traffic import Traffic
 from skerry.errors import ModelNotFoundError, SpecError
 from skerry.runtime.front import Front
 from skerry.runtime.message import Request, Response

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from skerry.engine.model_revisions import ModelRevisions
+from skerry.engine.models.revisions import ModelRevisions
 from skerry.engine.served import Served
 from skerry.engine.supervisor import Supervisor
 from skerry.errors import ConfigError, FunctionNotFoundError

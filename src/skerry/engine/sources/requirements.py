@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from skerry.engine.source import Source
+from skerry.engine.sources.source import Source
 from skerry.errors import ConfigError
 
 LOCK_FILE = "skerry.lock"

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from skerry.engine.tree import LIMIT_BYTES, LIMIT_FILES
+from skerry.engine.sources.tree import LIMIT_BYTES, LIMIT_FILES
 from skerry.errors import ConfigError, MalformedBodyError
 
 BLOCK_BYTES = 512

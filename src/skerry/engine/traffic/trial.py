@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from skerry.engine.traffic_plan import TrafficPlan
+from skerry.engine.traffic.plan import TrafficPlan
 from skerry.observe import Histogram
 from skerry.runtime.comparison import ComparisonReport
 from skerry.runtime.mirror import Mirror

@@ -17,7 +17,7 @@ from typing import Any, TypeGuard
 
 import orjson
 
-from skerry.engine.job_call import MAX_RESULT_BYTES, TRACE, JobCall, request_of, too_large
+from skerry.engine.jobs.call import MAX_RESULT_BYTES, TRACE, JobCall, request_of, too_large
 from skerry.engine.records import JobRecord, JobRequest, JobResult, JobStatus, Records
 from skerry.engine.supervisor import Supervisor
 from skerry.errors import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from skerry.engine.model_watch import ModelWatch
+from skerry.engine.models.watch import ModelWatch
 from skerry.engine.served import Served
 from skerry.engine.supervisor import Supervisor
 from skerry.errors import MalformedBodyError

@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from skerry.engine.home import TEMPORARY_PREFIX
-from skerry.engine.tree import Entry, list_tree
+from skerry.engine.sources.tree import Entry, list_tree
 from skerry.errors import AppImportError, ConfigError
 from skerry.spec import PROJECT_FILE
 

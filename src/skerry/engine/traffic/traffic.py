@@ -9,8 +9,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
 
-from skerry.engine.traffic_plan import TrafficPlan
-from skerry.engine.trial import CANDIDATE, Lanes, Trial
+from skerry.engine.traffic.plan import TrafficPlan
+from skerry.engine.traffic.trial import CANDIDATE, Lanes, Trial
 from skerry.errors import ModelInUseError, ModelNotFoundError, SkerryError
 from skerry.scaling.rollout import Step, decide
 

@@ -10,11 +10,11 @@ from collections.abc import Coroutine
 from typing import Any
 
 from skerry.engine.journal import Journal
-from skerry.engine.model_lanes import ModelLanes
-from skerry.engine.model_revisions import ModelRevisions
+from skerry.engine.models.lanes import ModelLanes
+from skerry.engine.models.revisions import ModelRevisions
 from skerry.engine.records import Records
 from skerry.engine.supervisor import Supervisor
-from skerry.engine.traffic import Traffic
+from skerry.engine.traffic.traffic import Traffic
 from skerry.errors import ModelNotFoundError, SkerryError
 from skerry.runtime.model_source import ModelSource
 from skerry.spec import ModelReference

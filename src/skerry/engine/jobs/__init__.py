@@ -1,0 +1,1 @@
+"""Calls that run on their own: kept, run, and asked about later."""

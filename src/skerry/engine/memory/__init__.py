@@ -1,0 +1,1 @@
+"""Which idle models stay in memory, and how much there is."""

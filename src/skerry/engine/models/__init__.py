@@ -1,0 +1,1 @@
+"""The models of functions: fetched, followed, changed while requests go on."""

@@ -1,0 +1,1 @@
+"""Who gets the requests of a function while a candidate is tried."""
