@@ -11,14 +11,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
-from pydantic_core import PydanticCustomError, core_schema
-
 from skerry.errors import InvalidPayloadError
 
 if TYPE_CHECKING:
-    from typing import Self
+    from typing import LiteralString, Self
 
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic_core import PydanticCustomError, core_schema
 
 Kind = Literal["file", "folder"]
 
@@ -215,6 +214,8 @@ class Input(os.PathLike[str]):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        from pydantic_core import core_schema
+
         _annotated.append(cls)
         return core_schema.no_info_plain_validator_function(
             cls._read, serialization=core_schema.plain_serializer_function_ser_schema(cls._write)
@@ -239,19 +240,25 @@ class Input(os.PathLike[str]):
         expected = {"expected": f'a {cls.kind} as {{"digest": "sha256:…", "size_bytes": …, "name": …}}'}
         if not isinstance(value, Mapping) or set(value) != {"digest", "size_bytes", "name"}:
             given = {"given": type(value).__name__}
-            raise PydanticCustomError("input", "expected {expected}, got {given}", {**expected, **given})
+            raise _refusal("expected {expected}, got {given}", **expected, **given)
         try:
             reference = Reference(**value)
         except ValueError as error:
-            raise PydanticCustomError("input", "{reason}", {"reason": str(error)}) from error
+            raise _refusal("{reason}", reason=str(error)) from error
         port = _current_port()
         return cls.of(reference, Found() if port is None else port.open(reference, cls.kind))
 
     @classmethod
     def _write(cls, value: Any) -> dict[str, Any]:
         if not isinstance(value, cls):
-            raise PydanticCustomError("input", "expected a {kind}", {"kind": f"skerry.{cls.__name__}"})
+            raise _refusal("expected a {kind}", kind=f"skerry.{cls.__name__}")
         return write_reference(value)
+
+
+def _refusal(message: LiteralString, **parts: str) -> PydanticCustomError:
+    from pydantic_core import PydanticCustomError
+
+    return PydanticCustomError("input", message, parts)
 
 
 class File(Input):

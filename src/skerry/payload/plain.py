@@ -8,9 +8,6 @@ import math
 import sys
 from typing import Any
 
-from pydantic import BaseModel
-from pydantic_core import PydanticSerializationError, to_jsonable_python
-
 from skerry.errors import InvalidPayloadError
 from skerry.payload.array import to_json_form
 from skerry.payload.file import Input, write_reference
@@ -73,7 +70,7 @@ def refuse_non_finite(value: Any) -> None:
             pending.append(item.value)
         elif dataclasses.is_dataclass(item) and not isinstance(item, type):
             pending.extend(getattr(item, field.name) for field in dataclasses.fields(item))
-        elif isinstance(item, BaseModel):
+        elif _is_model(item):
             pending.append(item.__dict__)
 
 
@@ -83,6 +80,12 @@ def is_array(value: Any) -> bool:
     return np is not None and isinstance(value, np.ndarray)
 
 
+def _is_model(value: Any) -> bool:
+    # As of NumPy: nobody has a model who has not imported pydantic, which takes longer than all of a worker's start.
+    models = sys.modules.get("pydantic.main")
+    return models is not None and isinstance(value, models.BaseModel)
+
+
 def _is_numpy_number(value: Any) -> bool:
     np = sys.modules.get("numpy")
     return np is not None and isinstance(value, np.generic) and value.dtype.kind in "biuf"
@@ -90,8 +93,8 @@ def _is_numpy_number(value: Any) -> bool:
 
 def _model_fields(value: Any) -> dict[str, Any] | None:
     # One level only: the codec comes back for what is inside, so that arrays stay arrays.
-    if isinstance(value, BaseModel):
-        return value.model_dump(mode="python", warnings=False)
+    if _is_model(value):
+        return value.model_dump(mode="python", warnings=False)  # type: ignore[no-any-return]  # a model's fields
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     return None
@@ -102,6 +105,8 @@ def _jsonable(value: Any) -> Any:
         return list(value)
     if isinstance(value, bytes | bytearray | memoryview):
         raise TypeError("bytes have no form in JSON: annotate the value as bytes (base64), or use MessagePack")
+    from pydantic_core import PydanticSerializationError, to_jsonable_python
+
     try:
         stand_in = to_jsonable_python(value)
     except (PydanticSerializationError, ValueError) as error:

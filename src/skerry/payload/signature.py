@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
@@ -14,8 +15,11 @@ from skerry.payload.codec import decode_json, decode_msgpack, encode_json, encod
 from skerry.payload.event import Event
 from skerry.payload.hints import Parameter, find_call, is_plain, read_handler, takes_event, without_event
 from skerry.payload.media import JSON, MSGPACK, require_codec
-from skerry.payload.schema import Schema, object_hint
+from skerry.payload.quick import QuickSchema, is_worth_it, object_reader, value_reader
 from skerry.payload.shape import Shape, read_shape
+
+if TYPE_CHECKING:
+    from skerry.payload.schema import Schema
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -65,13 +69,22 @@ class Signature:
         self._input = _input_schema(parameters, name)
         self.decode_json, self.decode_msgpack = self._decoders(parameters)
         rest, self.returns_event = without_event(result)
-        self._result = None if rest is Any or rest is object else Schema(rest, label="result", where=f"{name}: result")
+        self._result_hint, self._name = rest, name
         self.sends_bytes = rest is bytes
-        self.writes_plain = self._result is None or is_plain(rest)
+        self.writes_plain = is_plain(rest)
         self.encode_json, self.encode_msgpack = self._encoders()
         self.read_argument = self._argument_reader(parameters)
-        if self.takes_items and self._result is not None and not self.writes_plain:
+        if self.takes_items and not self.writes_plain and self._result is not None:
             _ = self._result.write_list  # compiled now, and not while the first callers wait
+
+    @cached_property
+    def _result(self) -> Schema | None:
+        # Not made for what is written as it is: only clients, and who asks for the schema, need it then.
+        if self._result_hint is Any or self._result_hint is object:
+            return None
+        from skerry.payload.schema import Schema
+
+        return Schema(self._result_hint, label="result", where=f"{self._name}: result")
 
     @classmethod
     def of(cls, handler: Any) -> Signature:
@@ -155,7 +168,8 @@ class Signature:
             return _write_structured(value)
         if self._input is None:
             return encode_json(value) if json else encode_msgpack(value)
-        return self._input.write_json(value) if json else self._input.write_msgpack(value)
+        schema = self._input.schema if isinstance(self._input, QuickSchema) else self._input
+        return schema.write_json(value) if json else schema.write_msgpack(value)
 
     def decode_result(self, body: bytes, content_type: str, headers: Mapping[str, str] | None = None) -> Any:
         """Return the value of a result's body, as the result's annotation types it.
@@ -205,7 +219,8 @@ class Signature:
         Of a generator, ``output`` is one item, and there is ``{"streams": True}`` besides. A side that may be anything,
         or that JSON schema has no word for, is the empty schema.
         """
-        given = {} if self._input is None else self._input.json_schema("validation")
+        schema = self._input.schema if isinstance(self._input, QuickSchema) else self._input
+        given = {} if schema is None else schema.json_schema("validation")
         result = {} if self._result is None else self._result.json_schema("serialization")
         if self.returns_event and self._result is not None:
             result = {"anyOf": [_EVENT_SCHEMA, result]}
@@ -257,15 +272,27 @@ class Signature:
         return make(write_json), make(write_msgpack)
 
 
-def _input_schema(parameters: tuple[Parameter, ...], name: str) -> Schema | None:
+def _input_schema(parameters: tuple[Parameter, ...], name: str) -> Schema | QuickSchema | None:
+    if is_worth_it() and parameters and (reader := _quick_reader(parameters)) is not None:
+        return QuickSchema(reader, lambda: cast("Schema", _full_schema(parameters, name)))
+    return _full_schema(parameters, name)
+
+
+def _quick_reader(parameters: tuple[Parameter, ...]) -> Callable[[Any], Any] | None:
+    return value_reader(parameters[0].hint) if len(parameters) == 1 else object_reader(parameters)
+
+
+def _full_schema(parameters: tuple[Parameter, ...], name: str) -> Schema | None:
     # Each parameter is compiled on its own first, so that an error names the parameter and not the set of them.
-    found = None
-    for parameter in parameters:
-        if parameter.hint is not Any and parameter.hint is not object and not takes_event(parameter.hint):
-            found = Schema(parameter.hint, label=parameter.name, where=f"{name}: parameter {parameter.name}")
+    checked = [p for p in parameters if p.hint is not Any and p.hint is not object and not takes_event(p.hint)]
+    if not checked and len(parameters) < 2:
+        return None
+    from skerry.payload.schema import Schema, object_hint
+
+    found = [Schema(p.hint, label=p.name, where=f"{name}: parameter {p.name}") for p in checked]
     if len(parameters) > 1:
         return Schema(object_hint(parameters), label="", where=f"{name}: parameters")
-    return found
+    return found[-1]
 
 
 def _ignore_body(body: bytes) -> Arguments:

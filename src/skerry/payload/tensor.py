@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import PydanticCustomError, core_schema
-
 from skerry.errors import MalformedBodyError, SpecError
 from skerry.payload.array import DTYPES, from_json_form, is_json_form, to_json_form
 
 if TYPE_CHECKING:
+    from typing import LiteralString
+
     import numpy as np
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic_core import PydanticCustomError, core_schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class Tensor:
             object.__setattr__(self, "shape", tuple(self.shape))
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        from pydantic_core import core_schema
+
         # The handler is not called: pydantic knows nothing of arrays, so this is the whole schema.
         return core_schema.no_info_plain_validator_function(
             self.validate,
@@ -75,14 +78,15 @@ class Tensor:
             try:
                 array = from_json_form(value)
             except MalformedBodyError as error:
-                raise PydanticCustomError("array", "{reason}", {"reason": error.message}) from error
+                raise _refusal("array", "{reason}", reason=error.message) from error
         elif isinstance(value, list | tuple | int | float):
             return self._check(self._from_numbers(value))
         else:
-            raise PydanticCustomError(
+            raise _refusal(
                 "array_type",
                 "expected {expected}, as an array or as nested lists of numbers, got {given}",
-                {"expected": self._describe(), "given": type(value).__name__},
+                expected=self._describe(),
+                given=type(value).__name__,
             )
         return self._check(array)
 
@@ -122,13 +126,17 @@ class Tensor:
         return to_json_form(array) if info.mode_is_json() else array
 
     def _mismatch(self, given: str) -> PydanticCustomError:
-        return PydanticCustomError(
-            "array_mismatch", "expected {expected}, got {given}", {"expected": self._describe(), "given": given}
-        )
+        return _refusal("array_mismatch", "expected {expected}, got {given}", expected=self._describe(), given=given)
 
     def _describe(self) -> str:
         dtype = self.dtype or "any number type"
         return f"{dtype} of any shape" if self.shape is None else f"{dtype} of shape {_shape_text(self.shape)}"
+
+
+def _refusal(kind: LiteralString, message: LiteralString, **parts: str) -> PydanticCustomError:
+    from pydantic_core import PydanticCustomError  # slow to import, and here already once anything is validated
+
+    return PydanticCustomError(kind, message, parts)
 
 
 def _shape_text(shape: tuple[int | None, ...]) -> str:
