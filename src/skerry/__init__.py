@@ -2,26 +2,26 @@
 
 from typing import TYPE_CHECKING
 
-from skerry.app import App, AsyncFunction, AsyncStreamFunction, Function, Job, RunningApp, StreamFunction
-from skerry.errors import (
-    CapacityError,
-    ConfigError,
-    FunctionError,
-    InternalError,
-    PlatformError,
-    SkerryError,
-    TransportError,
-    UserError,
-)
-from skerry.platforms import Platform
-from skerry.spec import Batch, Scale, Site
 from skerry.version import __version__
 
 if TYPE_CHECKING:
+    from skerry.app import App, AsyncFunction, AsyncStreamFunction, Function, Job, RunningApp, StreamFunction
+    from skerry.errors import (
+        CapacityError,
+        ConfigError,
+        FunctionError,
+        InternalError,
+        PlatformError,
+        SkerryError,
+        TransportError,
+        UserError,
+    )
     from skerry.payload import Event, File, Folder, Items, Tensor
+    from skerry.platforms import Platform
     from skerry.platforms.engine import EnginePlatform
     from skerry.platforms.transfer import Transfer, count_transfer
     from skerry.runtime.context import Context, context
+    from skerry.spec import Batch, Scale, Site
 
 __all__ = [
     "App",
@@ -56,20 +56,36 @@ __all__ = [
     "count_transfer",
 ]
 
-# These need the schema library, the HTTP client or what only a worker has: `import skerry` would take several times as
-# long.
-_LAZY = {
-    "Context": "skerry.runtime.context",
-    "EnginePlatform": "skerry.platforms.engine",
-    "Event": "skerry.payload",
-    "File": "skerry.payload",
-    "Folder": "skerry.payload",
-    "Items": "skerry.payload",
-    "context": "skerry.runtime.context",
-    "Tensor": "skerry.payload",
-    "Transfer": "skerry.platforms.transfer",
-    "count_transfer": "skerry.platforms.transfer",
+# Each comes from its module when it is first asked for: the runtime's processes need few of them, and a container's
+# first answer waits for what they import.
+_HOMES = {
+    "skerry.app": (
+        "App",
+        "AsyncFunction",
+        "AsyncStreamFunction",
+        "Function",
+        "Job",
+        "RunningApp",
+        "StreamFunction",
+    ),
+    "skerry.errors": (
+        "CapacityError",
+        "ConfigError",
+        "FunctionError",
+        "InternalError",
+        "PlatformError",
+        "SkerryError",
+        "TransportError",
+        "UserError",
+    ),
+    "skerry.payload": ("Event", "File", "Folder", "Items", "Tensor"),
+    "skerry.platforms": ("Platform",),
+    "skerry.platforms.engine": ("EnginePlatform",),
+    "skerry.platforms.transfer": ("Transfer", "count_transfer"),
+    "skerry.runtime.context": ("Context", "context"),
+    "skerry.spec": ("Batch", "Scale", "Site"),
 }
+_LAZY = {name: module for module, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> object:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 
-import uvloop
-
-from skerry.errors import SkerryError, exit_code
-from skerry.runtime.serving import Contract, parse_target, serve
+from skerry.runtime.confinement import become_subreaper
+from skerry.runtime.zygote_process import ZygoteProcess, known_imports, launch
 
 
 def main() -> int:
@@ -25,6 +22,21 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=1, help="workers for each function")
     parser.add_argument("--host", help="address to listen on")
     arguments = parser.parse_args()
+    become_subreaper()  # before the zygote can fork anything
+    # It imports the app's libraries while this process imports its own, and is the longer of the two.
+    zygote = launch(sys.executable, os.environ, known_imports(os.environ))
+    return _serve(arguments, zygote)
+
+
+def _serve(arguments: argparse.Namespace, zygote: ZygoteProcess) -> int:
+    import logging
+    from dataclasses import replace
+
+    import uvloop
+
+    from skerry.errors import SkerryError, exit_code
+    from skerry.runtime.serving import Contract, parse_target, serve
+
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         contract = Contract.read(os.environ)
@@ -32,15 +44,11 @@ def main() -> int:
         sys.stderr.write(f"error: PORT = {os.environ['PORT']!r}: must be a port number\n")
         return 2
     if arguments.host:
-        contract = Contract(
-            host=arguments.host, port=contract.port, service=contract.service, revision=contract.revision
-        )
+        contract = replace(contract, host=arguments.host)
+    target = parse_target(arguments.target)
     try:
-        uvloop.run(
-            serve(
-                parse_target(arguments.target), contract, function=arguments.function, workers=max(1, arguments.workers)
-            )
-        )
+        workers = max(1, arguments.workers)
+        uvloop.run(serve(target, contract, function=arguments.function, workers=workers, zygote=zygote))
     except SkerryError as error:
         sys.stderr.write(f"error: {error.message}\n{error.details.get('traceback', '')}")
         return exit_code(error)

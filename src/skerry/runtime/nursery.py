@@ -9,7 +9,6 @@ import mmap
 import os
 import signal
 import socket
-import subprocess
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -18,18 +17,14 @@ from typing import Any, Protocol
 
 import msgpack
 
-from skerry.runtime.confinement import thread_environment
 from skerry.runtime.link import PROGRESS_BYTES
 from skerry.runtime.reaper import Reaper
 from skerry.runtime.target import Target
+from skerry.runtime.zygote_process import SEND_LIMIT_S, ZygoteProcess, launch, request_imports
 
 logger = logging.getLogger(__name__)
 MAX_NAMES_BYTES = 50_000  # an import request travels as one packet
-SEND_LIMIT_S = 10.0
 IMPORT_LIMIT_S = 60.0  # how long a zygote may import one request's libraries before it is taken for stuck
-# ONNX Runtime reports home from a thread that it starts when imported (1.29 and later). The thread would keep the
-# zygote from being forked, and no function should talk to anybody that its author did not name.
-QUIET = {"ORT_DISABLE_TELEMETRY": "1"}
 
 
 class WorkerSource(Protocol):
@@ -52,6 +47,7 @@ class Nursery:
         imports: Libraries to import ahead.
         environment: Variables of the zygote and, unless a worker sets its own, of all its workers.
         import_limit_s: How long the import of one request's libraries may take, seconds.
+        first: A zygote of this environment that runs already.
     """
 
     def __init__(
@@ -62,6 +58,7 @@ class Nursery:
         imports: Iterable[str] = (),
         environment: Mapping[str, str] | None = None,
         import_limit_s: float = IMPORT_LIMIT_S,
+        first: ZygoteProcess | None = None,
     ) -> None:
         self._python = python
         self._reaper = reaper
@@ -75,6 +72,8 @@ class Nursery:
         self._control: socket.socket | None = None
         self.pid: int | None = None
         self.starts = 0
+        if first is not None:
+            self._adopt(first)
 
     def preload(self, names: Iterable[str]) -> None:
         """Have libraries imported ahead, now and whenever the zygote is started again."""
@@ -143,25 +142,18 @@ class Nursery:
     def _running(self) -> socket.socket:
         if self._control is not None:
             return self._control
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 22)
-        ours.settimeout(SEND_LIMIT_S)
-        environment = {**QUIET, **self._environment, **thread_environment(1)}
-        process = subprocess.Popen(
-            [str(self._python), "-P", "-m", "skerry.runtime.zygote", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            env=environment,
-        )
-        theirs.close()
-        process.returncode = 0  # the reaper waits for it, not this object
-        self._control, self.pid = ours, process.pid
+        return self._adopt(launch(self._python, self._environment))
+
+    def _adopt(self, process: ZygoteProcess) -> socket.socket:
+        self._control, self.pid = process.control, process.pid
         self.starts += 1
-        pid = process.pid
-        self._reaper.watch(pid, lambda code: self._ended(pid, code))
-        asyncio.get_running_loop().add_reader(ours.fileno(), self._read, ours)
-        self._send_imports(list(self._imports))
-        return ours
+        self._reaper.watch(process.pid, lambda code: self._ended(process.pid, code))
+        asyncio.get_running_loop().add_reader(process.control.fileno(), self._read, process.control)
+        if process.asked:
+            self._asked.append(list(process.asked))
+            self._watch()
+        self._send_imports([name for name in self._imports if name not in process.asked])
+        return process.control
 
     def _send_imports(self, names: list[str]) -> None:
         batch: list[str] = []
@@ -180,7 +172,7 @@ class Nursery:
         if self._control is None:
             return
         with contextlib.suppress(OSError):  # it has just died; the next one is told when it starts
-            self._control.send(msgpack.packb({"import": batch}))
+            request_imports(self._control, batch)
             self._asked.append(batch)
             if self._watchdog is None:
                 self._watch()

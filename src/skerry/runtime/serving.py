@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ from skerry.runtime.front import Front, add_health_routes
 from skerry.runtime.inference_routes import InferenceRoutes, ServedModel
 from skerry.runtime.memory import MemoryReturn
 from skerry.runtime.message import Request, Response
-from skerry.runtime.model_source import provide
 from skerry.runtime.nursery import Nursery
 from skerry.runtime.observing import Observing
 from skerry.runtime.pinned_model import PinnedModel
@@ -31,7 +30,8 @@ from skerry.runtime.pool import WorkerPool
 from skerry.runtime.reaper import Reaper
 from skerry.runtime.sharing import check_share_load
 from skerry.runtime.target import DEFAULT_ATTRIBUTE, Target
-from skerry.spec import IMPORTS_VARIABLE, FunctionSpec, ModelReference, resolve
+from skerry.runtime.zygote_process import ZygoteProcess, known_imports
+from skerry.spec import FunctionSpec, ModelReference, resolve
 
 logger = logging.getLogger(__name__)
 
@@ -141,7 +141,9 @@ def _inspection_error(error: SkerryError) -> SkerryError:
     return AppImportError(error.message, **error.details)
 
 
-async def serve(target: Target, contract: Contract, *, function: str | None, workers: int) -> None:
+async def serve(
+    target: Target, contract: Contract, *, function: str | None, workers: int, zygote: ZygoteProcess | None = None
+) -> None:
     """Serve an app until SIGTERM or SIGINT, then drain.
 
     Args:
@@ -149,6 +151,7 @@ async def serve(target: Target, contract: Contract, *, function: str | None, wor
         contract: Where to listen and who we are.
         function: The one function to serve, none for all.
         workers: Workers for each function.
+        zygote: The zygote, where it runs already.
 
     Raises:
         SkerryError: the app cannot be imported, or an option is wrong.
@@ -158,9 +161,7 @@ async def serve(target: Target, contract: Contract, *, function: str | None, wor
     become_subreaper()
     raise_file_limit()
     reaper = Reaper(loop)
-    # Known before the app is: else it is imported once to see what it holds, and its libraries once more for workers.
-    known = [name for name in os.environ.get(IMPORTS_VARIABLE, "").split(",") if name]
-    nursery = Nursery(Path(sys.executable), reaper=reaper, imports=known)
+    nursery = Nursery(Path(sys.executable), reaper=reaper, imports=known_imports(os.environ), first=zygote)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
@@ -172,7 +173,8 @@ async def serve(target: Target, contract: Contract, *, function: str | None, wor
     memory = MemoryReturn()
     try:
         specs = await _inspect(target, nursery, function=function)
-        models = await asyncio.to_thread(_provide_models, specs, holds)
+        if any(spec.model is not None for spec in specs):
+            models = await asyncio.to_thread(_provide_models, specs, holds)
         pools = _start(specs, models, target, contract, nursery, reaper, workers=workers)
         for pool in pools:
             pinned = models.get(pool.spec.name)
@@ -204,7 +206,7 @@ async def _inspect(target: Target, nursery: Nursery, *, function: str | None) ->
     """Return the options of the functions to serve."""
     log_fd = os.dup(2)
     try:
-        description = await inspect_app(nursery, target, log_fd=log_fd)
+        description = await inspect_app(nursery, replace(target, with_schemas=False), log_fd=log_fd)
     finally:
         os.close(log_fd)
     nursery.preload(description["imports"])
@@ -221,6 +223,8 @@ async def _inspect(target: Target, nursery: Nursery, *, function: str | None) ->
 
 def _provide_models(specs: list[FunctionSpec], holds: contextlib.ExitStack) -> dict[str, PinnedModel]:
     """Return the models of the functions that have one, on this machine, by the functions' names; hold their files."""
+    from skerry.runtime.model_source import provide  # with the store, which most functions do without
+
     models = {
         spec.name: provide(ModelReference.parse(spec.model), os.environ) for spec in specs if spec.model is not None
     }

@@ -19,7 +19,6 @@ from skerry.errors import ConfigError
 from skerry.payload import Signature
 from skerry.runtime.calls import CallLoop
 from skerry.runtime.confinement import limit_files, limit_memory, limit_threads
-from skerry.runtime.forking import reseed
 from skerry.runtime.frames import FrameReader, Kind, encode_frame
 from skerry.runtime.grouping import GroupLoop
 from skerry.runtime.handler import LoadedHandler, find_function, start_error
@@ -50,7 +49,8 @@ def work(link: socket.socket, progress_fd: int, target: Target, *, asked_at_s: f
     try:
         prepare(target)
         if target.function is None:
-            _leave(link, encode_frame(Kind.RESULT, 0, orjson.dumps(describe(load_app(target)))), code=0)
+            description = describe(load_app(target), with_schemas=target.with_schemas)
+            _leave(link, encode_frame(Kind.RESULT, 0, orjson.dumps(description)), code=0)
         phases.mark("confine")
         function = find_function(target)
         phases.mark("import")
@@ -121,7 +121,6 @@ def rehearse() -> None:
     ours.close()
     link.close()
     FunctionSpec(name="sample", scale=Scale())
-    reseed()
 
 
 def prepare(target: Target) -> None:

@@ -21,14 +21,14 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import msgpack
 
 from skerry.runtime import template, worker
 from skerry.runtime.confinement import die_with
-from skerry.runtime.forking import fork_orphan, redirect_output, threads
+from skerry.runtime.forking import fork_orphan, redirect_output, reseed, threads
 from skerry.runtime.target import Target
 
 PACKET_BYTES = 1 << 20
@@ -44,11 +44,14 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group, they are the front's business
         signal.signal(number, signal.SIG_IGN)
     os.chdir("/")
-    worker.rehearse()  # what pydantic and others import at their first use is there before the first fork
     gc.disable()
     spare: socket.socket | None = None
+    settled = False
     while True:
         if spare is None and not select.select([control], [], [], SPARE_DELAY_S)[0]:
+            if not settled:
+                _settle()
+                settled = True
             spare = _fork_spare(control, front_pid)
         packet, fds, _, _ = socket.recv_fds(control, PACKET_BYTES, FDS_PER_SPAWN)
         if not packet:
@@ -59,6 +62,7 @@ def main() -> None:
                 spare.close()  # it lacks what is imported now; it reads the end of its socket and exits
                 spare = None
             answer = _import(request["import"])
+            settled = False
             try:
                 control.send(msgpack.packb(answer))
             except ConnectionError:
@@ -67,7 +71,7 @@ def main() -> None:
                 _begin_again(control)
             continue
         if spare is None or not _hand_over(spare, packet, fds):
-            spare = _fork_spare(control, front_pid, unwanted=fds)
+            spare = _fork_spare(control, front_pid, ordered=fds)
             _hand_over(spare, packet, fds)
         spare.close()
         spare = None
@@ -85,9 +89,14 @@ def _import(names: list[str]) -> dict[str, Any]:
             failed[name] = f"{type(error).__name__}: {error}"
         if threads() > 1:
             return {"imported": 0, "failed": failed, "threaded": [name]}
-    gc.collect()
-    gc.freeze()
     return {"imported": len(names) - len(failed), "failed": failed, "threaded": []}
+
+
+def _settle() -> None:
+    """Do what makes later forks cheaper, while nobody waits for one."""
+    worker.rehearse()  # what pydantic and others import at their first use is there before the next fork
+    gc.unfreeze()
+    gc.collect()
 
 
 def _begin_again(control: socket.socket) -> None:
@@ -96,7 +105,7 @@ def _begin_again(control: socket.socket) -> None:
     os.execv(sys.executable, [sys.executable, "-P", "-m", "skerry.runtime.zygote", str(control.fileno())])  # noqa: S606  # own code
 
 
-def _fork_spare(control: socket.socket, front_pid: int, *, unwanted: Iterable[int] = ()) -> socket.socket:
+def _fork_spare(control: socket.socket, front_pid: int, *, ordered: Sequence[int] = ()) -> socket.socket:
     """Fork a process that waits to be told which worker to be; return the socket that tells it.
 
     Forked in idle moments, it takes the fork and most page faults out of the next cold start.
@@ -104,17 +113,19 @@ def _fork_spare(control: socket.socket, front_pid: int, *, unwanted: Iterable[in
     Args:
         control: The zygote's socket.
         front_pid: Its parent to be.
-        unwanted: Descriptors that it inherits and must not keep: it is given its own.
+        ordered: Descriptors of the order that is waiting for it. It inherits them and must not keep them: it is given
+            its own.
     """
+    gc.freeze()  # the collector of a worker would write to every object, and so copy its page
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, PACKET_BYTES)
     ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, PACKET_BYTES)
     if fork_orphan():
         control.close()
         ours.close()
-        for fd in unwanted:
+        for fd in ordered:
             os.close(fd)
-        _become_worker(theirs, front_pid)
+        _become_worker(theirs, front_pid, ahead=not ordered)
     theirs.close()
     return ours
 
@@ -128,12 +139,14 @@ def _hand_over(spare: socket.socket, packet: bytes, fds: list[int]) -> bool:
     return True
 
 
-def _become_worker(orders: socket.socket, front_pid: int) -> None:
+def _become_worker(orders: socket.socket, front_pid: int, *, ahead: bool) -> None:
     try:
         os.setsid()
         die_with(front_pid)
         gc.enable()
-        worker.rehearse()
+        if ahead:
+            worker.rehearse()
+        reseed()
         packet, fds, _, _ = socket.recv_fds(orders, PACKET_BYTES, FDS_PER_SPAWN)
         orders.close()
         if not packet:

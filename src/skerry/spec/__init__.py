@@ -4,7 +4,6 @@ from skerry.spec.batch import Batch
 from skerry.spec.cluster import ClusterSettings, PlatformTable
 from skerry.spec.function import FunctionSpec, function_spec
 from skerry.spec.layers import (
-    IMPORTS_VARIABLE,
     PROJECT_FILE,
     SET_VARIABLE,
     check_platform,
@@ -26,7 +25,6 @@ __all__ = [
     "CLUSTERS",
     "DEFAULT_ALIAS",
     "ENGINE",
-    "IMPORTS_VARIABLE",
     "KNATIVE",
     "KUBERNETES",
     "PLATFORMS",

@@ -16,8 +16,6 @@ from skerry.spec.site import read_sites
 
 PROJECT_FILE = "skerry.toml"
 SET_VARIABLE = "SKERRY_SET"
-# What a container's image knows of its app: libraries to import ahead, with commas between them.
-IMPORTS_VARIABLE = "SKERRY_IMPORTS"
 
 TABLES = ("env", "node_labels", "volumes")  # options that are tables themselves; nearer keys are added to those farther
 

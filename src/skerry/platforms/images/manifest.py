@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from skerry.platforms.images.layer import Layer
-from skerry.spec import IMPORTS_VARIABLE
+from skerry.runtime.zygote_process import IMPORTS_VARIABLE
 
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
