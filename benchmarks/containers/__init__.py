@@ -1,0 +1,1 @@
+"""How soon a container answers its first request."""
