@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from dataclasses import replace
-from pathlib import Path
 
 from skerry.runtime.confinement import become_subreaper
 from skerry.runtime.zygote_process import ZygoteProcess, known_imports, launch
@@ -26,12 +24,13 @@ def main() -> int:
     arguments = parser.parse_args()
     become_subreaper()  # before the zygote can fork anything
     # It imports the app's libraries while this process imports its own, and is the longer of the two.
-    zygote = launch(Path(sys.executable), os.environ, known_imports(os.environ))
+    zygote = launch(sys.executable, os.environ, known_imports(os.environ))
     return _serve(arguments, zygote)
 
 
 def _serve(arguments: argparse.Namespace, zygote: ZygoteProcess) -> int:
     import logging
+    from dataclasses import replace
 
     import uvloop
 

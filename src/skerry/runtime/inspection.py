@@ -13,8 +13,12 @@ from skerry.runtime.sharing import load_kind
 from skerry.runtime.target import AppObject
 
 
-def describe(app: AppObject) -> dict[str, Any]:
+def describe(app: AppObject, *, with_schemas: bool = True) -> dict[str, Any]:
     """Return an app's description as plain values: what `deploy` needs to know without importing the app itself.
+
+    Args:
+        app: The app.
+        with_schemas: Whether to say the functions' schemas too; they are empty otherwise.
 
     Raises:
         AppImportError: the app has no function.
@@ -29,7 +33,7 @@ def describe(app: AppObject) -> dict[str, Any]:
     functions = {
         name: {
             "options": _plain(dict(function.options)),
-            "schema": function.signature.schema(),
+            "schema": function.signature.schema() if with_schemas else {},
             "is_async": is_async(function.handler),
             "load": load_kind(function.handler),
             "streams": function.signature.streams,

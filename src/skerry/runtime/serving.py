@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,6 @@ from skerry.runtime.front import Front, add_health_routes
 from skerry.runtime.inference_routes import InferenceRoutes, ServedModel
 from skerry.runtime.memory import MemoryReturn
 from skerry.runtime.message import Request, Response
-from skerry.runtime.model_source import provide
 from skerry.runtime.nursery import Nursery
 from skerry.runtime.observing import Observing
 from skerry.runtime.pinned_model import PinnedModel
@@ -174,7 +173,8 @@ async def serve(
     memory = MemoryReturn()
     try:
         specs = await _inspect(target, nursery, function=function)
-        models = await asyncio.to_thread(_provide_models, specs, holds)
+        if any(spec.model is not None for spec in specs):
+            models = await asyncio.to_thread(_provide_models, specs, holds)
         pools = _start(specs, models, target, contract, nursery, reaper, workers=workers)
         for pool in pools:
             pinned = models.get(pool.spec.name)
@@ -206,7 +206,7 @@ async def _inspect(target: Target, nursery: Nursery, *, function: str | None) ->
     """Return the options of the functions to serve."""
     log_fd = os.dup(2)
     try:
-        description = await inspect_app(nursery, target, log_fd=log_fd)
+        description = await inspect_app(nursery, replace(target, with_schemas=False), log_fd=log_fd)
     finally:
         os.close(log_fd)
     nursery.preload(description["imports"])
@@ -223,6 +223,8 @@ async def _inspect(target: Target, nursery: Nursery, *, function: str | None) ->
 
 def _provide_models(specs: list[FunctionSpec], holds: contextlib.ExitStack) -> dict[str, PinnedModel]:
     """Return the models of the functions that have one, on this machine, by the functions' names; hold their files."""
+    from skerry.runtime.model_source import provide  # with the store, which most functions do without
+
     models = {
         spec.name: provide(ModelReference.parse(spec.model), os.environ) for spec in specs if spec.model is not None
     }

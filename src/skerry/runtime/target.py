@@ -75,6 +75,7 @@ class Target:
         concurrency: Calls at a time.
         timeout_s: Longest run of one call, seconds.
         report_modules: Whether the worker tells which libraries it has imported, once it is ready.
+        with_schemas: Whether a description of the app has the schemas of its functions, which take a library to make.
     """
 
     root: str | None
@@ -89,6 +90,7 @@ class Target:
     concurrency: int = 1
     timeout_s: float = 300.0
     report_modules: bool = False
+    with_schemas: bool = True
 
     def to_message(self) -> dict[str, Any]:
         """Return the target as plain values."""

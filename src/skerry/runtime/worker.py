@@ -49,7 +49,8 @@ def work(link: socket.socket, progress_fd: int, target: Target, *, asked_at_s: f
     try:
         prepare(target)
         if target.function is None:
-            _leave(link, encode_frame(Kind.RESULT, 0, orjson.dumps(describe(load_app(target)))), code=0)
+            description = describe(load_app(target), with_schemas=target.with_schemas)
+            _leave(link, encode_frame(Kind.RESULT, 0, orjson.dumps(description)), code=0)
         phases.mark("confine")
         function = find_function(target)
         phases.mark("import")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgpack
 
 from skerry.runtime.confinement import thread_environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SEND_LIMIT_S = 10.0
 # What a container's image knows of its app: libraries to import ahead, with commas between them.
@@ -20,8 +22,7 @@ IMPORTS_VARIABLE = "SKERRY_IMPORTS"
 QUIET = {"ORT_DISABLE_TELEMETRY": "1"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ZygoteProcess:
+class ZygoteProcess(NamedTuple):  # no dataclass: their library would be imported before the zygote starts
     """A zygote that has been started.
 
     Args:
@@ -38,12 +39,13 @@ class ZygoteProcess:
 def known_imports(environment: Mapping[str, str]) -> list[str]:
     """Return the libraries that the app is known to import, before it is imported itself.
 
-    Without them it is imported once to see what it holds, and its libraries once more for workers.
+    Without them it is imported once to see what it holds, and its libraries once more for workers. What apps are made
+    with is among them.
     """
-    return [name for name in environment.get(IMPORTS_VARIABLE, "").split(",") if name]
+    return [*(name for name in environment.get(IMPORTS_VARIABLE, "").split(",") if name), "skerry.app"]
 
 
-def launch(python: Path, environment: Mapping[str, str], imports: Sequence[str] = ()) -> ZygoteProcess:
+def launch(python: Path | str, environment: Mapping[str, str], imports: Sequence[str] = ()) -> ZygoteProcess:
     """Start a zygote.
 
     Args:
