@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -163,7 +164,8 @@ class Talk(Generic[A]):
 
     def _send(self, make: Callable[[], Any]) -> Spawned[A]:
         self._leave()  # a client that asks for the whole model brings nothing yet
-        with self.room.sending():
+        # What is told in one exchange is in memory until the client has worked; room for it would let few work at once.
+        with nullcontext() if isinstance(self.function, Directly) else self.room.sending():
             task = make()
             began_s = time.monotonic()
             job = self.function.spawn(task)

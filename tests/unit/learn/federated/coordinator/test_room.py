@@ -3,7 +3,7 @@
 import threading
 from types import SimpleNamespace
 
-from skerry.learn.federated.coordinator.conversation import Talk
+from skerry.learn.federated.coordinator.conversation import Directly, Talk
 from skerry.learn.federated.coordinator.crew import Crew, Outcomes, Threads
 from skerry.learn.federated.coordinator.room import HELD_BYTES, Room
 
@@ -84,3 +84,21 @@ def test_who_reads_nothing_after_all_gives_its_room_back():
     entered.start()
     entered.join(30)
     assert not entered.is_alive()
+
+
+def test_clients_that_are_told_in_one_exchange_work_at_the_same_time_however_large_the_model():
+    together = threading.Barrier(CLIENTS)
+    outcomes, room = Outcomes(room=PLACES), Room(HELD_BYTES, CLIENTS)
+
+    def work(task):
+        together.wait(30)
+        return SimpleNamespace(status="done")
+
+    def call(client):
+        task = SimpleNamespace(model=None)
+        return Talk(
+            function=Directly(work), short=lambda: task, whole=lambda: task, ended=threading.Event(), room=room
+        ).run()
+
+    Crew(1, map(str, range(CLIENTS)), call, outcomes, threads=Threads(), size=CLIENTS)
+    assert all(outcomes.get(timeout=60).error is None for _ in range(CLIENTS))
