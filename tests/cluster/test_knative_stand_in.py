@@ -154,4 +154,4 @@ def test_a_service_that_is_deleted_leaves_nothing_behind(services):
         return [each["name"] for each in found if "deletionTimestamp" not in each]
 
     wait_until(lambda: not left(), within_s=90, what="an empty namespace")
-    assert services.call(url)[0] == 404
+    wait_until(lambda: services.call(url)[0] == 404, within_s=30, what="an ingress that has forgotten it")

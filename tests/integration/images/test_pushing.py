@@ -40,7 +40,7 @@ def test_a_registry_that_takes_nothing_is_found_out_before_anything_is_built(pro
         name = f"127.0.0.1:{silent.getsockname()[1]}/hello:1"
         with pytest.raises(TransportError, match="does not answer") as refused:
             build(project, tmp_path / "cache", base="this-python", push=name)
-    assert "is the address right" in refused.value.details["hint"]
+    assert "look at its address" in refused.value.details["hint"]
     assert not (tmp_path / "cache").exists()
 
 

@@ -104,11 +104,14 @@ def test_slow_clients_do_not_hold_up_others(start_runtime):
         client.send(b"POST /function/add HTTP/1.1\r\ncontent-length: 5\r\n\r\n1")  # and no more for now
     deaf = server.connect()  # asks, and never reads
     deaf.socket.settimeout(0.2)
-    try:
-        while True:
+    stalls = 0
+    while stalls < 3:  # once may be a busy machine
+        try:
             deaf.send(request("/function/add", 1) * 100)
-    except TimeoutError:
-        pass
+        except TimeoutError:
+            stalls += 1
+        else:
+            stalls = 0
     waiting = b'kn_revision_request_queued{faas_name="add",kn_revision_name="add-00001"} '
     wait_until(
         lambda: waiting + b"0\n" in server.get("/metrics").body

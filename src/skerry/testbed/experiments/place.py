@@ -81,8 +81,8 @@ class SiteAddress:
         return Site(name=self.name, address=self.address, token_file=token, certificate=certificate)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the address as plain values."""
-        return asdict(self)
+        """Return the address as plain values; what it does not have is left out."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 class Place(ABC):
