@@ -71,7 +71,7 @@ def machine_container(image, command, *, environment=None):
         "command": [sys.executable if part == "python" else str(part) for part in command],
         "env": [{"name": name, "value": value} for name, value in variables.items()],
         "securityContext": SECURITY,
-        "resources": {"requests": {"cpu": "250m"}},  # what asks for nothing gets next to nothing on a busy machine
+        "resources": {"requests": {"cpu": "500m"}},  # what asks for nothing gets next to nothing on a busy machine
     }
 
 

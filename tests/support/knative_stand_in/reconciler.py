@@ -34,6 +34,7 @@ class Reconciler:
         self._deployments = {}  # by the revision's name
         self._reachable = set()
         self._placed = set()
+        self._known = {}  # hosts, by the service's name
 
     def reconcile(self):
         """Look at everything and do what is next for each service."""
@@ -41,13 +42,22 @@ class Reconciler:
         pods = defaultdict(list)
         for pod in self.api.list("pods", self.namespace):
             pods[labels(pod).get(names.REVISION)].append(pod)
-        hosts, self._reachable = {}, set()
-        for service in found["ksvc"].values():
-            if "deletionTimestamp" not in service["metadata"]:
+        known, self._known, self._reachable = self._known, {}, set()
+        failure = None
+        for name, service in found["ksvc"].items():
+            if "deletionTimestamp" in service["metadata"]:
+                continue
+            hosts = {}
+            try:
                 self._reconcile_service(service, found, pods, hosts)
+            except ApiError as error:  # one that changes under these hands must not keep what is gone in the ingress
+                failure = error
+            self._known[name] = hosts or known.get(name, {})
         for name in set(self.ingress.backends) - set(found["revisions"]):
             del self.ingress.backends[name]
-        self.ingress.route(hosts)
+        self.ingress.route({host: targets for hosts in self._known.values() for host, targets in hosts.items()})
+        if failure is not None:
+            raise failure
 
     def _reconcile_service(self, service, found, pods, hosts):
         configuration = self._ensure("configurations", found, objects.configuration_of(service))
