@@ -23,7 +23,7 @@ from skerry.app.decorator import (
 from skerry.app.function import AsyncFunction, BaseFunction, Function
 from skerry.app.making import make_function
 from skerry.app.options import UNSET, Unset, given_options
-from skerry.app.places import Place, platform_at
+from skerry.app.places import Place, folder_of, platform_at
 from skerry.app.running import RunningApp
 from skerry.app.serving import ServesModels
 from skerry.app.stream import AsyncStreamFunction, StreamFunction
@@ -296,7 +296,7 @@ class App(ServesModels):
 
     def _folder(self) -> Path | None:
         file = self._module.get("__file__")
-        return None if file is None else Path(file).resolve().parent
+        return None if file is None else folder_of(file)
 
     def run(self, *, home: str | Path | None = None, port: int = 0) -> RunningApp:
         """Start an engine with this app, for the block of a ``with`` statement; the app's functions then call it.

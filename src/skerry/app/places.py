@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from skerry.errors import ConfigError
@@ -38,6 +39,12 @@ def platform_at(place: Place, *, folder: Path | None, patience_s: float = 60.0) 
     from skerry.platforms.engine.site import site_platform
 
     return site_platform(place, patience_s=patience_s)
+
+
+@lru_cache(maxsize=256)
+def folder_of(file: str) -> Path:
+    """Return the folder that a module's file is in; looked up once, because every call of its functions asks."""
+    return Path(file).resolve().parent
 
 
 def find_site(name: str, *, folders: list[Path]) -> Site:

@@ -1,4 +1,5 @@
 import os
+import socket
 import threading
 
 import pytest
@@ -233,3 +234,99 @@ def test_cancelling_ends_a_reply_that_is_read(stub, pool):
     with pytest.raises(TransportError):
         reply.read_some()
     release.set()
+
+
+class Raw:
+    """A server that answers each connection with the same bytes, and keeps what it was sent."""
+
+    def __init__(self, path, answer):
+        self.answer, self.sent = answer, []
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.bind(str(path))
+        self.listener.listen()
+        threading.Thread(target=self.work, daemon=True).start()
+
+    def work(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            with connection:
+                self.sent.append(connection.recv(65_536))
+                connection.sendall(self.answer)
+
+
+@pytest.fixture
+def raw(tmp_path):
+    servers = []
+
+    def serve(answer):
+        servers.append(Raw(tmp_path / f"raw-{len(servers)}", answer))
+        return servers[-1], ConnectionPool(Address.parse(tmp_path / f"raw-{len(servers) - 1}"))
+
+    yield serve
+    for server in servers:
+        server.listener.shutdown(socket.SHUT_RDWR)
+        server.listener.close()
+
+
+def test_a_small_request_is_sent_in_one_piece(raw):
+    server, pool = raw(b"HTTP/1.1 204 No Content\r\n\r\n")
+    assert pool.request("POST", "/a?b=c", body=b"body", headers={"X-One": "1"}).status == 204
+    assert server.sent == [
+        b"POST /a?b=c HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: identity\r\n"
+        b"Content-Length: 4\r\nX-One: 1\r\n\r\nbody"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "body"),
+    [
+        (b"HTTP/1.1 100 Continue\r\nX-A: no\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", b"ok"),
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nup to the end", b"up to the end"),
+        (b"HTTP/1.0 200 OK\r\n\r\nold", b"old"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n", b"abc"),
+    ],
+)
+def test_answers_of_other_servers_are_understood(raw, answer, body):
+    _, pool = raw(answer)
+    response = pool.request("GET", "/")
+    assert (response.status, response.body) == (200, body)
+    assert "x-a" not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"", "without an answer"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "was lost"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhalf", "cut off"),
+    ],
+)
+def test_what_is_no_whole_answer_is_an_error(raw, answer, why):
+    _, pool = raw(answer)
+    with pytest.raises(TransportError, match=why):
+        pool.request("GET", "/")
+
+
+def test_headers_that_come_twice_are_one_list(raw):
+    _, pool = raw(b"HTTP/1.1 200 OK\r\nVary: a\r\nVary: b\r\nContent-Length: 0\r\n\r\n")
+    assert pool.request("GET", "/").headers["vary"] == "a, b"
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/a b", {}),
+        ("/a\r\nX: 1", {}),
+        ("/", {"X-One": "1\r\nX-Two: 2"}),
+        ("/", {"X One": "1"}),
+        ("/", {"X": "\u20ac"}),
+    ],
+)
+def test_what_would_break_a_request_is_not_sent(stub, pool, path, headers):
+    server = stub.serve(lambda *_: stub.Reply())
+    with pytest.raises(ConfigError):
+        pool.request("GET", path, headers=headers)
+    assert not server.requests

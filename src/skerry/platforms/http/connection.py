@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
-import io
 import ipaddress
 import os
 import select
@@ -11,16 +9,16 @@ import socket
 import ssl
 import threading
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from skerry.errors import ConfigError, TransportError
 from skerry.platforms.base import Cancellation
+from skerry.platforms.http.incoming import Incoming
 from skerry.platforms.http.reply import Exchange, Reply, Response, describe
 from skerry.platforms.http.secure import client_context, notice_loss
+from skerry.platforms.http.sending import Body, pieces_of
 from skerry.platforms.transfer import add_bytes, is_counting
 
 
@@ -78,63 +76,68 @@ class Address:
         return f"http{'s' if self.secure else ''}://{host}:{self.port}"
 
 
-class _Connection(http.client.HTTPConnection):
-    def __init__(self, address: Address, tls: ssl.SSLContext | None) -> None:
-        super().__init__(address.host or "localhost", address.port or 80)
+class _Connection:
+    """One connection, for one request at a time.
+
+    Args:
+        address: Where the server is.
+        tls: What to expect of it; none speaks without TLS.
+        timeout_s: Longest time for the connection to come about, seconds.
+
+    Raises:
+        OSError: there is none.
+    """
+
+    def __init__(self, address: Address, tls: ssl.SSLContext | None, timeout_s: float | None) -> None:
         self._address = address
-        self._tls = tls
-        self.response_class = partial(_counted_response, str(address))  # type: ignore[assignment]  # called like the class
+        self._name = str(address)
+        self.sock = _open_socket(address, tls, timeout_s)
 
-    def send(self, data: Any) -> None:
-        """Send what http.client makes of a request."""
-        super().send(data)
-        if is_counting():
-            add_bytes(str(self._address), sent=len(data))
-
-    def connect(self) -> None:
-        path = self._address.path
-        if path is None:
-            super().connect()
-            if not self._address.is_same_machine:
-                notice_loss(self.sock)
-            if self._tls is not None:
-                self.sock = self._tls.wrap_socket(self.sock, server_hostname=self._address.name or self._address.host)
-            return
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    def ask(self, method: str, path: str, body: Body, headers: Mapping[str, str]) -> Incoming:
+        """Send a request, and return its response, whose head has come."""
         try:
-            sock.connect(str(path))
-        except BaseException:
-            sock.close()
-            raise
-        self.sock = sock
-
-
-class _CountedSource(io.RawIOBase):
-    """A socket's bytes, counted where they come in."""
-
-    def __init__(self, source: Any, address: str) -> None:
-        self._source = source
-        self._address = address
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        count = int(self._source.readinto(buffer))
-        add_bytes(self._address, received=count)
-        return count
+            for piece in pieces_of(method, path, self._host(), body, headers):
+                self.sock.sendall(piece)
+                if is_counting():
+                    add_bytes(self._name, sent=len(piece))
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            # The server may have refused the request before it had read the whole of it: its answer says why.
+            return self._answer(method)
+        return self._answer(method)
 
     def close(self) -> None:
-        self._source.close()
-        super().close()
+        """Close it."""
+        self.sock.close()
+
+    def _answer(self, method: str) -> Incoming:
+        incoming = Incoming(self.sock, self._name, has_body=method != "HEAD")
+        incoming.read_head()
+        return incoming
+
+    def _host(self) -> str:
+        if self._address.path is not None:
+            return "localhost"
+        host = f"[{self._address.host}]" if ":" in self._address.host else self._address.host
+        return f"{host}:{self._address.port}"
 
 
-def _counted_response(address: str, sock: socket.socket, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:
-    response = http.client.HTTPResponse(sock, *args, **kwargs)
-    if is_counting():
-        response.fp.close()
-        response.fp = io.BufferedReader(_CountedSource(sock.makefile("rb", buffering=0), address))
-    return response
+def _open_socket(address: Address, tls: ssl.SSLContext | None, timeout_s: float | None) -> socket.socket:
+    if address.path is not None:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(timeout_s)
+    else:
+        sock = socket.create_connection((address.host, address.port), timeout_s)
+    try:
+        if address.path is not None:
+            sock.connect(str(address.path))
+            return sock
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not address.is_same_machine:
+            notice_loss(sock)
+        return sock if tls is None else tls.wrap_socket(sock, server_hostname=address.name or address.host)
+    except BaseException:
+        sock.close()
+        raise
 
 
 def _close_all(connections: list[_Connection]) -> None:
@@ -176,7 +179,7 @@ class ConnectionPool:
         method: str,
         path: str,
         *,
-        body: bytes | Iterable[bytes] | None = None,
+        body: Body = None,
         headers: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
         cancellation: Cancellation | None = None,
@@ -203,7 +206,7 @@ class ConnectionPool:
         method: str,
         path: str,
         *,
-        body: bytes | Iterable[bytes] | None = None,
+        body: Body = None,
         headers: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
         cancellation: Cancellation | None = None,
@@ -220,7 +223,7 @@ class ConnectionPool:
         try:
             cancellation.attach(exchange.sock)
             with exchange.watched():
-                raw = _send(connection, method, path, body, dict(headers or {}))
+                incoming = connection.ask(method, path, body, headers or {})
             opened = True
         finally:
             if not opened:
@@ -231,7 +234,7 @@ class ConnectionPool:
             cancellation.detach(exchange.sock)
             self._give_back(connection, keep=keep and not cancellation.cancelled)
 
-        return Reply(raw, exchange, release)
+        return Reply(incoming, exchange, release)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -249,16 +252,11 @@ class ConnectionPool:
                 if _is_quiet(connection.sock):
                     return connection
                 connection.close()
-        connection = _Connection(self.address, self._tls)
         bounds_s = [bound_s for bound_s in (timeout_s, self._connect_timeout_s) if bound_s is not None]
-        if bounds_s:
-            connection.timeout = min(bounds_s)
         try:
-            connection.connect()
+            return _Connection(self.address, self._tls, min(bounds_s, default=None))
         except OSError as error:
-            connection.close()
             raise TransportError(f"cannot connect to {self.address}: {describe(error)}", sent=False) from error
-        return connection
 
     def _give_back(self, connection: _Connection, *, keep: bool) -> None:
         with self._lock:
@@ -273,14 +271,3 @@ def _is_quiet(sock: socket.socket) -> bool:
     poll = select.poll()
     poll.register(sock, select.POLLIN)
     return not poll.poll(0)
-
-
-def _send(
-    connection: _Connection, method: str, path: str, body: bytes | Iterable[bytes] | None, headers: dict[str, str]
-) -> http.client.HTTPResponse:
-    try:
-        connection.request(method, path, body=body, headers=headers)
-    except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError):
-        # The server may have refused the request before it had read the whole of it: its answer says why.
-        return connection.getresponse()
-    return connection.getresponse()

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from skerry.errors import TransportError
+from httptools import HttpParserError
 
-# Most bytes of one read: as much as a Unix socket hands over at a time.
-READ_BYTES = 262_144
+from skerry.errors import TransportError
+from skerry.platforms.http.incoming import Incoming
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class Exchange:
         """Make what sockets and the HTTP client raise in this block a `TransportError`."""
         try:
             yield
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, HttpParserError) as error:
             what = f"no answer within {self._timeout_s:g} s" if isinstance(error, TimeoutError) else describe(error)
             raise TransportError(f"the connection to {self._address} was lost: {what}", sent=True) from error
 
@@ -70,17 +69,17 @@ class Reply:
     """A response whose head has come; its body is read as it comes.
 
     Args:
-        raw: The response.
+        incoming: The response.
         exchange: The request that it answers.
         release: Called once, at the end of the body or when the reply is closed before it.
     """
 
-    def __init__(self, raw: http.client.HTTPResponse, exchange: Exchange, release: Release) -> None:
+    def __init__(self, incoming: Incoming, exchange: Exchange, release: Release) -> None:
         self._release: Release | None = release
-        self._raw = raw
+        self._incoming = incoming
         self._exchange = exchange
-        self.status = raw.status
-        self.headers: Mapping[str, str] = {name.lower(): value for name, value in raw.getheaders()}
+        self.status = incoming.status
+        self.headers: Mapping[str, str] = incoming.headers
 
     def read_some(self, *, timeout_s: float | None = None) -> bytes:
         """Wait for more of the body and return it; empty at its end.
@@ -96,14 +95,12 @@ class Reply:
         try:
             with self._exchange.watched():
                 self._exchange.allow(timeout_s)
-                chunk = self._raw.read1(READ_BYTES)
-                if not chunk and self._raw.length:
-                    raise http.client.IncompleteRead(b"", self._raw.length)
+                chunk = self._incoming.read_some()
         except BaseException:
             self.close()
             raise
         if not chunk:
-            self._finish(keep=not self._raw.will_close)
+            self._finish(keep=self._incoming.keeps)
         return chunk
 
     def read_all(self) -> Response:
@@ -114,11 +111,11 @@ class Reply:
         """
         try:
             with self._exchange.watched():
-                body = self._raw.read()
+                body = self._incoming.read_all()
         except BaseException:
             self.close()
             raise
-        self._finish(keep=not self._raw.will_close)
+        self._finish(keep=self._incoming.keeps)
         return Response(self.status, self.headers, body)
 
     def close(self) -> None:
@@ -132,12 +129,9 @@ class Reply:
     def _finish(self, *, keep: bool) -> None:
         release, self._release = self._release, None
         if release is not None:
-            self._raw.close()
             release(keep=keep)
 
 
 def describe(error: BaseException) -> str:
     """Return what went wrong with a connection, in a few words."""
-    if isinstance(error, http.client.IncompleteRead):
-        return "the answer was cut off before its end"
     return (getattr(error, "strerror", None) or str(error) or type(error).__name__).lower()

@@ -1,0 +1,110 @@
+"""A response as it comes in over a socket: its head, then the pieces of its body."""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+
+from httptools import HttpResponseParser
+
+from skerry.platforms.transfer import add_bytes, is_counting
+
+HEAD_BYTES = 65_536  # of a first read, which most answers fit into
+READ_BYTES = 262_144  # as much as a Unix socket hands over at a time
+
+
+class Incoming:
+    """Reads one response.
+
+    Args:
+        sock: The connection.
+        address: Of the server, for the count of what was received.
+        has_body: Whether one may follow the head; after a request with HEAD, none does.
+
+    Attributes:
+        status: Of the response.
+        headers: With names in lower case.
+        is_whole: Whether all of it has come.
+        keeps: Whether another request may use the connection then.
+    """
+
+    def __init__(self, sock: socket.socket, address: str, *, has_body: bool = True) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self.is_whole = False
+        self.keeps = False
+        self._sock = sock
+        self._address = address
+        self._has_body = has_body
+        self._has_head = False
+        self._pieces: deque[bytes] = deque()
+        self._parser = HttpResponseParser(self)
+
+    def read_head(self) -> None:
+        """Wait for the head.
+
+        Raises:
+            OSError: the connection was lost.
+            HttpParserError: what came is no response.
+        """
+        while not self._has_head:
+            self._read(HEAD_BYTES)
+
+    def read_some(self) -> bytes:
+        """Wait for more of the body and return it; empty at its end; raises as `read_head`."""
+        while not self._pieces and not self.is_whole:
+            self._read(READ_BYTES)
+        return self._pieces.popleft() if self._pieces else b""
+
+    def read_all(self) -> bytes:
+        """Wait for the rest of the body and return it; raises as `read_head`."""
+        while not self.is_whole:
+            self._read(READ_BYTES)
+        body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces.clear()
+        return body
+
+    def _read(self, most_bytes: int) -> None:
+        content = self._sock.recv(most_bytes)
+        if content:
+            if is_counting():
+                add_bytes(self._address, received=len(content))
+            self._parser.feed_data(content)
+        elif not self._has_head:
+            raise ConnectionResetError("the server closed it without an answer")
+        elif "content-length" in self.headers or "transfer-encoding" in self.headers:
+            raise ConnectionResetError("the answer was cut off before its end")
+        else:
+            self.is_whole = True  # its end is that of the connection
+
+    # The parser's side
+
+    def on_message_begin(self) -> None:
+        """Notice that something follows the answer that nobody has asked for."""
+        if self.is_whole:
+            self.keeps = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header."""
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
+
+    def on_headers_complete(self) -> None:
+        """Take the head, unless it is one of those that only say that the answer will come."""
+        self.status = self._parser.get_status_code()
+        if self.status < 200:
+            self.headers = {}
+            return
+        self._has_head = True
+        if not self._has_body:
+            self.is_whole = True
+
+    def on_body(self, content: bytes) -> None:
+        """Take a piece of the body."""
+        self._pieces.append(content)
+
+    def on_message_complete(self) -> None:
+        """Take the end."""
+        if self._has_head and not self.is_whole:
+            self.is_whole = True
+            self.keeps = self._parser.should_keep_alive()
