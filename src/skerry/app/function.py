@@ -16,7 +16,7 @@ from skerry.app.inheritance import Inherited, inherited
 from skerry.app.local import load_here
 from skerry.app.mapping import map_calls
 from skerry.app.options import UNSET, Unset, call_options
-from skerry.app.places import Place, platform_at
+from skerry.app.places import Place, folder_of, platform_at
 from skerry.app.spreading import Lost, Rules, Spread, Watch, site_names
 from skerry.errors import ConfigError, PrivacyError, SkerryError
 from skerry.platforms import CallOptions, Platform
@@ -67,16 +67,19 @@ class BaseFunction(Generic[P, R]):
         self._binding = binding
         self._asked = CallOptions(idempotent=bool(options.get("idempotent", False)))
         self._local: Callable[..., Any] | None = None
+        self._signatures: list[Signature] = []  # the one, once it was needed; shared with the copies that are bound
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
 
-    @functools.cached_property
+    @property
     def signature(self) -> Signature:
         """How arguments and results travel; made at first use, because it needs the schema library."""
-        from skerry.payload import Signature
+        if not self._signatures:
+            from skerry.payload import Signature
 
-        return Signature.of(self.handler)
+            self._signatures.append(Signature.of(self.handler))
+        return self._signatures[0]
 
     def at(self, place: Place) -> Self:
         """Return the same function with its calls bound to a place.
@@ -103,7 +106,7 @@ class BaseFunction(Generic[P, R]):
     def _folder(self) -> Path | None:
         module = sys.modules.get(self.handler.__module__)
         file = getattr(module, "__file__", None) or getattr(self.handler, "__globals__", {}).get("__file__")
-        return None if file is None else Path(file).resolve().parent
+        return None if file is None else folder_of(file)
 
     def with_options(
         self,
@@ -112,6 +115,7 @@ class BaseFunction(Generic[P, R]):
         priority: int | Unset | None = UNSET,
         group: str | Unset | None = UNSET,
         weight: float | Unset | None = UNSET,
+        wait: str | Unset | None = UNSET,
     ) -> Self:
         """Return the same function whose calls carry these options; what is left out stays as it is.
 
@@ -122,6 +126,8 @@ class BaseFunction(Generic[P, R]):
             priority: 0 (most urgent) to 7; none means 3 (RFC 9218).
             group: Only calls of the same group share a batch.
             weight: What the call weighs in its batch, above 0; none means what the function's ``batch`` says.
+            wait: How long :meth:`spawn` may wait for the job's end, like ``"2s"``, at most a minute: one exchange then
+                brings the result of a short one. None only has it accepted. It means nothing to other calls.
 
         Raises:
             SpecError: a value has a wrong type or is out of range.
@@ -130,7 +136,9 @@ class BaseFunction(Generic[P, R]):
             ``classify.with_options(timeout="250ms", priority=1).remote(image)``
         """
         bound = copy.copy(self)
-        bound._asked = call_options(self._asked, timeout=timeout, priority=priority, group=group, weight=weight)
+        bound._asked = call_options(
+            self._asked, timeout=timeout, priority=priority, group=group, weight=weight, wait=wait
+        )
         return bound
 
     def remote(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -253,7 +261,7 @@ class BaseFunction(Generic[P, R]):
         )
 
     def spawn(self, *args: P.args, **kwargs: P.kwargs) -> Job[R]:
-        """Have the platform run the function on its own, and return at once.
+        """Have the platform run the function on its own, and return at once; or after a wait, see :meth:`with_options`.
 
         Raises:
             EngineNotRunningError: there is no platform to call.
@@ -271,7 +279,7 @@ class BaseFunction(Generic[P, R]):
         options = replace(inherited().apply(self._asked), timeout_s=None)
         call.send_inputs(platform, keep=True)
         record = platform.submit(self.name, call.body, content_type=call.content_type, accept=MSGPACK, options=options)
-        return Job(record.id, platform, self.signature)
+        return Job(record, platform, self.signature)
 
     def _platform(self) -> Platform:
         """Return where calls go.

@@ -25,13 +25,21 @@ class Job(Generic[R_co]):
         ``job = train.spawn(rows); ...; model = job.result(timeout_s=60)``
     """
 
-    def __init__(self, job_id: str, platform: Platform, signature: Signature) -> None:
-        self.id = job_id
+    def __init__(self, record: JobRecord, platform: Platform, signature: Signature) -> None:
+        self.id = record.id
+        self._told = record
         self._platform = platform
         self._signature = signature
 
     def __repr__(self) -> str:
         return f"<Job {self.id}>"
+
+    @property
+    def told_s(self) -> float:
+        """How long the job took from its submission to its end, in seconds, where `spawn` waited for that; else 0."""
+        if self._told.ended_at is None or self._told.submitted_at is None:
+            return 0.0
+        return self._told.ended_at - self._told.submitted_at
 
     def record(self) -> JobRecord:
         """Return all that is known about the job: its status, attempts, times and error.
@@ -54,6 +62,8 @@ class Job(Generic[R_co]):
         Raises:
             JobNotFoundError: the platform has forgotten it.
         """
+        if self._told.answer is not None:
+            return self._told.status
         ends_s = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             left_s = LONGEST_LOOK_S if ends_s is None else ends_s - time.monotonic()
@@ -73,7 +83,7 @@ class Job(Generic[R_co]):
             JobNotReadyError: the time is over, or the job was cancelled.
             SkerryError: the error that the call ended with; `retry` gives it another chance.
         """
-        answer = self._platform.result(self.id, timeout_s=timeout_s)
+        answer = self._told.answer or self._platform.result(self.id, timeout_s=timeout_s)
         value: R_co = self._signature.decode_result(answer.body, answer.content_type, answer.headers)
         return value
 

@@ -50,6 +50,7 @@ def call_options(
     priority: int | Unset | None,
     group: str | Unset | None,
     weight: float | Unset | None,
+    wait: str | Unset | None,
 ) -> CallOptions:
     """Return the options of a call with those that were given changed.
 
@@ -59,6 +60,7 @@ def call_options(
         priority: 0 (most urgent) to 7.
         group: Only calls of the same group share a batch.
         weight: What the call weighs in its batch.
+        wait: How long a spawn may wait for the job's end, with its unit.
 
     Raises:
         SpecError: a value has a wrong type or is out of range.
@@ -66,4 +68,6 @@ def call_options(
     changes: dict[str, Any] = {"priority": priority, "group": group, "weight": weight}
     if timeout is not UNSET:
         changes["timeout_s"] = None if timeout is None else parse_duration(timeout, key="timeout")
+    if wait is not UNSET:
+        changes["wait_s"] = None if wait is None else parse_duration(wait, key="wait")
     return replace(base, **{key: value for key, value in changes.items() if value is not UNSET})

@@ -72,7 +72,11 @@ class AnswerStream(ABC):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRecord:
-    """What a platform knows about one spawned call; times are Unix seconds."""
+    """What a platform knows about one spawned call; times are Unix seconds.
+
+    Attributes:
+        answer: What it has answered, where a platform has told that with the job.
+    """
 
     id: str
     function: str
@@ -82,12 +86,13 @@ class JobRecord:
     started_at: float | None = None
     ended_at: float | None = None
     error: Mapping[str, Any] | None = None
+    answer: Answer | None = None
 
     @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> JobRecord:
+    def from_json(cls, values: Mapping[str, Any], *, answer: Answer | None = None) -> JobRecord:
         """Return the record that a platform's JSON object describes; members that are not known here are left out."""
-        known = {f.name for f in fields(cls)}
-        return cls(**{key: value for key, value in values.items() if key in known})
+        known = {f.name for f in fields(cls)} - {"answer"}
+        return cls(**{key: value for key, value in values.items() if key in known}, answer=answer)
 
 
 class Cancellation:
@@ -218,7 +223,8 @@ class Platform(ABC):
     ) -> JobRecord:
         """Accept a call now and run it later; the arguments are those of :meth:`invoke`.
 
-        A job outlives its caller, so it has no deadline.
+        A job outlives its caller, so it has no deadline. The record has an answer where the options have a wait and the
+        call succeeded within it; a platform may not wait at all.
         """
 
     @abstractmethod

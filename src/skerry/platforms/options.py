@@ -9,6 +9,7 @@ from skerry.errors import SpecError
 
 MOST_URGENT, LEAST_URGENT = 0, 7
 LONGEST_TIMEOUT_S = 86_400.0
+LONGEST_WAIT_S = 60.0
 LONGEST_GROUP = 256
 
 
@@ -25,6 +26,8 @@ class CallOptions:
         weight: What the call weighs in its batch, above 0; none means what the function's ``batch`` says.
         traceparent: The trace that the call belongs to (W3C Trace Context).
         tracestate: What goes with the trace.
+        wait_s: Of a job: how long the platform may wait for its end before it answers, seconds, above 0 and at most a
+            minute; one exchange then brings a short one's result. None answers once the job is accepted.
         timing: Whether the answer is to say what the time was spent on, in its header ``server-timing``.
 
     Raises:
@@ -39,10 +42,13 @@ class CallOptions:
     traceparent: str | None = None
     tracestate: str | None = None
     timing: bool = False
+    wait_s: float | None = None
 
     def __post_init__(self) -> None:
         if self.timeout_s is not None and not 0 < self.timeout_s <= LONGEST_TIMEOUT_S:
             raise SpecError(f"timeout = {self.timeout_s:g} s: must be above 0 and at most a day", field="timeout")
+        if self.wait_s is not None and not 0 < self.wait_s <= LONGEST_WAIT_S:
+            raise SpecError(f"wait = {self.wait_s:g} s: must be above 0 and at most a minute", field="wait")
         if self.priority is not None and (
             type(self.priority) is not int or not MOST_URGENT <= self.priority <= LEAST_URGENT
         ):

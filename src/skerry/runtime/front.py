@@ -9,7 +9,7 @@ import logging
 import os
 import select
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
@@ -53,7 +53,7 @@ class Authorize(Protocol):
         """Look at a request; ``public`` says whether it came from other machines, over TLS."""
 
 
-AsyncRequested = Callable[[WorkerPool, Request, Reading], Response]
+AsyncRequested = Callable[[WorkerPool, Request, Reading], Response | Coroutine[Any, Any, Response]]
 
 
 class Front:
@@ -256,7 +256,8 @@ class Front:
             reading = exchange.reading = read_head(exchange.headers, protocol)
         if reading.is_async and self.respond_async is not None:
             taker = pool.choose() if isinstance(pool, Split) else pool
-            exchange.reply(self.respond_async(taker, _request_of(exchange), reading))
+            request = _request_of(exchange)
+            self._answer(exchange, request, self.respond_async(taker, request, reading))
             return
         if not reading.is_plain:
             exchange.codec, exchange.meta = reading.codec, reading.meta
@@ -305,10 +306,14 @@ class Front:
         except Exception:
             exchange.reply(_internal_error(request))
             return
+        self._answer(exchange, request, outcome)
+
+    def _answer(self, exchange: Exchange, request: Request, outcome: Any) -> None:
+        """Reply with a response, or with what is awaited for one."""
         if isinstance(outcome, Response):
             exchange.reply(outcome)
-            return
-        self._await_outcome(exchange, request, outcome)
+        else:
+            self._await_outcome(exchange, request, outcome)
 
     def _await_outcome(self, exchange: Exchange, request: Request, outcome: Any) -> None:
         task = asyncio.get_running_loop().create_task(self._await_route(exchange, request, outcome))

@@ -15,6 +15,7 @@ MAX_GROUP_BYTES = 256
 # curl and HTML forms say this when nobody told them what they send
 UNTYPED = frozenset({b"", b"application/json", b"application/x-www-form-urlencoded"})
 ANSWERS = (b"text/event-stream", b"application/msgpack")  # what a caller may ask for besides the default
+WAIT = re.compile(rb"(?:^|,)\s*wait\s*=\s*(\d{1,6})\s*(?:;[^,]*)?(?=,|$)")
 URGENCY = re.compile(rb"(?:^|,)\s*u\s*=\s*(\d+)\s*(?:;[^,]*)?(?=,|$)")
 
 PROTOCOL = "skerry-protocol"  # what a handler is told of the address; a client's header of this name is not
@@ -30,6 +31,7 @@ class Reading:
         codec: How the body is written; a `Codec`.
         meta: What the worker is told besides the body.
         is_async: Whether the caller does not want to wait.
+        wait_s: Seconds that such a caller waits for all that: a call that ends within them is answered at once.
         timeout_s: Seconds from arrival after which the caller has no use for the answer, none for no limit.
         urgency: 0 to 7, the most urgent first (RFC 9218).
         weight: What the request counts in a batch, none where it says nothing.
@@ -48,6 +50,7 @@ class Reading:
         "timeout_s",
         "traceparent",
         "urgency",
+        "wait_s",
         "weight",
     )
 
@@ -55,6 +58,7 @@ class Reading:
         self.codec: int = 0
         self.meta: dict[str, Any] = NO_META
         self.is_async = False
+        self.wait_s = 0.0
         self.timeout_s: float | None = None
         self.urgency = DEFAULT_URGENCY
         self.weight: float | None = None
@@ -81,6 +85,7 @@ class Reading:
         """Return the same reading of a head with another `traceparent`."""
         same = Reading()
         same.codec, same.is_async, same.timeout_s = self.codec, self.is_async, self.timeout_s
+        same.wait_s = self.wait_s
         same.urgency, same.weight, same.group = self.urgency, self.weight, self.group
         same.is_timed = self.is_timed
         same.meta = {**self.meta, "traceparent": traceparent}
@@ -136,6 +141,9 @@ def _accept(reading: Reading, meta: dict[str, Any], value: bytes) -> None:
 def _prefer(reading: Reading, meta: dict[str, Any], value: bytes) -> None:
     if b"respond-async" in value:
         reading.is_async = True
+    found = WAIT.search(value)
+    if found is not None:
+        reading.wait_s = float(found[1])
 
 
 def _timeout(reading: Reading, meta: dict[str, Any], value: bytes) -> None:

@@ -1,3 +1,4 @@
+import json
 import os
 import sqlite3
 import time
@@ -104,6 +105,24 @@ def gate(tmp_path):
 
 def status_of(engine, job):
     return engine.job(job)["status"]
+
+
+def test_a_job_that_ends_while_its_caller_waits_is_answered_with_its_result(engine):
+    answer = engine.submit("double", 21, headers={"prefer": "respond-async, wait=30"})
+    assert (answer.status, answer.json()) == (200, 42)
+    told = json.loads(answer.headers["skerry-job"])
+    assert answer.headers["location"] == f"/jobs/{told['id']}"
+    assert told == engine.job(told["id"])
+    assert engine.job_result(told["id"]).json() == 42
+
+
+def test_a_job_that_does_not_succeed_while_its_caller_waits_is_told_by_its_record(engine, gate):
+    failed = engine.submit("fail", "why", headers={"prefer": "respond-async, wait=30"})
+    assert (failed.status, failed.json()["status"]) == (202, "failed")
+    slow = engine.submit("hold", str(gate), headers={"prefer": "wait=1, respond-async"})
+    assert (slow.status, slow.json()["status"]) == (202, "running")
+    gate.unlink()
+    assert engine.job_result(slow.json()["id"]).status == 200
 
 
 def test_an_accepted_job_has_an_address_a_record_and_a_result(engine):

@@ -4,6 +4,7 @@ import pytest
 
 import skerry
 from skerry.errors import HandlerError, InvalidPayloadError, JobNotReadyError
+from skerry.platforms.base import Answer, JobRecord
 
 app = skerry.App("calls")
 
@@ -100,3 +101,21 @@ def test_a_cancelled_job_has_no_result(platform):
     assert job.cancel() == "cancelled"
     with pytest.raises(JobNotReadyError):
         job.result()
+
+
+def test_a_spawn_that_waits_brings_the_result_of_a_short_job():
+    class Waits:
+        def submit(self, function, body, *, content_type, accept=None, options=None):
+            assert options.wait_s == 2.0
+            answer = Answer(b'{"name":"abc","score":5}', "application/json", {})
+            return JobRecord(
+                id="j", function=function, status="succeeded", submitted_at=1.0, ended_at=1.5, answer=answer
+            )
+
+        def invoke(self, *args, **options):
+            raise AssertionError("nothing is asked for again")
+
+        job = result = invoke
+
+    job = report.at(Waits()).with_options(wait="2s").spawn("abc")
+    assert (job.wait(), job.result(), job.told_s) == ("succeeded", Report("abc", 5.0), 0.5)

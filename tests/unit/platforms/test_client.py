@@ -138,6 +138,16 @@ def test_submit_asks_not_to_wait(stub, engine):
     assert server.requests[0][3]["prefer"] == "respond-async"
 
 
+def test_a_job_that_ended_while_one_waited_brings_its_answer(stub, engine):
+    told = json.dumps({**JOB, "status": "succeeded", "submitted_at": 1.0, "ended_at": 3.0, "answer": "no answer"})
+    server = stub.serve(lambda *_: stub.Reply(body=b"42", headers={"Skerry-Job": told}))
+
+    record = engine.submit("train", b"7", content_type=JSON, options=CallOptions(wait_s=1.5))
+
+    assert (record.id, record.status, record.ended_at, record.answer.body) == ("j1", "succeeded", 3.0, b"42")
+    assert server.requests[0][3]["prefer"] == "respond-async, wait=2"
+
+
 def test_result_waits_until_the_job_has_ended(stub, engine):
     results = iter([stub.problem(JobNotReadyError("not yet")), stub.Reply(body=b"42")])
     stub.serve(lambda method, path, *_: next(results) if "/result" in path else stub.Reply(body=JOB))

@@ -11,7 +11,7 @@ import logging
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from copy import copy
 from typing import Any, TypeGuard
 
@@ -42,6 +42,7 @@ from skerry.runtime.reading import Reading
 
 logger = logging.getLogger(__name__)
 MAX_WAIT_S = 60.0
+JOB_HEADER = "skerry-job"  # of a result that came with its job: the job, as `GET /jobs/ID` answers it
 PURGE_PERIOD_S = 600.0
 MOST_ATTEMPTS = 4  # of a job whose workers die, where it may run again; a retry grants as many once more
 START_PATIENCE_S = 60.0  # how long jobs wait for a function whose workers cannot start
@@ -72,8 +73,10 @@ class JobRunner:
 
     # What callers ask for
 
-    def submit(self, pool: WorkerPool, request: Request, reading: Reading) -> Response:
-        """Accept a call as a job and answer 202 with its address.
+    def submit(self, pool: WorkerPool, request: Request, reading: Reading) -> Response | Coroutine[Any, Any, Response]:
+        """Accept a call as a job and answer 202 with its address; with its result, where it succeeds while one waits.
+
+        ``Prefer: respond-async, wait=10`` waits for ten seconds (RFC 7240, section 4.3).
 
         Raises:
             QueueFullError: as many calls wait as the function's `queue` allows.
@@ -85,7 +88,23 @@ class JobRunner:
         record = self._jobs.submit(job, pool.spec.name, asked, now_s=time.time())
         trace = {key: value for key, value in reading.meta.items() if key in TRACE}
         self._offer(self._call(job, pool, asked, meta=trace))
+        if reading.wait_s > 0:
+            return self._answer_within(job, min(MAX_WAIT_S, reading.wait_s))
         return _accepted(record)
+
+    async def _answer_within(self, job: str, wait_s: float) -> Response:
+        """Return a job's result, or, unless it has succeeded by then, what is known of it."""
+        await self._wait(job, wait_s)
+        record = self._jobs.get(job)
+        if record.status is not JobStatus.SUCCEEDED:
+            return _accepted(record)
+        response = _response_of(self._jobs.result(job))
+        response.headers |= {
+            "location": _address(record),
+            "preference-applied": "wait",
+            JOB_HEADER: orjson.dumps(record.to_dict()).decode(),
+        }
+        return response
 
     def list(self, request: Request) -> Response:
         """Answer ``GET /jobs``: the newest jobs."""
@@ -105,8 +124,7 @@ class JobRunner:
         job = _job_of(request)
         await self._wait(job, _wait_of(request))
         self._check_private(job, request)
-        found = self._jobs.result(job)
-        return Response(found.body, content_type=found.content_type, headers=dict(found.headers))
+        return _response_of(self._jobs.result(job))
 
     async def _wait(self, job: str, wait_s: float) -> None:
         """Wait for a job to end, but no longer than so many seconds."""
@@ -355,7 +373,15 @@ def _require_room(pool: WorkerPool) -> None:
 
 
 def _accepted(record: JobRecord) -> Response:
-    return Response.of_json(record.to_dict(), status=202, headers={"location": f"/jobs/{record.id}"})
+    return Response.of_json(record.to_dict(), status=202, headers={"location": _address(record)})
+
+
+def _address(record: JobRecord) -> str:
+    return f"/jobs/{record.id}"
+
+
+def _response_of(found: JobResult) -> Response:
+    return Response(found.body, content_type=found.content_type, headers=dict(found.headers))
 
 
 def _job_of(request: Request) -> str:

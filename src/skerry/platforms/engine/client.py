@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -31,6 +32,8 @@ DEPLOY_TIMEOUT_S = 1800.0
 POLL_S = 20.0
 # Between polls that came back early, so that an answer without waiting does not become a busy loop.
 PAUSE_S = 0.05
+# Of a result that came with its job: the job, as JSON.
+JOB_HEADER = "skerry-job"
 
 _MAY_RUN_TWICE = CallOptions(idempotent=True)
 
@@ -128,8 +131,14 @@ class EnginePlatform(Platform):
     ) -> JobRecord:
         """Accept a call now and run it later; see `Platform.submit`."""
         call = _call(function, body, content_type, accept, replace(options, timeout_s=None))
-        asked = replace(call, headers={**call.headers, "Prefer": "respond-async"}, wait_s=CONTROL_TIMEOUT_S)
-        return JobRecord.from_json(_json(self._caller.request(asked)))
+        # The preference counts whole seconds.
+        waits_s = 0 if options.wait_s is None else math.ceil(options.wait_s)
+        prefer = f"respond-async, wait={waits_s}" if waits_s else "respond-async"
+        asked = replace(call, headers={**call.headers, "Prefer": prefer}, wait_s=waits_s + CONTROL_TIMEOUT_S)
+        response = self._caller.request(asked)
+        if JOB_HEADER in response.headers:
+            return JobRecord.from_json(json.loads(response.headers[JOB_HEADER]), answer=_answer(response))
+        return JobRecord.from_json(_json(response))
 
     def job(self, job_id: str, *, wait_s: float = 0.0) -> JobRecord:
         """Return what is known about a job; see `Platform.job`."""
