@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
@@ -65,7 +66,7 @@ class Client(Generic[D]):
         self._data: Callable[..., D] = data
         self._takes_name = _takes_argument(data)
         self._start = start
-        self._state = None if state is None else Path(state)
+        self._state = state
         self._loaded: dict[str, D] = {}
         app.function(name="start", **_SHORT)(self._answer_start())
         app.function(name="secure", scale=skerry.Scale(initial=0), **_SHORT)(self._answer_secure())
@@ -176,8 +177,13 @@ class Client(Generic[D]):
 
         return secure
 
+    @cached_property
+    def _root(self) -> Path:
+        # Not before it is needed: the engine around is known in a worker only.
+        return default_root(self._app.name) if self._state is None else Path(self._state)
+
     def _store(self, job: str, client: str) -> SiteStore:
-        return SiteStore(self._state or default_root(self._app.name), job, client)
+        return SiteStore(self._root, job, client)
 
     def _data_of(self, client: str) -> D:
         key = client if self._takes_name else ""

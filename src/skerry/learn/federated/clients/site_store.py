@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from skerry.learn.federated.wire.frames import read_frame, write_frame
+from skerry.learn.federated.wire.frames import read_frame, write_all, write_frame
 from skerry.learn.federated.wire.messages import FitReply
 from skerry.learn.federated.wire.parameters import Vector
 
@@ -44,6 +44,9 @@ class Held:
 class SiteStore:
     """What one client keeps of one job.
 
+    It lies under one of two names, of which the other is free: a new one is written beside the old one, whose name is
+    then freed. Where a file is replaced instead, file systems wait for the disk, lest a loss of power leaves neither.
+
     Args:
         root: Folder of all jobs.
         job: The job.
@@ -51,64 +54,90 @@ class SiteStore:
     """
 
     def __init__(self, root: Path, job: str, client: str) -> None:
-        self._root = root
-        self._folder = root / _file_name(job)
-        self._client = _file_name(client)
-        self._lock = self._folder / f"{self._client}.lock"
+        # Plain paths: this is opened once a round, and a round may take milliseconds.
+        self._root = os.fspath(root)
+        self._folder = os.path.join(self._root, _file_name(job))
+        self._stem = os.path.join(self._folder, _file_name(client))
+        self._there: tuple[str, int] | None = None  # what was found or written last: its path and its number
 
     @property
     def secure_path(self) -> Path:
         """Where the client's side of a secure aggregation lies."""
-        return self._folder / f"{self._client}.secure"
+        return Path(f"{self._stem}.secure")
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep every other worker from this client's things during the block; waits for one that has them."""
-        if not self._folder.is_dir():
-            self._folder.mkdir(parents=True, exist_ok=True)
-            prune_jobs(self._root, now_s=time.time())
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = self._open_lock()
         try:
             # The kernel lets go of it when the worker dies, whatever happens.
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
             os.close(descriptor)
+            self._there = None
 
     def read(self) -> Held | None:
         """Return what is held; none where there is nothing whole."""
-        for path in reversed(self._files()):
-            found = read_frame(path.read_bytes())
-            if found is not None:
-                break
-        else:
+        found = self._find()
+        if found is None:
             return None
-        value, _ = found
-        reply = value.pop("reply")
-        return Held(**value, reply=None if reply is None else FitReply.model_validate(reply))
+        reply = found.pop("reply")
+        return Held(**found, reply=None if reply is None else FitReply.model_validate(reply))
 
     def write(self, held: Held) -> None:
-        """Replace what is held, by one rename: a worker that dies meanwhile leaves the old or the new."""
+        """Replace what is held: a worker that dies meanwhile leaves the old or the new."""
+        if self._there is None:
+            self._find()
+        old, number = self._there or ("", 0)
         value: dict[str, Any] = {
+            "number": number + 1,
             "model": held.model,
             "digest": held.digest,
             "residual": held.residual,
             "control": held.control,
             "reply": None if held.reply is None else held.reply.model_dump(),
         }
-        before = self._files()
-        number = int(before[-1].suffixes[-2][1:]) + 1 if before else 1
-        path = self._folder / f"{self._client}.{number:08}.held"
-        draft = path.with_suffix(".draft")
-        draft.write_bytes(write_frame(value))
-        # To a new name: where a file is replaced, file systems wait for the disk, lest a loss of power leaves neither.
-        draft.replace(path)
-        for old in before:
-            old.unlink(missing_ok=True)
+        draft, (first, second) = f"{self._stem}.draft", self._names()
+        path = second if old == first else first
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            write_all(descriptor, write_frame(value))
+        finally:
+            os.close(descriptor)
+        _remove(path)  # what a worker has left there that died at the next line but one, or a loss of power
+        os.rename(draft, path)
+        _remove(old)
+        self._there = (path, number + 1)
 
-    def _files(self) -> list[Path]:
-        """Return what is held, the newest last: more than one only where a worker died before it removed the old."""
-        return sorted(self._folder.glob(f"{self._client}.[0-9]*.held"))
+    def _open_lock(self) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        try:
+            return os.open(f"{self._stem}.lock", flags, 0o600)
+        except FileNotFoundError:
+            os.makedirs(self._folder, exist_ok=True)
+            prune_jobs(Path(self._root), now_s=time.time())
+            return os.open(f"{self._stem}.lock", flags, 0o600)
+
+    def _names(self) -> tuple[str, str]:
+        return f"{self._stem}.1.held", f"{self._stem}.2.held"
+
+    def _find(self) -> dict[str, Any] | None:
+        """Return the newest of what is there and whole: two only where a worker died before it removed the old."""
+        newest: dict[str, Any] | None = None
+        self._there = None
+        for path in self._names():
+            try:
+                with open(path, "rb", buffering=0) as file:
+                    frame = read_frame(file.read())
+            except FileNotFoundError:
+                continue
+            if frame is None:
+                continue
+            number = frame[0].pop("number")
+            if self._there is None or number > self._there[1]:
+                newest, self._there = frame[0], (path, number)
+        return newest
 
 
 def prune_jobs(root: Path, *, now_s: float) -> None:
@@ -130,6 +159,11 @@ def default_root(app: str) -> Path:
     if around:
         return Path(around).parent / "federated" / app
     return Path(tempfile.gettempdir()) / f"skerry-federated-{os.getuid()}" / app
+
+
+def _remove(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def _touched_s(folder: Path) -> float:

@@ -144,7 +144,7 @@ class Collection:
             )
 
         talk: Talk[FitReply] = Talk(
-            function=spoken_to(shared.apps[client]["fit"]),
+            function=spoken_to(shared.apps[client]["fit"], shared.room),
             short=lambda: task(shared.holds.get(client)),
             whole=lambda: task(None),
             ended=shared.talks[client],

@@ -23,6 +23,7 @@ from skerry.learn.federated.coordinator.room import Room
 FIRST_PAUSE_S = 0.1
 MAX_PAUSE_S = 5.0
 WAIT_S = 20.0  # between looks at whether anybody still waits, while a client works
+SHORT = "2s"  # a task that takes longer is asked about by its address, which a lost connection does not take away
 MAX_FAILURES = 3  # of the function itself, such as workers that die: then it is taken for the task's fault
 _LOST = (SiteUnreachableError, EngineNotRunningError, TransportError, JobNotFoundError)
 
@@ -38,6 +39,10 @@ class Spawned(Protocol[R_co]):
 
     def result(self, timeout_s: float | None = None) -> R_co:
         """Wait for the call to end and return its result."""
+
+    @property
+    def told_s(self) -> float:
+        """How long it took at its place, in seconds, where it had ended when it was spawned; else 0."""
 
     def cancel(self) -> Any:
         """Stop the call."""
@@ -89,6 +94,11 @@ class Done(Generic[R]):
         """Return what it returned."""
         return self._value
 
+    @property
+    def told_s(self) -> float:
+        """Return 0: nobody has said how long it took."""
+        return 0.0
+
     def cancel(self) -> None:
         """Do nothing: it has ended."""
 
@@ -96,13 +106,18 @@ class Done(Generic[R]):
 A = TypeVar("A")
 
 
-def spoken_to(function: Any) -> Spawner[Any]:
+def spoken_to(function: Any, room: Room) -> Spawner[Any]:
     """Return how a client's function is told its task: as a job that outlives both sides, where its place keeps jobs.
+
+    Where there is room for its model meanwhile, a short task is told and answered in one exchange.
 
     Elsewhere the coordinator holds one exchange for as long as the client works. When the pod that works is lost, the
     task is sent again; what the pod held is lost with it, and the client then asks for the whole model.
     """
-    return function if getattr(function, "keeps_jobs", True) else Directly(function.remote)
+    if not getattr(function, "keeps_jobs", True):
+        return Directly(function.remote)
+    spawner: Spawner[Any] = function if room.is_scarce else function.with_options(wait=SHORT)
+    return spawner
 
 
 @dataclass(slots=True)
@@ -169,7 +184,7 @@ class Talk(Generic[A]):
             task = make()
             began_s = time.monotonic()
             job = self.function.spawn(task)
-            self.send_s = time.monotonic() - began_s
+            self.send_s = max(0.0, time.monotonic() - began_s - job.told_s)
         model = getattr(task, "model", None)
         self.bytes_down += 0 if model is None else len(model.data)
         return job

@@ -53,7 +53,7 @@ def evaluate_model(shared: Shared, tasks: Tasks) -> Evaluated:
         evaluate = shared.apps[client]["evaluate"]
         talk: Talk[EvaluateReply] = Talk(
             # Told in one exchange, its model would be held until the client has used it: not where room is scarce.
-            function=spoken_to(evaluate) if room.is_scarce else Directly(evaluate.remote),
+            function=spoken_to(evaluate, room) if room.is_scarce else Directly(evaluate.remote),
             short=lambda: tasks.evaluate(client, holds=shared.holds.get(client)),
             whole=lambda: tasks.evaluate(client, holds=None),
             ended=ended,

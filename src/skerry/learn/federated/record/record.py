@@ -23,7 +23,7 @@ from skerry.learn.federated.record.events import Event, Kind
 from skerry.learn.federated.record.reply_log import ReplyLog
 from skerry.learn.federated.record.results import RoundResult
 from skerry.learn.federated.record.settling import Settling
-from skerry.learn.federated.wire.frames import read_frame, write_frame
+from skerry.learn.federated.wire.frames import read_frame, write_all, write_frame
 from skerry.learn.federated.wire.parameters import Layout, Vector
 from skerry.learn.federated.wire.tokens import make_secret
 
@@ -80,6 +80,9 @@ class Record:
             raise ConfigError(f"{folder} holds no federated run: there is no {PLAN}")
         for part in (folder, folder / "rounds", folder / "models"):
             part.mkdir(parents=True, exist_ok=True)
+        # Plain paths, for these are joined many times a round, and a round may take milliseconds.
+        self._rounds, self._models = os.fspath(folder / "rounds"), os.fspath(folder / "models")
+        self._request_file = os.fspath(folder / REQUEST)
         self._lock = lock_folder(folder)
         try:
             self.plan = self._take_plan(plan)
@@ -122,15 +125,15 @@ class Record:
 
     def request(self) -> Request | None:
         """Return what a person has asked for, if anything."""
-        return read_request(self.folder)
+        return _read_request(self._request_file)
 
     def log(self, round: int) -> ReplyLog:
         """Return the log of a round's replies."""
-        return ReplyLog(self.folder / "rounds" / f"{round:05}.replies")
+        return ReplyLog(self._round_file(round, "replies"))
 
     def ceremony_log(self, round: int) -> CeremonyLog:
         """Return the log of a round's secure aggregation."""
-        return CeremonyLog(self.folder / "rounds" / f"{round:05}.secure")
+        return CeremonyLog(Path(self._round_file(round, "secure")))
 
     def log_before(self, round: int) -> ReplyLog | None:
         """Return the log of the round before one; none before the second."""
@@ -139,13 +142,14 @@ class Record:
     def chosen(self, round: int) -> tuple[str, ...] | None:
         """Return who was chosen for a round that had begun; none if it had not."""
         try:
-            return tuple(json.loads((self.folder / "rounds" / f"{round:05}.chosen").read_bytes()))
+            with open(self._round_file(round, "chosen"), "rb") as file:
+                return tuple(json.loads(file.read()))
         except FileNotFoundError:
             return None
 
     def choose(self, round: int, chosen: tuple[str, ...]) -> None:
         """Keep who was chosen, before anybody is asked: the choice stays the same if the round has to go on later."""
-        _replace(self.folder / "rounds" / f"{round:05}.chosen", json.dumps(chosen).encode(), sync=False)
+        _replace(self._round_file(round, "chosen"), json.dumps(chosen).encode(), sync=False)
 
     def latest(self) -> Checkpoint | None:
         """Return the checkpoint of the last round that has ended; none before the first one."""
@@ -174,9 +178,8 @@ class Record:
         """
         number = checkpoint.round
         if result is not None:
-            _replace(self.folder / "rounds" / f"{number:05}.json", result.model_dump_json().encode(), sync=False)
-        models = self.folder / "models"
-        path = models / f"{number:05}.model"
+            _replace(self._round_file(number, "json"), result.model_dump_json().encode(), sync=False)
+        path = self._model_file(number)
         value = {
             "round": number,
             "layout": checkpoint.layout.model_dump(),
@@ -188,15 +191,20 @@ class Record:
         }
         _replace(path, write_frame(value), sync=result is None)
         if best:
-            draft = models / "best.draft"
+            draft = self.folder / "models" / "best.draft"
             draft.unlink(missing_ok=True)
             os.link(path, draft)
-            draft.replace(models / "best.model")
-        rounds = self.folder / "rounds"
-        needless = [models / f"{number - KEPT_MODELS:05}.model"]
+            draft.replace(draft.with_name("best.model"))
+        needless = [self._model_file(number - KEPT_MODELS)]
         # The replies of the round before: this round's would be needed again if the disk lost this very checkpoint.
-        needless += [rounds / f"{number - 1:05}.{suffix}" for suffix in ("replies", "chosen", "secure")]
+        needless += [self._round_file(number - 1, suffix) for suffix in ("replies", "chosen", "secure")]
         self._settling.settle(path, needless)
+
+    def _round_file(self, round: int, suffix: str) -> str:
+        return f"{self._rounds}/{round:05}.{suffix}"
+
+    def _model_file(self, round: int) -> str:
+        return f"{self._models}/{round:05}.model"
 
 
 def read_plan(folder: Path) -> Plan:
@@ -228,11 +236,15 @@ def read_checkpoint(path: Path) -> Checkpoint | None:
 
 def read_request(folder: Path) -> Request | None:
     """Return what a person has asked of a run: to pause or to be cancelled."""
+    return _read_request(os.fspath(folder / REQUEST))
+
+
+def _read_request(path: str) -> Request | None:
     try:
-        text = (folder / REQUEST).read_text(encoding="ascii")
+        with open(path, encoding="ascii") as file:
+            return "cancel" if file.read() == "cancel" else "pause"
     except FileNotFoundError:
         return None
-    return "cancel" if text == "cancel" else "pause"
 
 
 def write_request(folder: Path, request: Request | None) -> None:
@@ -273,15 +285,13 @@ def _open_events(path: Path) -> FileIO:
     return file
 
 
-def _replace(path: Path, content: bytes, *, sync: bool) -> None:
-    draft = path.with_name(path.name + ".draft")
+def _replace(path: Path | str, content: bytes, *, sync: bool) -> None:
+    draft = f"{path}.draft"
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        view = memoryview(content)
-        while view:
-            view = view[os.write(descriptor, view) :]
+        write_all(descriptor, content)
         if sync:
             os.fdatasync(descriptor)
     finally:
         os.close(descriptor)
-    draft.replace(path)
+    os.replace(draft, path)

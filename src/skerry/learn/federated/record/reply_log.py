@@ -12,7 +12,7 @@ from skerry.errors import CorruptObjectError, DataError
 from skerry.learn.federated.record.results import ClientResult
 from skerry.learn.federated.strategies.base import Received, Replies
 from skerry.learn.federated.wire.coding.packing import unpack
-from skerry.learn.federated.wire.frames import HEAD_BYTES, frame_bytes, read_frame, write_frame
+from skerry.learn.federated.wire.frames import HEAD_BYTES, frame_bytes, read_frame, write_all, write_frame
 from skerry.learn.federated.wire.messages import FitReply
 
 REMEMBERED = "remembered"
@@ -28,12 +28,16 @@ class Entry:
         round: Of the task that it answers.
         begin: First byte of its frame.
         end: The byte after it.
+        result: What the record of a round says of it, as if it had come in time.
+        is_carried: Whether it was not given in the log's round, but carried over from the one before.
     """
 
     client: str
     round: int
     begin: int
     end: int
+    result: ClientResult
+    is_carried: bool
 
 
 class ReplyLog:
@@ -43,7 +47,7 @@ class ReplyLog:
         path: The file; it is created when missing, and what a crash left of a last reply is cut off.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | str) -> None:
         self.path = path
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.entries: list[Entry] = []
@@ -52,7 +56,7 @@ class ReplyLog:
         while (frame := self._frame(self._end, size)) is not None:
             value, length = frame
             reply = FitReply.model_validate(value["reply"])
-            self._add(reply, length)
+            self._add(reply, value["facts"], length)
         if self._end < size:
             os.ftruncate(self._descriptor, self._end)
 
@@ -64,10 +68,8 @@ class ReplyLog:
             facts: What is known of it beside, of plain types.
         """
         content = write_frame({"reply": reply.model_dump(), "facts": facts})
-        view = memoryview(content)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
-        self._add(reply, len(content))
+        write_all(self._descriptor, content)
+        self._add(reply, facts, len(content))
 
     def sync(self) -> None:
         """Wait until what was added is on disk."""
@@ -93,8 +95,19 @@ class ReplyLog:
             return None
         return read_frame(os.pread(self._descriptor, length, begin))
 
-    def _add(self, reply: FitReply, length: int) -> None:
-        self.entries.append(Entry(reply.client, reply.round, self._end, self._end + length))
+    def _add(self, reply: FitReply, facts: dict[str, Any], length: int) -> None:
+        result = ClientResult(
+            client=reply.client,
+            examples=reply.examples,
+            steps=reply.steps,
+            metrics=reply.metrics,
+            train_s=reply.train_s,
+            duration_s=facts.get("duration_s", 0.0),
+            bytes_up=sum(len(part.data) for part in (reply.update, reply.control) if part is not None),
+            peak_memory_bytes=reply.peak_memory_bytes,
+        )
+        begin, end = self._end, self._end + length
+        self.entries.append(Entry(reply.client, reply.round, begin, end, result, REMEMBERED in facts))
         self._end += length
         os.lseek(self._descriptor, self._end, os.SEEK_SET)
 
@@ -119,7 +132,8 @@ class RecordedReplies(Replies):
         return len(_sorted(self._log, self._newest))
 
     def __iter__(self) -> Iterator[Received]:
-        for reply, _ in in_order(self._log, newest=self._newest):
+        for entry in _sorted(self._log, self._newest):
+            reply, _ = self._log.read(entry)
             if reply.update is None:
                 raise DataError(f"client {reply.client!r}: its reply holds no update")
             yield Received(
@@ -133,18 +147,8 @@ class RecordedReplies(Replies):
             )
 
 
-def in_order(log: ReplyLog, *, newest: bool = False) -> Iterator[tuple[FitReply, dict[str, Any]]]:
-    """Yield the replies of a log in the order of the clients' names: it must not matter who was first.
-
-    Args:
-        log: Of a round.
-        newest: Whether to leave out older replies of the same client.
-    """
-    for entry in _sorted(log, newest):
-        yield log.read(entry)
-
-
 def _sorted(log: ReplyLog, newest: bool) -> list[Entry]:
+    """Return the entries in the order of the clients' names: it must not matter who was first."""
     found = sorted(log.entries, key=lambda entry: (entry.client, entry.round))
     return list({entry.client: entry for entry in found}.values()) if newest else found
 
@@ -152,22 +156,12 @@ def _sorted(log: ReplyLog, newest: bool) -> list[Entry]:
 def client_results(log: ReplyLog, *, round: int) -> tuple[ClientResult, ...]:
     """Return what the record of a round says of each reply that counted in it."""
     return tuple(
-        ClientResult(
-            client=reply.client,
-            examples=reply.examples,
-            steps=reply.steps,
-            metrics=reply.metrics,
-            staleness=round - reply.round,
-            train_s=reply.train_s,
-            duration_s=facts["duration_s"],
-            bytes_up=sum(len(part.data) for part in (reply.update, reply.control) if part is not None),
-            peak_memory_bytes=reply.peak_memory_bytes,
-        )
-        for reply, facts in in_order(log)
-        if REMEMBERED not in facts
+        entry.result if entry.round == round else entry.result.model_copy(update={"staleness": round - entry.round})
+        for entry in _sorted(log, newest=False)
+        if not entry.is_carried
     )
 
 
 def remembered_results(log: ReplyLog, *, round: int) -> dict[str, int]:
     """Return whose last update counted in a round without a new one, and how many rounds old it was."""
-    return {reply.client: round - reply.round for reply, facts in in_order(log, newest=True) if REMEMBERED in facts}
+    return {entry.client: round - entry.round for entry in _sorted(log, newest=True) if entry.is_carried}

@@ -6,7 +6,7 @@ import os
 import queue
 import threading
 from collections.abc import Sequence
-from pathlib import Path
+from contextlib import suppress
 
 
 class Settling:
@@ -17,11 +17,11 @@ class Settling:
     """
 
     def __init__(self) -> None:
-        self._waiting: queue.SimpleQueue[tuple[Path, Sequence[Path]] | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[tuple[str, Sequence[str]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="skerry-settling", daemon=True)
         self._thread.start()
 
-    def settle(self, path: Path, needless: Sequence[Path]) -> None:
+    def settle(self, path: str, needless: Sequence[str]) -> None:
         """Have a file reach the disk, and then remove others."""
         self._waiting.put((path, needless))
 
@@ -42,4 +42,5 @@ class Settling:
             finally:
                 os.close(descriptor)
             for other in needless:
-                other.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):
+                    os.unlink(other)

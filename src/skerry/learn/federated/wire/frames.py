@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Mapping
@@ -34,6 +35,13 @@ def read_frame(content: bytes | memoryview, at: int = 0) -> tuple[dict[str, Any]
     if zlib.crc32(body) != checksum:
         return None
     return msgpack.unpackb(body, ext_hook=_unpack_array, strict_map_key=False), end
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write all of a content to a file that is open, however much the system takes at a time."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
 
 
 def frame_bytes(head: bytes) -> int | None:

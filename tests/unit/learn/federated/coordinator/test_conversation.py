@@ -16,6 +16,8 @@ DONE, MISSING = SimpleNamespace(status="done"), SimpleNamespace(status="base-mis
 class Site:
     """A function at a place that comes and goes: each call of it does the next thing of a list."""
 
+    told_s = 0.0
+
     def __init__(self, *happens):
         self.happens = list(happens)
         self.spawned = []

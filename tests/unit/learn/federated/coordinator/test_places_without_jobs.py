@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from skerry.errors import ConfigError, TransportError
-from skerry.learn.federated.coordinator.conversation import Talk, spoken_to
+from skerry.learn.federated.coordinator.conversation import SHORT, Talk, spoken_to
 from skerry.learn.federated.coordinator.federation import Federation
-from skerry.learn.federated.coordinator.room import Room
+from skerry.learn.federated.coordinator.room import HELD_BYTES, Room
 from skerry.learn.federated.plan import Member, Plan
 from skerry.learn.federated.wire.messages import Secure
 from skerry.spec import Site
@@ -34,7 +34,7 @@ class Called:
 def test_a_task_whose_pod_is_lost_is_sent_again_and_then_with_the_whole_model():
     function = Called()
     talk = Talk(
-        function=spoken_to(function),
+        function=spoken_to(function, Room(8, 1)),
         short=lambda: "short",
         whole=lambda: "whole",
         ended=threading.Event(),
@@ -45,9 +45,10 @@ def test_a_task_whose_pod_is_lost_is_sent_again_and_then_with_the_whole_model():
     assert function.tasks == ["short", "short", "whole"]
 
 
-def test_a_function_whose_place_keeps_jobs_is_spawned():
-    function = SimpleNamespace(keeps_jobs=True)
-    assert spoken_to(function) is function
+def test_a_function_whose_place_keeps_jobs_is_spawned_and_waited_for_where_there_is_room_meanwhile():
+    function = SimpleNamespace(keeps_jobs=True, with_options=lambda **options: options)
+    assert spoken_to(function, Room(8, 1)) == {"wait": SHORT}
+    assert spoken_to(function, Room(HELD_BYTES, 32)) is function
 
 
 def test_secure_aggregation_is_refused_where_functions_do_not_share_what_they_keep(tmp_path):

@@ -25,6 +25,8 @@ def test_there_are_places_for_a_few_mib_of_models():
 class Site:
     """Counts the tasks and the replies that are in memory; all clients are done at once when the last one is asked."""
 
+    told_s = 0.0
+
     def __init__(self):
         self.lock, self.all_asked = threading.Lock(), threading.Event()
         self.asked = self.sending = self.most_sent = self.replies = self.most_replies = 0
