@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -19,6 +20,7 @@ from skerry.learn.federated.wire.parameters import Vector
 
 KEPT_JOBS = 8
 KEPT_S = 7 * 24 * 3600.0
+_STRANGE = re.compile(r"[^A-Za-z0-9_-]")
 _ENGINE_VARIABLE = "SKERRY_ENGINE"  # names the socket in the folder of the engine around a worker
 
 
@@ -174,4 +176,4 @@ def _touched_s(folder: Path) -> float:
 
 def _file_name(name: str) -> str:
     """Return a name as that of a file: what is no letter, digit, - or _ is written as its code point."""
-    return "".join(c if c.isascii() and (c.isalnum() or c in "-_") else f"+{ord(c):x}+" for c in name)
+    return _STRANGE.sub(lambda found: f"+{ord(found[0]):x}+", name)
