@@ -3,10 +3,11 @@
 It is told the address of the store, the group, a task, and the task's own arguments.
 """
 
+import os
 import subprocess
 import sys
 
-from skerry.store.state import State, open_state
+from skerry.store.state import State, open_state, store_at
 
 
 class StateProcess:
@@ -53,9 +54,41 @@ class StateProcess:
 
 
 def count(state, times):
-    for _ in range(int(times)):
+    for _ in range(times):
         state.increment("count")
+
+
+def meet(state, parties, rounds, party):
+    for number in range(rounds):
+        state.append(f"before-{number}", party)
+        state.barrier(f"round-{number}", parties).wait(party, 60)
+        state.append("seen", [number, state.size(f"before-{number}")])
+
+
+def many(state, processes, task, *arguments):
+    """Do a task in several processes at once; they are forked, because importing takes most of a short test."""
+    children = []
+    for number in range(int(processes)):
+        pid = os.fork()
+        if pid == 0:
+            work(state, number, task, *map(int, arguments))
+        children.append(pid)
+    for pid in children:
+        assert os.waitpid(pid, 0)[1] == 0
     print("done", flush=True)
+
+
+def work(state, number, task, *arguments):
+    code = 1
+    try:
+        own = State(lambda: store_at(sys.argv[1]), state.group)
+        if task == "meet":
+            meet(own, *arguments, number)
+        else:
+            count(own, *arguments)
+        code = 0
+    finally:
+        os._exit(code)
 
 
 def transfer(state):
@@ -71,13 +104,6 @@ def transfer(state):
         print(number, flush=True)
 
 
-def meet(state, party, parties, rounds):
-    for number in range(int(rounds)):
-        state.append(f"before-{number}", party)
-        state.barrier(f"round-{number}", int(parties)).wait(party, 60)
-        print(number, state.size(f"before-{number}"), flush=True)
-
-
 def hold(state):
     """Take a lock and keep it."""
     lease = state.lock("door", ttl_s=1.5).acquire(30)
@@ -91,7 +117,7 @@ def main(url, group, task, *arguments):
     state.get("warm-up")
     print("ready", flush=True)
     sys.stdin.readline()
-    {"count": count, "transfer": transfer, "meet": meet, "hold": hold}[task](state, *arguments)
+    {"many": many, "transfer": transfer, "hold": hold}[task](state, *arguments)
 
 
 if __name__ == "__main__":

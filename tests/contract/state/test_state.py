@@ -151,13 +151,9 @@ class TestCounters:
                 state.increment("n", by)
 
     def test_increments_of_eight_processes_are_all_counted(self, state, start_process):
-        processes = [start_process(state.group, "count", 250) for _ in range(8)]
-        for process in processes:
-            process.wait_ready()
-        for process in processes:
-            process.go()
-        for process in processes:
-            assert process.finish() == "done\n"
+        counting = start_process(state.group, "many", 8, "count", 250).wait_ready()
+        counting.go()
+        assert counting.finish() == "done\n"
         assert state.get("count") == 2000
 
 
@@ -547,13 +543,10 @@ class TestLocks:
 
 class TestBarriers:
     def test_parties_wait_for_each_other_in_every_round(self, state, start_process):
-        processes = [start_process(state.group, "meet", party, 3, 3) for party in range(3)]
-        for process in processes:
-            process.wait_ready()
-        for process in processes:
-            process.go()
-        for process in processes:
-            assert process.finish() == "0 3\n1 3\n2 3\n"
+        meeting = start_process(state.group, "many", 4, "meet", 4, 3).wait_ready()
+        meeting.go()
+        assert meeting.finish() == "done\n"
+        assert sorted(state.items("seen")) == [[number, 4] for number in range(3) for _ in range(4)]
 
     def test_one_that_comes_again_is_not_counted_twice(self, state):
         barrier = state.barrier("round-1", 2)

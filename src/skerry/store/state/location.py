@@ -15,7 +15,9 @@ from skerry.store.state.sqlite import SqliteStateStore
 STATE_VARIABLE = "SKERRY_STATE"
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(//)?")
-_KNOWN = "known are: the path of a folder and file:///PATH"
+_KNOWN = (
+    "known are: the path of a folder, file:///PATH, redis://HOST:PORT/DATABASE, rediss://... (TLS) and unix:///SOCKET"
+)
 _stores: dict[tuple[int, str], StateStore] = {}
 _lock = threading.Lock()
 
@@ -27,7 +29,8 @@ def open_state(url: str | Path) -> StateStore:
         url: One of
 
             - the path of a folder, absolute or from the current one; ``~`` is the home;
-            - ``file:///PATH``, with ``%20`` and the like for what may not stand in an address.
+            - ``file:///PATH``, with ``%20`` and the like for what may not stand in an address;
+            - ``redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]``, ``rediss://`` for TLS, ``unix:///SOCKET?db=0``.
 
     Raises:
         ConfigError: the address is none of these. The message repeats no secret.
@@ -44,6 +47,10 @@ def open_state(url: str | Path) -> StateStore:
         if parts.netloc not in {"", "localhost"} or not parts.path.startswith("/") or parts.query or parts.fragment:
             raise ConfigError(f"a file: address has three slashes, a whole path and nothing behind it; {_KNOWN}")
         return SqliteStateStore(Path(unquote(parts.path)))
+    if name in {"redis", "rediss", "unix"}:
+        from skerry.store.state.redis import RedisStateStore
+
+        return RedisStateStore(text)
     raise ConfigError(f"no state is kept at {name}:; {_KNOWN}")
 
 
