@@ -53,7 +53,7 @@ def own_folders(tmp_path_factory):
     """Keep every test, and what it starts, away from the engine and the models of who runs them."""
     folder = tmp_path_factory.mktemp("user")
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("SKERRY_MODELS", "SKERRY_ENGINE", "SKERRY_SET"):
+        for name in ("SKERRY_MODELS", "SKERRY_ENGINE", "SKERRY_SET", "SKERRY_STATE", "SKERRY_STATE_PASSWORD"):
             patch.delenv(name, raising=False)
         patch.setenv("SKERRY_HOME", str(folder / "home"))
         patch.setenv("SKERRY_MODEL_CACHE", str(folder / "fetched"))

@@ -10,14 +10,13 @@ from skerry.store.state.batch import Batch, Reply
 from skerry.store.state.commands import Entry
 from skerry.store.state.keys import check_group
 from skerry.store.state.lease import Lease, Lock
-from skerry.store.state.location import STATE_VARIABLE, open_state, store_at
+from skerry.store.state.location import open_state, store_at
 from skerry.store.state.sqlite import SqliteStateStore
 from skerry.store.state.state import State
 from skerry.store.state.transaction import Transaction
 from skerry.store.state.watching import Change, KeyInfo
 
 __all__ = [
-    "STATE_VARIABLE",
     "Barrier",
     "Batch",
     "Change",

@@ -12,8 +12,6 @@ from skerry.errors import ConfigError
 from skerry.store.state.base import StateStore
 from skerry.store.state.sqlite import SqliteStateStore
 
-STATE_VARIABLE = "SKERRY_STATE"
-
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(//)?")
 _KNOWN = (
     "known are: the path of a folder, file:///PATH, redis://HOST:PORT/DATABASE, rediss://... (TLS) and unix:///SOCKET"

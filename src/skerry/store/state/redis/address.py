@@ -6,8 +6,7 @@ import os
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from skerry.errors import ConfigError
-
-PASSWORD_VARIABLE = "SKERRY_STATE_PASSWORD"  # noqa: S105  # the name of a variable, not what is in it
+from skerry.spec import STATE_PASSWORD_VARIABLE, has_password
 
 _TOLD = ("db",)  # what of the part behind the question mark is no secret
 
@@ -32,15 +31,6 @@ def without_secrets(url: str) -> str:
     return f"{parts.scheme}://{shown}{port}{parts.path}{'?' if query else ''}{query}"
 
 
-def has_password(url: str) -> bool:
-    """Return whether an address has a password in it."""
-    try:
-        parts = urlsplit(url)
-        return bool(parts.password) or "password" in parse_qs(parts.query)
-    except ValueError:
-        return False
-
-
 def password_of(url: str) -> str | None:
     """Return the password that the environment has for an address without one."""
-    return None if has_password(url) else os.environ.get(PASSWORD_VARIABLE)
+    return None if has_password(url) else os.environ.get(STATE_PASSWORD_VARIABLE)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from skerry.store.state import faults
 from skerry.store.state.operation import READS, Operation, Results
+from skerry.store.state.sqlite.forking import remember
 from skerry.store.state.sqlite.gate import Gate
 from skerry.store.state.sqlite.running import ONE_STATEMENT, run
 from skerry.store.state.sqlite.schema import connect
@@ -23,41 +24,38 @@ LONGEST_LOOK_S = 0.02
 
 
 class StateFile:
-    """An open file of a state; usable from any thread, one call at a time runs.
+    """The file of a state; usable from any thread, one call at a time runs.
+
+    It is opened when it is first used, and closed around a fork.
 
     Args:
         path: The file, made when it is missing.
         group: The state's name, for messages.
         clock_ms: The time, milliseconds since 1970.
-
-    Raises:
-        ConfigError: a newer Skerry wrote the file.
-        StorageError: it cannot be opened.
     """
 
     def __init__(self, path: Path, group: str, clock_ms: Callable[[], int]) -> None:
         self._path, self._group, self._clock_ms = path, group, clock_ms
         self._log = Path(f"{path}-wal")
         self._lock = threading.Lock()
-        with self._told():
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._gate = Gate(path.with_suffix(".lock"))
-            with self._gate:
-                self._connection = connect(path)
+        self._open: tuple[sqlite3.Connection, Gate] | None = None
         self._writes = 0
+        remember(self)
 
     def run(self, operations: Sequence[Operation]) -> Results:
         """Do the operations at one moment; see `StateStore.run`."""
         reads = all(operation.verb in READS for operation in operations)
         with self._lock, self._told():
-            return self._read(operations) if reads else self._write(operations)
+            connection, gate = self._open or self._opened()
+            return self._read(connection, operations) if reads else self._write(connection, gate, operations)
 
     def wait(self, revision: int, timeout_s: float) -> None:
         """Return once the revision is greater, or the time is over."""
         until, pause_s = time.monotonic() + timeout_s, FIRST_LOOK_S
         while True:
             with self._lock, self._told():
-                if self._connection.execute("SELECT revision FROM meta").fetchone()[0] > revision:
+                connection, _ = self._open or self._opened()
+                if connection.execute("SELECT revision FROM meta").fetchone()[0] > revision:
                     return
             left_s = until - time.monotonic()
             if left_s <= 0:
@@ -66,41 +64,68 @@ class StateFile:
             pause_s = min(pause_s * 1.5, LONGEST_LOOK_S)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; it is opened again when it is used."""
         with self._lock:
-            self._connection.close()
-            self._gate.close()
+            self._close()
 
-    def _read(self, operations: Sequence[Operation]) -> Results:
-        unit = Unit(self._connection, self._group, self._clock_ms())
+    def before_fork(self) -> None:
+        """Close the file and keep it closed until `after_fork`: SQLite's locks do not survive a fork."""
+        self._lock.acquire()
+        self._close()
+
+    def after_fork(self) -> None:
+        """Let the file be opened again, by the parent and by the child."""
+        self._lock.release()
+
+    def _close(self) -> None:
+        if self._open is not None:
+            connection, gate = self._open
+            self._open = None
+            connection.close()
+            gate.close()
+
+    def _opened(self) -> tuple[sqlite3.Connection, Gate]:
+        make_folder(self._path.parent)
+        gate = Gate(self._path.with_suffix(".lock"))
+        try:
+            with gate:
+                connection = connect(self._path)
+        except BaseException:
+            gate.close()
+            raise
+        self._open = connection, gate
+        return self._open
+
+    def _read(self, connection: sqlite3.Connection, operations: Sequence[Operation]) -> Results:
+        unit = Unit(connection, self._group, self._clock_ms())
         if len(operations) == 1 and operations[0].verb in ONE_STATEMENT:
             return run(unit, operations)
-        self._connection.execute("BEGIN")
+        connection.execute("BEGIN")
         try:
             return run(unit, operations)
         finally:
-            self._connection.execute("ROLLBACK")
+            connection.execute("ROLLBACK")
 
-    def _write(self, operations: Sequence[Operation]) -> Results:
-        with self._gate:
-            if self._connection.in_transaction:  # a call that was interrupted while it undid its own
-                self._connection.execute("ROLLBACK")
+    def _write(self, connection: sqlite3.Connection, gate: Gate, operations: Sequence[Operation]) -> Results:
+        with gate:
+            if connection.in_transaction:  # a call that was interrupted while it undid its own
+                connection.execute("ROLLBACK")
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                results = run(Unit(self._connection, self._group, self._clock_ms()), operations)
-                self._connection.execute("COMMIT")
+                connection.execute("BEGIN IMMEDIATE")
+                results = run(Unit(connection, self._group, self._clock_ms()), operations)
+                connection.execute("COMMIT")
             finally:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
         self._writes += 1
         if self._writes % 64 == 0:
-            self._checkpoint()
+            self._checkpoint(connection)
         return results
 
-    def _checkpoint(self) -> None:
+    def _checkpoint(self, connection: sqlite3.Connection) -> None:
         # Outside the gate: others write on while the log is copied into the file, which takes a flush of the disk.
         if os.stat(self._log).st_size > WAL_BYTES:
-            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -108,3 +133,10 @@ class StateFile:
             yield
         except (sqlite3.Error, OSError) as error:
             raise faults.failed(str(self._path), str(error)) from error
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and what is missing above it, closed to other users: an engine's folder may be among them."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
