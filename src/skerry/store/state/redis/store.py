@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -40,7 +41,8 @@ class RedisStateStore(StateStore):
     def __init__(self, url: str) -> None:
         self._url = without_secrets(url)
         self._client = _connect(url, self._url)
-        self._script = self._client.register_script(_SCRIPT.read_text(encoding="utf-8"))
+        self._script = _SCRIPT.read_text(encoding="utf-8")
+        self._digest = hashlib.sha1(self._script.encode(), usedforsecurity=False).hexdigest()  # as Redis names scripts
 
     @property
     def url(self) -> str:
@@ -51,7 +53,7 @@ class RedisStateStore(StateStore):
         """Do the operations at one moment; see `StateStore.run`."""
         unit = msgpack.packb([_packed(operation) for operation in operations], use_bin_type=False)
         with self._told():
-            outcome, *found = self._script(keys=[_base(group)], args=[unit])
+            outcome, *found = self._call(_base(group), unit)
         if outcome == b"ok":
             return [_read(operation, result) for operation, result in zip(operations, found[0], strict=True)]
         key = found[0].decode()
@@ -84,6 +86,15 @@ class RedisStateStore(StateStore):
     def close(self) -> None:
         """Close the connections; they are opened again when they are used."""
         self._client.close()
+
+    def _call(self, base: str, unit: bytes) -> list[Any]:
+        import redis
+
+        try:
+            reply: list[Any] = self._client.execute_command("EVALSHA", self._digest, 1, base, unit)
+        except redis.exceptions.NoScriptError:  # a server that was started anew; nothing was done
+            reply = self._client.execute_command("EVAL", self._script, 1, base, unit)
+        return reply
 
     @contextmanager
     def _told(self) -> Iterator[None]:
