@@ -17,7 +17,7 @@ local NEEDS = {get = 'value', increment = 'value', append = 'list', pop = 'list'
                add = 'set', discard = 'set', members = 'set', contains = 'set'}
 local MAKES = {put = 'value', increment = 'value', append = 'list', add = 'set'}
 local LIMIT, LIMIT_TEXT = 9007199254740992, '9007199254740992'
-local SWEPT_AT_ONCE, VALUES_AT_ONCE = 16, 1000
+local CHANGES_PER_SWEEP, SWEPT_AT_ONCE, VALUES_AT_ONCE = 16, 256, 1000
 
 local function at(key)
   return base .. 'k:' .. key
@@ -166,7 +166,7 @@ function does.delete(key)
 end
 
 function does.increment(key, _, by, ttl_ms)
-  local new = not exists(key)
+  local new = ttl_ms and not exists(key)
   local number = call('INCRBY', at(key), string.format('%.0f', by))
   if new then end_in(key, ttl_ms) end
   mark(key)
@@ -184,7 +184,7 @@ function does.expire(key, _, _, ttl_ms)
 end
 
 function does.append(key, values, _, ttl_ms)
-  local new = not exists(key)
+  local new = ttl_ms and not exists(key)
   local length = with_all('RPUSH', key, values)
   if new then end_in(key, ttl_ms) end
   mark(key)
@@ -207,7 +207,7 @@ function does.slice(key, _, start, _, stop)
 end
 
 function does.add(key, values, _, ttl_ms)
-  local new = not exists(key)
+  local new = ttl_ms and not exists(key)
   local added = with_all('SADD', key, values)
   if new then end_in(key, ttl_ms) end
   if added > 0 then mark(key) end
@@ -259,6 +259,9 @@ for index, operation in ipairs(operations) do
 end
 
 if revision then
+  call('PUBLISH', base .. '!', revision)
+end
+if revision and revision % CHANGES_PER_SWEEP == 0 then
   for _, key in ipairs(call('ZRANGEBYSCORE', ENDS, '-inf', now_ms(), 'LIMIT', 0, SWEPT_AT_ONCE)) do
     local left_ms = call('PTTL', at(key))
     if left_ms == -2 then
@@ -269,6 +272,5 @@ if revision then
       call('ZADD', ENDS, now_ms() + left_ms + 1, key)
     end
   end
-  call('PUBLISH', base .. '!', revision)
 end
 return {'ok', results}
