@@ -10,7 +10,7 @@ import uvloop
 from support.runtime_process import RuntimeProcess
 from support.wheels import pack_installed
 
-pytest_plugins = ["support.cluster_fixtures"]
+pytest_plugins = ["support.cluster_fixtures", "support.redis_fixtures"]
 
 # A shell that runs the tests in the background has them ignore SIGINT, and what they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)

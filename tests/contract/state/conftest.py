@@ -1,30 +1,11 @@
-import importlib.util
-import tempfile
 import uuid
-from pathlib import Path
 
 import pytest
 
 from skerry.store.state import State, open_state
-from support.redis_server import MISSING, RedisServer, find_program
 from support.state_process import StateProcess
 
 BACKENDS = ("sqlite", "redis")
-
-
-@pytest.fixture(scope="session")
-def redis_server():
-    if find_program() is None or importlib.util.find_spec("redis") is None:
-        pytest.skip(MISSING)
-    with tempfile.TemporaryDirectory(prefix="redis-") as folder:
-        server = RedisServer(Path(folder))
-        yield server
-        server.close()
-
-
-@pytest.fixture
-def redis_url(redis_server):
-    return redis_server.url
 
 
 @pytest.fixture(params=BACKENDS)

@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from support.engine_process import write_app
+from skerry.store.state import State, open_state
+from support.engine_process import wait_until, write_app
 
 SOURCE = """
 app = skerry.App("news")
@@ -20,6 +21,15 @@ def count(word: str) -> list[int]:
 @app.function
 def where() -> str:
     return counts.url
+"""
+SPIN = """
+
+@app.function(scale=skerry.Scale(min=1, max=1))
+def spin() -> None:
+    while True:
+        with counts.batch() as batch:
+            batch.increment("left")
+            batch.increment("right")
 """
 WARM = """
 
@@ -46,9 +56,9 @@ def test_workers_share_a_state_that_outlives_them_and_the_engine(engine, tmp_pat
     assert engine.call("count", "a").json()[0] == 11
 
 
-def test_a_state_that_a_template_used_is_used_by_its_workers(engine, tmp_path):
-    engine.deploy(write_app(tmp_path / "app.py", SOURCE + WARM))
-    answers = [engine.call("warm").json() for _ in range(3)]
+def test_a_state_that_a_template_used_is_used_by_its_workers(shared_engine, tmp_path):
+    shared_engine.deploy(write_app(tmp_path / "app.py", SOURCE + WARM))
+    answers = [shared_engine.call("warm").json() for _ in range(3)]
     assert [calls for _, calls in answers] == [1, 2, 3]
     assert len({loader for loader, _ in answers}) == 1
 
@@ -68,3 +78,25 @@ def test_the_engine_s_variable_says_where_and_its_password_is_told_nobody(make_e
     assert "the state at redis://127.0.0.1:1/0 failed" in said
     assert secret not in said
     assert os.environ.get("SKERRY_STATE") is None
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "redis"])
+def test_a_handler_that_is_interrupted_leaves_the_state_whole_and_open(shared_engine, tmp_path, request, backend):
+    place = request.getfixturevalue("redis_url") if backend == "redis" else str(tmp_path / "state")
+    (tmp_path / "skerry.toml").write_text(f'[state]\nurl = "{place}"\n')
+    shared_engine.deploy(write_app(tmp_path / "app.py", SOURCE + SPIN))
+    store = open_state(place)
+    state = State(lambda: store, "news/counts")
+    for turn in range(1, 7):
+        seen = state.get("left") or 0
+
+        def has_begun(seen=seen, turn=turn):
+            assert shared_engine.call("spin", headers={"Skerry-Timeout-Ms": str(100 + 7 * turn)}).status == 504
+            return (state.get("left") or 0) > seen
+
+        wait_until(has_begun, within_s=60, what="a call that was interrupted")
+        assert state.increment("turns") == turn  # nobody would get in if the handler had kept the gate
+    with state.batch() as batch:  # the last one may not have noticed yet
+        left, right = batch.get("left", int), batch.get("right", int)
+    assert left.value == right.value
+    store.close()

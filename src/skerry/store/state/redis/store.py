@@ -94,6 +94,11 @@ class RedisStateStore(StateStore):
             reply: list[Any] = self._client.execute_command("EVALSHA", self._digest, 1, base, unit)
         except redis.exceptions.NoScriptError:  # a server that was started anew; nothing was done
             reply = self._client.execute_command("EVAL", self._script, 1, base, unit)
+        except redis.RedisError:
+            raise
+        except BaseException:  # a handler that was interrupted: what it was sent would be taken for the next answer
+            self._client.connection_pool.disconnect()
+            raise
         return reply
 
     @contextmanager

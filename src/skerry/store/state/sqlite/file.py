@@ -1,4 +1,13 @@
-"""One state's file, as one process sees it: reads beside everything, writes one after the other."""
+"""One state's file, as one process sees it: reads beside everything, writes one after the other.
+
+SQLite's own way to wait for another writer is to sleep for some milliseconds and to try again. With eight processes
+that write all the time most of them sleep while the file is free, and some wait for seconds. Here they queue at the
+gate, a file that they lock: the kernel wakes one of them when it is free, and gives it back when its holder is killed.
+
+A handler may be interrupted at any line of Python, and its process lives on: a gate that it kept would stop all others.
+So the gate is opened by a built-in function in ``finally``. Python looks for signals when a function of Python begins,
+such as the ``__exit__`` of a context manager, but not on the way into a ``finally`` and its first call.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +17,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from fcntl import LOCK_EX, LOCK_UN, flock
 from pathlib import Path
 
 from skerry.store.state import faults
 from skerry.store.state.operation import READS, Operation, Results
 from skerry.store.state.sqlite.forking import remember
-from skerry.store.state.sqlite.gate import Gate
 from skerry.store.state.sqlite.running import ONE_STATEMENT, run
 from skerry.store.state.sqlite.schema import connect
 from skerry.store.state.sqlite.unit import Unit
@@ -38,7 +47,7 @@ class StateFile:
         self._path, self._group, self._clock_ms = path, group, clock_ms
         self._log = Path(f"{path}-wal")
         self._lock = threading.Lock()
-        self._open: tuple[sqlite3.Connection, Gate] | None = None
+        self._open: tuple[sqlite3.Connection, int] | None = None
         self._writes = 0
         remember(self)
 
@@ -82,17 +91,18 @@ class StateFile:
             connection, gate = self._open
             self._open = None
             connection.close()
-            gate.close()
+            os.close(gate)
 
-    def _opened(self) -> tuple[sqlite3.Connection, Gate]:
+    def _opened(self) -> tuple[sqlite3.Connection, int]:
         make_folder(self._path.parent)
-        gate = Gate(self._path.with_suffix(".lock"))
+        gate = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            with gate:
-                connection = connect(self._path)
+            flock(gate, LOCK_EX)
+            connection = connect(self._path)
         except BaseException:
-            gate.close()
+            os.close(gate)
             raise
+        flock(gate, LOCK_UN)
         self._open = connection, gate
         return self._open
 
@@ -106,17 +116,20 @@ class StateFile:
         finally:
             connection.execute("ROLLBACK")
 
-    def _write(self, connection: sqlite3.Connection, gate: Gate, operations: Sequence[Operation]) -> Results:
-        with gate:
+    def _write(self, connection: sqlite3.Connection, gate: int, operations: Sequence[Operation]) -> Results:
+        try:
+            flock(gate, LOCK_EX)
             if connection.in_transaction:  # a call that was interrupted while it undid its own
                 connection.execute("ROLLBACK")
+            connection.execute("BEGIN IMMEDIATE")
+            results = run(Unit(connection, self._group, self._clock_ms()), operations)
+            connection.execute("COMMIT")
+        finally:
             try:
-                connection.execute("BEGIN IMMEDIATE")
-                results = run(Unit(connection, self._group, self._clock_ms()), operations)
-                connection.execute("COMMIT")
-            finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
+            finally:
+                flock(gate, LOCK_UN)
         self._writes += 1
         if self._writes % 64 == 0:
             self._checkpoint(connection)
