@@ -24,10 +24,12 @@ from skerry.store.state import faults
 from skerry.store.state.operation import READS, Operation, Results
 from skerry.store.state.sqlite.forking import remember
 from skerry.store.state.sqlite.running import ONE_STATEMENT, run
-from skerry.store.state.sqlite.schema import connect
+from skerry.store.state.sqlite.schema import BUSY_TIMEOUT_MS, connect
 from skerry.store.state.sqlite.unit import Unit
 
-WAL_BYTES = 8 * 2**20
+MOST_WAL_BYTES = 16 * 2**20
+LOOK_AT_LOG = 8  # writes between two looks at its size
+READERS_TIMEOUT_MS = 100
 FIRST_LOOK_S = 0.0005
 LONGEST_LOOK_S = 0.02
 
@@ -108,13 +110,13 @@ class StateFile:
 
     def _read(self, connection: sqlite3.Connection, operations: Sequence[Operation]) -> Results:
         unit = Unit(connection, self._group, self._clock_ms())
-        if len(operations) == 1 and operations[0].verb in ONE_STATEMENT:
-            return run(unit, operations)
-        connection.execute("BEGIN")
         try:
+            if len(operations) > 1 or operations[0].verb not in ONE_STATEMENT:
+                connection.execute("BEGIN")
             return run(unit, operations)
         finally:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
 
     def _write(self, connection: sqlite3.Connection, gate: int, operations: Sequence[Operation]) -> Results:
         try:
@@ -124,21 +126,24 @@ class StateFile:
             connection.execute("BEGIN IMMEDIATE")
             results = run(Unit(connection, self._group, self._clock_ms()), operations)
             connection.execute("COMMIT")
+            self._writes += 1
+            if self._writes % LOOK_AT_LOG == 0 and os.stat(self._log).st_size > MOST_WAL_BYTES:
+                self._empty_log(connection)
         finally:
             try:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
             finally:
                 flock(gate, LOCK_UN)
-        self._writes += 1
-        if self._writes % 64 == 0:
-            self._checkpoint(connection)
         return results
 
-    def _checkpoint(self, connection: sqlite3.Connection) -> None:
-        # Outside the gate: others write on while the log is copied into the file, which takes a flush of the disk.
-        if os.stat(self._log).st_size > WAL_BYTES:
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    def _empty_log(self, connection: sqlite3.Connection) -> None:
+        """Copy the log into the file while nobody can write: if others wrote on, it might never become empty."""
+        connection.execute(f"PRAGMA busy_timeout = {READERS_TIMEOUT_MS}")
+        try:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
 
     @contextmanager
     def _told(self) -> Iterator[None]:
