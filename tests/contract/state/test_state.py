@@ -3,11 +3,13 @@
 import threading
 import time
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 import pytest
 
 from skerry.errors import ConfigError, DeadlineExceededError, SpecError, StateConflictError
+from skerry.payload import Tensor
 from skerry.store.state import Change, State, StateStore, open_state
 
 BAD_KEYS = ["", "@lock/a", "a\n", "a\0", "x" * 513, "é" * 257, "\udc80", 7, None, b"a"]
@@ -58,6 +60,11 @@ class TestValues:
         state.put("array", {"points": array, "count": np.int64(3)})
         found = state.get("array")
         np.testing.assert_array_equal(found["points"], array)
+        state.put("plain", array)
+        hint = Annotated[np.ndarray, Tensor("float32", (None, 3))]
+        np.testing.assert_array_equal(state.get("plain", hint), array)
+        with pytest.raises(ConfigError, match="the state holds another type"):
+            state.get("plain", Annotated[np.ndarray, Tensor("float32", (None, 4))])
         assert found["points"].dtype == np.float32
         assert found["count"] == 3
 
