@@ -106,7 +106,7 @@ def transfer(state):
 
 def hold(state):
     """Take a lock and keep it."""
-    lease = state.lock("door", ttl_s=1.5).acquire(30)
+    lease = state.lock("door", ttl_s=1).acquire(30)
     print(lease.token, flush=True)
     sys.stdin.readline()
 
