@@ -13,17 +13,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benchmarks.measuring import cpu_s, facts, save
+from benchmarks.state.places import backends
 from skerry.store.state import State, store_at
 
 GROUP = "bench/state"
@@ -95,32 +92,6 @@ def measure(url: str, functions: int, work: Callable[[State, int], list[float]],
         "wall_s": wall_s,
         "cpu_of_functions_s": cpu_s() - before_cpu_s,
     }
-
-
-@contextmanager
-def backends(store: str | None) -> Iterator[dict[str, str]]:
-    """Provide the addresses of what is measured."""
-    if store is not None:
-        yield {store.partition(":")[0]: store}
-        return
-    folder = tempfile.mkdtemp(prefix="skerry-state-")
-    program = shutil.which("redis-server") or shutil.which("valkey-server")
-    found = {"sqlite": f"{folder}/state"}
-    server = None
-    if program is not None:
-        socket = f"{folder}/redis.sock"
-        options = ["--port", "0", "--unixsocket", socket, "--dir", folder, "--appendonly", "yes", "--save", ""]
-        server = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
-        while not os.path.exists(socket):
-            time.sleep(0.01)
-        found["redis"] = f"unix://{socket}?db=0"
-    try:
-        yield found
-    finally:
-        if server is not None:
-            server.terminate()
-            server.wait()
-        shutil.rmtree(folder)
 
 
 def main() -> int:
