@@ -38,6 +38,9 @@ def test_what_was_confirmed_is_there_after_the_server_was_killed(own_server, mon
     own_server.start()
     assert state.increment("n") == 51
     state.put("rules", 1, lease=lease)
+    own_server.kill()
+    own_server.start()
+    assert state.increment("n") == 52  # nobody was told of the death that nobody noticed
     store.close()
 
 

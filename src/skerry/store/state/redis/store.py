@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from skerry.store.state import faults
 from skerry.store.state.base import StateStore
 from skerry.store.state.operation import Operation, Results, Verb
 from skerry.store.state.redis.address import password_of, without_secrets
+from skerry.store.state.redis.wire import Wire
 
 if TYPE_CHECKING:
     import redis
@@ -41,8 +41,7 @@ class RedisStateStore(StateStore):
     def __init__(self, url: str) -> None:
         self._url = without_secrets(url)
         self._client = _connect(url, self._url)
-        self._script = _SCRIPT.read_text(encoding="utf-8")
-        self._digest = hashlib.sha1(self._script.encode(), usedforsecurity=False).hexdigest()  # as Redis names scripts
+        self._wire = Wire(self._client, _SCRIPT.read_text(encoding="utf-8"))
 
     @property
     def url(self) -> str:
@@ -53,7 +52,7 @@ class RedisStateStore(StateStore):
         """Do the operations at one moment; see `StateStore.run`."""
         unit = msgpack.packb([_packed(operation) for operation in operations], use_bin_type=False)
         with self._told():
-            outcome, *found = self._call(_base(group), unit)
+            outcome, *found = self._wire.call(_base(group).encode(), unit)
         if outcome == b"ok":
             return [_read(operation, result) for operation, result in zip(operations, found[0], strict=True)]
         key = found[0].decode()
@@ -85,21 +84,8 @@ class RedisStateStore(StateStore):
 
     def close(self) -> None:
         """Close the connections; they are opened again when they are used."""
+        self._wire.close()
         self._client.close()
-
-    def _call(self, base: str, unit: bytes) -> list[Any]:
-        import redis
-
-        try:
-            reply: list[Any] = self._client.execute_command("EVALSHA", self._digest, 1, base, unit)
-        except redis.exceptions.NoScriptError:  # a server that was started anew; nothing was done
-            reply = self._client.execute_command("EVAL", self._script, 1, base, unit)
-        except redis.RedisError:
-            raise
-        except BaseException:  # a handler that was interrupted: what it was sent would be taken for the next answer
-            self._client.connection_pool.disconnect()
-            raise
-        return reply
 
     @contextmanager
     def _told(self) -> Iterator[None]:
