@@ -49,6 +49,7 @@ bench: $(STAMP) ## Run the benchmarks; results go to benchmarks/results (make so
 	$(BIN)/python -m benchmarks.serving
 	$(BIN)/python -m benchmarks.objective
 	$(BIN)/python -m benchmarks.profile
+	$(BIN)/python -m benchmarks.state
 
 bench-models: $(STAMP) ## Run the benchmarks of models
 	$(BIN)/python -m benchmarks.models.cold_start

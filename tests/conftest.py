@@ -10,7 +10,7 @@ import uvloop
 from support.runtime_process import RuntimeProcess
 from support.wheels import pack_installed
 
-pytest_plugins = ["support.cluster_fixtures"]
+pytest_plugins = ["support.cluster_fixtures", "support.redis_fixtures"]
 
 # A shell that runs the tests in the background has them ignore SIGINT, and what they start would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -53,7 +53,7 @@ def own_folders(tmp_path_factory):
     """Keep every test, and what it starts, away from the engine and the models of who runs them."""
     folder = tmp_path_factory.mktemp("user")
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("SKERRY_MODELS", "SKERRY_ENGINE", "SKERRY_SET"):
+        for name in ("SKERRY_MODELS", "SKERRY_ENGINE", "SKERRY_SET", "SKERRY_STATE", "SKERRY_STATE_PASSWORD"):
             patch.delenv(name, raising=False)
         patch.setenv("SKERRY_HOME", str(folder / "home"))
         patch.setenv("SKERRY_MODEL_CACHE", str(folder / "fetched"))

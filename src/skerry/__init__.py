@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from skerry.platforms.transfer import Transfer, count_transfer
     from skerry.runtime.context import Context, context
     from skerry.spec import Batch, Scale, Site
+    from skerry.store.state import State
 
 __all__ = [
     "App",
@@ -46,6 +47,7 @@ __all__ = [
     "Scale",
     "Site",
     "SkerryError",
+    "State",
     "StreamFunction",
     "Tensor",
     "Transfer",
@@ -84,6 +86,7 @@ _HOMES = {
     "skerry.platforms.transfer": ("Transfer", "count_transfer"),
     "skerry.runtime.context": ("Context", "context"),
     "skerry.spec": ("Batch", "Scale", "Site"),
+    "skerry.store.state": ("State",),
 }
 _LAZY = {name: module for module, names in _HOMES.items() for name in names}
 

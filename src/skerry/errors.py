@@ -27,7 +27,8 @@
     ├── CapacityError                  nothing wrong with the request; try later
     │   ├── QueueFullError             429  the function's queue is full
     │   ├── UnavailableError           503  nothing can start, or the server is shutting down
-    │   └── DeadlineExceededError      504  the caller's deadline passed before the answer was there
+    │   ├── DeadlineExceededError      504  the caller's deadline passed before the answer was there
+    │   └── StateConflictError         409  somebody else was faster with a key of a state, or a lease has ended
     ├── FunctionError                  the function's own code failed
     │   ├── HandlerError               500  the handler raised; the traceback is in the log, under the error id
     │   ├── HandlerTimeoutError        504  the handler ran longer than ``timeout``; its worker was replaced
@@ -261,6 +262,13 @@ class DeadlineExceededError(CapacityError):
 
     code = "deadline_exceeded"
     http_status = 504
+
+
+class StateConflictError(CapacityError):
+    """Somebody else changed a key of a state first, or holds the lease by now; nothing was done."""
+
+    code = "state_conflict"
+    http_status = 409
 
 
 class FunctionError(SkerryError):

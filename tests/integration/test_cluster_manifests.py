@@ -97,3 +97,18 @@ def test_an_image_needs_a_registry(skerry_command, tmp_path):
 
     assert code == 2
     assert "a cluster gets images from a registry, and none is named" in err
+
+
+@pytest.mark.parametrize("platform", ["knative", "kubernetes"])
+def test_an_app_with_a_state_needs_a_server_for_it(skerry_command, tmp_path, platform):
+    words = ("deploy", "app.py", "--platform", platform, "--dry-run")
+    (tmp_path / "app.py").write_text(SOURCE + '\ncounts = app.state("counts")\n')
+    code, _, err = skerry_command(*words)
+    assert code == 2
+    assert f"function greet, add_two would keep it in a file of its container: on {platform}" in err
+    assert "app 'news' has the state counts" in err
+
+    (tmp_path / "skerry.toml").write_text('[state]\nurl = "redis://state.edge:6379/0"\n')
+    code, out, err = skerry_command(*words)
+    assert code == 0, err
+    assert out.count("value: redis://state.edge:6379/0") == 2

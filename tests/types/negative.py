@@ -92,3 +92,8 @@ app.serve("digits", model="digits", memory=200)  # error: call-overload
 app.serve("digits", model="digits", concurrency=4)  # error: call-overload, call-overload
 digits = app.serve("digits", model="digits", before=count)
 digits.remote(1)  # error: arg-type
+state = app.state("counts")
+total: str = state.increment("a")  # error: assignment
+state.increment("a", by=1.5)  # error: arg-type
+state.put("a", 1, lease=7)  # error: arg-type
+state.put("a", 1, ttl="5s")  # error: call-arg

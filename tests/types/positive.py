@@ -246,3 +246,19 @@ both = app.serve("both", model="news", before=to_rows, after=to_report)
 assert_type(both.remote("abc", times=2), Report)
 assert_type(app.serve("first", model="news", before=to_rows).remote("abc"), dict[str, Any])
 assert_type(app.serve("last", model="news", after=to_report)([[1.0]]), Report)
+
+# What is read from a state has the type that was asked for.
+state = app.state("counts")
+assert_type(state, skerry.State)
+assert_type(state.get("a"), Any)
+assert_type(state.get("a", int), int | None)
+assert_type(state.get("a", list[Report]), list[Report] | None)
+assert_type(state.increment("a", ttl_s=5), int)
+assert_type(state.members("s", str), list[str])
+assert_type(state.items("l", 0, 5, kind=Report), list[Report])
+with state.batch(once="a") as batch:
+    assert_type(batch.increment("a").value, int)
+    assert_type(batch.get("a", str).value, str | None)
+assert_type(state.transact(lambda transaction: transaction.get("a", int)), int | None)
+with state.lock("door") as lease:
+    assert_type(state.put("a", 1, lease=lease), int)

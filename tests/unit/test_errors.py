@@ -97,6 +97,7 @@ def test_retryable_errors_are_those_that_may_pass():
         "QueueFullError",
         "UnavailableError",
         "DeadlineExceededError",
+        "StateConflictError",
         "WorkerLostError",
         "StartError",
         "StorageError",

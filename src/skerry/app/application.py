@@ -26,6 +26,7 @@ from skerry.app.options import UNSET, Unset, given_options
 from skerry.app.places import Place, folder_of, platform_at
 from skerry.app.running import RunningApp
 from skerry.app.serving import ServesModels
+from skerry.app.states import HasStates
 from skerry.app.stream import AsyncStreamFunction, StreamFunction
 from skerry.app.target import Target
 from skerry.errors import AppImportError, NameTakenError, SpecError
@@ -34,6 +35,7 @@ from skerry.spec import Batch, Scale
 if TYPE_CHECKING:
     from skerry.app.view import AppView
     from skerry.payload import Items
+    from skerry.store.state import State
 
 P = ParamSpec("P")
 A = TypeVar("A")
@@ -43,7 +45,7 @@ R = TypeVar("R")
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
-class App(ServesModels):
+class App(ServesModels, HasStates):
     """A set of functions that are deployed together.
 
     Args:
@@ -72,6 +74,7 @@ class App(ServesModels):
         self._local = {"local": True} if local else {}
         self._functions: dict[str, BaseFunction[Any, Any]] = {}
         self._binding = Binding()
+        self._states: dict[str, State] = {}
         self._module: Mapping[str, Any] = sys._getframe(1).f_globals
 
     def __repr__(self) -> str:

@@ -15,6 +15,7 @@ class Binding:
 
     def __init__(self, platform: Platform | None = None) -> None:
         self.platform = platform
+        self.home: Path | None = None  # the folder of the engine that `App.run` has started
 
     def current(self) -> Platform:
         """Return the platform that was bound, else the engine around this worker, else the one on the default home."""

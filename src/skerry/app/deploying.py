@@ -12,7 +12,17 @@ from skerry.app.describing import DescribedApp, describe_app
 from skerry.app.ownership import find_present, has_changed
 from skerry.app.target import Target
 from skerry.errors import ConfigError, PrivacyError, SkerryError
-from skerry.spec import SET_VARIABLE, ClusterSettings, FunctionSpec, ModelReference, PlatformTable, resolve
+from skerry.spec import (
+    SET_VARIABLE,
+    STATE_PASSWORD_VARIABLE,
+    STATE_VARIABLE,
+    ClusterSettings,
+    FunctionSpec,
+    ModelReference,
+    PlatformTable,
+    is_shared,
+    resolve,
+)
 
 if TYPE_CHECKING:
     from skerry.platforms.kubernetes.api.cluster import Cluster
@@ -100,6 +110,7 @@ def render_app(plan: DeployPlan, *, build: bool) -> RenderedApp:
         platform=plan.place.platform,
     )
     _refuse_local(specs)
+    _refuse_files_as_state(described, specs, plan.place.platform)
     pinned = {name: _pin(spec, settings) for name, spec in specs.items()}
     image, inside = _image(plan, described, settings, build=build)
     app = AppToRender(
@@ -207,6 +218,18 @@ def _refuse_local(specs: Mapping[str, FunctionSpec]) -> None:
         raise PrivacyError(
             f"function {', '.join(labelled)} is labelled local: it stays at its site, and a cluster is another one",
             hint="keep the other functions in an app of their own",
+        )
+
+
+def _refuse_files_as_state(described: DescribedApp, specs: Mapping[str, FunctionSpec], platform: str) -> None:
+    """Refuse an app with states that each of its containers would keep for itself, and lose."""
+    alone = [name for name, spec in specs.items() if not is_shared(spec.env.get(STATE_VARIABLE, ""))]
+    if described.states and alone:
+        raise ConfigError(
+            f"app {described.name!r} has the state {', '.join(described.states)}, and function {', '.join(alone)} "
+            f"would keep it in a file of its container: on {platform} a state needs a server",
+            hint='url = "redis://HOST:PORT/DATABASE" under [state] in skerry.toml; its password goes into the key '
+            f"{STATE_PASSWORD_VARIABLE} of a Secret that the functions name with secrets=",
         )
 
 

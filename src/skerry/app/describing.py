@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,12 +28,14 @@ class DescribedApp:
     Args:
         name: Its name.
         functions: What is known of each function, as `skerry.runtime.inspection.describe` returns it.
+        states: Names of the states that it has asked for.
         project: The checked content of its ``skerry.toml``; empty without one.
         source: Digest of its source.
     """
 
     name: str
     functions: Mapping[str, Mapping[str, Any]]
+    states: Sequence[str]
     project: Mapping[str, Any]
     source: str
 
@@ -70,7 +72,13 @@ def describe_app(target: Target) -> DescribedApp:
             built = ensure(requirements, Home(default_home()), lock=read_lock(source))
             found = _import(source, built.python)
         check_requirements(requirements, found)
-    return DescribedApp(name=found["name"], functions=found["functions"], project=project, source=source.digest)
+    return DescribedApp(
+        name=found["name"],
+        functions=found["functions"],
+        states=found["states"],
+        project=project,
+        source=source.digest,
+    )
 
 
 def _import(source: Source, python: Path) -> dict[str, Any]:

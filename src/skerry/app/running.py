@@ -49,6 +49,7 @@ class RunningApp:
         self._temporary: Path | None = None
         self._engine: EngineProcess | None = None
         self._outer = binding.platform
+        self._outer_home = binding.home
 
     @property
     def platform(self) -> EnginePlatform:
@@ -91,12 +92,13 @@ class RunningApp:
             self._stop()
             raise
         self._outer, self._binding.platform = self._binding.platform, self._engine.platform
+        self._outer_home, self._binding.home = self._binding.home, self.home.absolute()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._binding.platform = self._outer
+        self._binding.platform, self._binding.home = self._outer, self._outer_home
         self._stop()
 
     def _stop(self) -> None:

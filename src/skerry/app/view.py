@@ -22,6 +22,7 @@ class AppView(App):
         super().__init__(app.name, requirements=app.requirements, imports=app.imports)
         self._module = app._module
         self._binding = Binding(platform)
+        self._states = app._states
         self._functions = {name: function.at(platform) for name, function in app.functions.items()}
 
     def __getattr__(self, name: str) -> Any:

@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "delete": "skerry.cli.delete:delete",
         "jobs": "skerry.cli.jobs:jobs",
         "models": "skerry.cli.models:models",
+        "state": "skerry.cli.state:state",
         "experiment": "skerry.cli.experiment:experiment",
         "federate": "skerry.cli.federate:federate",
         "usage": "skerry.cli.usage:usage",

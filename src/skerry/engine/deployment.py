@@ -27,6 +27,7 @@ from skerry.runtime.sharing import check_share_load
 from skerry.spec import (
     ENGINE,
     SET_VARIABLE,
+    STATE_VARIABLE,
     FunctionSpec,
     ModelReference,
     read_project_file,
@@ -92,8 +93,9 @@ class Deployer:
                 imports = (*project.get("app", {}).get("imports", ()), *description["imports"])
                 nursery.preload(imports)
                 declared = {name: entry["options"] for name, entry in description["functions"].items()}
+                given = {name: os.environ[name] for name in (STATE_VARIABLE,) if name in os.environ}
                 specs = resolve(
-                    declared, file=project, environment={SET_VARIABLE: settings}, flags=flags, platform=ENGINE
+                    declared, file=project, environment={SET_VARIABLE: settings, **given}, flags=flags, platform=ENGINE
                 )
                 for name, spec in specs.items():
                     refuse_unsupported(spec, ENGINE)

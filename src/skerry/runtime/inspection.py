@@ -45,6 +45,7 @@ def describe(app: AppObject, *, with_schemas: bool = True) -> dict[str, Any]:
         "name": app.name,
         "requirements": list(app.requirements),
         "imports": list(app.imports),
+        "states": sorted(app.states),
         "functions": functions,
     }
 

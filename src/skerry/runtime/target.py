@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
@@ -56,6 +56,10 @@ class AppObject(Protocol):
     @property
     def imports(self) -> tuple[str, ...]:
         """Libraries that the zygote imports ahead."""
+
+    @property
+    def states(self) -> Collection[str]:
+        """Names of the states that it has asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from skerry.spec.option import CLUSTERS, ENGINE, KNATIVE, KUBERNETES, PLATFORMS,
 from skerry.spec.quantity import parse_duration, parse_size
 from skerry.spec.scale import Scale
 from skerry.spec.site import Site, parse_endpoint
+from skerry.spec.state import STATE_PASSWORD_VARIABLE, STATE_VARIABLE, check_state_url, has_password, is_shared
 from skerry.spec.toleration import Toleration
 from skerry.spec.volume import Volume
 
@@ -31,6 +32,8 @@ __all__ = [
     "PROJECT_FILE",
     "RUNTIME",
     "SET_VARIABLE",
+    "STATE_PASSWORD_VARIABLE",
+    "STATE_VARIABLE",
     "Batch",
     "ClusterSettings",
     "FunctionSpec",
@@ -42,8 +45,11 @@ __all__ = [
     "Toleration",
     "Volume",
     "check_platform",
+    "check_state_url",
     "fates",
     "function_spec",
+    "has_password",
+    "is_shared",
     "parse_duration",
     "parse_endpoint",
     "parse_settings",

@@ -13,6 +13,7 @@ from skerry.spec.cluster import PlatformTable, read_platforms
 from skerry.spec.function import FunctionSpec, function_spec
 from skerry.spec.option import support_matrix
 from skerry.spec.site import read_sites
+from skerry.spec.state import STATE_VARIABLE, check_state_url
 
 PROJECT_FILE = "skerry.toml"
 SET_VARIABLE = "SKERRY_SET"
@@ -27,8 +28,8 @@ def read_project_file(path: Path) -> dict[str, Any]:
 
     Returns:
         The tables ``app`` (``target``, ``requirements``, ``imports``), ``data`` (``local``: patterns of files that must
-        not leave their site), ``function`` (options by function name), ``sites`` (`Site` by name) and ``platform``
-        (`PlatformTable` by platform).
+        not leave their site), ``function`` (options by function name), ``sites`` (`Site` by name), ``platform``
+        (`PlatformTable` by platform) and ``state`` (``url``: where states are kept).
 
     Raises:
         SpecError: the file is not TOML, or has a table or key that is not known.
@@ -37,7 +38,7 @@ def read_project_file(path: Path) -> dict[str, Any]:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SpecError(f"{path}: not a TOML file: {error}") from error
-    _refuse_unknown(content, {"app", "data", "function", "platform", "sites"}, where=str(path))
+    _refuse_unknown(content, {"app", "data", "function", "platform", "sites", "state"}, where=str(path))
     app = content.get("app", {})
     _refuse_unknown(app, {"target", "requirements", "imports"}, where=f"{path}: [app]")
     data = content.get("data", {})
@@ -51,6 +52,9 @@ def read_project_file(path: Path) -> dict[str, Any]:
             raise SpecError(f"{path}: [{table}] {key}: expected a list of strings, got {value!r}", field=key)
     if not isinstance(content.get("function", {}), dict):
         raise SpecError(f"{path}: write options as [function.NAME]", field="function")
+    if "state" in content:
+        _refuse_unknown(content["state"], {"url"}, where=f"{path}: [state]")
+        check_state_url(content["state"].get("url"), where=f"{path}: [state] url")
     if "sites" in content:
         content["sites"] = read_sites(content["sites"], folder=path.absolute().parent, where=str(path))
     if "platform" in content:
@@ -96,7 +100,8 @@ def resolve(
     Args:
         declared: Options of each function as its decorator gave them, by function name.
         file: Content of ``skerry.toml`` from :func:`read_project_file`.
-        environment: Variables to read ``SKERRY_SET`` from; settings in it are divided by white space.
+        environment: Variables to read ``SKERRY_SET`` from; settings in it are divided by white space. Where they have
+            ``SKERRY_STATE``, the functions have it too, and what the file says of states does not count.
         flags: ``FUNCTION.OPTION=VALUE`` settings of the command line.
         platform: Where the functions are to run, for ``[platform.PLATFORM.function.NAME]``.
 
@@ -119,11 +124,16 @@ def resolve(
                     field=name,
                 )
     specs = {}
+    state = {} if STATE_VARIABLE in environment else _state_variable(file)
     for name, options in declared.items():
         values: dict[str, Any] = {"name": name, **options}
+        if state:
+            values["env"] = {**state, **(values.get("env") or {})}
         for where, functions in sources:
             values = _merge(values, functions.get(name, {}), where=f"{where}: {name}")
         specs[name] = function_spec(values, where=f"function {name!r}")
+        if STATE_VARIABLE in specs[name].env:
+            check_state_url(specs[name].env[STATE_VARIABLE], where=f"function {name!r}: env: {STATE_VARIABLE}")
     return specs
 
 
@@ -174,6 +184,11 @@ def _merge(base: dict[str, Any], update: Any, *, where: str) -> dict[str, Any]:
 
 def _options_of(part: Any) -> dict[str, Any]:
     return {name: getattr(part, name) for name in support_matrix(type(part))}
+
+
+def _state_variable(file: Mapping[str, Any] | None) -> dict[str, str]:
+    url = (file or {}).get("state", {}).get("url")
+    return {} if url is None else {STATE_VARIABLE: url}
 
 
 def _read_value(text: str) -> Any:

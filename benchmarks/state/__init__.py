@@ -1,0 +1,1 @@
+"""States: increments by several functions at once, exact, and how fast."""
