@@ -28,6 +28,7 @@ from skerry.app.running import RunningApp
 from skerry.app.serving import ServesModels
 from skerry.app.stream import AsyncStreamFunction, StreamFunction
 from skerry.app.target import Target
+from skerry.app.triggering import StartsFunctions
 from skerry.errors import AppImportError, NameTakenError, SpecError
 from skerry.spec import Batch, Scale
 
@@ -43,7 +44,7 @@ R = TypeVar("R")
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
-class App(ServesModels):
+class App(StartsFunctions, ServesModels):
     """A set of functions that are deployed together.
 
     Args:

@@ -21,6 +21,7 @@ from skerry.payload.media import JSON, codec_name, essence
 
 SPEC_VERSION = "1.0"
 STRUCTURED = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
 
 _PREFIX = "ce-"
 _STRUCTURED_FAMILY = "application/cloudevents"
@@ -64,8 +65,8 @@ def split(headers: Mapping[str, str], body: bytes) -> tuple[dict[str, Any], str 
     # Binary mode says it in Content-Type; a second opinion is not listened to.
     found.pop("datacontenttype", None)
     if not body and content_type is None:
-        return _fields(found), None, b""
-    return _fields(found), content_type or JSON, body
+        return fields_of(found), None, b""
+    return fields_of(found), content_type or JSON, body
 
 
 def split_structured(body: bytes) -> tuple[dict[str, Any], str | None, bytes]:
@@ -83,7 +84,7 @@ def split_structured(body: bytes) -> tuple[dict[str, Any], str | None, bytes]:
     content_type = document.pop("datacontenttype", None)
     if content_type is not None and (not isinstance(content_type, str) or not content_type):
         raise MalformedBodyError("CloudEvent: datacontenttype must be text", attribute="datacontenttype")
-    fields = _fields({name: value for name, value in document.items() if value is not None})
+    fields = fields_of({name: value for name, value in document.items() if value is not None})
     if encoded is not None:
         try:
             raw = base64.b64decode(encoded, validate=True)
@@ -97,6 +98,28 @@ def split_structured(body: bytes) -> tuple[dict[str, Any], str | None, bytes]:
     if isinstance(data, str) and content_type is not None and codec_name(content_type) != JSON:
         return fields, content_type, data.encode()
     return fields, content_type or JSON, orjson.dumps(data)
+
+
+def fields_of(found: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of an event but its data, from its attributes by name; takes them out of ``found``.
+
+    Raises:
+        MalformedBodyError: one is missing or not of its form; the message names it.
+    """
+    version = found.pop("specversion", None)
+    if version != SPEC_VERSION:
+        given = "missing" if version is None else f"{str(version)[:40]!r}"
+        raise MalformedBodyError(f"CloudEvent: specversion must be 1.0, and is {given}", attribute="specversion")
+    fields: dict[str, Any] = {}
+    for name in _REQUIRED:
+        if name not in found:
+            raise MalformedBodyError(f"CloudEvent: {name} is missing", attribute=name)
+        fields[name] = found.pop(name)
+    for name in _OPTIONAL:
+        fields[name] = found.pop(name, None)
+    if fields["time"] is not None:
+        fields["time"] = _read_time(fields["time"])
+    return {**fields, "extensions": found}
 
 
 def write_binary(
@@ -123,23 +146,6 @@ def write_structured(
         else:
             document["data_base64"] = base64.b64encode(_encode_data(content_type, data)).decode("ascii")
     return {"content-type": STRUCTURED}, encode_json(document)
-
-
-def _fields(found: dict[str, Any]) -> dict[str, Any]:
-    version = found.pop("specversion", None)
-    if version != SPEC_VERSION:
-        given = "missing" if version is None else f"{str(version)[:40]!r}"
-        raise MalformedBodyError(f"CloudEvent: specversion must be 1.0, and is {given}", attribute="specversion")
-    fields: dict[str, Any] = {}
-    for name in _REQUIRED:
-        if name not in found:
-            raise MalformedBodyError(f"CloudEvent: {name} is missing", attribute=name)
-        fields[name] = found.pop(name)
-    for name in _OPTIONAL:
-        fields[name] = found.pop(name, None)
-    if fields["time"] is not None:
-        fields["time"] = _read_time(fields["time"])
-    return {**fields, "extensions": found}
 
 
 def _read_time(text: Any) -> datetime.datetime:
