@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast, overload
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast, overload, runtime_checkable
 
+from skerry.app.binding import Binding
 from skerry.app.decorator import AsyncHandlerObject, HandlerObject
 from skerry.app.function import AsyncFunction, BaseFunction, Function
-from skerry.errors import SpecError
+from skerry.errors import ConfigError, SpecError
 from skerry.spec import Filter, Retry, Timer, Trigger
 
 if TYPE_CHECKING:
@@ -19,6 +20,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 ANY_SOURCE = "/skerry"  # what an event that names no source has
+
+
+@runtime_checkable
+class Publishes(Protocol):
+    """A platform with a broker."""
+
+    def publish(self, events: Iterable[Event]) -> Any:
+        """Hand events to the broker."""
 
 
 class Starter(Protocol):
@@ -50,6 +59,8 @@ class Starter(Protocol):
 
 class StartsFunctions:
     """The part of an app that says what starts its functions; an app is one of these."""
+
+    _binding: Binding
 
     def on(
         self, event: Event | None = None, /, *, filter: Filter | None = None, batch: int = 1, retry: Retry | None = None
@@ -110,6 +121,25 @@ class StartsFunctions:
             ``@app.cron("0 3 * * *", zone="Europe/Oslo")``
         """
         return self._starter("timers", Timer(cron=expression, zone=zone, retry=retry or Retry()))
+
+    def publish(self, *events: Event) -> None:
+        """Hand events to the broker of the engine that the app's functions call; they are durable when this returns.
+
+        Raises:
+            ConfigError: the functions call no engine.
+            QueueFullError: so many events wait that no more are taken; none of these was.
+            EngineNotRunningError: there is no engine.
+
+        Example:
+            ``app.publish(skerry.Event(type="door.opened", data={"door": 3}))``
+        """
+        platform = self._binding.current()
+        if not isinstance(platform, Publishes):
+            raise ConfigError(
+                f"{type(platform).__name__} has no broker of Skerry's",
+                hint="on a cluster, send events to the address of its broker",
+            )
+        platform.publish(events)
 
     def _starter(self, option: str, start: Trigger | Timer) -> Starter:
         def declare(decorated: Any) -> BaseFunction[Any, Any]:

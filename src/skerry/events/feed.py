@@ -181,7 +181,7 @@ class Feed:
         if self.batch == 1:
             body, content_type = going[0].document, event_http.STRUCTURED
         else:
-            body, content_type = b"[" + b",".join([one.document for one in going]) + b"]", event_http.BATCH
+            body, content_type = event_http.write_batch(one.document for one in going), event_http.BATCH
         attempts = going[0].attempts
         self._give(self.function, Parcel(body, content_type, attempts, lambda outcome: self._ended(going, outcome)))
 
@@ -189,7 +189,7 @@ class Feed:
         now_s = time.time()
         if outcome.status < 300:
             for one in given:
-                self._backlog.settle(Settled(one, "done"))
+                self._backlog.settle(Settled(self.name, one, "done"))
                 self.line.done(one, now_s)
             self.done += len(given)
             self._on_settled(len(given))
@@ -217,12 +217,12 @@ class Feed:
             return
         one.alone = one.alone or one.attempts > 0
         one.due_at = now_s + verdict.pause_s
-        self._backlog.settle(Settled(one, "again"))
+        self._backlog.settle(Settled(self.name, one, "again"))
         self.line.again(one, now_s)
 
     def _bury(self, one: Delivery, code: int, error: str, now_s: float) -> None:
-        logger.warning("event %d is a dead letter of %s: %d %s", one.event, self.name, code, error)
-        self._backlog.settle(Settled(one, "dead", code, error))
+        logger.info("event %d is a dead letter of %s: %d %s", one.event, self.name, code, error)
+        self._backlog.settle(Settled(self.name, one, "dead", code, error))
         self.line.done(one, now_s)
         self.dead += 1
         self._on_settled(1)

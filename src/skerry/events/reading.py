@@ -20,6 +20,7 @@ from skerry.payload.media import JSON, codec_name, essence
 
 KEY: Final = "partitionkey"  # the extension of CloudEvents
 DATA: Final = ("data", "data_base64")
+USUAL: Final = frozenset(["specversion", "id", "source", "type", KEY, "data"])  # attributes, all of them text
 NO_ATTRIBUTES: Final = ("specversion", *DATA)
 
 
@@ -94,6 +95,22 @@ def _read_binary(headers: Mapping[str, str], body: bytes) -> Entry:
 
 
 def _entry(document: Any, written: bytes) -> Entry:
+    """Return an event as it is accepted; most are of a usual form, which is quickly seen."""
+    if not isinstance(document, dict) or "data_base64" in document or not document.keys() <= USUAL:
+        return _check_entry(document, written)
+    attributes = {name: value for name, value in document.items() if name not in NO_ATTRIBUTES}
+    try:
+        together = "".join(attributes.values())
+        id_, source, type_ = attributes["id"], attributes["source"], attributes["type"]
+    except (TypeError, KeyError):  # one is no text, or is missing
+        return _check_entry(document, written)
+    is_usual = id_ and source and type_ and together.isascii() and together.isprintable()
+    if not is_usual or document.get("specversion") != event_http.SPEC_VERSION:
+        return _check_entry(document, written)
+    return Entry(source, id_, type_, attributes.get(KEY), written, attributes)
+
+
+def _check_entry(document: Any, written: bytes) -> Entry:
     if not isinstance(document, dict):
         raise MalformedBodyError("CloudEvent: structured mode is one JSON object")
     if "data_base64" in document:

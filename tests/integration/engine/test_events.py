@@ -140,7 +140,7 @@ def test_an_app_that_is_deleted_takes_its_triggers_with_it_and_a_new_revision_ch
 
 def test_accepted_events_survive_the_death_of_everything(make_engine, tmp_path):
     engine = make_engine().start()
-    slow = APP.replace('    print("noted"', '    time.sleep(0.05)\n    print("noted"')
+    slow = APP.replace('    print("noted"', '    time.sleep(0.01)\n    print("noted"')
     engine.deploy(write_app(tmp_path / "app.py", slow))
     assert publish(engine, *(event("seen", f"e{n}", n) for n in range(100))).status == 202
     engine.kill()

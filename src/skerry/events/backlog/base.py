@@ -25,12 +25,14 @@ class Settled(NamedTuple):
     """The end of an attempt.
 
     Args:
-        delivery: Whose.
+        trigger: Whose delivery.
+        delivery: Which one.
         outcome: It is dealt with, is to be given again at its ``due_at``, or is dead.
         code: HTTP status of the answer, where it is dead.
         error: What the answer said.
     """
 
+    trigger: str
     delivery: Delivery
     outcome: Literal["done", "again", "dead"]
     code: int = 0

@@ -23,11 +23,11 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             accepted_at REAL NOT NULL, document BLOB NOT NULL, UNIQUE (source, id)
         ) STRICT""",
         """CREATE TABLE deliveries (
-            position INTEGER PRIMARY KEY, trigger TEXT NOT NULL, event INTEGER NOT NULL, attempts INTEGER NOT NULL,
+            trigger TEXT NOT NULL, position INTEGER NOT NULL, event INTEGER NOT NULL, attempts INTEGER NOT NULL,
             due_at REAL NOT NULL, state TEXT NOT NULL CHECK (state IN ('waiting', 'dead')),
-            code INTEGER, error TEXT, died_at REAL
-        ) STRICT""",
-        "CREATE INDEX deliveries_by_trigger ON deliveries (trigger, state, position)",
+            code INTEGER, error TEXT, died_at REAL, PRIMARY KEY (trigger, position)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX dead_deliveries ON deliveries (position) WHERE state = 'dead'",
         "CREATE INDEX deliveries_by_event ON deliveries (event)",
     ),
 )

@@ -1,8 +1,8 @@
 """The embedded backlog: one SQLite file, with group commit.
 
-What is put and settled in one turn of the event loop is one transaction; whoever put something is answered after the
-commit. A commit only copies memory to the operating system; what waits for the disk, moving the log into the file, is
-done by a thread.
+What is put in one turn of the event loop is one transaction, with what was settled until then; whoever put something
+is answered after the commit. A commit only copies memory to the operating system; what waits for the disk, moving the
+log into the file, is done by a thread.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from skerry.events.delivery import DeadLetter, Delivery, Entry, KeptEvent
 
 logger = logging.getLogger(__name__)
 AGAIN_S = 1.0  # until what could not be recorded is tried again
+SETTLE_S = 0.005  # ends of attempts gather for so long; nobody waits for them
 PURGED_AT_ONCE = 500
 
 Put = tuple[Sequence[tuple[Entry, Sequence[str]]], "asyncio.Future[list[Accepted]]"]
@@ -50,9 +51,12 @@ class SqliteBacklog(Backlog):
         self._settled: list[Settled] = []
         self._recorded: list[asyncio.Future[None]] = []
         self._is_due = False
+        self._settling: asyncio.TimerHandle | None = None
         self._checkpoints = Checkpoints(path, resume=self._commit_soon)
         self._number = self._last("SELECT max(number) FROM events")
-        self._position = self._last("SELECT max(position) FROM deliveries")
+        self._position = self._last(
+            "SELECT max(position) FROM (SELECT max(position) position FROM deliveries GROUP BY trigger)"
+        )
 
     async def put(self, entries: Sequence[tuple[Entry, Sequence[str]]]) -> list[Accepted]:
         """See `Backlog.put`."""
@@ -74,7 +78,8 @@ class SqliteBacklog(Backlog):
     def settle(self, settled: Settled) -> None:
         """See `Backlog.settle`."""
         self._settled.append(settled)
-        self._commit_soon()
+        if self._settling is None:
+            self._settling = self._loop.call_later(SETTLE_S, self._commit_soon)
 
     async def flush(self) -> None:
         """See `Backlog.flush`."""
@@ -143,7 +148,7 @@ class SqliteBacklog(Backlog):
                 self._position += 1  # behind what was returned already, so that `take` comes by it
                 await self._write(
                     """UPDATE deliveries SET position = ?, state = 'waiting', attempts = 0, due_at = 0, code = NULL,
-                       error = NULL, died_at = NULL WHERE position = ?""",
+                       error = NULL, died_at = NULL WHERE position = ? AND state = 'dead'""",
                     [(self._position, position)],
                 )
                 triggers.append(row[0])
@@ -181,6 +186,8 @@ class SqliteBacklog(Backlog):
     async def close(self) -> None:
         """See `Backlog.close`."""
         await self._checkpoints.stop()
+        if self._settling is not None:
+            self._settling.cancel()
         if self._puts or self._settled:
             self._commit()
         self._connection.close()
@@ -195,6 +202,9 @@ class SqliteBacklog(Backlog):
     def _commit(self) -> None:
         """Record everything that has gathered, as one transaction."""
         self._is_due = False
+        if self._settling is not None:
+            self._settling.cancel()
+            self._settling = None
         puts, self._puts = self._puts, []
         settled, self._settled = self._settled, []
         recorded, self._recorded = self._recorded, []
@@ -221,9 +231,9 @@ class SqliteBacklog(Backlog):
         try:
             now_s = time.time()
             outcomes = [[self._insert(entry, names, now_s) for entry, names in entries] for entries, _ in puts]
-            done = [(one.delivery.position,) for one in settled if one.outcome == "done"]
+            done = [(one.trigger, one.delivery.position) for one in settled if one.outcome == "done"]
             if done:
-                connection.executemany("DELETE FROM deliveries WHERE position = ?", done)
+                connection.executemany("DELETE FROM deliveries WHERE trigger = ? AND position = ?", done)
             for one in settled:
                 if one.outcome != "done":
                     self._note(one, now_s)
@@ -247,12 +257,12 @@ class SqliteBacklog(Backlog):
     def _note(self, settled: Settled, now_s: float) -> None:
         delivery = settled.delivery
         if settled.outcome == "again":
-            statement = "UPDATE deliveries SET attempts = ?, due_at = ? WHERE position = ?"
-            values: tuple[object, ...] = (delivery.attempts, delivery.due_at, delivery.position)
+            statement = "UPDATE deliveries SET attempts = ?, due_at = ? WHERE trigger = ? AND position = ?"
+            values: tuple[object, ...] = (delivery.attempts, delivery.due_at, settled.trigger, delivery.position)
         else:
             statement = """UPDATE deliveries SET state = 'dead', attempts = ?, code = ?, error = ?, died_at = ?
-                           WHERE position = ?"""
-            values = (delivery.attempts, settled.code, settled.error, now_s, delivery.position)
+                           WHERE trigger = ? AND position = ?"""
+            values = (delivery.attempts, settled.code, settled.error, now_s, settled.trigger, delivery.position)
         self._connection.execute(statement, values)
 
     def _deliveries(self, number: int, triggers: Sequence[str]) -> list[tuple[int, str, int]]:
