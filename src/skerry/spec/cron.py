@@ -127,7 +127,7 @@ def _values(part: str, name: str, low: int, high: int, names: Mapping[str, int],
     found: set[int] = set()
     for piece in part.lower().split(","):
         span, slash, step_text = piece.partition("/")
-        step = int(step_text) if step_text.isdecimal() else 0
+        step = _number(step_text, NO_NAMES) if slash else 0
         first_text, dash, last_text = span.partition("-")
         if span == "*":
             first, last = low, high
@@ -145,4 +145,4 @@ def _values(part: str, name: str, low: int, high: int, names: Mapping[str, int],
 def _number(text: str, names: Mapping[str, int]) -> int:
     if text in names:
         return names[text]
-    return int(text) if text.isdecimal() and len(text) < 4 else -1
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 4 else -1

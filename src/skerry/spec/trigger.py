@@ -83,8 +83,15 @@ class Timer:
         """Return the function from a Unix time to the first moment after it."""
         if self.cron is not None:
             return Cron.parse(self.cron, zone=self.zone).after
-        period_s = parse_duration(self.every or "", key="every")
-        return lambda now_s: (now_s // period_s + 1) * period_s
+        period_us = round(parse_duration(self.every or "", key="every") * 1e6)
+
+        def after(now_s: float) -> float:
+            moment_us = (int(now_s * 1e6) // period_us + 1) * period_us
+            while moment_us / 1e6 <= now_s:
+                moment_us += period_us
+            return moment_us / 1e6
+
+        return after
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values, in the form that :func:`timer_of` reads."""

@@ -134,7 +134,7 @@ def _segment(request: Request) -> str:
 
 
 def _whole(text: str, name: str) -> int:
-    if not text.isdecimal() or len(text) > 18:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 18:
         raise MalformedBodyError(f"{name}: {text[:40]!r} is not a whole number")
     return int(text)
 
