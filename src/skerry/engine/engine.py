@@ -130,7 +130,8 @@ async def run_engine(
         models = ModelServing(records, supervisor, journal, source)
         jobs = JobRunner(records, supervisor)
         front.respond_async = jobs.submit
-        events = EventHosting(home, records, supervisor, os.environ)
+        events = await EventHosting.open(home, records, supervisor, os.environ)
+        deployer.on_change = events.follow
         bundles = Bundles(home)
         control = Control(
             home,

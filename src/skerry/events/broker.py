@@ -143,14 +143,15 @@ class Broker:
             starts = starts_of(functions)
             for name in self.feeds.keys() - starts.keys():
                 self._end(name)
-            for name, (spec, start) in starts.items():
-                self._begin(name, spec, start)
             lost = await self.backlog.keep_only(starts.keys())
             if lost:
                 logger.warning("%d deliveries waited for triggers that are not there any more; they are gone", lost)
-            self._waiting = sum((await self.backlog.waiting()).values())
-            for feed in self.feeds.values():
-                feed.wake()
+            self._waiting -= lost
+            if self._purge is None:  # what the broker before has left
+                self._waiting = sum((await self.backlog.waiting()).values())
+            for name, (spec, number) in starts.items():
+                self._begin(name, spec, number)
+                self.feeds[name].wake()
         if self._purge is None:
             self._purge_old()
 

@@ -192,7 +192,7 @@ class Feed:
                 self._backlog.settle(Settled(self.name, one, "done"))
                 self.line.done(one, now_s)
             self.done += len(given)
-            self._on_settled(len(given))
+            self._count(len(given))
         elif len(given) > 1:
             # One of them may be to blame: each is tried alone, and only that counts.
             for one in given:
@@ -225,4 +225,8 @@ class Feed:
         self._backlog.settle(Settled(self.name, one, "dead", code, error))
         self.line.done(one, now_s)
         self.dead += 1
-        self._on_settled(1)
+        self._count(1)
+
+    def _count(self, count: int) -> None:
+        if not self.closed:  # else the trigger is gone, and what waited for it is counted out already
+            self._on_settled(count)

@@ -16,6 +16,7 @@ import time
 import pytest
 
 from support.engine_process import wait_until, write_app
+from support.nats_server import NatsServer
 
 EVENTS = int(os.environ.get("SKERRY_TEST_EVENTS", "2000"))
 ENGINE_KILLS = max(3, EVENTS // 5000)
@@ -92,8 +93,20 @@ def waiting(engine):
     return engine.control("GET", "/broker").json()["waiting"]
 
 
+@pytest.fixture(params=["sqlite", "nats"])
+def nats(request, tmp_path):
+    """The server that keeps the events, none where the engine's own file does."""
+    if request.param == "sqlite":
+        yield None
+        return
+    pytest.importorskip("nats", reason='no nats-py: pip install "skerry[nats]"')
+    server = NatsServer(tmp_path).start()
+    yield server
+    server.kill()
+
+
 @pytest.mark.slow
-def test_random_kills_lose_no_event_repeat_no_effect_and_keep_the_order_of_keys(make_engine, tmp_path):
+def test_random_kills_lose_no_event_repeat_no_effect_and_keep_the_order_of_keys(make_engine, tmp_path, nats):
     chance = random.Random(8)
     path = tmp_path / "ledger.sqlite3"
     ledger = sqlite3.connect(path, isolation_level=None)
@@ -103,7 +116,7 @@ def test_random_kills_lose_no_event_repeat_no_effect_and_keep_the_order_of_keys(
         "CREATE TABLE effects (number INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT, id TEXT, key TEXT, place INTEGER,"
         " UNIQUE (source, id))"
     )
-    engine = make_engine().start()
+    engine = make_engine(environment={} if nats is None else {"SKERRY_EVENTS": nats.url}).start()
     engine.deploy(write_app(tmp_path / "app.py", APP.format(database=str(path))))
     kill_at = sorted(chance.sample(range(1, EVENTS // BATCH), ENGINE_KILLS))
     killer = Killer(engine, chance)
@@ -134,6 +147,9 @@ def test_random_kills_lose_no_event_repeat_no_effect_and_keep_the_order_of_keys(
                         {"content-type": "application/cloudevents-batch+json"},
                     )
                 blow.join()
+                if nats is not None:
+                    nats.kill()
+                    nats.start()
                 engine.start()
                 restarts.append(number)
             publish(engine, json.dumps(events).encode())

@@ -12,12 +12,13 @@ from skerry.engine.home import Home
 from skerry.engine.records import Records
 from skerry.engine.supervisor import Supervisor
 from skerry.errors import ConfigError, SkerryError
-from skerry.events.backlog import SqliteBacklog
+from skerry.events.backlog import Backlog, SqliteBacklog
 from skerry.events.broker import Broker, BrokerLimits
 from skerry.runtime.front import Front
 from skerry.spec import FunctionSpec, function_spec
 
 logger = logging.getLogger(__name__)
+ADDRESS_VARIABLE = "SKERRY_EVENTS"
 LIMIT_VARIABLE = "SKERRY_EVENTS_MAX_WAITING"
 FOLLOW_AGAIN_S = 1.0
 
@@ -26,31 +27,49 @@ class EventHosting:
     """Keeps the broker in step with the deployed apps.
 
     Args:
-        home: The engine's folder.
         records: What is deployed.
-        supervisor: What serves it.
-        environment: Variables with the broker's limits.
-
-    Raises:
-        ConfigError: the backlog's file cannot be used, or a limit is no number.
+        broker: Takes events.
     """
 
-    def __init__(self, home: Home, records: Records, supervisor: Supervisor, environment: Mapping[str, str]) -> None:
+    def __init__(self, records: Records, broker: Broker) -> None:
         self._records = records
-        self._supervisor = supervisor
-        self.broker = Broker(SqliteBacklog(home.backlog), giver(supervisor), limits=_limits(environment))
+        self.broker = broker
         self._following: asyncio.Task[None] | None = None
-        self._is_outdated = False
         self._stopping = False
+
+    @classmethod
+    async def open(
+        cls, home: Home, records: Records, supervisor: Supervisor, environment: Mapping[str, str]
+    ) -> EventHosting:
+        """Return the engine's broker: with a file in its folder, or where ``SKERRY_EVENTS`` says.
+
+        Raises:
+            ConfigError: the backlog cannot be used, or a limit is no number.
+            UnavailableError: its server does not answer.
+        """
+        limits = _limits(environment)
+        address = environment.get(ADDRESS_VARIABLE, "")
+        backlog: Backlog
+        if address:
+            from skerry.events.backlog.jetstream.backlog import JetStreamBacklog
+
+            backlog = await JetStreamBacklog.open(address)
+        else:
+            backlog = SqliteBacklog(home.backlog)
+        return cls(records, Broker(backlog, giver(supervisor), limits=limits))
 
     def add_routes(self, front: Front) -> None:
         """Serve the broker's addresses on a front."""
         EventRoutes(self.broker).add(front)
 
     async def start(self) -> None:
-        """Feed what is deployed, and follow what is deployed from now on."""
+        """Feed what is deployed."""
         await self.broker.follow(self._deployed())
-        self._supervisor.on_change.append(self._changed)
+
+    async def follow(self) -> None:
+        """Feed what is deployed now; where the backlog does not answer, as soon as it does."""
+        if not await self._try() and self._following is None:
+            self._following = asyncio.get_running_loop().create_task(self._follow_later())
 
     def stop(self) -> None:
         """Take and give nothing more."""
@@ -70,24 +89,20 @@ class EventHosting:
             function_spec(revision.spec, where=f"revision {revision.name}") for revision in self._records.apps.active()
         ]
 
-    def _changed(self, function: str) -> None:
-        """Follow once the present turn of the loop has changed all it changes: an app has several functions."""
-        self._is_outdated = True
-        if self._following is None and not self._stopping:
-            self._following = asyncio.get_running_loop().create_task(self._follow())
-
-    async def _follow(self) -> None:
+    async def _try(self) -> bool:
         try:
-            while self._is_outdated and not self._stopping:
-                self._is_outdated = False
-                try:
-                    await self.broker.follow(self._deployed())
-                except SkerryError as error:
-                    logger.warning("triggers are not brought up to date, and tried again: %s", error.message)
-                    self._is_outdated = True
-                    await asyncio.sleep(FOLLOW_AGAIN_S)
-        finally:
-            self._following = None
+            await self.broker.follow(self._deployed())
+        except SkerryError as error:
+            logger.warning("triggers are not brought up to date, and tried again: %s", error.message)
+            return False
+        return True
+
+    async def _follow_later(self) -> None:
+        while not self._stopping:
+            await asyncio.sleep(FOLLOW_AGAIN_S)
+            if await self._try():
+                break
+        self._following = None
 
 
 def _limits(environment: Mapping[str, str]) -> BrokerLimits:
