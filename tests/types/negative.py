@@ -92,3 +92,10 @@ app.serve("digits", model="digits", memory=200)  # error: call-overload
 app.serve("digits", model="digits", concurrency=4)  # error: call-overload, call-overload
 digits = app.serve("digits", model="digits", before=count)
 digits.remote(1)  # error: arg-type
+
+
+app.on("seen")  # error: arg-type
+app.on(skerry.Event(type="seen"), filter="x")  # error: arg-type
+app.every(30)  # error: arg-type
+note = app.on(skerry.Event(type="seen"))(count)
+note.remote(3)  # error: arg-type

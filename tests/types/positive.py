@@ -246,3 +246,26 @@ both = app.serve("both", model="news", before=to_rows, after=to_report)
 assert_type(both.remote("abc", times=2), Report)
 assert_type(app.serve("first", model="news", before=to_rows).remote("abc"), dict[str, Any])
 assert_type(app.serve("last", model="news", after=to_report)([[1.0]]), Report)
+
+
+# What is started by events is a function like others.
+@app.on(skerry.Event(type="seen"), filter=~skerry.Filter.exact(source="/lab"), retry=skerry.Retry(attempts=3))
+def note(event: skerry.Event) -> int:
+    return len(event.id)
+
+
+@app.on(skerry.Event(type="seen"), batch=10)
+async def note_all(events: list[skerry.Event]) -> None:
+    del events
+
+
+@app.every("30s")
+@app.cron("0 3 * * *")
+@app.function(memory="64MiB")
+def tidy() -> str:
+    return "tidy"
+
+
+assert_type(note, skerry.Function[[skerry.Event], int])
+assert_type(note_all, skerry.AsyncFunction[[list[skerry.Event]], None])
+assert_type(tidy, skerry.Function[[], str])

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from skerry.cli.main import main
 from support.engine_process import wait_until, write_app
 
 APP = """
@@ -21,6 +22,13 @@ def fail(event: skerry.Event) -> None:
 @app.on(skerry.Event(type="refused"))
 def refuse(amount: int) -> None:
     print("took", amount, flush=True)
+
+@app.on(skerry.Event(type="listed"), batch=8, retry=skerry.Retry(attempts=1, delay="10ms"))
+def gather(numbers: list[int]) -> None:
+    if 13 in numbers:
+        raise ValueError("unlucky")
+    for number in numbers:
+        print("gathered", number, flush=True)
 
 @app.every("100ms")
 def tick() -> None:
@@ -99,7 +107,56 @@ def test_a_kept_event_is_listed_and_can_be_given_to_its_functions_once_more(engi
     assert kept["event"]["data"] == 1
     assert engine.control("POST", f"/broker/events/{kept['number']}/replay").json()["triggers"] == ["note"]
     wait_until(lambda: said(engine, "note").count("noted again 1") == 2)
-    assert engine.control("GET", f"/broker/events/{kept['number']}").json()["waiting"] == []
+    wait_until(lambda: engine.control("GET", f"/broker/events/{kept['number']}").json()["waiting"] == [])
+
+
+def test_the_command_line_publishes_lists_shows_and_replays(engine, capfd, tmp_path):
+    def skerry(*words):
+        code = main(["events", *words, "--home", str(engine.home)])
+        return code, *capfd.readouterr()
+
+    file = tmp_path / "events.json"
+    file.write_text(json.dumps([event("seen", "cli-1"), event("wrong", "cli-2")]))
+    assert skerry("publish", "--file", str(file))[::2] == (0, "2 events accepted\n")
+    again = json.loads(skerry("publish", "seen", "--source", "/test", "--id", "cli-1", "--json")[1])
+    assert again == {"accepted": 1, "duplicates": 1}
+
+    (kept,) = json.loads(skerry("list", "--id", "cli-1", "--json")[1])
+    assert "cli-1" in skerry("list", "--type", "seen")[1]
+    wait_until(lambda: "dealt with" in skerry("show", str(kept["number"]))[1])
+    assert "goes to note" in skerry("replay", str(kept["number"]))[2]
+    wait_until(lambda: said(engine, "note").count("noted cli-1 None") == 2)
+
+    wait_until(lambda: "cli-2" in skerry("dead", "--trigger", "fail")[1])
+    assert "they are forgotten" in skerry("dead", "--trigger", "fail", "--delete")[2]
+    assert "no dead letters" in skerry("dead", "--trigger", "fail")[2]
+    assert "tick/timer" in skerry("status")[1]
+
+    assert skerry("publish")[0] == 2
+    assert skerry("publish", "seen", "--data", "{")[0] == 2
+    code, _, err = skerry("show", "999999")
+    assert (code, "there is no event 999999" in err) == (2, True)
+
+
+def test_one_bad_event_of_a_batch_dies_alone(engine, tmp_path):
+    wait_until(lambda: engine.control("GET", "/broker").json()["waiting"] == 0)
+    publish(engine, *(event("listed", f"l{n}", n) for n in range(20)))
+    (dead,) = wait_until(lambda: engine.control("GET", "/broker/dead?trigger=gather").json())
+    assert dead["event"]["id"] == "l13"
+    wait_until(lambda: {f"gathered {n}" for n in range(20) if n != 13} <= set(said(engine, "gather")))
+    assert not any(line == "gathered 13" for line in said(engine, "gather"))
+
+
+def test_more_than_the_broker_keeps_is_refused_until_there_is_room(make_engine, tmp_path):
+    engine = make_engine(environment={"SKERRY_EVENTS_MAX_WAITING": "10"}).start()
+    engine.deploy(write_app(tmp_path / "app.py", APP.replace('print("noted"', 'time.sleep(0.1); print("noted"')))
+    assert publish(engine, *(event("seen", f"a{n}") for n in range(10))).status == 202
+    refused = publish(engine, *(event("seen", f"b{n}") for n in range(10)))
+    assert (refused.status, refused.code) == (429, "queue_full")
+    assert int(refused.headers["retry-after"]) >= 1
+    wait_until(lambda: publish(engine, *(event("seen", f"b{n}") for n in range(10))).status == 202)
+    wait_until(lambda: sum(line.startswith("noted b") for line in said(engine, "note")) == 10)
+    engine.stop()
 
 
 def test_a_timer_starts_its_function_again_and_again(engine):
@@ -127,7 +184,7 @@ def test_an_app_that_is_deleted_takes_its_triggers_with_it_and_a_new_revision_ch
     path = write_app(tmp_path / "app.py", APP)
     engine.deploy(path)
     names = [trigger["name"] for trigger in engine.control("GET", "/broker").json()["triggers"]]
-    assert sorted(names) == ["fail", "note", "refuse", "tick/timer"]
+    assert sorted(names) == ["fail", "gather", "note", "refuse", "tick/timer"]
     write_app(path, APP.replace('type="seen"', 'type="other"'))
     engine.deploy(path)
     wait_until(lambda: publish(engine, event("seen", "s"), event("other", "o")).status == 202)
