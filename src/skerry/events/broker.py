@@ -123,7 +123,7 @@ class Broker:
         if self._stopping:
             raise UnavailableError("the broker is shutting down; send the events again", retry_after_s=1)
         over = self._waiting + count - self._limits.most_waiting
-        if count and over > 0:
+        if self._waiting and count and over > 0:
             raise QueueFullError(
                 f"{self._waiting} deliveries of events wait, and the broker keeps {self._limits.most_waiting}; send "
                 "the events again later, or give the functions more workers",
@@ -159,7 +159,13 @@ class Broker:
         feed = self.feeds.get(name)
         if feed is None:
             feed = self.feeds[name] = Feed(
-                name, spec.name, backlog=self.backlog, give=self._give, chance=self._chance, on_settled=self._settled
+                name,
+                spec.name,
+                backlog=self.backlog,
+                give=self._give,
+                chance=self._chance,
+                on_settled=self._settled,
+                publish=lambda reply: self.accept([reply]),
             )
         if is_timer(name):
             timer = spec.timers[number]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol
 
 from skerry.errors import SkerryError
 from skerry.events.backlog.base import Backlog, Settled
-from skerry.events.delivery import Delivery
+from skerry.events.delivery import Delivery, Entry
 from skerry.events.line import Line
+from skerry.events.reply import pass_on
 from skerry.events.verdict import DEADLINE_STATUS, is_too_late, judge
 from skerry.payload import event_http
 from skerry.spec import Retry
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 WINDOW = 10_000  # deliveries of a trigger in memory, at most
 WINDOW_BYTES = 64 * 2**20
 MOST_IN_FLIGHT = 512  # that a function is given at a time; it sees by them how busy it is
+PASS_ON_AGAIN_S = 1.0  # until an event whose function's answer was not taken is given to it again
 LOAD_AGAIN_S = 1.0  # until a backlog that did not answer is asked again
 
 
@@ -30,11 +32,13 @@ class Outcome(NamedTuple):
         status: HTTP status; below 300 it has dealt with what it was given.
         message: What an error says.
         wait_s: What it asks to wait at least, seconds.
+        reply: The event that it has answered with, if it has.
     """
 
     status: int
     message: str = ""
     wait_s: float | None = None
+    reply: Entry | None = None
 
 
 class Parcel(NamedTuple):
@@ -70,6 +74,7 @@ class Feed:
         give: Gives them to the function.
         chance: Returns a random number from 0 to 1.
         on_settled: Called with the number of deliveries that are done or dead.
+        publish: Publishes what the function has answered with.
     """
 
     def __init__(
@@ -81,6 +86,7 @@ class Feed:
         give: Give,
         chance: Callable[[], float],
         on_settled: Callable[[int], None],
+        publish: Callable[[Entry], Awaitable[object]],
     ) -> None:
         self.name = name
         self.function = function
@@ -94,6 +100,8 @@ class Feed:
         self._give = give
         self._chance = chance
         self._on_settled = on_settled
+        self._publish = publish
+        self._replying: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._cursor = 0
         self._is_behind = True
@@ -187,6 +195,16 @@ class Feed:
 
     def _ended(self, given: list[Delivery], outcome: Outcome) -> None:
         now_s = time.time()
+        if outcome.reply is not None:
+            reply = pass_on(outcome.reply, given[0].document)
+            if reply is not None:
+                task = self._loop.create_task(self._pass_on(given, reply))
+                self._replying.add(task)
+                task.add_done_callback(self._replying.discard)
+                return
+            logger.warning(
+                "function %s answers its own answers: its reply to event %d is dropped", self.name, given[0].event
+            )
         if outcome.status < 300:
             for one in given:
                 self._backlog.settle(Settled(self.name, one, "done"))
@@ -201,6 +219,15 @@ class Feed:
         else:
             self._failed(given[0], outcome, now_s)
         self._pump_soon()
+
+    async def _pass_on(self, given: list[Delivery], reply: Entry) -> None:
+        """Publish an answer; only then is what it answers dealt with."""
+        try:
+            await self._publish(reply)
+        except SkerryError as error:
+            self._ended(given, Outcome(503, f"its reply is not taken: {error.message}", PASS_ON_AGAIN_S))
+        else:
+            self._ended(given, Outcome(200))
 
     def _failed(self, one: Delivery, outcome: Outcome, now_s: float) -> None:
         verdict = judge(

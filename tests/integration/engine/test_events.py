@@ -30,6 +30,14 @@ def gather(numbers: list[int]) -> None:
     for number in numbers:
         print("gathered", number, flush=True)
 
+@app.on(skerry.Event(type="asked"))
+def answer(event: skerry.Event) -> skerry.Event:
+    return skerry.Event(type="seen", source="/answers", id=event.id, data=event.data)
+
+@app.on(skerry.Event(type="round"))
+def go_round(event: skerry.Event) -> skerry.Event:
+    return skerry.Event(type="round", source="/round", data=event.data + 1)
+
 @app.every("100ms")
 def tick() -> None:
     print("tick", flush=True)
@@ -148,8 +156,9 @@ def test_one_bad_event_of_a_batch_dies_alone(engine, tmp_path):
 
 
 def test_more_than_the_broker_keeps_is_refused_until_there_is_room(make_engine, tmp_path):
+    slow = APP.replace('print("noted"', 'time.sleep(0.1); print("noted"').replace('"100ms"', '"1d"')
     engine = make_engine(environment={"SKERRY_EVENTS_MAX_WAITING": "10"}).start()
-    engine.deploy(write_app(tmp_path / "app.py", APP.replace('print("noted"', 'time.sleep(0.1); print("noted"')))
+    engine.deploy(write_app(tmp_path / "app.py", slow))
     assert publish(engine, *(event("seen", f"a{n}") for n in range(10))).status == 202
     refused = publish(engine, *(event("seen", f"b{n}") for n in range(10)))
     assert (refused.status, refused.code) == (429, "queue_full")
@@ -157,6 +166,21 @@ def test_more_than_the_broker_keeps_is_refused_until_there_is_room(make_engine, 
     wait_until(lambda: publish(engine, *(event("seen", f"b{n}") for n in range(10))).status == 202)
     wait_until(lambda: sum(line.startswith("noted b") for line in said(engine, "note")) == 10)
     engine.stop()
+
+
+def test_an_event_that_a_function_answers_with_is_published(engine):
+    publish(engine, event("asked", "question", 42))
+    wait_until(lambda: "noted question 42" in said(engine, "note"))
+    (kept,) = engine.control("GET", "/broker/events?id=question&type=seen").json()
+    assert kept["event"]["skerryhops"] == 1
+
+
+def test_functions_that_answer_one_another_come_to_an_end(engine):
+    answer = publish(engine, event("round", "round-0", 0))
+    assert answer.status == 202, answer
+    wait_until(lambda: engine.control("GET", "/broker/events?type=round&limit=1").json()[0]["event"]["data"] == 255)
+    wait_until(lambda: engine.control("GET", "/broker").json()["waiting"] == 0)
+    assert len(engine.control("GET", "/broker/events?type=round&limit=1000").json()) == 256
 
 
 def test_a_timer_starts_its_function_again_and_again(engine):
@@ -184,7 +208,7 @@ def test_an_app_that_is_deleted_takes_its_triggers_with_it_and_a_new_revision_ch
     path = write_app(tmp_path / "app.py", APP)
     engine.deploy(path)
     names = [trigger["name"] for trigger in engine.control("GET", "/broker").json()["triggers"]]
-    assert sorted(names) == ["fail", "gather", "note", "refuse", "tick/timer"]
+    assert sorted(names) == ["answer", "fail", "gather", "go_round", "note", "refuse", "tick/timer"]
     write_app(path, APP.replace('type="seen"', 'type="other"'))
     engine.deploy(path)
     wait_until(lambda: publish(engine, event("seen", "s"), event("other", "o")).status == 202)

@@ -7,8 +7,10 @@ import orjson
 from skerry.engine.supervisor import Supervisor
 from skerry.errors import DeadlineExceededError, FunctionNotFoundError, SkerryError
 from skerry.events.feed import Give, Outcome, Parcel
+from skerry.events.reading import read_events
+from skerry.payload import event_http
 from skerry.runtime.call import Call
-from skerry.runtime.frames import Codec, Frame, Kind
+from skerry.runtime.frames import CONTENT_TYPE_OF, Codec, Frame, Kind
 from skerry.runtime.pool import WorkerPool
 
 URGENCY = 4  # behind callers, who wait for an answer (theirs is 3 unless they say something else)
@@ -49,12 +51,24 @@ def outcome_of(answer: Frame | SkerryError) -> Outcome:
         wait_s = answer.details.get("retry_after_s")
         return Outcome(answer.http_status, answer.message, None if wait_s is None else float(wait_s))
     if answer.kind != Kind.ERROR:
-        return DONE
+        return _done(answer)
     try:
         message = str(orjson.loads(answer.body)["detail"])
     except (orjson.JSONDecodeError, KeyError, TypeError):
         message = "no detail was given"
     return Outcome(int(answer.meta.get("status", 500)), message)
+
+
+def _done(answer: Frame) -> Outcome:
+    headers = answer.meta.get("headers")
+    if not headers or not event_http.is_event(headers):
+        return DONE
+    content_type = answer.meta.get("content_type") or CONTENT_TYPE_OF.get(Codec(answer.codec), "")
+    try:
+        (reply,) = read_events({**headers, **({"content-type": content_type} if content_type else {})}, answer.body)
+    except SkerryError as error:
+        return Outcome(500, f"it answers with an event that is none: {error.message}")
+    return Outcome(200, reply=reply)
 
 
 def giver(supervisor: Supervisor) -> Give:
