@@ -55,7 +55,7 @@ def publish(engine, *events):
 
 
 def said(engine, function):
-    return engine.control("GET", f"/functions/{function}/logs").json()["text"].splitlines()
+    return engine.control("GET", f"/functions/{function}/logs?tail=100000").json()["text"].splitlines()
 
 
 @pytest.fixture(scope="module")
