@@ -78,14 +78,18 @@ class Broker:
 
     # Events come
 
-    async def accept(self, entries: Sequence[Entry]) -> list[Accepted]:
+    async def accept(self, entries: Sequence[Entry], *, is_foreign: bool = False) -> list[Accepted]:
         """Take events; return once they are durable.
+
+        Args:
+            entries: The events.
+            is_foreign: Whether another machine has sent them: functions that are labelled ``local`` take none of them.
 
         Raises:
             QueueFullError: so many deliveries wait that no more are taken; none of the events was.
             UnavailableError: the backlog cannot be written, or the broker stops; none of the events was taken.
         """
-        wanted = [(entry, self._takers(entry)) for entry in entries]
+        wanted = [(entry, self._takers(entry, is_foreign=is_foreign)) for entry in entries]
         return await self._put(wanted)
 
     async def _put(self, wanted: Sequence[tuple[Entry, Sequence[str]]]) -> list[Accepted]:
@@ -115,9 +119,10 @@ class Broker:
                 feed.wake()
         return found
 
-    def _takers(self, entry: Entry) -> list[str]:
+    def _takers(self, entry: Entry, *, is_foreign: bool = False) -> list[str]:
         attributes = entry.attributes
-        return [name for name, matches in self._matches.items() if matches(attributes)]
+        names = [name for name, matches in self._matches.items() if matches(attributes)]
+        return [name for name in names if not self.feeds[name].is_local] if is_foreign else names
 
     def _require_room(self, count: int, size_bytes: int) -> None:
         if self._stopping:
@@ -167,6 +172,7 @@ class Broker:
                 on_settled=self._settled,
                 publish=lambda reply: self.accept([reply]),
             )
+        feed.is_local = spec.local
         if is_timer(name):
             timer = spec.timers[number]
             feed.retry = timer.retry
@@ -195,6 +201,11 @@ class Broker:
         timetable = self._timetables.pop(name, None)
         if timetable is not None:
             timetable.stop()
+
+    @property
+    def has_local(self) -> bool:
+        """Whether it feeds a function that is labelled ``local``, whose events do not leave this machine."""
+        return any(feed.is_local for feed in self.feeds.values())
 
     # What operators ask for
 

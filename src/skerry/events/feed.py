@@ -93,6 +93,7 @@ class Feed:
         self.retry = Retry()
         self.batch = 1
         self.closed = False
+        self.is_local = False  # its function is called by this machine only
         self.line = Line()
         self.dead = 0  # since it began
         self.done = 0

@@ -219,19 +219,6 @@ def test_an_app_that_is_deleted_takes_its_triggers_with_it_and_a_new_revision_ch
     engine.stop()
 
 
-def test_accepted_events_survive_the_death_of_everything(make_engine, tmp_path):
-    engine = make_engine().start()
-    slow = APP.replace('    print("noted"', '    time.sleep(0.01)\n    print("noted"')
-    engine.deploy(write_app(tmp_path / "app.py", slow))
-    assert publish(engine, *(event("seen", f"e{n}", n) for n in range(100))).status == 202
-    engine.kill()
-    engine.start()
-    wait_until(lambda: engine.control("GET", "/broker").json()["waiting"] == 0, what="the end of what waited")
-    lines = said(engine, "note")
-    assert {line for line in lines if line.startswith("noted e")} == {f"noted e{n} {n}" for n in range(100)}
-    engine.stop()
-
-
 def test_events_are_published_without_the_token_but_only_with_it_are_they_looked_at(engine):
     assert publish(engine, event("unseen", "open")).status == 202
     refused = [

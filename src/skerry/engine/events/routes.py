@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from skerry.errors import EventNotFoundError, MalformedBodyError
+from skerry.errors import EventNotFoundError, MalformedBodyError, PrivacyError
 from skerry.events.broker import Broker
 from skerry.events.delivery import DeadLetter, KeptEvent
 from skerry.events.reading import read_events
@@ -42,7 +42,7 @@ class EventRoutes:
 
     async def _publish(self, request: Request) -> Response:
         entries = read_events(request.headers, request.body)
-        found = await self._broker.accept(entries)
+        found = await self._broker.accept(entries, is_foreign=not request.same_machine)
         return Response.of_json(
             {"accepted": len(found), "duplicates": sum(not one.is_new for one in found)}, status=202
         )
@@ -50,7 +50,14 @@ class EventRoutes:
     def _describe(self, _: Request) -> Response:
         return Response.of_json(self._broker.describe())
 
+    def _check_private(self, request: Request) -> None:
+        if self._broker.has_local and not request.same_machine:
+            raise PrivacyError(
+                "a function here is labelled local: what it was given and answered does not leave this site"
+            )
+
     async def _list(self, request: Request) -> Response:
+        self._check_private(request)
         before = request.parameter("before")
         found = await self._broker.backlog.events(
             most=_limit(request),
@@ -61,6 +68,7 @@ class EventRoutes:
         return Response.of_json([_event(one) for one in found])
 
     async def _show(self, request: Request) -> Response:
+        self._check_private(request)
         number = _whole(_segment(request), "the event's number")
         kept = await self._broker.backlog.event(number)
         if kept is None:
@@ -68,6 +76,7 @@ class EventRoutes:
         return Response.of_json(_event(kept))
 
     async def _replay(self, request: Request) -> Response:
+        self._check_private(request)
         number = _whole(_segment(request), "the event's number")
         trigger = request.parameter("trigger")
         if trigger is not None and trigger not in self._broker.feeds:
@@ -78,10 +87,12 @@ class EventRoutes:
         return Response.of_json({"event": number, "triggers": names}, status=202)
 
     async def _dead(self, request: Request) -> Response:
+        self._check_private(request)
         found = await self._broker.backlog.dead(trigger=request.parameter("trigger"), most=_limit(request))
         return Response.of_json([_dead_letter(one) for one in found])
 
     async def _revive(self, request: Request) -> Response:
+        self._check_private(request)
         number = _whole(_segment(request), "the dead letter's number")
         names = await self._broker.revive([number])
         if not names:

@@ -211,7 +211,7 @@ class SqliteBacklog(Backlog):
         before = self._number, self._position
         try:
             outcomes = self._record(puts, settled)
-        except sqlite3.Error as error:
+        except Exception as error:  # whatever it is, who waits must be told
             self._number, self._position = before
             self._settled = settled + self._settled
             self._recorded = recorded + self._recorded
@@ -270,7 +270,7 @@ class SqliteBacklog(Backlog):
         self._position += len(triggers)
         return [(first + n, trigger, number) for n, trigger in enumerate(triggers)]
 
-    def _refuse(self, puts: Sequence[Put], error: sqlite3.Error) -> None:
+    def _refuse(self, puts: Sequence[Put], error: Exception) -> None:
         logger.warning("the backlog of events cannot be written: %s", error)
         for _, waiter in puts:
             if not waiter.done():
