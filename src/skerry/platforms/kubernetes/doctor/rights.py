@@ -32,7 +32,6 @@ def needed_rights(platform: str) -> list[Right]:
     managed = [("", "secrets"), ("", "serviceaccounts"), ("networking.k8s.io", "networkpolicies")]
     if platform == "knative":
         managed += [("serving.knative.dev", "services")]
-        managed += [("eventing.knative.dev", "triggers"), ("sources.knative.dev", "pingsources")]
     else:
         managed += [("", "services"), ("apps", "deployments"), ("autoscaling", "horizontalpodautoscalers")]
     rights = [Right(group, resource, verb) for group, resource in managed for verb in _MANAGE]
