@@ -106,6 +106,7 @@ def nats(request, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_random_kills_lose_no_event_repeat_no_effect_and_keep_the_order_of_keys(make_engine, tmp_path, nats):
     chance = random.Random(8)
     path = tmp_path / "ledger.sqlite3"
