@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from skerry.engine.control import Control, is_open
+from skerry.engine.events.routes import EventRoutes
 from skerry.engine.inputs import Inputs
 from skerry.engine.jobs.runner import JobRunner
 from skerry.engine.models.control import ModelControl
@@ -28,6 +29,20 @@ ADDRESSES = {
     "DELETE /jobs/ID": "Cancel a job: a waiting one never runs, a running one is stopped. Answers the record.",
     "PUT /jobs/ID/retry": "Run a job that failed or was cancelled again under its id: 202 with its record. 409 "
     "`job_not_ready` while it waits or runs, and after it has succeeded; 429 when the function's queue is full.",
+    "POST /events": "Publish CloudEvents in binary, structured or batch mode: 202 with `accepted` and `duplicates` "
+    "once they are durable, all or none. 429 and 503 with `Retry-After` when they are not taken now.",
+    "GET /broker": "`accepted` and `duplicates` since the start, `waiting` (deliveries), and `triggers`: `name`, "
+    "`function`, `in_flight`, `held`, `done`, `dead`.",
+    "GET /broker/events": "The newest kept events: `number`, `accepted_at` (Unix seconds), `waiting` and `dead` (names "
+    "of triggers), `event`. `?type=TYPE`, `?id=ID`, `?before=NUMBER`, `?limit=100` (at most 10,000).",
+    "GET /broker/events/NUMBER": "The same for one event; 404 `event_not_found` when it is not kept.",
+    "POST /broker/events/NUMBER/replay": "Give an event to the functions that take it once more, or to one "
+    "(`?trigger=NAME`): 202 with `triggers`.",
+    "GET /broker/dead": "Dead letters, the newest first: `number`, `trigger`, `event_number`, `attempts`, `died_at`, "
+    "and `event` with the attributes `knativeerrordest`, `knativeerrorcode`, `knativeerrordata`. `?trigger=NAME`, "
+    "`?limit=100`.",
+    "POST /broker/dead/NUMBER/replay": "Give a dead letter to its function again, with all its attempts: 202.",
+    "DELETE /broker/dead/NUMBER": "Forget a dead letter: 204.",
     "GET /health/liveness": "200 while the process answers.",
     "GET /health/readiness": "200 when a request finds a function that takes it, workers or not, or when nothing is "
     "deployed yet; 503 while the engine starts or stops, and while no function can start its workers.",
@@ -98,6 +113,8 @@ PLACEHOLDERS = {
     "functions": "NAME",
     "models": "NAME",
     "versions": "VERSION",
+    "events": "NUMBER",
+    "dead": "NUMBER",
 }
 PREDICT = "POST /v1/models/NAME"  # the route's segment holds the verb as well
 
@@ -141,6 +158,7 @@ def _served() -> set[str]:
     Bundles.add_routes(Bundles.__new__(Bundles), front)
     ModelControl.add_routes(ModelControl.__new__(ModelControl), front)
     Inputs.add_routes(Inputs.__new__(Inputs), front)
+    EventRoutes.add(EventRoutes.__new__(EventRoutes), front)
     InferenceRoutes(front, dict).add_routes()
     add_health_routes(front, is_ready=bool)
     return {f"{address}:predict" if address == PREDICT else address for address in recorder.addresses}
@@ -164,4 +182,5 @@ class _Recorder:
 
 
 def _is_open(address: str) -> bool:
-    return is_open(address.partition(" ")[2].encode())
+    method, _, path = address.encode().partition(b" ")
+    return is_open(path, method)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import typing
 
-from skerry.spec import PLATFORMS, Batch, ClusterSettings, FunctionSpec, Scale, fates
+from skerry.spec import PLATFORMS, Batch, ClusterSettings, FunctionSpec, Retry, Scale, fates
 from tools.markdown import table
 from tools.places import GENERATED
 
@@ -41,6 +41,11 @@ In a decorator: `batch=skerry.Batch(max_size=64, objective="50ms")`. In a file a
 `batch.` before the name. A function whose handler takes `skerry.Items` has batches without being told so.
 
 {_options(Batch)}
+## Of a retry
+
+In a decorator: `@app.on(..., retry=skerry.Retry(attempts=5))`, and so for `app.every` and `app.cron`.
+
+{_options(Retry)}
 ## Of a cluster
 
 Keys of `[platform.knative]` and `[platform.kubernetes]` in `skerry.toml`.

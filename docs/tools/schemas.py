@@ -50,6 +50,23 @@ OPEN = {
     "limits": AMOUNTS,
     "requests": AMOUNTS,
 }
+# The filters of a Trigger came after the last release with schemas in it.
+DIALECT = "skerry.eventing.Dialect"
+IN_DIALECT = {"$ref": f"#/$defs/{DIALECT}"}
+FILTERS = {
+    "type": "object",
+    "minProperties": 1,
+    "maxProperties": 1,
+    "additionalProperties": False,
+    "properties": {
+        **{
+            kind: {"type": "object", "additionalProperties": {"type": "string"}}
+            for kind in ("exact", "prefix", "suffix")
+        },
+        **{kind: {"type": "array", "items": IN_DIALECT} for kind in ("all", "any")},
+        "not": IN_DIALECT,
+    },
+}
 NAME = "^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$"
 META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 DROPPED = {"description", "$schema", "$id", "default", "format", "nullable"}
@@ -74,6 +91,9 @@ def main(knative: Path, core: Path) -> None:
         start = text.index("const schema = ") + len("const schema = ")
         kinds[kind] = _closed(_plain(json.JSONDecoder().raw_decode(text[start:])[0]))
         _collect(kinds[kind], known, definitions)
+    definitions[DIALECT] = FILTERS
+    trigger = kinds["eventing.knative.dev/v1/Trigger"]["properties"]["spec"]["properties"]
+    trigger["filters"] = {"type": "array", "items": IN_DIALECT}
     for schema in kinds.values():
         schema["properties"].pop("status", None)
         schema["required"] = sorted({*schema.get("required", ()), "apiVersion", "kind", "metadata"})

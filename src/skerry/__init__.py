@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from skerry.platforms.engine import EnginePlatform
     from skerry.platforms.transfer import Transfer, count_transfer
     from skerry.runtime.context import Context, context
-    from skerry.spec import Batch, Scale, Site
+    from skerry.spec import Batch, Filter, Retry, Scale, Site
     from skerry.store.state import State
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "EnginePlatform",
     "Event",
     "File",
+    "Filter",
     "Folder",
     "Function",
     "FunctionError",
@@ -43,6 +44,7 @@ __all__ = [
     "Job",
     "Platform",
     "PlatformError",
+    "Retry",
     "RunningApp",
     "Scale",
     "Site",
@@ -85,7 +87,7 @@ _HOMES = {
     "skerry.platforms.engine": ("EnginePlatform",),
     "skerry.platforms.transfer": ("Transfer", "count_transfer"),
     "skerry.runtime.context": ("Context", "context"),
-    "skerry.spec": ("Batch", "Scale", "Site"),
+    "skerry.spec": ("Batch", "Filter", "Retry", "Scale", "Site"),
     "skerry.store.state": ("State",),
 }
 _LAZY = {name: module for module, names in _HOMES.items() for name in names}

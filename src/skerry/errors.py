@@ -10,6 +10,7 @@
     │   ├── BodyTooLargeError          413  over the function's ``max_body``
     │   ├── FunctionNotFoundError      404  no such function, application or path
     │   ├── JobNotFoundError           404  no such job
+    │   ├── EventNotFoundError         404  the broker keeps no such event, dead letter or trigger
     │   ├── JobNotReadyError           409  the job has no result yet, or was cancelled
     │   ├── MethodNotAllowedError      405  the path exists, the method does not
     │   ├── UnauthorizedError          401  no token, or a wrong one
@@ -132,6 +133,13 @@ class JobNotFoundError(UserError):
     """There is no such job."""
 
     code = "job_not_found"
+    http_status = 404
+
+
+class EventNotFoundError(UserError):
+    """The broker keeps no such event, dead letter or trigger."""
+
+    code = "event_not_found"
     http_status = 404
 
 

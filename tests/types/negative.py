@@ -97,3 +97,10 @@ total: str = state.increment("a")  # error: assignment
 state.increment("a", by=1.5)  # error: arg-type
 state.put("a", 1, lease=7)  # error: arg-type
 state.put("a", 1, ttl="5s")  # error: call-arg
+
+
+app.on("seen")  # error: arg-type
+app.on(skerry.Event(type="seen"), filter="x")  # error: arg-type
+app.every(30)  # error: arg-type
+note = app.on(skerry.Event(type="seen"))(count)
+note.remote(3)  # error: arg-type

@@ -262,3 +262,25 @@ with state.batch(once="a") as batch:
 assert_type(state.transact(lambda transaction: transaction.get("a", int)), int | None)
 with state.lock("door") as lease:
     assert_type(state.put("a", 1, lease=lease), int)
+
+# What is started by events is a function like others.
+@app.on(skerry.Event(type="seen"), filter=~skerry.Filter.exact(source="/lab"), retry=skerry.Retry(attempts=3))
+def note(event: skerry.Event) -> int:
+    return len(event.id)
+
+
+@app.on(skerry.Event(type="seen"), batch=10)
+async def note_all(events: list[skerry.Event]) -> None:
+    del events
+
+
+@app.every("30s")
+@app.cron("0 3 * * *")
+@app.function(memory="64MiB")
+def tidy() -> str:
+    return "tidy"
+
+
+assert_type(note, skerry.Function[[skerry.Event], int])
+assert_type(note_all, skerry.AsyncFunction[[list[skerry.Event]], None])
+assert_type(tidy, skerry.Function[[], str])

@@ -29,6 +29,7 @@ from skerry.app.serving import ServesModels
 from skerry.app.states import HasStates
 from skerry.app.stream import AsyncStreamFunction, StreamFunction
 from skerry.app.target import Target
+from skerry.app.triggering import StartsFunctions
 from skerry.errors import AppImportError, NameTakenError, SpecError
 from skerry.spec import Batch, Scale
 
@@ -45,7 +46,7 @@ R = TypeVar("R")
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
-class App(ServesModels, HasStates):
+class App(StartsFunctions, ServesModels, HasStates):
     """A set of functions that are deployed together.
 
     Args:

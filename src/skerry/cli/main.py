@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "rollback": "skerry.cli.traffic:rollback",
         "delete": "skerry.cli.delete:delete",
         "jobs": "skerry.cli.jobs:jobs",
+        "events": "skerry.cli.events:events",
         "models": "skerry.cli.models:models",
         "state": "skerry.cli.state:state",
         "experiment": "skerry.cli.experiment:experiment",

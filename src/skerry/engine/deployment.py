@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeVar
 
 from skerry.engine.home import Home
@@ -59,6 +59,9 @@ class Deployer:
         self._supervisor = supervisor
         self._journal = journal
         self._models = models
+        self.on_change: Callable[[], Awaitable[None]] = (
+            _nothing  # awaited when other functions are deployed than before
+        )
         self._builds = Builds()
         self._one_at_a_time = asyncio.Lock()
         self._lacking: asyncio.Task[None] | None = None
@@ -130,6 +133,7 @@ class Deployer:
             deployment = self._records.apps.deploy(app, drafts, now_s=time.time())
             self._switch(deployment, environment, models)
             self._supervisor.end_unused_zygotes()
+            await self.on_change()
             return deployment
 
     async def restore(self) -> None:
@@ -158,6 +162,7 @@ class Deployer:
                 self._supervisor.stop_serving(revision.function)
                 self._journal.add(revision.function, "removed", {"app": name})
             self._supervisor.end_unused_zygotes()
+            await self.on_change()
 
     async def _restore(self, app: AppRecord, *, level: int) -> bool:
         """Serve an app's functions that are not served; whether the model of one of them cannot be had now.
@@ -235,6 +240,10 @@ class Deployer:
             self._journal.add(revision.function, "deployed", {"revision": revision.name, "app": deployment.app.name})
         # It imports the libraries meanwhile, also when no worker is wanted yet: the first call finds them there.
         self._supervisor.nursery(environment).start()
+
+
+async def _nothing() -> None:
+    """Do nothing."""
 
 
 def _pin_of(pinned: PinnedModel | None) -> ModelPin | None:

@@ -14,6 +14,7 @@ from typing import Any
 from skerry.engine.certificate import Certificate, own_certificate
 from skerry.engine.control import Control, authorizer
 from skerry.engine.deployment import Deployer
+from skerry.engine.events.hosting import EventHosting
 from skerry.engine.home import EngineInfo, Home
 from skerry.engine.inputs import Inputs
 from skerry.engine.jobs.runner import JobRunner
@@ -129,6 +130,8 @@ async def run_engine(
         models = ModelServing(records, supervisor, journal, source)
         jobs = JobRunner(records, supervisor)
         front.respond_async = jobs.submit
+        events = await EventHosting.open(home, records, supervisor, os.environ)
+        deployer.on_change = events.follow
         bundles = Bundles(home)
         control = Control(
             home,
@@ -140,16 +143,16 @@ async def run_engine(
             flush=journal.flush,
             stop=stopping.set,
         )
-        bundles.add_routes(front)
         control.add_routes(front, jobs)
-        models.add_routes(front)
-        Inputs(InputStore(home.inputs), os.environ).add_routes(front)
+        for part in (bundles, models, events, Inputs(InputStore(home.inputs), os.environ)):
+            part.add_routes(front)
         add_health_routes(front, is_ready=lambda: started.is_set() and not stopping.is_set() and _can_serve(supervisor))
         try:
             # A client that comes back after a restart must never be told that its function is unknown.
             if not await _finish(deployer.restore(), unless=stopping):
                 return
             jobs.recover()
+            await events.start()
             models.start()
             await _listen(front, home, control, listen, public)
             if target is not None:
@@ -167,15 +170,22 @@ async def run_engine(
                 await models.stop()
                 deployer.stop()
                 jobs.stop()
+                events.stop()
                 await supervisor.stop(limit_s=DRAIN_LIMIT_S)
-                await front.finish(limit_s=1.0)
-                await observing.stop()
+                await _see_off(front, observing, events)
                 memory.stop()
                 jobs.finish()
                 journal.flush()
                 usage.stop()
             finally:
                 reaper.close()
+
+
+async def _see_off(front: Front, observing: Observing, events: EventHosting) -> None:
+    """Send the answers that are due, and record what functions have said of events."""
+    await front.finish(limit_s=1.0)
+    await observing.stop()
+    await events.finish()
 
 
 def _decision_of(supervisor: Supervisor, pool: WorkerPool) -> Decision | None:

@@ -96,6 +96,11 @@ class Home:
         return self.path / "token"
 
     @property
+    def backlog(self) -> Path:
+        """The SQLite file of accepted events."""
+        return self.path / "events.sqlite3"
+
+    @property
     def records(self) -> Path:
         """The SQLite file of apps, revisions, jobs and events."""
         return self.path / "records.sqlite3"

@@ -90,6 +90,15 @@ class Event:
         """
         return cls(**event_http.read(headers, body))
 
+    @classmethod
+    def from_batch(cls, body: bytes) -> list[Event]:
+        """Return the events of a body in the JSON batch format.
+
+        Raises:
+            MalformedBodyError: it is no batch of CloudEvents 1.0; the message says which event is none, and why.
+        """
+        return [cls(**fields) for fields in event_http.read_batch(body)]
+
     @staticmethod
     def is_event(headers: Mapping[str, str]) -> bool:
         """Return whether headers (names in lower case) announce a CloudEvent, in either mode."""

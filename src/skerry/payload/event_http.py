@@ -1,6 +1,6 @@
 """The HTTP binding of CloudEvents 1.0: binary mode (attributes in headers) and structured mode (one JSON object).
 
-Source: CloudEvents 1.0.2, HTTP protocol binding and JSON event format. Batches are not read.
+Source: CloudEvents 1.0.2, HTTP protocol binding, JSON event format and JSON batch format.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import binascii
 import datetime
 import re
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -21,6 +21,7 @@ from skerry.payload.media import JSON, codec_name, essence
 
 SPEC_VERSION = "1.0"
 STRUCTURED = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
 
 _PREFIX = "ce-"
 _STRUCTURED_FAMILY = "application/cloudevents"
@@ -42,10 +43,40 @@ def read(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
     Raises:
         MalformedBodyError: it is no CloudEvent 1.0; the message names the attribute.
     """
+    if essence(headers.get("content-type", "")) == STRUCTURED:
+        return _read_document(_load(body))
     fields, content_type, raw = split(headers, body)
     fields["datacontenttype"] = content_type
     fields["data"] = _decode_data(content_type, raw)
     return fields
+
+
+def read_batch(body: bytes) -> list[dict[str, Any]]:
+    """Return the fields of the events of a batch, with their data decoded.
+
+    Raises:
+        MalformedBodyError: it is no batch of CloudEvents 1.0; the message says which event is none, and why.
+    """
+    documents = _load(body)
+    if not isinstance(documents, list):
+        raise MalformedBodyError("CloudEvents: a batch is a JSON array")
+    found = []
+    for number, document in enumerate(documents):
+        try:
+            found.append(_read_document(document))
+        except MalformedBodyError as error:
+            raise MalformedBodyError(f"event {number} of the batch: {error.message}", **error.details) from error
+    return found
+
+
+def write_batch(bodies: Iterable[bytes]) -> bytes:
+    """Return events in structured mode as one batch."""
+    return b"[" + b",".join(bodies) + b"]"
+
+
+def is_batch(headers: Mapping[str, str]) -> bool:
+    """Return whether headers (names in lower case) announce a batch of CloudEvents."""
+    return essence(headers.get("content-type", "")) == BATCH
 
 
 def split(headers: Mapping[str, str], body: bytes) -> tuple[dict[str, Any], str | None, bytes]:
@@ -58,22 +89,40 @@ def split(headers: Mapping[str, str], body: bytes) -> tuple[dict[str, Any], str 
     kind = essence(content_type or "")
     if kind.startswith(_STRUCTURED_FAMILY):
         if kind != STRUCTURED:
-            raise MalformedBodyError(f"CloudEvent: {kind[:100]} is not read; send {STRUCTURED} or binary mode")
+            raise MalformedBodyError(f"CloudEvent: {kind[:100]} is not read here; send {STRUCTURED} or binary mode")
         return split_structured(body)
     found = {name[len(_PREFIX) :]: _unquote(name, value) for name, value in headers.items() if name.startswith(_PREFIX)}
     # Binary mode says it in Content-Type; a second opinion is not listened to.
     found.pop("datacontenttype", None)
     if not body and content_type is None:
-        return _fields(found), None, b""
-    return _fields(found), content_type or JSON, body
+        return fields_of(found), None, b""
+    return fields_of(found), content_type or JSON, body
 
 
 def split_structured(body: bytes) -> tuple[dict[str, Any], str | None, bytes]:
     """Return what :func:`split` does, for the body of an event in structured mode."""
+    fields, content_type, data = _parts(_load(body))
+    if data is None:
+        return fields, content_type, b""
+    return fields, content_type, data if isinstance(data, bytes) else orjson.dumps(data[0])
+
+
+def _load(body: bytes) -> Any:
     try:
-        document = orjson.loads(body)
+        return orjson.loads(body)
     except ValueError as error:
         raise MalformedBodyError(f"CloudEvent: the body is not JSON: {error}") from error
+
+
+def _read_document(document: Any) -> dict[str, Any]:
+    fields, content_type, data = _parts(document)
+    fields["datacontenttype"] = content_type
+    fields["data"] = data[0] if isinstance(data, tuple) else _decode_data(content_type, data or b"")
+    return fields
+
+
+def _parts(document: Any) -> tuple[dict[str, Any], str | None, bytes | tuple[Any] | None]:
+    """Return the attributes, the content type and the data of a structured event: bytes, or a JSON value in a tuple."""
     if not isinstance(document, dict):
         raise MalformedBodyError("CloudEvent: structured mode is one JSON object")
     if "data" in document and document.get("data_base64") is not None:
@@ -83,7 +132,7 @@ def split_structured(body: bytes) -> tuple[dict[str, Any], str | None, bytes]:
     content_type = document.pop("datacontenttype", None)
     if content_type is not None and (not isinstance(content_type, str) or not content_type):
         raise MalformedBodyError("CloudEvent: datacontenttype must be text", attribute="datacontenttype")
-    fields = _fields({name: value for name, value in document.items() if value is not None})
+    fields = fields_of({name: value for name, value in document.items() if value is not None})
     if encoded is not None:
         try:
             raw = base64.b64decode(encoded, validate=True)
@@ -93,10 +142,34 @@ def split_structured(body: bytes) -> tuple[dict[str, Any], str | None, bytes]:
             ) from error
         return fields, content_type or "application/octet-stream", raw
     if data is None:
-        return fields, content_type, b""
-    if isinstance(data, str) and content_type is not None and codec_name(content_type) != JSON:
+        return fields, content_type, None
+    if content_type is None or codec_name(content_type) == JSON:
+        return fields, content_type or JSON, (data,)
+    if isinstance(data, str):
         return fields, content_type, data.encode()
-    return fields, content_type or JSON, orjson.dumps(data)
+    return fields, content_type, orjson.dumps(data)
+
+
+def fields_of(found: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of an event but its data, from its attributes by name; takes them out of ``found``.
+
+    Raises:
+        MalformedBodyError: one is missing or not of its form; the message names it.
+    """
+    version = found.pop("specversion", None)
+    if version != SPEC_VERSION:
+        given = "missing" if version is None else f"{str(version)[:40]!r}"
+        raise MalformedBodyError(f"CloudEvent: specversion must be 1.0, and is {given}", attribute="specversion")
+    fields: dict[str, Any] = {}
+    for name in _REQUIRED:
+        if name not in found:
+            raise MalformedBodyError(f"CloudEvent: {name} is missing", attribute=name)
+        fields[name] = found.pop(name)
+    for name in _OPTIONAL:
+        fields[name] = found.pop(name, None)
+    if fields["time"] is not None:
+        fields["time"] = _read_time(fields["time"])
+    return {**fields, "extensions": found}
 
 
 def write_binary(
@@ -123,23 +196,6 @@ def write_structured(
         else:
             document["data_base64"] = base64.b64encode(_encode_data(content_type, data)).decode("ascii")
     return {"content-type": STRUCTURED}, encode_json(document)
-
-
-def _fields(found: dict[str, Any]) -> dict[str, Any]:
-    version = found.pop("specversion", None)
-    if version != SPEC_VERSION:
-        given = "missing" if version is None else f"{str(version)[:40]!r}"
-        raise MalformedBodyError(f"CloudEvent: specversion must be 1.0, and is {given}", attribute="specversion")
-    fields: dict[str, Any] = {}
-    for name in _REQUIRED:
-        if name not in found:
-            raise MalformedBodyError(f"CloudEvent: {name} is missing", attribute=name)
-        fields[name] = found.pop(name)
-    for name in _OPTIONAL:
-        fields[name] = found.pop(name, None)
-    if fields["time"] is not None:
-        fields["time"] = _read_time(fields["time"])
-    return {**fields, "extensions": found}
 
 
 def _read_time(text: Any) -> datetime.datetime:

@@ -57,7 +57,7 @@ def read_handler(handler: Any) -> tuple[tuple[Parameter, ...], Any, inspect.Sign
     declared = list(signature.parameters.values())[1 if drop_first else 0 :]
     signature = signature.replace(parameters=declared)
     parameters = tuple(_read_parameter(p, hints.get(p.name, Any), name, alone=len(declared) == 1) for p in declared)
-    if len(parameters) > 1 and any(takes_event(p.hint) for p in parameters):
+    if len(parameters) > 1 and any(takes_event(p.hint) or takes_events(p.hint) for p in parameters):
         raise SpecError(f"handler {name}: an Event parameter must be the only one; its data is in event.data")
     return parameters, mark_arrays(hints.get("return", Any)), signature
 
@@ -83,6 +83,11 @@ def takes_event(hint: Any) -> bool:
     """Return whether an annotation is `Event`, or `Event` or None."""
     parts = union_parts(hint)
     return Event in parts and all(part in (Event, type(None)) for part in parts)
+
+
+def takes_events(hint: Any) -> bool:
+    """Return whether an annotation is a list of `Event`."""
+    return typing.get_origin(hint) is list and typing.get_args(hint) == (Event,)
 
 
 def without_event(hint: Any) -> tuple[Any, bool]:

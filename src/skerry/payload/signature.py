@@ -13,7 +13,7 @@ from skerry.errors import HandlerError, InvalidPayloadError, MalformedBodyError,
 from skerry.payload import event_http
 from skerry.payload.codec import decode_json, decode_msgpack, encode_json, encode_msgpack
 from skerry.payload.event import Event
-from skerry.payload.hints import Parameter, find_call, is_plain, read_handler, takes_event, without_event
+from skerry.payload.hints import Parameter, find_call, is_plain, read_handler, takes_event, takes_events, without_event
 from skerry.payload.media import JSON, MSGPACK, require_codec
 from skerry.payload.quick import QuickSchema, is_worth_it, object_reader, value_reader
 from skerry.payload.shape import Shape, read_shape
@@ -36,7 +36,8 @@ class Signature:
 
     A handler with one parameter gets the whole body as its value; one with several gets an object's members by name;
     one with none ignores the body. A parameter with a default may be left out (for one parameter: an empty body). A
-    parameter annotated `Event` gets the CloudEvent; other handlers get a CloudEvent's data. Results are checked where
+    parameter annotated `Event` gets the CloudEvent; other handlers get a CloudEvent's data. Of a batch of CloudEvents
+    they get the list. Results are checked where
     the annotation is a model, a dataclass or the like; those annotated with built-in types are written as they are.
 
     Of a handler that takes `Items`, and of a generator, "the result" is one item, and "the arguments" are one caller's.
@@ -47,6 +48,7 @@ class Signature:
         takes_items: Whether one call of the handler answers several callers: it gets `Items` of their arguments.
         sends_bytes: Whether the result is annotated ``bytes``, so that a stream of it needs no codec.
         takes_event: Whether the one parameter is an `Event`.
+        takes_events: Whether the one parameter is a list of `Event`.
         returns_event: Whether the result may be an `Event` (annotated so, or not annotated); then only
             :meth:`encode_result` gives it its headers.
         decode_json: JSON body to arguments.
@@ -65,6 +67,7 @@ class Signature:
         parameters, result, self.streams, self.takes_items = shape
         self.parameters = tuple(p.name for p in parameters)
         self.takes_event = len(parameters) == 1 and takes_event(parameters[0].hint)
+        self.takes_events = len(parameters) == 1 and takes_events(parameters[0].hint)
         self._native = native
         self._input = _input_schema(parameters, name)
         self.decode_json, self.decode_msgpack = self._decoders(parameters)
@@ -118,6 +121,12 @@ class Signature:
         """
         headers = {"content-type": content_type, **(headers or {})}
         if event_http.is_event(headers):
+            if self.takes_events:
+                is_batch = event_http.is_batch(headers)
+                return self._place(Event.from_batch(body) if is_batch else [Event.from_http(headers, body)])
+            if event_http.is_batch(headers):
+                data = [fields["data"] for fields in event_http.read_batch(body)]
+                return self.decode_json(encode_json(data)) if self.parameters else ((), {})
             if self.takes_event:
                 return self._place(Event.from_http(headers, body))
             _, data_type, body = event_http.split(headers, body)
@@ -166,6 +175,8 @@ class Signature:
         value = given[self.parameters[0]] if len(self.parameters) == 1 else given
         if self.takes_event:
             return _write_structured(value)
+        if self.takes_events:
+            return event_http.write_batch(_write_structured(event) for event in value)
         if self._input is None:
             return encode_json(value) if json else encode_msgpack(value)
         schema = self._input.schema if isinstance(self._input, QuickSchema) else self._input
@@ -225,6 +236,7 @@ class Signature:
         if self.returns_event and self._result is not None:
             result = {"anyOf": [_EVENT_SCHEMA, result]}
         given = dict(_EVENT_SCHEMA) if self.takes_event else given
+        given = {"type": "array", "items": _EVENT_SCHEMA} if self.takes_events else given
         sides = {"input": given, "output": result}
         return {**sides, "streams": True} if self.streams else sides
 
@@ -240,6 +252,8 @@ class Signature:
                 _by_name(self._input.read_msgpack, empty_allowed=empty_allowed),
             )
         only = parameters[0]
+        if self.takes_events:
+            return self._placed(Event.from_batch, only), self._placed(_refuse_msgpack_event, only)
         if self.takes_event:
             return self._placed(_read_structured, only), self._placed(_refuse_msgpack_event, only)
         if self._input is None:
@@ -259,7 +273,9 @@ class Signature:
         return ((), {parameter.name: value}) if parameter.kind is parameter.KEYWORD_ONLY else ((value,), {})
 
     def _argument_reader(self, parameters: tuple[Parameter, ...]) -> Callable[[bytes], Any] | None:
-        if len(parameters) != 1 or not parameters[0].required or parameters[0].by_keyword or self.takes_event:
+        if len(parameters) != 1 or not parameters[0].required or parameters[0].by_keyword:
+            return None
+        if self.takes_event or self.takes_events:
             return None
         return orjson.loads if self._input is None else self._input.validate_json
 
@@ -273,6 +289,8 @@ class Signature:
 
 
 def _input_schema(parameters: tuple[Parameter, ...], name: str) -> Schema | QuickSchema | None:
+    if len(parameters) == 1 and (takes_event(parameters[0].hint) or takes_events(parameters[0].hint)):
+        return None
     if is_worth_it() and parameters and (reader := _quick_reader(parameters)) is not None:
         return QuickSchema(reader, lambda: cast("Schema", _full_schema(parameters, name)))
     return _full_schema(parameters, name)
@@ -284,7 +302,7 @@ def _quick_reader(parameters: tuple[Parameter, ...]) -> Callable[[Any], Any] | N
 
 def _full_schema(parameters: tuple[Parameter, ...], name: str) -> Schema | None:
     # Each parameter is compiled on its own first, so that an error names the parameter and not the set of them.
-    checked = [p for p in parameters if p.hint is not Any and p.hint is not object and not takes_event(p.hint)]
+    checked = [p for p in parameters if p.hint is not Any and p.hint is not object]
     if not checked and len(parameters) < 2:
         return None
     from skerry.payload.schema import Schema, object_hint
@@ -344,5 +362,5 @@ def _read_structured(body: bytes) -> Event:
     return Event.from_http({"content-type": event_http.STRUCTURED}, body)
 
 
-def _refuse_msgpack_event(body: bytes) -> Event:
+def _refuse_msgpack_event(body: bytes) -> Any:
     raise MalformedBodyError(f"a CloudEvent in structured mode is JSON: send {event_http.STRUCTURED}, not {MSGPACK}")

@@ -49,7 +49,7 @@ LAST_TURNS = 3  # of the loop, in which it reads what the system holds for it
 class Authorize(Protocol):
     """Raises `UnauthorizedError` when a request over TCP may not do what it asks for."""
 
-    def __call__(self, path: bytes, headers: Headers, *, public: bool) -> None:
+    def __call__(self, path: bytes, headers: Headers, *, method: bytes, public: bool) -> None:
         """Look at a request; ``public`` says whether it came from other machines, over TLS."""
 
 
@@ -198,7 +198,7 @@ class Front:
         if not exchange.connection.trusted:
             _refuse_foreign_origin(exchange.headers)
             if self._authorize is not None:
-                self._authorize(path, exchange.headers, public=exchange.connection.public)
+                self._authorize(path, exchange.headers, method=exchange.method, public=exchange.connection.public)
         pool = self._functions.get(path)
         if pool is not None and not is_probe(exchange.headers):
             if exchange.method != b"POST":

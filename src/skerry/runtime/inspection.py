@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import sysconfig
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from skerry.errors import AppImportError
 from skerry.runtime.concurrency import check_concurrency, is_async
 from skerry.runtime.sharing import load_kind
 from skerry.runtime.target import AppObject
+from skerry.spec import Filter
 
 
 def describe(app: AppObject, *, with_schemas: bool = True) -> dict[str, Any]:
@@ -66,8 +68,12 @@ def installed_modules() -> list[str]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Filter):
+        return _plain(value.dialect)
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: getattr(value, f.name) for f in fields(value) if f.init}
-    if isinstance(value, dict):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.init}
+    if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
     return value

@@ -2,6 +2,7 @@
 
 from skerry.spec.batch import Batch
 from skerry.spec.cluster import ClusterSettings, PlatformTable
+from skerry.spec.filter import Filter
 from skerry.spec.function import FunctionSpec, function_spec
 from skerry.spec.layers import (
     PROJECT_FILE,
@@ -16,10 +17,12 @@ from skerry.spec.limits import PlatformLimits
 from skerry.spec.model import DEFAULT_ALIAS, ModelReference
 from skerry.spec.option import CLUSTERS, ENGINE, KNATIVE, KUBERNETES, PLATFORMS, RUNTIME, fates, support_matrix
 from skerry.spec.quantity import parse_duration, parse_size
+from skerry.spec.retry import Retry
 from skerry.spec.scale import Scale
 from skerry.spec.site import Site, parse_endpoint
 from skerry.spec.state import STATE_PASSWORD_VARIABLE, STATE_VARIABLE, check_state_url, has_password, is_shared
 from skerry.spec.toleration import Toleration
+from skerry.spec.trigger import Timer, Trigger
 from skerry.spec.volume import Volume
 
 __all__ = [
@@ -36,13 +39,17 @@ __all__ = [
     "STATE_VARIABLE",
     "Batch",
     "ClusterSettings",
+    "Filter",
     "FunctionSpec",
     "ModelReference",
     "PlatformLimits",
     "PlatformTable",
+    "Retry",
     "Scale",
     "Site",
+    "Timer",
     "Toleration",
+    "Trigger",
     "Volume",
     "check_platform",
     "check_state_url",

@@ -17,6 +17,7 @@ LABEL_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 # Settings that mean something on one platform alone.
 ONLY_ON: Final = {
     "visibility": KNATIVE,
+    "broker": KNATIVE,
     "max_timeout": KNATIVE,
     "zero_initial_scale": KNATIVE,
     "max_replicas": KUBERNETES,
@@ -28,6 +29,7 @@ _NAMES = {
     "namespace": LABEL_NAME,
     "registry_secret": OBJECT_NAME,
     "objects_secret": OBJECT_NAME,
+    "broker": OBJECT_NAME,
 }
 
 
@@ -54,6 +56,7 @@ class ClusterSettings:
     visibility: Literal["public", "cluster"] = _setting(
         "whether Knative's ingress serves the functions to the world or to the cluster alone", default="public"
     )
+    broker: str = _setting("Knative's broker that triggers take events from", default="default")
     models: str | None = _setting("store of models that containers fetch from, like s3://bucket/models", default=None)
     objects: str | None = _setting(
         "store of objects that brings files and folders of calls to containers, like s3://bucket/inputs", default=None

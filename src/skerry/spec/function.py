@@ -15,6 +15,7 @@ from skerry.spec.option import IN_CONTAINER, build, check_range, check_types, op
 from skerry.spec.quantity import parse_duration, parse_size
 from skerry.spec.scale import Scale
 from skerry.spec.toleration import LABEL_KEY, LABEL_VALUE, Toleration
+from skerry.spec.trigger import Timer, Trigger, timer_of, trigger_of
 from skerry.spec.volume import OBJECT_NAME, Volume
 
 NAME = re.compile(r"[a-z]([a-z0-9_-]{0,61}[a-z0-9])?")
@@ -117,6 +118,22 @@ class FunctionSpec:
         "whether workers are forked from a process that has run the handler's load, and share its memory",
         default=False,
     )
+    triggers: tuple[Trigger, ...] = option(
+        "events that start the function, from `app.on`",
+        engine="done by the broker",
+        runtime=None,
+        knative="a Trigger each, at the broker of the platform's table",
+        kubernetes=None,
+        default=(),
+    )
+    timers: tuple[Timer, ...] = option(
+        "moments that start the function, from `app.every` and `app.cron`",
+        engine="done by the broker",
+        runtime=None,
+        knative="a PingSource each",
+        kubernetes=None,
+        default=(),
+    )
     local: bool = option(
         "whether the function stays at its site: it is neither called nor deployed from another machine",
         runtime=None,
@@ -211,7 +228,8 @@ class FunctionSpec:
         batch = None if self.batch is None else self.batch.to_dict()
         tables = {key: dict(getattr(self, key)) for key in ("env", "node_labels", "volumes")}
         lists = {key: list(getattr(self, key)) for key in ("secrets", "tolerations")}  # as a record gives them back
-        return {**values, **tables, **lists, "batch": batch, "scale": scale}
+        starts = {key: [one.to_dict() for one in getattr(self, key)] for key in ("triggers", "timers")}
+        return {**values, **tables, **lists, **starts, "batch": batch, "scale": scale}
 
 
 def function_spec(values: Mapping[str, Any], *, where: str) -> FunctionSpec:
@@ -230,4 +248,11 @@ def function_spec(values: Mapping[str, Any], *, where: str) -> FunctionSpec:
         part = values.get(key)
         if isinstance(part, Mapping):
             values[key] = build(cls, part, where=f"{where}.{key}")
+    for key, read in (("triggers", trigger_of), ("timers", timer_of)):
+        given = values.get(key)
+        if isinstance(given, list | tuple):
+            values[key] = tuple(
+                read(one, where=f"{where}.{key}[{n}]") if isinstance(one, Mapping) else one
+                for n, one in enumerate(given)
+            )
     return build(FunctionSpec, values, where=where)

@@ -72,7 +72,7 @@ def test_the_token_and_the_socket_are_their_owners_alone(engine):
         ("GET", "/apps/plain"),
         ("POST", "/functions/say"),
         ("GET", "/engine/stop"),
-        ("POST", "/events"),
+        ("PUT", "/events"),
         ("POST", "/jobs/x"),
         ("GET", "/function/say"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from skerry.platforms.knative.rendering.eventing import starts
 from skerry.platforms.knative.rendering.service import service
 from skerry.platforms.kubernetes.rendering import AppToRender, KubernetesObject
 from skerry.platforms.kubernetes.rendering.access import shared_objects
@@ -24,4 +25,5 @@ def render(app: AppToRender, settings: ClusterSettings) -> tuple[KubernetesObjec
     for function in app.functions:
         refuse_unsupported(function.spec, KNATIVE)
         objects.append(service(app, function, settings))
+    objects += starts(app, settings)
     return tuple(objects)

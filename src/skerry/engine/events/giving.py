@@ -1,0 +1,88 @@
+"""Gives events to functions: straight into their queues, without a hop over HTTP."""
+
+from __future__ import annotations
+
+import orjson
+
+from skerry.engine.supervisor import Supervisor
+from skerry.errors import DeadlineExceededError, FunctionNotFoundError, SkerryError
+from skerry.events.feed import Give, Outcome, Parcel
+from skerry.events.reading import read_events
+from skerry.payload import event_http
+from skerry.runtime.call import Call
+from skerry.runtime.frames import CONTENT_TYPE_OF, Codec, Frame, Kind
+from skerry.runtime.pool import WorkerPool
+
+URGENCY = 4  # behind callers, who wait for an answer (theirs is 3 unless they say something else)
+NOT_SERVED_S = 1.0
+DONE = Outcome(200)
+
+
+class EventCall(Call):
+    """The call that gives events to a function.
+
+    Args:
+        pool: The function's workers.
+        parcel: What they are given.
+    """
+
+    urgency = URGENCY
+
+    def __init__(self, pool: WorkerPool, parcel: Parcel) -> None:
+        super().__init__(parcel.body, Codec.OTHER, {"content_type": parcel.content_type}, self._ended)
+        self.attempts = parcel.attempts
+        self._pool = pool
+        self._on_outcome = parcel.on_outcome
+
+    def on_piece(self, frame: Frame) -> None:
+        """Let a stream go on: nobody reads it."""
+        if frame.body:
+            self._pool.credit(self, len(frame.body))
+
+    def _ended(self, answer: Frame | SkerryError) -> None:
+        self._on_outcome(outcome_of(answer))
+
+
+def outcome_of(answer: Frame | SkerryError) -> Outcome:
+    """Return what a function's answer means for the events that it was given."""
+    if isinstance(answer, DeadlineExceededError):
+        return Outcome(503, answer.message, NOT_SERVED_S)  # an event has no caller's deadline: it was not run
+    if isinstance(answer, SkerryError):
+        wait_s = answer.details.get("retry_after_s")
+        return Outcome(answer.http_status, answer.message, None if wait_s is None else float(wait_s))
+    if answer.kind != Kind.ERROR:
+        return _done(answer)
+    try:
+        message = str(orjson.loads(answer.body)["detail"])
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        message = "no detail was given"
+    return Outcome(int(answer.meta.get("status", 500)), message)
+
+
+def _done(answer: Frame) -> Outcome:
+    headers = answer.meta.get("headers")
+    if not headers or not event_http.is_event(headers):
+        return DONE
+    content_type = answer.meta.get("content_type") or CONTENT_TYPE_OF.get(Codec(answer.codec), "")
+    try:
+        (reply,) = read_events({**headers, **({"content-type": content_type} if content_type else {})}, answer.body)
+    except SkerryError as error:
+        return Outcome(500, f"it answers with an event that is none: {error.message}")
+    return Outcome(200, reply=reply)
+
+
+def giver(supervisor: Supervisor) -> Give:
+    """Return what gives parcels to the functions that a supervisor serves."""
+
+    def give(function: str, parcel: Parcel) -> None:
+        try:
+            pool = supervisor.find(function).pool
+        except FunctionNotFoundError as error:
+            parcel.on_outcome(Outcome(503, error.message, NOT_SERVED_S))  # it is deployed, and will be served
+            return
+        try:
+            pool.take(EventCall(pool, parcel))
+        except SkerryError as error:
+            parcel.on_outcome(outcome_of(error))
+
+    return give

@@ -1,0 +1,114 @@
+"""The broker's life in the engine: it follows what is deployed."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from skerry.engine.events.giving import giver
+from skerry.engine.events.routes import EventRoutes
+from skerry.engine.home import Home
+from skerry.engine.records import Records
+from skerry.engine.supervisor import Supervisor
+from skerry.errors import ConfigError, SkerryError
+from skerry.events.backlog import Backlog, SqliteBacklog
+from skerry.events.broker import Broker, BrokerLimits
+from skerry.runtime.front import Front
+from skerry.spec import FunctionSpec, function_spec
+
+logger = logging.getLogger(__name__)
+ADDRESS_VARIABLE = "SKERRY_EVENTS"
+LIMIT_VARIABLE = "SKERRY_EVENTS_MAX_WAITING"
+FOLLOW_AGAIN_S = 1.0
+
+
+class EventHosting:
+    """Keeps the broker in step with the deployed apps.
+
+    Args:
+        records: What is deployed.
+        broker: Takes events.
+    """
+
+    def __init__(self, records: Records, broker: Broker) -> None:
+        self._records = records
+        self.broker = broker
+        self._following: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    @classmethod
+    async def open(
+        cls, home: Home, records: Records, supervisor: Supervisor, environment: Mapping[str, str]
+    ) -> EventHosting:
+        """Return the engine's broker: with a file in its folder, or where ``SKERRY_EVENTS`` says.
+
+        Raises:
+            ConfigError: the backlog cannot be used, or a limit is no number.
+            UnavailableError: its server does not answer.
+        """
+        limits = _limits(environment)
+        address = environment.get(ADDRESS_VARIABLE, "")
+        backlog: Backlog
+        if address:
+            from skerry.events.backlog.jetstream.backlog import JetStreamBacklog
+
+            backlog = await JetStreamBacklog.open(address)
+        else:
+            backlog = SqliteBacklog(home.backlog)
+        return cls(records, Broker(backlog, giver(supervisor), limits=limits))
+
+    def add_routes(self, front: Front) -> None:
+        """Serve the broker's addresses on a front."""
+        EventRoutes(self.broker).add(front)
+
+    async def start(self) -> None:
+        """Feed what is deployed."""
+        await self.broker.follow(self._deployed())
+
+    async def follow(self) -> None:
+        """Feed what is deployed now; where the backlog does not answer, as soon as it does."""
+        if not await self._try() and self._following is None:
+            self._following = asyncio.get_running_loop().create_task(self._follow_later())
+
+    def stop(self) -> None:
+        """Take and give nothing more."""
+        self._stopping = True
+        self.broker.stop()
+
+    async def finish(self) -> None:
+        """Record what functions have answered; nothing answers any more."""
+        if self._following is not None:
+            await asyncio.wait([self._following])
+        await self.broker.close()
+
+    # Inside
+
+    def _deployed(self) -> list[FunctionSpec]:
+        return [
+            function_spec(revision.spec, where=f"revision {revision.name}") for revision in self._records.apps.active()
+        ]
+
+    async def _try(self) -> bool:
+        try:
+            await self.broker.follow(self._deployed())
+        except SkerryError as error:
+            logger.warning("triggers are not brought up to date, and tried again: %s", error.message)
+            return False
+        return True
+
+    async def _follow_later(self) -> None:
+        while not self._stopping:
+            await asyncio.sleep(FOLLOW_AGAIN_S)
+            if await self._try():
+                break
+        self._following = None
+
+
+def _limits(environment: Mapping[str, str]) -> BrokerLimits:
+    text = environment.get(LIMIT_VARIABLE, "")
+    if not text:
+        return BrokerLimits()
+    if not text.isdecimal() or not int(text):
+        raise ConfigError(f"{LIMIT_VARIABLE} = {text!r}: must be a whole number above 0")
+    return BrokerLimits(most_waiting=int(text))

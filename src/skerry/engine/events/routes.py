@@ -1,0 +1,157 @@
+"""The addresses of the broker: events come in at ``/events``, operators look and act below ``/broker``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from skerry.errors import EventNotFoundError, MalformedBodyError, PrivacyError
+from skerry.events.broker import Broker
+from skerry.events.delivery import DeadLetter, KeptEvent
+from skerry.events.reading import read_events
+from skerry.runtime.front import Front
+from skerry.runtime.message import Request, Response
+
+LISTED = 100
+MOST_LISTED = 10_000
+MOST_BODY_BYTES = 32 * 2**20
+MOST_ERROR_DATA = 1024  # Knative cuts what a dead letter says of the error as well
+
+
+class EventRoutes:
+    """Answers requests about events.
+
+    Args:
+        broker: What takes them.
+    """
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    def add(self, front: Front) -> None:
+        """Serve the addresses on a front."""
+        front.route("POST", "/events", self._publish, max_body_bytes=MOST_BODY_BYTES)
+        front.route("GET", "/broker", self._describe)
+        front.route("GET", "/broker/events", self._list)
+        front.route("GET", "/broker/events/*", self._show)
+        front.route("POST", "/broker/events/*/replay", self._replay)
+        front.route("GET", "/broker/dead", self._dead)
+        front.route("POST", "/broker/dead/*/replay", self._revive)
+        front.route("DELETE", "/broker/dead/*", self._bury)
+
+    async def _publish(self, request: Request) -> Response:
+        entries = read_events(request.headers, request.body)
+        found = await self._broker.accept(entries, is_foreign=not request.same_machine)
+        return Response.of_json(
+            {"accepted": len(found), "duplicates": sum(not one.is_new for one in found)}, status=202
+        )
+
+    def _describe(self, _: Request) -> Response:
+        return Response.of_json(self._broker.describe())
+
+    def _check_private(self, request: Request) -> None:
+        if self._broker.has_local and not request.same_machine:
+            raise PrivacyError(
+                "a function here is labelled local: what it was given and answered does not leave this site"
+            )
+
+    async def _list(self, request: Request) -> Response:
+        self._check_private(request)
+        before = request.parameter("before")
+        found = await self._broker.backlog.events(
+            most=_limit(request),
+            type=request.parameter("type"),
+            id=request.parameter("id"),
+            before=None if before is None else _whole(before, "before"),
+        )
+        return Response.of_json([_event(one) for one in found])
+
+    async def _show(self, request: Request) -> Response:
+        self._check_private(request)
+        number = _whole(_segment(request), "the event's number")
+        kept = await self._broker.backlog.event(number)
+        if kept is None:
+            raise _unknown(number)
+        return Response.of_json(_event(kept))
+
+    async def _replay(self, request: Request) -> Response:
+        self._check_private(request)
+        number = _whole(_segment(request), "the event's number")
+        trigger = request.parameter("trigger")
+        if trigger is not None and trigger not in self._broker.feeds:
+            raise EventNotFoundError(f"there is no trigger {trigger!r}; there are: {', '.join(self._broker.feeds)}")
+        names = await self._broker.replay(number, trigger)
+        if names is None:
+            raise _unknown(number)
+        return Response.of_json({"event": number, "triggers": names}, status=202)
+
+    async def _dead(self, request: Request) -> Response:
+        self._check_private(request)
+        found = await self._broker.backlog.dead(trigger=request.parameter("trigger"), most=_limit(request))
+        return Response.of_json([_dead_letter(one) for one in found])
+
+    async def _revive(self, request: Request) -> Response:
+        self._check_private(request)
+        number = _whole(_segment(request), "the dead letter's number")
+        names = await self._broker.revive([number])
+        if not names:
+            raise EventNotFoundError(f"there is no dead letter {number}")
+        return Response.of_json({"dead_letter": number, "triggers": names}, status=202)
+
+    async def _bury(self, request: Request) -> Response:
+        number = _whole(_segment(request), "the dead letter's number")
+        if not await self._broker.backlog.bury([number]):
+            raise EventNotFoundError(f"there is no dead letter {number}")
+        return Response(status=204)
+
+
+def _event(kept: KeptEvent) -> dict[str, Any]:
+    return {
+        "number": kept.number,
+        "accepted_at": kept.accepted_at,
+        "waiting": list(kept.waiting),
+        "dead": list(kept.dead),
+        "event": orjson.loads(kept.document),
+    }
+
+
+def _dead_letter(dead: DeadLetter) -> dict[str, Any]:
+    """Return a dead letter: its event with the attributes that Knative gives to those."""
+    data = dead.error.encode()[:MOST_ERROR_DATA].decode("utf-8", "ignore")
+    destination = f"/function/{dead.trigger.partition('/')[0]}"
+    event = {
+        **orjson.loads(dead.document),
+        "knativeerrordest": destination,
+        "knativeerrorcode": dead.code,
+        "knativeerrordata": data,
+    }
+    return {
+        "number": dead.position,
+        "trigger": dead.trigger,
+        "event_number": dead.event,
+        "attempts": dead.attempts,
+        "died_at": dead.died_at,
+        "event": event,
+    }
+
+
+def _unknown(number: int) -> EventNotFoundError:
+    return EventNotFoundError(f"there is no event {number}; those that are dealt with are kept for a day")
+
+
+def _segment(request: Request) -> str:
+    return request.path.strip("/").split("/")[2]
+
+
+def _whole(text: str, name: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or len(text) > 18:
+        raise MalformedBodyError(f"{name}: {text[:40]!r} is not a whole number")
+    return int(text)
+
+
+def _limit(request: Request) -> int:
+    limit = _whole(request.parameter("limit") or str(LISTED), "limit")
+    if not 1 <= limit <= MOST_LISTED:
+        raise MalformedBodyError(f"limit = {limit}: must be from 1 to {MOST_LISTED}")
+    return limit

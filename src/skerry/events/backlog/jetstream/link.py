@@ -1,0 +1,92 @@
+"""The connection to a NATS server, and what is kept there."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import orjson
+
+from skerry.errors import ConfigError, UnavailableError
+from skerry.events.delivery import DeadLetter, Entry
+
+KNOWN_S: Final = 24 * 3600.0  # the server refuses an event that comes again within so long
+ANSWER_S: Final = 10.0
+TRIGGERS, EVENT, KEY, ID = "Skerry-Triggers", "Skerry-Event", "Skerry-Key", "Nats-Msg-Id"
+NO_TRIGGER: Final = "-"  # a header cannot be empty
+
+
+def parse(address: str) -> tuple[str, str]:
+    """Return the server and the prefix that an address names, ``nats://HOST:PORT[/PREFIX]``.
+
+    Raises:
+        ConfigError: it is none; what stands before an @ may be a secret, and is not shown.
+    """
+    parts = urlsplit(address)
+    prefix = parts.path.strip("/") or "skerry"
+    if parts.scheme not in ("nats", "tls") or not parts.hostname or not prefix.replace("-", "").isalnum():
+        raise ConfigError("the address of the events' server: write nats://HOST:PORT, or nats://HOST:PORT/PREFIX")
+    return f"{parts.scheme}://{parts.netloc}", prefix
+
+
+async def connect(url: str) -> Any:
+    """Return a connection.
+
+    Raises:
+        ConfigError: the extra ``nats`` is not installed.
+        UnavailableError: no server answers.
+    """
+    try:
+        import nats
+        from nats.errors import Error, NoServersError
+    except ImportError as error:
+        raise ConfigError('events on NATS need the package nats-py: pip install "skerry[nats]"') from error
+
+    async def ignore(_: Exception) -> None:
+        """Connections that are lost are made again; who waits for an answer is told by its time-out."""
+
+    try:
+        return await nats.connect(url, error_cb=ignore, max_reconnect_attempts=-1, allow_reconnect=True)
+    except (NoServersError, Error, OSError) as error:
+        raise UnavailableError(f"the NATS server at {url.rpartition('@')[2]} does not answer: {error}") from error
+
+
+def message_id(entry: Entry) -> str:
+    """Return by what the server knows an event: its source and its id."""
+    return hashlib.sha256(orjson.dumps([entry.source, entry.id])).hexdigest()
+
+
+def headers_of(entry: Entry, triggers: str) -> dict[str, str]:
+    """Return the headers of an event's message; texts that a header cannot hold are escaped."""
+    found = {ID: message_id(entry), TRIGGERS: triggers or NO_TRIGGER}
+    return found if entry.key is None else {**found, KEY: escape(entry.key)}
+
+
+def escape(text: str) -> str:
+    """Return a text as a header can hold it: as it is, or its bytes as hexadecimal digits behind a backslash."""
+    is_plain = text.isascii() and text.isprintable() and text == text.strip() and not text.startswith("\\")
+    return text if is_plain else "\\" + text.encode("utf-8").hex()
+
+
+def unescape(text: str) -> str:
+    """Return what `escape` was given."""
+    return bytes.fromhex(text[1:]).decode() if text.startswith("\\") else text
+
+
+def triggers_of(headers: Mapping[str, str] | None) -> list[str]:
+    """Return the triggers that take a message."""
+    return [name for name in (headers or {}).get(TRIGGERS, "").split() if name != NO_TRIGGER]
+
+
+def encode_dead(letter: DeadLetter) -> bytes:
+    """Return a dead letter as it is kept."""
+    facts = {name: getattr(letter, name) for name in ("trigger", "event", "attempts", "code", "error", "died_at")}
+    return orjson.dumps(facts) + b"\n" + letter.document
+
+
+def decode_dead(number: int, kept: bytes) -> DeadLetter:
+    """Return what `encode_dead` has written."""
+    facts, _, document = kept.partition(b"\n")
+    return DeadLetter(position=number, document=document, **orjson.loads(facts))

@@ -1,0 +1,78 @@
+"""The file of the embedded backlog: its tables, their version, how it is opened.
+
+WAL mode with ``synchronous=NORMAL``: a commit has been written to the operating system, so it survives the death of any
+process. A power cut may take the commits since the last checkpoint with it (never the file's consistency).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from skerry.errors import ConfigError
+
+OPEN_TIMEOUT_S: Final = 10.0
+BUSY_TIMEOUT_MS: Final = 200
+
+# MIGRATIONS[n] leads from version n to n + 1. Entries are only ever appended: files of every older version exist.
+MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
+    (
+        """CREATE TABLE events (
+            number INTEGER PRIMARY KEY, source TEXT NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL, key TEXT,
+            accepted_at REAL NOT NULL, document BLOB NOT NULL, UNIQUE (source, id)
+        ) STRICT""",
+        """CREATE TABLE deliveries (
+            trigger TEXT NOT NULL, position INTEGER NOT NULL, event INTEGER NOT NULL, attempts INTEGER NOT NULL,
+            due_at REAL NOT NULL, state TEXT NOT NULL CHECK (state IN ('waiting', 'dead')),
+            code INTEGER, error TEXT, died_at REAL, PRIMARY KEY (trigger, position)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX dead_deliveries ON deliveries (position) WHERE state = 'dead'",
+        "CREATE INDEX deliveries_by_event ON deliveries (event)",
+    ),
+)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Return a connection to a backlog's file, which is made or brought to the newest version.
+
+    Raises:
+        ConfigError: it cannot be opened, is no such file, or was written by a newer Skerry.
+    """
+    try:
+        connection = sqlite3.connect(path, timeout=OPEN_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise ConfigError(f"the backlog of events {path} cannot be opened: {error}") from error
+    try:
+        _prepare(connection, path)
+    except (sqlite3.Error, ConfigError) as error:
+        connection.close()
+        if isinstance(error, ConfigError):
+            raise
+        raise ConfigError(
+            f"the backlog of events {path} cannot be used: {error}; move the file away to start with an empty one"
+        ) from error
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")  # it waits for the disk, which a thread does: see `Checkpoints`
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > len(MIGRATIONS):
+            raise ConfigError(
+                f"the backlog of events {path} has version {version}, this Skerry reads up to {len(MIGRATIONS)}: "
+                "a newer one wrote it; upgrade Skerry or choose another folder"
+            )
+        for statements in MIGRATIONS[version:]:
+            for statement in statements:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")

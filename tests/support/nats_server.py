@@ -1,0 +1,44 @@
+"""A NATS server with JetStream, started by the test."""
+
+import shutil
+import socket
+import subprocess
+import time
+
+import pytest
+
+START_S = 20.0
+
+
+class NatsServer:
+    def __init__(self, folder):
+        program = shutil.which("nats-server", path="/usr/sbin:/usr/local/bin:/usr/bin")
+        if program is None:
+            pytest.skip("there is no nats-server: apt-get install nats-server")
+        self._command = [program, "-a", "127.0.0.1", "-js", "-sd", str(folder / "nats")]
+        self._log = folder / "nats.log"
+        self._process = None
+        self.port = None
+
+    @property
+    def url(self):
+        return f"nats://127.0.0.1:{self.port}"
+
+    def start(self):
+        """Start it, on the same port as before when it was killed, and wait until it answers."""
+        if self.port is None:
+            with socket.create_server(("127.0.0.1", 0)) as free:
+                self.port = free.getsockname()[1]
+        with open(self._log, "ab") as log:
+            self._process = subprocess.Popen([*self._command, "-p", str(self.port)], stdout=log, stderr=log)
+        until = time.monotonic() + START_S
+        while "Server is ready" not in self._log.read_text().rpartition("Starting nats-server")[2]:
+            assert self._process.poll() is None, self._log.read_text()
+            assert time.monotonic() < until, self._log.read_text()
+            time.sleep(0.02)
+        return self
+
+    def kill(self):
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait(10)
