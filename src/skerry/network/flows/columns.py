@@ -80,8 +80,7 @@ def fill(layout: Layout, chunks: Sequence[Chunk]) -> tuple[NDArray[Any], NDArray
     out["bytes"] = view.raw("bytes") if _plain(view, layout, "bytes") else _amount(view, "bytes", missing=0)
     out["packets"] *= out["sampling"]
     out["bytes"] *= out["sampling"]
-    if "tcp_flags" in view:
-        out["tcp_flags"] = view.numbers("tcp_flags") & np.uint64(0xFFF)
+    out["tcp_flags"] = _flags(view)
     if "reverse_packets" in view or "reverse_bytes" in view:
         return _with_reverse(view, out, order)
     return out, order
@@ -100,7 +99,7 @@ def _said(chunk: Chunk) -> tuple[int, tuple[int, int], int, int, int, float]:
     domain = origin.domain
     boot_ms = origin.boot_ms or domain.boot_ms
     rate = origin.rate or domain.rate
-    return origin.received_ms, (domain.high, domain.low), origin.number, origin.export_ms, boot_ms, rate
+    return origin.received_ms, domain.exporter, origin.number, origin.export_ms, boot_ms, rate
 
 
 def _plain(view: View, layout: Layout, column: str) -> bool:
@@ -167,6 +166,13 @@ def _look_up(numbers: NDArray[Any], kind: str, chunks: Sequence[Chunk], rates: N
             here = slice(at, at + chunk.count)
             rates[here] = [known.get(*pair) for pair in zip(numbers[here].tolist(), rates[here].tolist(), strict=True)]
         at += chunk.count
+
+
+def _flags(view: View) -> NDArray[Any] | int:
+    if "tcp_flags" in view:
+        flags: NDArray[Any] = view.numbers("tcp_flags") & np.uint64(0xFFF)
+        return flags
+    return sum((view.numbers(f"tcp_count_{i}") > 0) * (1 << i) for i in range(6) if f"tcp_count_{i}" in view)
 
 
 def _with_reverse(view: View, out: NDArray[Any], order: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

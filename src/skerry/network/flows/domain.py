@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from skerry.errors import DataError
+from skerry.network.flows.batch import address_halves
 from skerry.network.flows.layout import Layout
 from skerry.network.flows.sequence import Sequence
 
@@ -39,8 +39,7 @@ class Domain:
 
     Args:
         key: Who it is.
-        high: Upper half of its address.
-        low: Lower half of its address.
+        exporter: The halves of its address.
         heard_ms: When its last datagram came.
         templates: By their numbers.
         sequence: Its sequence numbers.
@@ -51,8 +50,7 @@ class Domain:
     """
 
     key: DomainKey
-    high: int
-    low: int
+    exporter: tuple[int, int]
     heard_ms: int
     templates: dict[int, Template] = field(default_factory=dict)
     sequence: Sequence = field(default_factory=Sequence)
@@ -84,7 +82,6 @@ class DomainStore:
     what is new, unless it was silent for ``idle_ms``: otherwise forged datagrams would make the collector blind.
 
     Args:
-        make: Makes a domain of its key and the time in milliseconds.
         max_domains: At most so many.
         max_templates: So many per domain.
         max_fields: So many fields in all templates together.
@@ -93,14 +90,12 @@ class DomainStore:
 
     def __init__(
         self,
-        make: Callable[[DomainKey, int], Domain],
         *,
         max_domains: int = 1_024,
         max_templates: int = 256,
         max_fields: int = 65_536,
         idle_ms: int = 1_800_000,
     ) -> None:
-        self._make = make
         self._max_domains = max_domains
         self._max_templates = max_templates
         self._max_fields = max_fields
@@ -117,8 +112,13 @@ class DomainStore:
         """How many fields all templates have together."""
         return self._fields
 
-    def find(self, key: DomainKey, now_ms: int) -> Domain:
+    def find(self, key: DomainKey, now_ms: int, exporter: bytes) -> Domain:
         """Return a domain, a new one where it was not heard of before.
+
+        Args:
+            key: Who it is.
+            now_ms: The time.
+            exporter: Its address, 4 or 16 bytes.
 
         Raises:
             DataError: There is no room for one more.
@@ -133,7 +133,7 @@ class DomainStore:
                 raise DataError(
                     f"{self._max_domains} exporters and domains are known, and no more is taken", reason="domains_full"
                 )
-        domain = self._domains[key] = self._make(key, now_ms)
+        domain = self._domains[key] = Domain(key=key, exporter=address_halves(exporter), heard_ms=now_ms)
         return domain
 
     def learn(self, domain: Domain, number: int, template: Template) -> None:

@@ -15,12 +15,14 @@ REVERSE = 29305
 ADDRESS_4, ADDRESS_6 = 4, 16
 
 # For each column the elements that may fill it, the better first. Of two that a template has, the first is taken.
+# ``tcp_count_i`` counts packets with bit ``i`` of the flags, which is how Open vSwitch tells them.
 CANDIDATES: Mapping[str, tuple[int, ...]] = MappingProxyType(
     {
         "bytes": (1, 85, 231, 23),  # octetDeltaCount, octetTotalCount, initiatorOctets, postOctetDeltaCount
         "packets": (2, 86, 298, 24),
         "protocol": (4,),
         "tcp_flags": (6,),
+        **{f"tcp_count_{i}": (element,) for i, element in enumerate((219, 218, 220, 221, 222, 223))},
         "source_port": (7, 180, 182),
         "destination_port": (11, 181, 183),
         "icmp": (32, 139),  # type * 256 + code

@@ -28,11 +28,15 @@ class Step(Enum):
 class Sequence:
     """The sequence numbers of one stream of datagrams.
 
-    Exporters count different things: NetFlow v5 flows, v9 datagrams (some of its exporters flows), IPFIX data records.
-    So each datagram says how far the number may go on; whichever fits is right.
+    Exporters count different things: NetFlow v5 flows, v9 datagrams (some of its exporters flows), IPFIX data records
+    (some exporters without those of options). The number stands for what was sent before the datagram, or, against the
+    standards, for what was sent with it (softflowd, Open vSwitch). So each datagram says what it may have counted, and
+    the first that fits one way only shows which way that is.
     """
 
-    _expected: tuple[int, ...] = ()
+    _number: int = -1
+    _units: tuple[int, ...] = ()
+    _counts_itself: bool | None = None
     lost: int = 0
 
     def follow(self, number: int, *units: int) -> Step:
@@ -40,28 +44,32 @@ class Sequence:
 
         Args:
             number: The number in the header of the datagram.
-            units: What the number of the next datagram may be ahead of this one; none where that is not known.
+            units: What the datagram may have counted; none where that is not known.
 
         Returns:
             How it follows; with ``Step.GAP``, ``lost`` is how much is missing, in the exporter's own unit.
         """
-        step = self._compare(number)
+        step = self._compare(number, units)
         if step is not Step.LATE:
-            self._expected = tuple((number + unit) % _MODULUS for unit in units)
+            self._number, self._units = number, units
         return step
 
     def forget(self) -> None:
         """Begin anew: the next number is the first."""
-        self._expected = ()
+        self._number, self._units = -1, ()
 
-    def _compare(self, number: int) -> Step:
-        if not self._expected:
+    def _compare(self, number: int, units: tuple[int, ...]) -> Step:
+        if self._number < 0 or not self._units or not units:
             return Step.FIRST
-        if number in self._expected:
+        ahead = (number - self._number) % _MODULUS
+        before, itself = ahead in self._units, ahead in units
+        if self._counts_itself is None and before is not itself:
+            self._counts_itself = itself
+        if itself if self._counts_itself else before:
             return Step.NEXT
-        ahead = min((number - expected) % _MODULUS for expected in self._expected)
-        if ahead < AHEAD:
-            self.lost = ahead
+        expected = units if self._counts_itself else self._units
+        missing = min((ahead - unit) % _MODULUS for unit in expected)
+        if missing < AHEAD:
+            self.lost = missing
             return Step.GAP
-        behind = min((expected - number) % _MODULUS for expected in self._expected)
-        return Step.LATE if behind <= LATE else Step.RESTART
+        return Step.LATE if min((unit - ahead) % _MODULUS for unit in expected) <= LATE else Step.RESTART
