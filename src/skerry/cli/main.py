@@ -36,6 +36,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "models": "skerry.cli.models:models",
         "experiment": "skerry.cli.experiment:experiment",
         "federate": "skerry.cli.federate:federate",
+        "network": "skerry.cli.network:network",
         "usage": "skerry.cli.usage:usage",
         "engine": "skerry.cli.engine:engine",
         "testbed": "skerry.cli.testbed:testbed",

@@ -120,8 +120,9 @@ def _fill_ends(view: View, out: NDArray[Any]) -> None:
             out[end]["low"] = view.raw(f"{end}_4") | np.uint64(IPV4_PREFIX)
         if f"{end}_6" in view:
             _fill_long(view, out, end)
-    if "icmp" in view or "icmp_type" in view:
-        _fill_icmp(view, out)
+    control = np.isin(out["protocol"], _ICMP)
+    if control.any():
+        _fill_icmp(view, control, out)
 
 
 def _fill_long(view: View, out: NDArray[Any], end: str) -> None:
@@ -135,15 +136,19 @@ def _fill_long(view: View, out: NDArray[Any], end: str) -> None:
     column["low"][chosen] = halves[chosen, 1]
 
 
-def _fill_icmp(view: View, out: NDArray[Any]) -> None:
+def _fill_icmp(view: View, control: NDArray[np.bool_], out: NDArray[Any]) -> None:
+    """Put type and code where most exporters put them: into the destination port."""
+    both = out["destination_port"]
     if "icmp" in view:
         both = view.numbers("icmp")
-    else:
+    elif "icmp_type" in view:
         both = view.numbers("icmp_type") << np.uint64(8)
         if "icmp_code" in view:
             both = both | view.numbers("icmp_code")
-    chosen = np.isin(out["protocol"], _ICMP)
-    out["destination_port"][chosen] = both[chosen]
+    # fprobe has the type in the low byte of the source port, and the code in the high one.
+    swapped = out["source_port"].byteswap()
+    out["destination_port"][control] = np.where((both == 0) & (swapped != 0), swapped, both)[control]
+    out["source_port"][control] = 0
 
 
 def _rates(view: View, base: NDArray[Any], chunks: Sequence[Chunk]) -> NDArray[Any]:

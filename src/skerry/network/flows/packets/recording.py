@@ -64,13 +64,13 @@ class Recording:
 
     Args:
         path: The file; what it held is lost.
-        port: The port that the datagrams came to.
+        port: The port that the datagrams came to; may be set later.
     """
 
-    def __init__(self, path: Path, port: int) -> None:
+    def __init__(self, path: Path, port: int = 0) -> None:
         self._file: BinaryIO = path.open("wb")
         self._file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262_144, Link.RAW))
-        self._port = port
+        self.port = port
 
     def __enter__(self) -> Self:
         return self
@@ -83,7 +83,7 @@ class Recording:
     def write(self, datagrams: Iterable[Datagram]) -> None:
         """Write datagrams, each with the IP and UDP headers it would have had, without checksums."""
         for datagram in datagrams:
-            packet = _packet(datagram, self._port)
+            packet = _packet(datagram, self.port)
             head = struct.pack(
                 "<IIII", datagram.received_ms // 1000, datagram.received_ms % 1000 * 1000, len(packet), len(packet)
             )
