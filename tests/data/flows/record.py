@@ -1,8 +1,8 @@
-"""Records what real exporters send for the traffic of ``traffic.py``: the golden datagrams beside this file.
+"""Records what real exporters send for the packets of ``tests/support/flow_traffic.py``: the golden files here.
 
 Run as root, with the Debian packages softflowd, pmacct, nfdump, fprobe and openvswitch-switch installed:
 
-    python tests/data/flows/record.py [NAME ...]
+    PYTHONPATH=src:tests python tests/data/flows/record.py [NAME ...]
 
 Each exporter sees the same packets. Those that read captures are given one; fprobe and Open vSwitch see the packets on
 a link, in a network namespace of their own. ``nfdump.json`` holds what the collectors of nfdump made of the same
@@ -24,10 +24,9 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import traffic
-
 from skerry.network.flows.datagram import Datagram
 from skerry.network.flows.packets.recording import Recording
+from support import flow_traffic as traffic
 
 HERE = Path(__file__).parent
 PORT = 20_555
