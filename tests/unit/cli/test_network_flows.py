@@ -1,5 +1,7 @@
 import json
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -73,3 +75,14 @@ def test_records_are_shown_as_they_come(capsys, tmp_path, words):
     assert [row.partition(":")[0] for row in rows] == ["198.51.100.1", "198.51.100.1"]
     assert main(["network", "flows", "read", str(recording), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["counts"]["records"] >= 2
+
+
+def test_who_has_no_numpy_is_told_what_to_install():
+    words = ["network", "flows", "read", str(GOLDEN / "pmacct-9.pcap.gz")]
+    code = f"import sys; sys.modules['numpy'] = None; from skerry.cli.main import main; sys.exit(main({words!r}))"
+
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    assert ended.returncode == 1
+    assert 'pip install "skerry[network]"' in ended.stderr
+    assert "Traceback" not in ended.stderr

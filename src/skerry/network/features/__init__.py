@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from skerry.network.lazy import load
 
 if TYPE_CHECKING:
     from skerry.network.features.known import KnownSources
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FEATURES", "FeatureTable", "KnownSources", "Window", "measure", "split"]
 
-# NumPy is an extra.
-_LAZY = {
+_WHERE = {
     "FEATURES": "table",
     "FeatureTable": "table",
     "KnownSources": "known",
@@ -25,10 +25,7 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> object:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
-    globals()[name] = value
+    value = globals()[name] = load(__name__, _WHERE, name)
     return value
 
 

@@ -1,27 +1,44 @@
-"""Flow records: decoding what exporters send, and collecting it."""
+"""Flow records: decoding what exporters send, collecting it, recording it."""
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from skerry.network.lazy import load
 
 if TYPE_CHECKING:
     from skerry.network.flows.batch import FlowBatch
+    from skerry.network.flows.collector import FlowCollector
     from skerry.network.flows.counts import Counts
     from skerry.network.flows.datagram import Datagram
     from skerry.network.flows.decoder import FlowDecoder
+    from skerry.network.flows.packets.recording import Recording, read_datagrams, read_packets
 
-__all__ = ["Counts", "Datagram", "FlowBatch", "FlowDecoder"]
+__all__ = [
+    "Counts",
+    "Datagram",
+    "FlowBatch",
+    "FlowCollector",
+    "FlowDecoder",
+    "Recording",
+    "read_datagrams",
+    "read_packets",
+]
 
-# NumPy is an extra.
-_LAZY = {"Counts": "counts", "Datagram": "datagram", "FlowBatch": "batch", "FlowDecoder": "decoder"}
+_WHERE = {
+    "Counts": "counts",
+    "Datagram": "datagram",
+    "FlowBatch": "batch",
+    "FlowCollector": "collector",
+    "FlowDecoder": "decoder",
+    "Recording": "packets.recording",
+    "read_datagrams": "packets.recording",
+    "read_packets": "packets.recording",
+}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
-    globals()[name] = value
+    value = globals()[name] = load(__name__, _WHERE, name)
     return value
 
 

@@ -65,7 +65,7 @@ def read_header(data: bytes, version: int) -> Header:
     """Read the header of a message.
 
     Raises:
-        DataError: It is too short.
+        DataError: It is too short, or says that it is.
     """
     if len(data) < (20 if version == NETFLOW_9 else 16):
         raise DataError("a message ends within its header", reason="truncated_header")
@@ -81,6 +81,8 @@ def read_header(data: bytes, version: int) -> Header:
             number=number,
         )
     _, length, seconds, sequence, number = _IPFIX_HEADER.unpack_from(data)
+    if length < _IPFIX_HEADER.size:
+        raise DataError("a message says that it is shorter than its header", reason="truncated_header")
     return Header(
         version=version,
         size=16,

@@ -12,6 +12,9 @@ from skerry.network.flows.layout import Layout
 # A rate beyond this is no sampling, it is nonsense.
 MAX_RATE = 1e9
 
+# Options of one set; they are read one by one, so more of them would be an attack on the collector's time.
+_MAX_RECORDS = 1_024
+
 
 def learn_options(domain: Domain, layout: Layout, records: bytes) -> None:
     """Take sampling rates and the start of the exporter from options records.
@@ -23,7 +26,7 @@ def learn_options(domain: Domain, layout: Layout, records: bytes) -> None:
     """
     if not layout.columns or not records:
         return
-    for record in np.frombuffer(records, layout.dtype):
+    for record in np.frombuffer(records, layout.dtype)[:_MAX_RECORDS]:
         said = {name: _number(record[name], name in layout.odd) for name in layout.columns}
         rate = sampling_rate(said)
         if rate is not None:

@@ -264,6 +264,7 @@ def test_the_rows_of_a_batch_are_in_the_order_of_arrival():
         (b"\x00\x05abc", "truncated_header"),
         (b"\x00\x09abc", "truncated_header"),
         (b"\x00\x0aabc", "truncated_header"),
+        (b"\x00\x0a\x00\x0f" + bytes(12), "truncated_header"),
         (netflow5(record5(), count=5), "truncated_records"),
         (ipfix(struct.pack(">HH", 256, 3)), "set_beyond_message"),
         (ipfix(struct.pack(">HH", 256, 300)), "set_beyond_message"),

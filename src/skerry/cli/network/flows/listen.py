@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from skerry.cli.console import Console
-from skerry.cli.network.flows.view import RECORD_COLUMNS, record_row, require_numpy, say_counts
+from skerry.cli.network.flows.view import RECORD_COLUMNS, record_row, say_counts
 from skerry.cli.options import Command, json_option
 from skerry.cli.termination import ended_in_order
 
@@ -43,9 +43,7 @@ def listen(
 
     Without --exporter whoever reaches the port is believed, and the sender of UDP is easily forged.
     """
-    require_numpy()
-    from skerry.network.flows.collector import FlowCollector
-    from skerry.network.flows.packets.recording import Recording
+    from skerry.network.flows import FlowCollector, Recording
 
     end = None if seconds is None else time.monotonic() + seconds
     with contextlib.ExitStack() as stack:

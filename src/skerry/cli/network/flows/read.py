@@ -14,7 +14,6 @@ from skerry.cli.network.flows.view import (
     RECORD_COLUMNS,
     feature_row,
     record_row,
-    require_numpy,
     say_counts,
 )
 from skerry.cli.options import Command, json_option
@@ -47,7 +46,6 @@ def read(console: Console, file: Path, port: int | None, packets: bool, width_s:
 
     With --json one object: "records" or "features", and "counts".
     """
-    require_numpy()
     from skerry.network.flows import FlowBatch, FlowDecoder
 
     decoder = FlowDecoder()
@@ -76,14 +74,14 @@ def read(console: Console, file: Path, port: int | None, packets: bool, width_s:
 
 
 def _records(file: Path, port: int | None, decoder: FlowDecoder) -> Iterator[FlowBatch]:
-    from skerry.network.flows.packets.recording import read_datagrams
+    from skerry.network.flows import read_datagrams
 
     for datagrams in read_datagrams(file, port=port):
         yield decoder.decode(datagrams)
 
 
 def _packets(file: Path) -> Iterator[FlowBatch]:
-    from skerry.network.flows.packets.recording import read_packets
+    from skerry.network.flows import read_packets
 
     return read_packets(file)
 

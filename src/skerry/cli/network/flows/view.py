@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from skerry.cli.console import Console
 from skerry.cli.units import size
-from skerry.errors import SkerryError
 
 RECORD_COLUMNS = ("TIME", "SOURCE", "DESTINATION", "PROTOCOL", "FLAGS", "PACKETS", "BYTES", "SECONDS", "SAMPLING")
 FEATURE_COLUMNS = (
@@ -27,16 +25,6 @@ FEATURE_COLUMNS = (
 
 _PROTOCOLS = {1: "icmp", 2: "igmp", 6: "tcp", 17: "udp", 47: "gre", 50: "esp", 58: "icmp6", 132: "sctp"}
 _FLAGS = "FSRPAUEC"
-
-
-def require_numpy() -> None:
-    """Raise an error that says what to install where NumPy is missing.
-
-    Raises:
-        SkerryError: It is.
-    """
-    if importlib.util.find_spec("numpy") is None:
-        raise SkerryError('flow records need numpy, which is not installed: pip install "skerry[network]"')
 
 
 def record_row(row: Mapping[str, Any]) -> list[str]:

@@ -114,23 +114,23 @@ class SampleReader:
             number=header.sub_agent,
             domain=domain,
         )
+        sampled: dict[int, Origin] = {}  # by rate: most samples of a datagram have the same
         for kind, start, end in _items(datagram.data, header.size, len(datagram.data), header.samples):
             if kind in _HEADS:
-                self._read_flow(datagram.data, kind, start, end, origin, gathering)
+                rate, records, count = _read_head(datagram.data, kind, start, end)
+                if rate not in sampled:
+                    sampled[rate] = replace(origin, rate=float(max(rate, 1)))
+                self._read_flow(datagram.data, _items(datagram.data, records, end, count), sampled[rate], gathering)
             elif kind in _COUNTER_HEADS:
                 self._read_counters(datagram.data, start + _COUNTER_HEADS[kind], end, origin)
             else:
                 self._counts.other_records += 1
 
-    def _read_flow(self, data: bytes, kind: int, start: int, end: int, origin: Origin, gathering: Gathering) -> None:
-        rate_at, head = _HEADS[kind]
-        if start + head > end:
-            raise DataError("a flow sample ends within its head", reason="truncated_sample")
-        (rate,) = _U4.unpack_from(data, start + rate_at)
-        (count,) = _U4.unpack_from(data, start + head - 4)
-        origin = replace(origin, rate=float(max(rate, 1)))
+    def _read_flow(
+        self, data: bytes, records: Iterator[tuple[int, int, int]], origin: Origin, gathering: Gathering
+    ) -> None:
         found: tuple[int, int, int] | None = None
-        for record in _items(data, start + head, end, count):
+        for record in records:
             # The header itself says more than what the agent made of it.
             if record[0] == _RAW_HEADER or (found is None and record[0] in self._sampled):
                 found = record
@@ -167,6 +167,16 @@ class SampleReader:
                 self._counts.counters += 1
             else:
                 self._counts.refuse("counters_not_taken")
+
+
+def _read_head(data: bytes, kind: int, start: int, end: int) -> tuple[int, int, int]:
+    """Return the sampling rate of a flow sample, where its records begin, and how many there are."""
+    rate_at, head = _HEADS[kind]
+    if start + head > end:
+        raise DataError("a flow sample ends within its head", reason="truncated_sample")
+    (rate,) = _U4.unpack_from(data, start + rate_at)
+    (count,) = _U4.unpack_from(data, start + head - 4)
+    return rate, start + head, count
 
 
 def _items(data: bytes, at: int, end: int, count: int) -> Iterator[tuple[int, int, int]]:
