@@ -1,6 +1,10 @@
+import csv
 import gzip
+import os
 import struct
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from skerry.errors import DataError
@@ -50,6 +54,30 @@ def test_packets_are_read_behind_other_link_layers(link, head):
 
     assert ends(row) == ("10.0.0.1", "10.0.0.2")
     assert (row["tcp_flags"], row["ip_bytes"]) == (0x12, 40)
+
+
+def test_ports_are_found_behind_labels():
+    packet = traffic.ipv4("10.0.0.1", "10.0.0.2", 17, UDP)
+    labelled = traffic.ETHERNET[:12] + bytes.fromhex("8847 000120ff 000101ff") + packet
+
+    row = one(labelled)
+
+    assert (row["source_port"], row["destination_port"], row["family"]) == (53, 5353, 4)
+
+
+@pytest.mark.parametrize("folder", ["pcap_normal", "pcap_iot_normal"])
+def test_captures_hold_what_their_manifest_says(folder):
+    shared = Path(os.environ.get("SKERRY_SHARED") or Path(__file__).parents[5] / "shared") / "data" / folder
+    if not shared.is_dir():
+        pytest.skip("the captures are in neither $SKERRY_SHARED nor ../shared")
+    for row in csv.DictReader((shared / "manifest.csv").open()):
+        if int(row["packets"]) > 1_000:
+            continue
+        said = dict(pair.split(":") for pair in row["protocols"].split())
+        protocols = np.concatenate([batch["protocol"] for batch in read_packets(shared / row["file"])])
+        for name, number in (("tcp", 6), ("udp", 17), ("icmp", 1), ("icmp6", 58)):
+            if name in said:
+                assert int(said[name]) == (protocols == number).sum(), (row["file"], name)
 
 
 def test_later_fragments_have_no_ports():

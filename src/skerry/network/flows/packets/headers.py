@@ -1,6 +1,7 @@
 """The headers of many packets at once, from the link layer to ports and flags.
 
-Source: RFC 791 (IPv4), RFC 8200 (IPv6 and its extension headers), IEEE 802.1Q (VLAN tags).
+Source: RFC 791 (IPv4), RFC 8200 (IPv6 and its extension headers), IEEE 802.1Q (VLAN tags),
+RFC 3032 (MPLS labels).
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ PACKET = np.dtype(
 )
 
 _VLAN = (0x8100, 0x88A8, 0x9100)
+_MPLS = (0x8847, 0x8848)
+_MAX_LABELS = 8
 _IPV4, _IPV6 = 0x0800, 0x86DD
 _ICMP, _TCP, _UDP, _ICMP_6 = 1, 6, 17, 58
 _WITH_PORTS = (_TCP, _UDP, 33, 132, 136)  # and DCCP, SCTP, UDP-Lite
@@ -136,6 +139,14 @@ def _skip_link(data: _Bytes, links: NDArray[Any], count: int) -> tuple[NDArray[A
             break
         kind[tagged] = data.number(at + 2, 2).astype("<i8")[tagged]
         at[tagged] += 4
+    labelled = np.isin(kind, _MPLS)
+    for _ in range(_MAX_LABELS):
+        if not labelled.any():
+            break
+        last = labelled & (data.number(at + 2, 1) & np.uint64(1) == 1)
+        at[labelled] += 4
+        kind[last] = 0
+        labelled &= ~last
     return kind, at
 
 
