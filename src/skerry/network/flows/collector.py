@@ -68,7 +68,7 @@ class FlowCollector:
         self._known: dict[bytes, bool] = {}
         self._batches: queue.Queue[FlowBatch] = queue.Queue(maxsize=4)
         self._stopped = threading.Event()
-        self._failure: StorageError | None = None
+        self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._collect, name="skerry-flows", daemon=True)
         self.decoder = decoder or FlowDecoder()
 
@@ -134,6 +134,8 @@ class FlowCollector:
             self._collect_until_stopped()
         except OSError as error:
             self._failure = StorageError(f"the datagrams cannot be recorded: {error}")
+        except Exception as error:  # a thread that ends without a word would look like a quiet network
+            self._failure = error
 
     def _collect_until_stopped(self) -> None:
         while not self._stopped.is_set():
