@@ -24,19 +24,24 @@ class Step(Enum):
     RESTART = "restart"
 
 
+# A way of counting: whether a number stands for what was sent with the datagram as well, and which unit is counted.
+_Way = tuple[bool, int]
+
+
 @dataclass(slots=True)
 class Sequence:
     """The sequence numbers of one stream of datagrams.
 
-    Exporters count different things: NetFlow v5 flows, v9 datagrams (some of its exporters flows), IPFIX data records
-    (some exporters without those of options). The number stands for what was sent before the datagram, or, against the
-    standards, for what was sent with it (softflowd, Open vSwitch). So each datagram says what it may have counted, and
-    the first that fits one way only shows which way that is.
+    Exporters count different things: NetFlow v5 flows, v9 datagrams, IPFIX data records (some exporters without those
+    of options). The number stands for what was sent before the datagram, or, against the standards, for what was sent
+    with it (softflowd, Open vSwitch). So each datagram says what it may have counted, and ways of counting that have
+    not fitted are given up.
     """
 
     _number: int = -1
     _units: tuple[int, ...] = ()
-    _counts_itself: bool | None = None
+    _ways: frozenset[_Way] | None = None
+    _others: frozenset[_Way] = frozenset()
     lost: int = 0
 
     def follow(self, number: int, *units: int) -> Step:
@@ -44,7 +49,7 @@ class Sequence:
 
         Args:
             number: The number in the header of the datagram.
-            units: What the datagram may have counted; none where that is not known.
+            units: What the datagram may have counted, always in the same order; none where that is not known.
 
         Returns:
             How it follows; with ``Step.GAP``, ``lost`` is how much is missing, in the exporter's own unit.
@@ -56,20 +61,27 @@ class Sequence:
 
     def forget(self) -> None:
         """Begin anew: the next number is the first."""
-        self._number, self._units = -1, ()
+        self._number, self._units, self._ways, self._others = -1, (), None, frozenset()
 
     def _compare(self, number: int, units: tuple[int, ...]) -> Step:
-        if self._number < 0 or not self._units or not units:
+        if self._number < 0:
             return Step.FIRST
         ahead = (number - self._number) % _MODULUS
-        before, itself = ahead in self._units, ahead in units
-        if self._counts_itself is None and before is not itself:
-            self._counts_itself = itself
-        if itself if self._counts_itself else before:
+        missing = {(False, i): (ahead - unit) % _MODULUS for i, unit in enumerate(self._units)}
+        missing.update({(True, i): (ahead - unit) % _MODULUS for i, unit in enumerate(units)})
+        believed = {way: lost for way, lost in missing.items() if self._ways is None or way in self._ways}
+        fitting = frozenset(way for way, lost in missing.items() if lost == 0)
+        # What was believed has fitted by chance, where another way fits twice in its place.
+        agreed = fitting.intersection(believed) or fitting & self._others
+        self._others = frozenset() if agreed else fitting
+        if agreed:
+            self._ways = agreed
             return Step.NEXT
-        expected = units if self._counts_itself else self._units
-        missing = min((ahead - unit) % _MODULUS for unit in expected)
-        if missing < AHEAD:
-            self.lost = missing
+        unknown = len(self._units) != len(units) if self._ways is None else len(believed) < len(self._ways)
+        if unknown or not believed:  # a way of counting that would fit may be among those that cannot be tried
+            return Step.FIRST
+        least = min(believed.values())
+        if least < AHEAD:
+            self.lost = least
             return Step.GAP
-        return Step.LATE if min((unit - ahead) % _MODULUS for unit in expected) <= LATE else Step.RESTART
+        return Step.LATE if _MODULUS - max(believed.values()) <= LATE else Step.RESTART
