@@ -133,7 +133,7 @@ def test_a_matrix_has_a_column_for_each_feature():
     assert measure(FlowBatch(), SECOND).matrix().shape == (0, len(FEATURES))
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     st.lists(
         st.tuples(st.integers(0, 3), st.integers(0, 2), st.sampled_from([6, 17]), st.integers(0, 5)),

@@ -35,13 +35,13 @@ def read_all(messages):
     decoder.take_counters()
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(HEADS), st.binary(max_size=200)), max_size=4))
 def test_any_bytes_are_records_or_refusals(drawn):
     read_all([head + tail for head, tail in drawn])
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.sampled_from(SEEDS), changes, st.integers(0, 1_400))
 def test_golden_datagrams_with_errors_are_records_or_refusals(seed, errors, cut):
     damaged = []
@@ -54,7 +54,7 @@ def test_golden_datagrams_with_errors_are_records_or_refusals(seed, errors, cut)
     read_all(damaged)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(st.binary(max_size=170), st.sampled_from([*Link, 77])), max_size=5))
 def test_any_packet_has_headers(drawn):
     headers = read_headers([data for data, _ in drawn], [link for _, link in drawn])
