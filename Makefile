@@ -49,6 +49,7 @@ bench: $(STAMP) ## Run the benchmarks; results go to benchmarks/results (make so
 	$(BIN)/python -m benchmarks.serving
 	$(BIN)/python -m benchmarks.objective
 	$(BIN)/python -m benchmarks.profile
+	$(BIN)/python -m benchmarks.flows
 	$(BIN)/python -m benchmarks.state
 
 bench-models: $(STAMP) ## Run the benchmarks of models
@@ -64,6 +65,7 @@ soak: $(STAMP) ## Load an engine for half an hour; nothing may fail or grow
 
 fuzz: $(STAMP) ## Feed the parsers damaged bytes for ten minutes; nothing may crash or hang
 	$(BIN)/python -m benchmarks.fuzz $(ARGS)
+	$(BIN)/python -m benchmarks.flows_fuzz
 
 docs: $(STAMP) ## Write the reference pages from the code
 	$(BIN)/python docs/build.py

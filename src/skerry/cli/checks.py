@@ -22,6 +22,7 @@ CORE = ("click", "httptools", "msgpack", "orjson", "pydantic", "rich", "uvloop")
 EXTRAS = {
     "kubernetes": ("kubernetes", "pyyaml"),
     "learn": ("numpy", "scipy", "scikit-learn"),
+    "network": ("numpy",),
     "serve": ("numpy", "onnxruntime"),
     "export": ("onnx", "skl2onnx"),
     "report": ("matplotlib",),

@@ -38,6 +38,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "state": "skerry.cli.state:state",
         "experiment": "skerry.cli.experiment:experiment",
         "federate": "skerry.cli.federate:federate",
+        "network": "skerry.cli.network:network",
         "usage": "skerry.cli.usage:usage",
         "engine": "skerry.cli.engine:engine",
         "testbed": "skerry.cli.testbed:testbed",

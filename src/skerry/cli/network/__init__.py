@@ -1,0 +1,17 @@
+"""``skerry network``: what sees a network, and what acts on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import click
+
+from skerry.cli.options import LazyGroup
+
+COMMANDS: Mapping[str, str] = MappingProxyType({"flows": "skerry.cli.network.flows:flows"})
+
+
+@click.group(cls=LazyGroup, where=COMMANDS, example="skerry network flows listen --port 2055")
+def network() -> None:
+    """See what flows through a network."""

@@ -1,0 +1,1 @@
+"""Packets: captures on disk, and their headers as columns."""

@@ -1,0 +1,1 @@
+"""sFlow v5: samples of packets, and counters of interfaces."""
