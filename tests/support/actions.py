@@ -1,7 +1,9 @@
 """Actions at random, and packets to try them on."""
 
 from dataclasses import dataclass
+from functools import reduce
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from operator import or_
 
 from hypothesis import strategies as st
 
@@ -46,6 +48,7 @@ def networks(around, *, shortest):
     return pairs.map(lambda pair: kind(pair, strict=False))
 
 
+asked_flags = st.sets(st.sampled_from([*Flag])).map(lambda chosen: reduce(or_, chosen, Flag(0)))
 ports = st.lists(st.integers(1, 65535), max_size=3).map(tuple)
 
 
@@ -57,7 +60,7 @@ def matches(draw, *, v4=V4, v6=V6, narrow=True):
     protocol = draw(st.sampled_from([*Protocol] if narrow else [None, *Protocol]))
     fragments = around.version == 4 and draw(st.booleans()) and draw(st.booleans())
     has_ports = protocol in (Protocol.TCP, Protocol.UDP) and not fragments
-    flags = draw(st.none() | st.lists(st.sampled_from([*Flag]), max_size=4)) if protocol is Protocol.TCP else None
+    flags = draw(st.none() | asked_flags) if protocol is Protocol.TCP else None
     lengths = draw(st.none() | st.tuples(st.integers(20, 1500), st.integers(0, 500)))
     return Match(
         destination=draw(networks(around, shortest=shortest)),
@@ -66,11 +69,7 @@ def matches(draw, *, v4=V4, v6=V6, narrow=True):
         protocol=protocol,
         source_ports=draw(ports) if has_ports else (),
         destination_ports=draw(ports) if has_ports else (),
-        flags=None
-        if flags is None or fragments
-        else sum(flags, Flag(0))
-        if len(set(flags)) == len(flags)
-        else flags[0],
+        flags=None if fragments else flags,
         length_bytes=None if lengths is None else (lengths[0], lengths[0] + lengths[1]),
         fragments=fragments,
     )
