@@ -5,7 +5,7 @@ from skerry.network.actions.actor import Actor, Outcome
 from skerry.network.actions.actuator import Actuator, Hits
 from skerry.network.actions.journal import AuditRecord, Entry, Journal, State
 from skerry.network.actions.management import find_management_paths
-from skerry.network.actions.match import Flag, Match, Network, Protocol
+from skerry.network.actions.match import Address, Flag, Match, Network, Protocol
 from skerry.network.actions.nftables import NftablesActuator
 from skerry.network.actions.policy import Path, Policy, find_refusal, spare
 
@@ -13,6 +13,7 @@ __all__ = [
     "Action",
     "Actor",
     "Actuator",
+    "Address",
     "AuditRecord",
     "Entry",
     "Flag",

@@ -1,0 +1,33 @@
+"""Finding attacks in windows of traffic, and deciding on the narrowest rule against them."""
+
+from skerry.network.detection.baseline import BaselineDetector, BaselineRules
+from skerry.network.detection.decision import Decision, DecisionRules, Kind, Ordinary, decide, excess_by_kind, kind_of
+from skerry.network.detection.detector import Detector, Panel, Verdict
+from skerry.network.detection.ending import EndRules, Reading, has_ended
+from skerry.network.detection.hitting import hit_ratio
+from skerry.network.detection.trees import TreesDetector
+from skerry.network.detection.window import FEATURES, Slice, Window, make_window
+
+__all__ = [
+    "FEATURES",
+    "BaselineDetector",
+    "BaselineRules",
+    "Decision",
+    "DecisionRules",
+    "Detector",
+    "EndRules",
+    "Kind",
+    "Ordinary",
+    "Panel",
+    "Reading",
+    "Slice",
+    "TreesDetector",
+    "Verdict",
+    "Window",
+    "decide",
+    "excess_by_kind",
+    "has_ended",
+    "hit_ratio",
+    "kind_of",
+    "make_window",
+]
