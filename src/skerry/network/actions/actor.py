@@ -197,6 +197,11 @@ class Actor:
         """Return the actions that are in force, with what they have dropped."""
         return self._actuator.applied()
 
+    def state_of(self, action_id: str) -> State | None:
+        """Return what an action is now, whoever has changed it; None when the journal does not have it."""
+        entry = self._journal.find(action_id)
+        return entry.state if entry is not None else None
+
     def _try(self, action: Action) -> str | None:
         try:
             self._actuator.check(action)

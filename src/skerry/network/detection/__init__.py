@@ -1,15 +1,17 @@
 """Finding attacks in windows of traffic, and deciding on the narrowest rule against them."""
 
 from skerry.network.detection.baseline import BaselineDetector, BaselineRules
-from skerry.network.detection.decision import Decision, DecisionRules, Kind, Ordinary, decide, excess_by_kind, kind_of
+from skerry.network.detection.decision import Decision, DecisionRules, Ordinary, decide, excess_by_kind
 from skerry.network.detection.detector import Detector, Panel, Verdict
 from skerry.network.detection.ending import EndRules, Reading, has_ended
 from skerry.network.detection.hitting import hit_ratio
+from skerry.network.detection.kind import FLOODS, Kind, kind_of
 from skerry.network.detection.trees import TreesDetector
 from skerry.network.detection.window import FEATURES, Slice, Window, make_window
 
 __all__ = [
     "FEATURES",
+    "FLOODS",
     "BaselineDetector",
     "BaselineRules",
     "Decision",

@@ -12,10 +12,17 @@ from typing import ClassVar
 from skerry.errors import ConfigError
 from skerry.network.actions import Address
 from skerry.network.detection.detector import Detector, Verdict
+from skerry.network.detection.kind import FLOODS, Kind
 from skerry.network.detection.window import FEATURES, Window
 
 # What a flood is made of, and below how much per second nothing is called a flood, whatever is ordinary.
 FLOORS = MappingProxyType({"opening_per_s": 300.0, "datagrams_per_s": 2000.0, "other_per_s": 500.0})
+
+_KINDS = {
+    "opening_per_s": (Kind.OPENING,),
+    "datagrams_per_s": (Kind.DATAGRAMS, Kind.FRAGMENTS),
+    "other_per_s": (Kind.OTHER, Kind.FRAGMENTS),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +92,9 @@ class BaselineDetector(Detector):
             reason += (
                 f"; but most of the packets belong to connections ({window.features['opening_ratio']:.0%} open one)"
             )
-        return Verdict(alarm=score > 1.0, score=score, reason=reason, evidence={worst: value, "threshold": threshold})
+        evidence = {worst: value, "threshold": threshold}
+        kinds = _KINDS.get(worst, FLOODS)
+        return Verdict(alarm=score > 1.0, score=score, reason=reason, evidence=evidence, kinds=kinds)
 
     def learn(self, window: Window) -> None:
         """Take a window's rates as ordinary."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from skerry.network.detection.kind import FLOODS, Kind
 from skerry.network.detection.window import Window
 
 
@@ -19,12 +20,14 @@ class Verdict:
         score: How far from ordinary it is: 1 is where alarms begin.
         reason: Why, in a sentence with numbers.
         evidence: The numbers.
+        kinds: What the attack may be made of.
     """
 
     alarm: bool
     score: float
     reason: str
     evidence: Mapping[str, float] = field(default_factory=dict)
+    kinds: tuple[Kind, ...] = FLOODS
 
 
 class Detector(ABC):
@@ -63,7 +66,7 @@ class Panel(Detector):
         strongest = max(alarms if alarm else verdicts, key=lambda verdict: verdict.score)
         score = strongest.score if alarm else min(strongest.score, 1.0)
         reason = "; ".join(verdict.reason for verdict in (alarms if alarm else [strongest]))
-        return Verdict(alarm=alarm, score=score, reason=reason, evidence=strongest.evidence)
+        return Verdict(alarm=alarm, score=score, reason=reason, evidence=strongest.evidence, kinds=strongest.kinds)
 
     def learn(self, window: Window) -> None:
         """Let every one of them learn."""

@@ -23,6 +23,8 @@ FEATURES = (
     "entropy_bits",
     "length_bytes",
 )
+# Packets of one source that is answered, which count in the share of those that only open connections.
+MOST_COUNTED = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +103,7 @@ def make_window(
         "bytes_per_s": size / length_s,
         "flows_per_s": len(slices) / length_s,
         "opening_per_s": opening / length_s,
-        "opening_ratio": opening / tcp if tcp else 0.0,
+        "opening_ratio": _opening_ratio(slices),
         "datagrams_per_s": datagrams / length_s,
         "other_per_s": (packets - tcp - datagrams) / length_s,
         "sources": float(len(by_source)),
@@ -110,6 +112,22 @@ def make_window(
         "length_bytes": size / packets if packets else 0.0,
     }
     return Window(destination=destination, ended_s=ended_s, length_s=length_s, slices=slices, features=features)
+
+
+def _opening_ratio(slices: Sequence[Slice]) -> float:
+    """Return how much of the TCP traffic is sources that only open connections.
+
+    Of every other source a few packets count, so that one busy connection does not hide a flood.
+    """
+    opened: dict[int, float] = {}
+    others: dict[int, float] = {}
+    for item in slices:
+        if item.protocol is Protocol.TCP:
+            packets = opened if item.opens_only else others
+            packets[int(item.source)] = packets.get(int(item.source), 0.0) + item.packets
+    unanswered = sum(count for source, count in opened.items() if source not in others)
+    answered = sum(min(count, MOST_COUNTED) for count in others.values())
+    return unanswered / (unanswered + answered) if unanswered else 0.0
 
 
 def _entropy_bits(counts: Iterable[float], total: float) -> float:
