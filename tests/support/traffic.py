@@ -4,7 +4,7 @@ from ipaddress import IPv4Address, ip_address
 from random import Random
 
 from skerry.network.actions import Flag, Protocol
-from skerry.network.detection import Slice, make_window
+from skerry.network.detection import Slice, make_traffic
 
 VICTIM = ip_address("10.9.3.2")
 CONNECTION = Flag.SYN | Flag.ACK | Flag.FIN
@@ -78,7 +78,7 @@ def few_sources(*, sources=5, packets=5000, length_bytes=60):
 def window(*parts, ended_s=1.0, length_s=1.0, known=()):
     """Return a window of several parts."""
     slices = [item for part in parts for item in part]
-    return make_window(VICTIM, slices, ended_s=ended_s, length_s=length_s, known=known)
+    return make_traffic(VICTIM, slices, ended_s=ended_s, length_s=length_s, known=known)
 
 
 def seeded(seed=0):

@@ -17,8 +17,8 @@ from skerry.network.detection import (
     Kind,
     Ordinary,
     Reading,
+    Traffic,
     Verdict,
-    Window,
     decide,
     has_ended,
 )
@@ -26,8 +26,8 @@ from skerry.network.memory import Destination, Memory, Mitigation
 from skerry.network.verification import EffectVerification, Finding, Verification
 
 # Waits for windows that have ended, at most so many seconds.
-Sensor = Callable[[float], Sequence[Window]]
-Decide = Callable[[Window, Ordinary, Sequence[Kind]], Decision | None]
+Sensor = Callable[[float], Sequence[Traffic]]
+Decide = Callable[[Traffic, Ordinary, Sequence[Kind]], Decision | None]
 
 
 class Step(StrEnum):
@@ -133,7 +133,7 @@ class Loop:
                 self.tend()
                 tended_s = self._clock()
 
-    def look(self, windows: Sequence[Window]) -> None:
+    def look(self, windows: Sequence[Traffic]) -> None:
         """Judge windows that have ended: learn from the quiet ones, act on the others."""
         for window in windows:
             memory = self._memory.of(window.destination)
@@ -167,10 +167,10 @@ class Loop:
             except SkerryError as error:
                 self._say(Step.FAILED, mitigation, error.message)
 
-    def _narrowest(self, window: Window, ordinary: Ordinary, kinds: Sequence[Kind]) -> Decision | None:
+    def _narrowest(self, window: Traffic, ordinary: Ordinary, kinds: Sequence[Kind]) -> Decision | None:
         return decide(window, ordinary, kinds=kinds, rules=self._rules.decision)
 
-    def _answer(self, window: Window, memory: Destination, verdict: Verdict) -> None:
+    def _answer(self, window: Traffic, memory: Destination, verdict: Verdict) -> None:
         now_s = self._clock()
 
         def say(step: Step, reason: str, action_id: str = "") -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from skerry.network.actions import Action, Address, Match
-from skerry.network.detection import Decision, Ordinary, Reading, Slice, Window, hit_ratio, make_window
+from skerry.network.detection import Decision, Ordinary, Reading, Slice, Traffic, hit_ratio, make_traffic
 
 REMEMBERED_WINDOWS = 20
 MOST_DESTINATIONS = 10_000
@@ -43,7 +43,7 @@ class Destination:
         said: The match that was refused, or only tried, so that it is not tried again with each window.
     """
 
-    quiet: deque[Window] = field(default_factory=lambda: deque(maxlen=REMEMBERED_WINDOWS))
+    quiet: deque[Traffic] = field(default_factory=lambda: deque(maxlen=REMEMBERED_WINDOWS))
     mitigations: list[Mitigation] = field(default_factory=list)
     relapses: int = 0
     ended_s: float | None = None
@@ -64,13 +64,13 @@ class Destination:
             return True
         return any(not item.readings or item.decision.match == match for item in self.mitigations)
 
-    def left(self, window: Window) -> Window:
+    def left(self, window: Traffic) -> Traffic:
         """Return a window without what the rules in force drop. A sensor before the firewall sees those packets too."""
         matches = [mitigation.action.match for mitigation in self.mitigations if mitigation.readings]
         slices = [item for item in window.slices if not any(_drops(match, item) for match in matches)]
         if len(slices) == len(window.slices):
             return window
-        return make_window(
+        return make_traffic(
             window.destination, slices, ended_s=window.ended_s, length_s=window.length_s, known=self.known()
         )
 

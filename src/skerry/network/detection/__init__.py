@@ -6,8 +6,8 @@ from skerry.network.detection.detector import Detector, Panel, Verdict
 from skerry.network.detection.ending import EndRules, Reading, has_ended
 from skerry.network.detection.hitting import hit_ratio
 from skerry.network.detection.kind import FLOODS, Kind, kind_of
+from skerry.network.detection.traffic import FEATURES, Slice, Traffic, make_traffic
 from skerry.network.detection.trees import TreesDetector
-from skerry.network.detection.window import FEATURES, Slice, Window, make_window
 
 __all__ = [
     "FEATURES",
@@ -23,13 +23,13 @@ __all__ = [
     "Panel",
     "Reading",
     "Slice",
+    "Traffic",
     "TreesDetector",
     "Verdict",
-    "Window",
     "decide",
     "excess_by_kind",
     "has_ended",
     "hit_ratio",
     "kind_of",
-    "make_window",
+    "make_traffic",
 ]

@@ -13,7 +13,7 @@ from skerry.errors import ConfigError
 from skerry.network.actions import Address
 from skerry.network.detection.detector import Detector, Verdict
 from skerry.network.detection.kind import FLOODS, Kind
-from skerry.network.detection.window import FEATURES, Window
+from skerry.network.detection.traffic import FEATURES, Traffic
 
 # What a flood is made of, and below how much per second nothing is called a flood, whatever is ordinary.
 FLOORS = MappingProxyType({"opening_per_s": 300.0, "datagrams_per_s": 2000.0, "other_per_s": 500.0})
@@ -37,8 +37,7 @@ class BaselineRules:
         warm_up_factor: How many floors are too much until then, from 1.
         remembered: Latest ordinary windows of a destination that are remembered.
         most_destinations: Destinations that are remembered; the one not seen for longest is forgotten.
-        least_opening_ratio: Share of a flood's TCP packets that open connections. A crowd of clients that are answered
-            sends more of other packets.
+        least_opening_ratio: The least `opening_ratio` of a flood. A crowd of clients that are answered has less.
     """
 
     floors: Mapping[str, float] = field(default_factory=lambda: dict(FLOORS))
@@ -80,7 +79,7 @@ class BaselineDetector(Detector):
         self._rules = rules if rules is not None else BaselineRules()
         self._histories: dict[Address, _History] = {}
 
-    def judge(self, window: Window) -> Verdict:
+    def judge(self, window: Traffic) -> Verdict:
         """Return how far above its threshold the highest rate is."""
         scores = {name: window.features[name] / self.threshold(window.destination, name) for name in self._rules.floors}
         worst = max(scores, key=lambda name: scores[name])
@@ -89,14 +88,12 @@ class BaselineDetector(Detector):
         reason = f"{worst} {value:.0f} to {window.destination}, threshold {threshold:.0f}"
         if worst == "opening_per_s" and window.features["opening_ratio"] < self._rules.least_opening_ratio:
             score = min(score, 1.0)
-            reason += (
-                f"; but most of the packets belong to connections ({window.features['opening_ratio']:.0%} open one)"
-            )
+            reason += f"; but most sources are answered (opening_ratio {window.features['opening_ratio']:.2f})"
         evidence = {worst: value, "threshold": threshold}
         kinds = _KINDS.get(worst, FLOODS)
         return Verdict(alarm=score > 1.0, score=score, reason=reason, evidence=evidence, kinds=kinds)
 
-    def learn(self, window: Window) -> None:
+    def learn(self, window: Traffic) -> None:
         """Take a window's rates as ordinary."""
         history = self._histories.pop(window.destination, None)
         if history is None:

@@ -13,7 +13,7 @@ from typing import Any
 from skerry.network.actions import Address, Flag, Limit, Match, Network, Protocol
 from skerry.network.detection.hitting import hit_ratio
 from skerry.network.detection.kind import FLOODS, Kind, kind_of
-from skerry.network.detection.window import Slice, Window
+from skerry.network.detection.traffic import Slice, Traffic
 
 # Slices that rules are tried on; a flood with forged sources has one for each packet.
 MOST_WEIGHED = 400
@@ -83,7 +83,7 @@ class Decision:
         }
 
 
-def excess_by_kind(window: Window, ordinary: Ordinary) -> dict[Kind, float]:
+def excess_by_kind(window: Traffic, ordinary: Ordinary) -> dict[Kind, float]:
     """Return how many packets per second of each kind are above what is ordinary."""
     rates: Counter[Kind] = Counter()
     for item in window.slices:
@@ -94,7 +94,7 @@ def excess_by_kind(window: Window, ordinary: Ordinary) -> dict[Kind, float]:
 
 
 def decide(
-    window: Window, ordinary: Ordinary, *, kinds: Collection[Kind] = FLOODS, rules: DecisionRules
+    window: Traffic, ordinary: Ordinary, *, kinds: Collection[Kind] = FLOODS, rules: DecisionRules
 ) -> Decision | None:
     """Return the narrowest rule that stops a flood, or None when there is none that spares the destination.
 
@@ -214,7 +214,7 @@ def _real_sources(flood: Sequence[Slice], rules: DecisionRules) -> tuple[Network
 
 
 def _weigh(
-    match: Match, kind: Kind, window: Window, ordinary: Ordinary, flood: Sequence[Slice], excess_per_s: float
+    match: Match, kind: Kind, window: Traffic, ordinary: Ordinary, flood: Sequence[Slice], excess_per_s: float
 ) -> Decision:
     before = ordinary.slices or (_unknown_client(match),)
     total = sum(item.packets for item in before)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from skerry.network.detection.kind import FLOODS, Kind
-from skerry.network.detection.window import Window
+from skerry.network.detection.traffic import Traffic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +36,11 @@ class Detector(ABC):
     name: ClassVar[str]
 
     @abstractmethod
-    def judge(self, window: Window) -> Verdict:
+    def judge(self, window: Traffic) -> Verdict:
         """Return what it thinks of a window; it learns nothing from that."""
 
     @abstractmethod
-    def learn(self, window: Window) -> None:
+    def learn(self, window: Traffic) -> None:
         """Take a window as ordinary. Callers leave out what was an attack, and what an action changes."""
 
 
@@ -58,7 +58,7 @@ class Panel(Detector):
         self._detectors = detectors
         self._least_votes = least_votes
 
-    def judge(self, window: Window) -> Verdict:
+    def judge(self, window: Traffic) -> Verdict:
         """Return the verdict of those who raise an alarm, or the one with the highest score."""
         verdicts = [detector.judge(window) for detector in self._detectors]
         alarms = [verdict for verdict in verdicts if verdict.alarm]
@@ -68,7 +68,7 @@ class Panel(Detector):
         reason = "; ".join(verdict.reason for verdict in (alarms if alarm else [strongest]))
         return Verdict(alarm=alarm, score=score, reason=reason, evidence=strongest.evidence, kinds=strongest.kinds)
 
-    def learn(self, window: Window) -> None:
+    def learn(self, window: Traffic) -> None:
         """Let every one of them learn."""
         for detector in self._detectors:
             detector.learn(window)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from skerry.network.actions import Flag, Match
-from skerry.network.detection.window import Slice
+from skerry.network.detection.traffic import Slice
 
 # The first packet of a connection carries the options of TCP in every system in use: at least the segment size.
 OPENING_LENGTHS_BYTES = (44, 100)
 
 
-def hit_ratio(match: Match, traffic: Slice) -> float:
+def hit_ratio(match: Match, part: Slice) -> float:
     """Return which share of a slice's packets a rule hits, in [0, 1].
 
     A connection whose opening packet is hit is lost as a whole, and counts as such. Its length is not in a flow record,
@@ -17,30 +17,30 @@ def hit_ratio(match: Match, traffic: Slice) -> float:
 
     Args:
         match: The rule; its destination is taken to be the traffic's.
-        traffic: Packets of one kind from one source.
+        part: Packets of one kind from one source.
     """
-    return 1.0 if _comes_from(match, traffic) and _carries(match, traffic) and _fits(match, traffic) else 0.0
+    return 1.0 if _comes_from(match, part) and _carries(match, part) and _fits(match, part) else 0.0
 
 
-def _comes_from(match: Match, traffic: Slice) -> bool:
-    if any(traffic.source in network for network in match.spared):
+def _comes_from(match: Match, part: Slice) -> bool:
+    if any(part.source in network for network in match.spared):
         return False
-    return not match.sources or any(traffic.source in network for network in match.sources)
+    return not match.sources or any(part.source in network for network in match.sources)
 
 
-def _carries(match: Match, traffic: Slice) -> bool:
-    if match.protocol is not None and match.protocol is not traffic.protocol:
+def _carries(match: Match, part: Slice) -> bool:
+    if match.protocol is not None and match.protocol is not part.protocol:
         return False
-    if match.fragments or (traffic.fragments and (match.source_ports or match.destination_ports)):
-        return match.fragments and traffic.fragments
-    source_fits = not match.source_ports or traffic.source_port in match.source_ports
-    return source_fits and (not match.destination_ports or traffic.destination_port in match.destination_ports)
+    if match.fragments or (part.fragments and (match.source_ports or match.destination_ports)):
+        return match.fragments and part.fragments
+    source_fits = not match.source_ports or part.source_port in match.source_ports
+    return source_fits and (not match.destination_ports or part.destination_port in match.destination_ports)
 
 
-def _fits(match: Match, traffic: Slice) -> bool:
-    if match.flags is None or traffic.flags == match.flags:
-        return match.length_bytes is None or _within(traffic.length_bytes, match.length_bytes)
-    opens_connection = traffic.flags is not None and match.flags == Flag.SYN and Flag.SYN in traffic.flags
+def _fits(match: Match, part: Slice) -> bool:
+    if match.flags is None or part.flags == match.flags:
+        return match.length_bytes is None or _within(part.length_bytes, match.length_bytes)
+    opens_connection = part.flags is not None and match.flags == Flag.SYN and Flag.SYN in part.flags
     if not opens_connection:
         return False
     smallest, largest = OPENING_LENGTHS_BYTES

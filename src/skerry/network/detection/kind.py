@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from skerry.network.actions import Protocol
-from skerry.network.detection.window import Slice
+from skerry.network.detection.traffic import Slice
 
 
 class Kind(StrEnum):
@@ -22,10 +22,10 @@ class Kind(StrEnum):
 FLOODS = (Kind.OPENING, Kind.DATAGRAMS, Kind.FRAGMENTS, Kind.OTHER)
 
 
-def kind_of(traffic: Slice) -> Kind:
+def kind_of(part: Slice) -> Kind:
     """Return what a flood of such packets would be."""
-    if traffic.fragments:
+    if part.fragments:
         return Kind.FRAGMENTS
-    if traffic.protocol is Protocol.TCP:
-        return Kind.OPENING if traffic.opens_only else Kind.CONNECTED
-    return Kind.DATAGRAMS if traffic.protocol is Protocol.UDP else Kind.OTHER
+    if part.protocol is Protocol.TCP:
+        return Kind.OPENING if part.opens_only else Kind.CONNECTED
+    return Kind.DATAGRAMS if part.protocol is Protocol.UDP else Kind.OTHER

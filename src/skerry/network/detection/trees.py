@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from skerry.errors import ConfigError
 from skerry.network.detection.detector import Detector, Verdict
-from skerry.network.detection.window import FEATURES, Window
+from skerry.network.detection.traffic import FEATURES, Traffic
 
 # Logarithms of rates are divided by that of the largest one that a link has, so that each feature lies in [0, 1].
 LARGEST = 1e9
@@ -42,7 +42,7 @@ class TreesDetector(Detector):
         self._learned = 0
         self._model = _make_model(trees=trees, window_count=window_count, seed=seed)
 
-    def judge(self, window: Window) -> Verdict:
+    def judge(self, window: Traffic) -> Verdict:
         """Return how unusual a window is."""
         ratio = self._model.score_one(_scale(window)) if self._learned >= self._window_count else 0.0
         reason = f"the window is more unusual than {self._threshold_ratio:.2f}: {ratio:.3f}"
@@ -55,7 +55,7 @@ class TreesDetector(Detector):
             evidence={"unusual_ratio": ratio},
         )
 
-    def learn(self, window: Window) -> None:
+    def learn(self, window: Traffic) -> None:
         """Take a window as ordinary."""
         self._model.learn_one(_scale(window))
         self._learned += 1
@@ -69,7 +69,7 @@ def _make_model(*, trees: int, window_count: int, seed: int) -> Any:
     return HalfSpaceTrees(n_trees=trees, height=8, window_size=window_count, seed=seed)
 
 
-def _scale(window: Window) -> dict[str, float]:
+def _scale(window: Traffic) -> dict[str, float]:
     top = math.log1p(LARGEST)
     return {
         name: value if name.endswith("_ratio") else min(math.log1p(value) / top, 1.0)

@@ -38,7 +38,7 @@ def test_a_window_has_the_features_that_detectors_are_promised():
     assert tuple(features) == FEATURES
     assert features["packets_per_s"] == 20
     assert features["opening_per_s"] == 10
-    assert features["opening_ratio"] == 0.5
+    assert features["opening_ratio"] == 20 / 30
     assert features["sources"] == 6
     assert window().features["entropy_bits"] == 0
 

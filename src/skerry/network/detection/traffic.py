@@ -58,7 +58,7 @@ class Slice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
+class Traffic:
     """The traffic to one destination in one interval.
 
     Attributes:
@@ -76,9 +76,9 @@ class Window:
     features: dict[str, float] = field(default_factory=dict)
 
 
-def make_window(
+def make_traffic(
     destination: Address, slices: Iterable[Slice], *, ended_s: float, length_s: float, known: Collection[Address] = ()
-) -> Window:
+) -> Traffic:
     """Return a window with its features.
 
     Args:
@@ -111,7 +111,7 @@ def make_window(
         "entropy_bits": _entropy_bits(by_source.values(), packets),
         "length_bytes": size / packets if packets else 0.0,
     }
-    return Window(destination=destination, ended_s=ended_s, length_s=length_s, slices=slices, features=features)
+    return Traffic(destination=destination, ended_s=ended_s, length_s=length_s, slices=slices, features=features)
 
 
 def _opening_ratio(slices: Sequence[Slice]) -> float:
