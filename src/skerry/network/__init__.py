@@ -1,1 +1,1 @@
-"""Network functions: what senses traffic, finds attacks, acts on the network, and takes back what it did."""
+"""Functions for networks: what sees flows, what measures them, what decides, and what acts."""
