@@ -17,6 +17,7 @@ from skerry.network.actions.journal import Entry, Journal
 from skerry.network.actions.withdrawal import RETRY_S, make_actuator, monotonic_s, withdraw_due
 
 ARMED = b"armed\n"
+ALONE_S = 2.0
 
 
 class Keeper:
@@ -58,6 +59,8 @@ def keep(folder: Path, *, descriptor: int) -> None:
         wait_s = keeper.look()
         if wait_s is None and not watched:
             return
+        if not watched:  # nobody tells it any more what another acting process has withdrawn
+            wait_s = ALONE_S if wait_s is None else min(wait_s, ALONE_S)
         ready, _, _ = select.select(watched, [], [], wait_s)
         if not ready:
             continue
