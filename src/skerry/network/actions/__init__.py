@@ -1,0 +1,35 @@
+"""Actions on the network that are tried first, bounded, confirmed or withdrawn, and taken back exactly."""
+
+from skerry.network.actions.action import Action, Limit, new_id
+from skerry.network.actions.actor import Actor, Outcome
+from skerry.network.actions.actuator import Actuator, Hits
+from skerry.network.actions.journal import AuditRecord, Entry, Journal, State
+from skerry.network.actions.management import find_management_paths
+from skerry.network.actions.match import Address, Flag, Match, Network, Protocol
+from skerry.network.actions.nftables import NftablesActuator
+from skerry.network.actions.policy import Path, Policy, find_refusal, spare
+
+__all__ = [
+    "Action",
+    "Actor",
+    "Actuator",
+    "Address",
+    "AuditRecord",
+    "Entry",
+    "Flag",
+    "Hits",
+    "Journal",
+    "Limit",
+    "Match",
+    "Network",
+    "NftablesActuator",
+    "Outcome",
+    "Path",
+    "Policy",
+    "Protocol",
+    "State",
+    "find_management_paths",
+    "find_refusal",
+    "new_id",
+    "spare",
+]

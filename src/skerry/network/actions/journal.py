@@ -1,0 +1,231 @@
+"""What was done to the network, by whom and why: one SQLite file that survives the death of every process."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from skerry.errors import StorageError
+from skerry.network.actions.action import Action, action_from_plain, action_to_plain
+
+FILE = "actions.sqlite3"
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+BUSY_TIMEOUT_S = 10.0
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS actions (
+    id TEXT PRIMARY KEY, state TEXT NOT NULL, action TEXT NOT NULL, actuator TEXT NOT NULL, settings TEXT NOT NULL,
+    boot TEXT NOT NULL, due_s REAL NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS actions_due ON actions (due_s) WHERE state IN ('pending', 'confirmed');
+CREATE TABLE IF NOT EXISTS audit (
+    number INTEGER PRIMARY KEY, at_s REAL NOT NULL, action_id TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,
+    detail TEXT NOT NULL
+) STRICT;
+"""
+
+
+class State(StrEnum):
+    """What has become of an action."""
+
+    REFUSED = "refused"
+    TRIED = "tried"  # a dry run
+    WAITING = "waiting"  # for a person
+    PENDING = "pending"  # in force until its commit-confirm timer ends
+    CONFIRMED = "confirmed"  # in force until its time to live ends
+    WITHDRAWN = "withdrawn"
+
+
+IN_FORCE = (State.PENDING, State.CONFIRMED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """An action in the journal.
+
+    Attributes:
+        action: The action.
+        state: What has become of it.
+        actuator: The name of what carries it out.
+        settings: What another process needs to withdraw it.
+        due_s: When it is to be withdrawn, seconds on the machine's monotonic clock; 0 when the machine was restarted.
+    """
+
+    action: Action
+    state: State
+    actuator: str
+    settings: Mapping[str, Any]
+    due_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRecord:
+    """One line of the audit.
+
+    Attributes:
+        number: Its place.
+        at_s: When, Unix time, seconds.
+        action_id: What it is about.
+        state: What the action became.
+        reason: Why, in a sentence.
+        detail: The action with its evidence, or what was measured.
+    """
+
+    number: int
+    at_s: float
+    action_id: str
+    state: State
+    reason: str
+    detail: Mapping[str, Any]
+
+
+class Journal:
+    """The actions of one folder, and the audit of all that happened to them.
+
+    Args:
+        folder: Where the file is; it is made where it is not.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # Autocommit: transactions are opened by hand below.
+            self._database = sqlite3.connect(
+                folder / FILE, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            )
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=NORMAL")
+            self._database.executescript(_SCHEMA)
+        except (OSError, sqlite3.Error) as error:
+            raise StorageError(f"the journal of actions cannot be opened in {folder}: {error}") from error
+        self._boot = BOOT_ID.read_text().strip()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def open_entry(
+        self, action: Action, *, actuator: str, settings: Mapping[str, Any], due_s: float, state: State, reason: str
+    ) -> None:
+        """Write down an action, before anything is done.
+
+        Args:
+            action: What is to be done.
+            actuator: The name of what will carry it out.
+            settings: What another process needs to withdraw it.
+            due_s: When it is to be withdrawn, seconds on the machine's monotonic clock.
+            state: What it is from now on.
+            reason: Why.
+        """
+        plain = action_to_plain(action)
+        values = (action.id, state, json.dumps(plain), actuator, json.dumps(dict(settings)), self._boot, due_s)
+        with self._write() as connection:
+            connection.execute("INSERT OR REPLACE INTO actions VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+            _audit(connection, action.id, state, reason, plain)
+
+    def change(
+        self,
+        action_id: str,
+        state: State,
+        reason: str,
+        *,
+        since: Collection[State],
+        due_s: float | None = None,
+        detail: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Write down what has become of an action, unless another process was faster.
+
+        Args:
+            action_id: Which.
+            state: What it is from now on.
+            reason: Why.
+            since: What it must be until now.
+            due_s: When it is to be withdrawn now; None leaves that.
+            detail: What was measured.
+
+        Returns:
+            Whether it was one of those; otherwise nothing is written.
+        """
+        with self._write() as connection:
+            found = connection.execute("SELECT state FROM actions WHERE id = ?", (action_id,)).fetchall()
+            if not found or found[0][0] not in since:
+                return False
+            connection.execute(
+                "UPDATE actions SET state = ?, due_s = coalesce(?, due_s), boot = ? WHERE id = ?",
+                (state, due_s, self._boot, action_id),
+            )
+            _audit(connection, action_id, state, reason, detail or {})
+        return True
+
+    def note(self, action: Action, state: State, reason: str) -> None:
+        """Write into the audit that an action was refused or only tried."""
+        with self._write() as connection:
+            _audit(connection, action.id, state, reason, action_to_plain(action))
+
+    def find(self, action_id: str) -> Entry | None:
+        """Return an action's entry; None when there is none."""
+        rows = self._database.execute("SELECT * FROM actions WHERE id = ?", (action_id,)).fetchall()
+        return self._entry(rows[0]) if rows else None
+
+    def in_force(self) -> list[Entry]:
+        """Return the actions that are in force, those that are to be withdrawn first at the front."""
+        return self.entries(*IN_FORCE)
+
+    def entries(self, *states: State) -> list[Entry]:
+        """Return the actions in some states, those that are to be withdrawn first at the front."""
+        marks = ", ".join("?" * len(states))
+        query = f"SELECT * FROM actions WHERE state IN ({marks})"  # noqa: S608  # question marks only
+        return sorted((self._entry(row) for row in self._database.execute(query, states)), key=lambda item: item.due_s)
+
+    def audit(self, action_id: str | None = None) -> list[AuditRecord]:
+        """Return what happened, the oldest first: to one action, or to all."""
+        rows = self._database.execute(
+            "SELECT * FROM audit WHERE ? IS NULL OR action_id = ? ORDER BY number", (action_id, action_id)
+        )
+        return [
+            AuditRecord(
+                number=number, at_s=at_s, action_id=name, state=State(state), reason=reason, detail=json.loads(detail)
+            )
+            for number, at_s, name, state, reason, detail in rows
+        ]
+
+    def _entry(self, row: tuple[Any, ...]) -> Entry:
+        _, state, action, actuator, settings, boot, due_s = row
+        return Entry(
+            action=action_from_plain(json.loads(action)),
+            state=State(state),
+            actuator=actuator,
+            settings=json.loads(settings),
+            due_s=due_s if boot == self._boot else 0.0,
+        )
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._database
+            except BaseException:
+                self._database.execute("ROLLBACK")
+                raise
+            self._database.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise StorageError(f"the journal of actions cannot be written: {error}") from error
+
+
+def _audit(
+    connection: sqlite3.Connection, action_id: str, state: State, reason: str, detail: Mapping[str, Any]
+) -> None:
+    connection.execute(
+        "INSERT INTO audit (at_s, action_id, state, reason, detail) VALUES (?, ?, ?, ?, ?)",
+        (time.time(), action_id, state, reason, json.dumps(dict(detail))),
+    )

@@ -1,0 +1,68 @@
+"""Take back what is due: the same steps in the acting process and in the keeper."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from skerry.errors import ConfigError, SkerryError
+from skerry.network.actions.actuator import Actuator
+from skerry.network.actions.journal import IN_FORCE, Entry, Journal, State
+
+RETRY_S = 0.5
+
+
+def make_actuator(name: str, settings: Mapping[str, Any]) -> Actuator:
+    """Return an actuator that can withdraw what another process has applied.
+
+    Args:
+        name: The actuator's name.
+        settings: What it said of itself.
+
+    Raises:
+        ConfigError: there is none of this name.
+        PlatformError: it cannot work on this machine.
+    """
+    if name == "nftables":
+        from skerry.network.actions.nftables.actuator import NftablesActuator
+
+        return NftablesActuator(table=settings["table"], lock_file=Path(settings["lock_file"]))
+    raise ConfigError(f"there is no actuator {name!r}: the journal was written by a later version")
+
+
+def withdraw_due(journal: Journal, make: Callable[[Entry], Actuator], *, now_s: float) -> float | None:
+    """Withdraw the actions whose time has passed.
+
+    Args:
+        journal: Where they are.
+        make: Gives the actuator of an entry.
+        now_s: The machine's monotonic clock, seconds.
+
+    Returns:
+        Seconds until the next one is due; None when nothing is in force.
+    """
+    waits = []
+    for entry in journal.in_force():
+        if entry.due_s > now_s:
+            waits.append(entry.due_s - now_s)
+            continue
+        try:
+            make(entry).withdraw(entry.action.id)
+        except SkerryError:
+            waits.append(RETRY_S)  # the kernel's own time-out has ended its effect already
+            continue
+        _close(journal, entry)
+    return min(waits, default=None)
+
+
+def _close(journal: Journal, entry: Entry) -> None:
+    reasons = {State.PENDING: "nobody confirmed it in time", State.CONFIRMED: "its time to live has ended"}
+    reason = reasons[entry.state] if entry.due_s else "the machine was started again"
+    journal.change(entry.action.id, State.WITHDRAWN, reason, since=IN_FORCE)
+
+
+def monotonic_s() -> float:
+    """Return the clock that all processes of the machine share until it is started again, seconds."""
+    return time.clock_gettime(time.CLOCK_MONOTONIC)

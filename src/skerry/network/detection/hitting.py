@@ -1,0 +1,51 @@
+"""Which share of some traffic a rule would hit: rules tried on flow records instead of on packets."""
+
+from __future__ import annotations
+
+from skerry.network.actions import Flag, Match
+from skerry.network.detection.traffic import Slice
+
+# The first packet of a connection carries the options of TCP in every system in use: at least the segment size.
+OPENING_LENGTHS_BYTES = (44, 100)
+
+
+def hit_ratio(match: Match, part: Slice) -> float:
+    """Return which share of a slice's packets a rule hits, in [0, 1].
+
+    A connection whose opening packet is hit is lost as a whole, and counts as such. Its length is not in a flow record,
+    which knows the mean only: it is taken for one of :data:`OPENING_LENGTHS_BYTES`.
+
+    Args:
+        match: The rule; its destination is taken to be the traffic's.
+        part: Packets of one kind from one source.
+    """
+    return 1.0 if _comes_from(match, part) and _carries(match, part) and _fits(match, part) else 0.0
+
+
+def _comes_from(match: Match, part: Slice) -> bool:
+    if any(part.source in network for network in match.spared):
+        return False
+    return not match.sources or any(part.source in network for network in match.sources)
+
+
+def _carries(match: Match, part: Slice) -> bool:
+    if match.protocol is not None and match.protocol is not part.protocol:
+        return False
+    if match.fragments or (part.fragments and (match.source_ports or match.destination_ports)):
+        return match.fragments and part.fragments
+    source_fits = not match.source_ports or part.source_port in match.source_ports
+    return source_fits and (not match.destination_ports or part.destination_port in match.destination_ports)
+
+
+def _fits(match: Match, part: Slice) -> bool:
+    if match.flags is None or part.flags == match.flags:
+        return match.length_bytes is None or _within(part.length_bytes, match.length_bytes)
+    opens_connection = part.flags is not None and match.flags == Flag.SYN and Flag.SYN in part.flags
+    if not opens_connection:
+        return False
+    smallest, largest = OPENING_LENGTHS_BYTES
+    return match.length_bytes is None or (match.length_bytes[0] <= largest and smallest <= match.length_bytes[1])
+
+
+def _within(length_bytes: int, bounds: tuple[int, int]) -> bool:
+    return bounds[0] <= length_bytes <= bounds[1]

@@ -1,0 +1,244 @@
+"""The closed loop: sense, features, detect, decide, act, verify, roll back. Each part can be replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from skerry.errors import SkerryError
+from skerry.network.actions import Action, Actor, Address, State
+from skerry.network.actions.withdrawal import monotonic_s
+from skerry.network.detection import (
+    Decision,
+    DecisionRules,
+    Detector,
+    EndRules,
+    Kind,
+    Ordinary,
+    Reading,
+    Traffic,
+    Verdict,
+    decide,
+    has_ended,
+)
+from skerry.network.memory import Destination, Memory, Mitigation
+from skerry.network.verification import EffectVerification, Finding, Verification
+
+# Waits for windows that have ended, at most so many seconds.
+Sensor = Callable[[float], Sequence[Traffic]]
+Decide = Callable[[Traffic, Ordinary, Sequence[Kind]], Decision | None]
+
+
+class Step(StrEnum):
+    """What the loop did."""
+
+    DETECTED = "detected"
+    UNDECIDED = "undecided"
+    REFUSED = "refused"
+    TRIED = "tried"
+    WAITING = "waiting"
+    ACTED = "acted"
+    VERIFIED = "verified"
+    RENEWED = "renewed"
+    WITHDRAWN = "withdrawn"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """One thing that the loop did.
+
+    Attributes:
+        step: What.
+        at_s: When, seconds on the machine's monotonic clock.
+        destination: About which destination.
+        reason: Why, with numbers.
+        action_id: About which action; empty before there is one.
+    """
+
+    step: Step
+    at_s: float
+    destination: Address
+    reason: str
+    action_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoopRules:
+    """How the loop goes about it.
+
+    Attributes:
+        ttl_s: Time to live of its actions; one that still drops packets is renewed after half of that.
+        verify_s: Seconds within which an action has to be verified; below the actor's `confirm_s`.
+        tend_s: How often actions in force are looked at.
+        relapse_s: An attack within so many seconds after the end of one is the same one.
+        decision: What decisions are measured by.
+        end: When an attack counts as ended.
+    """
+
+    ttl_s: float = 300.0
+    verify_s: float = 5.0
+    tend_s: float = 0.25
+    relapse_s: float = 300.0
+    decision: DecisionRules = field(default_factory=DecisionRules)
+    end: EndRules = field(default_factory=EndRules)
+
+
+class Loop:
+    """Watches destinations and defends them.
+
+    Args:
+        actor: The one way to the network; it holds the policy, and is a dry run, or asks a person, or is neither.
+        detector: Says whether a window is an attack.
+        decide_rule: Decides what is done; None for the narrowest rule.
+        verification: Says whether an action does what it was taken for; None to look at what it drops.
+        rules: How the loop goes about it.
+        tell: Is told everything that the loop did.
+        clock: The machine's monotonic clock, seconds.
+    """
+
+    def __init__(
+        self,
+        actor: Actor,
+        detector: Detector,
+        *,
+        decide_rule: Decide | None = None,
+        verification: Verification | None = None,
+        rules: LoopRules | None = None,
+        tell: Callable[[Happening], None] | None = None,
+        clock: Callable[[], float] = monotonic_s,
+    ) -> None:
+        self._actor = actor
+        self._detector = detector
+        self._rules = rules if rules is not None else LoopRules()
+        self._decide = decide_rule if decide_rule is not None else self._narrowest
+        self._verification = verification if verification is not None else EffectVerification()
+        self._tell = tell if tell is not None else lambda happening: None
+        self._clock = clock
+        self._memory = Memory()
+
+    def run(self, sensor: Sensor, stopped: Callable[[], bool]) -> None:
+        """Go round until told to stop. What is in force then is withdrawn when nobody renews it.
+
+        Args:
+            sensor: Gives windows that have ended.
+            stopped: Whether to stop.
+        """
+        self._actor.recover()
+        tended_s = self._clock()
+        while not stopped():
+            self.look(sensor(self._rules.tend_s))
+            if self._clock() - tended_s >= self._rules.tend_s:
+                self.tend()
+                tended_s = self._clock()
+
+    def look(self, windows: Sequence[Traffic]) -> None:
+        """Judge windows that have ended: learn from the quiet ones, act on the others."""
+        for window in windows:
+            memory = self._memory.of(window.destination)
+            left = memory.left(window)
+            verdict = self._detector.judge(left)
+            if verdict.alarm:
+                self._answer(left, memory, verdict)
+            elif not memory.mitigations:
+                self._detector.learn(window)
+                memory.quiet.append(window)
+                memory.said = None
+
+    def tend(self) -> None:
+        """Look after actions in force: verify, renew, withdraw."""
+        watched = [(memory, item) for memory in self._memory for item in memory.mitigations]
+        if not watched:
+            return
+        hits, now_s = self._actor.hits(), self._clock()
+        for memory, mitigation in watched:
+            state = self._actor.state_of(mitigation.action.id)
+            if state is State.WAITING:
+                continue
+            if not mitigation.readings:  # it has just been approved
+                mitigation.readings.append(Reading(at_s=now_s, packets=0))
+            if state not in (State.PENDING, State.CONFIRMED) or mitigation.action.id not in hits:
+                self._forget(memory, mitigation, "it is not in force any more")
+                continue
+            mitigation.readings.append(Reading(at_s=now_s, packets=hits[mitigation.action.id].packets))
+            try:
+                self._tend_one(memory, mitigation, now_s)
+            except SkerryError as error:
+                self._say(Step.FAILED, mitigation, error.message)
+
+    def _narrowest(self, window: Traffic, ordinary: Ordinary, kinds: Sequence[Kind]) -> Decision | None:
+        return decide(window, ordinary, kinds=kinds, rules=self._rules.decision)
+
+    def _answer(self, window: Traffic, memory: Destination, verdict: Verdict) -> None:
+        now_s = self._clock()
+
+        def say(step: Step, reason: str, action_id: str = "") -> None:
+            self._tell(
+                Happening(step=step, at_s=now_s, destination=window.destination, reason=reason, action_id=action_id)
+            )
+
+        decision = self._decide(window, memory.ordinary(), verdict.kinds)
+        if decision is None:
+            say(Step.UNDECIDED, f"{verdict.reason}; no rule stops it and spares the rest")
+            return
+        if memory.is_answered(decision.match):
+            return
+        say(Step.DETECTED, verdict.reason)
+        evidence = {"verdict": verdict.reason, **verdict.evidence, **decision.evidence(), "features": window.features}
+        action = Action(match=decision.match, limit=decision.limit, ttl_s=self._rules.ttl_s, evidence=evidence)
+        try:
+            outcome = self._actor.act(action)
+        except SkerryError as error:
+            say(Step.FAILED, error.message, action.id)
+            return
+        steps = {State.PENDING: Step.ACTED, State.WAITING: Step.WAITING, State.TRIED: Step.TRIED}
+        say(steps.get(outcome.state, Step.REFUSED), outcome.reason, action.id)
+        if outcome.state in (State.PENDING, State.WAITING):
+            soon = memory.ended_s is not None and now_s - memory.ended_s <= self._rules.relapse_s
+            memory.relapses = memory.relapses + 1 if soon else 0
+            mitigation = Mitigation(action=outcome.action, decision=decision)
+            if outcome.state is State.PENDING:
+                mitigation.readings.append(Reading(at_s=self._clock(), packets=0))
+            memory.mitigations.append(mitigation)
+        else:
+            memory.said = decision.match
+
+    def _tend_one(self, memory: Destination, mitigation: Mitigation, now_s: float) -> None:
+        if mitigation.renewed_s is None:
+            self._verify(memory, mitigation, now_s)
+        elif has_ended(mitigation.readings, self._rules.end, relapses=memory.relapses):
+            self._roll_back(memory, mitigation, "the attack has ended: its rule drops next to nothing")
+        elif now_s - mitigation.renewed_s >= self._rules.ttl_s / 2:
+            self._confirm(mitigation, Step.RENEWED, "the attack goes on", now_s)
+
+    def _verify(self, memory: Destination, mitigation: Mitigation, now_s: float) -> None:
+        finding = self._verification(mitigation.decision, mitigation.readings)
+        if finding is Finding.PASSED:
+            self._confirm(mitigation, Step.VERIFIED, "it drops what it was taken for", now_s)
+        elif finding is Finding.FAILED:
+            self._roll_back(memory, mitigation, "the verification has failed")
+        elif now_s - mitigation.readings[0].at_s >= self._rules.verify_s:
+            self._roll_back(memory, mitigation, f"it was not verified within {self._rules.verify_s:g} s")
+
+    def _confirm(self, mitigation: Mitigation, step: Step, reason: str, now_s: float) -> None:
+        dropped = mitigation.readings[-1].packets
+        self._actor.confirm(mitigation.action.id, reason, detail={"dropped_packets": dropped})
+        mitigation.renewed_s = now_s
+        self._say(step, mitigation, f"{reason}: {dropped} packets so far")
+
+    def _roll_back(self, memory: Destination, mitigation: Mitigation, reason: str) -> None:
+        dropped = mitigation.readings[-1].packets
+        self._actor.withdraw(mitigation.action.id, reason, detail={"dropped_packets": dropped})
+        self._forget(memory, mitigation, reason)
+
+    def _forget(self, memory: Destination, mitigation: Mitigation, reason: str) -> None:
+        memory.mitigations.remove(mitigation)
+        memory.ended_s = self._clock()
+        self._say(Step.WITHDRAWN, mitigation, reason)
+
+    def _say(self, step: Step, mitigation: Mitigation, reason: str) -> None:
+        address = mitigation.action.match.destination.network_address
+        self._tell(
+            Happening(step=step, at_s=self._clock(), destination=address, reason=reason, action_id=mitigation.action.id)
+        )

@@ -1,0 +1,100 @@
+"""What the loop remembers of each destination: what is ordinary, who was there, what is done about an attack."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from skerry.network.actions import Action, Address, Match
+from skerry.network.detection import Decision, Ordinary, Reading, Slice, Traffic, hit_ratio, make_traffic
+
+REMEMBERED_WINDOWS = 20
+MOST_DESTINATIONS = 10_000
+MOST_READINGS = 2000
+
+
+@dataclass(slots=True, kw_only=True)
+class Mitigation:
+    """An action that the loop has taken, while it is in force or waits for a person.
+
+    Attributes:
+        action: The action.
+        decision: What it was decided on.
+        renewed_s: When its time to live began to count; None until it was verified.
+        readings: What it has dropped, by when; empty while it waits for a person.
+    """
+
+    action: Action
+    decision: Decision
+    renewed_s: float | None = None
+    readings: deque[Reading] = field(default_factory=lambda: deque(maxlen=MOST_READINGS))
+
+
+@dataclass(slots=True)
+class Destination:
+    """One destination's memory.
+
+    Attributes:
+        quiet: The latest windows without an attack.
+        mitigations: What is done about attacks on it.
+        relapses: How many times an attack has come back soon after its rule was withdrawn.
+        ended_s: When the latest rule was withdrawn; None when there was none.
+        said: The match that was refused, or only tried, so that it is not tried again with each window.
+    """
+
+    quiet: deque[Traffic] = field(default_factory=lambda: deque(maxlen=REMEMBERED_WINDOWS))
+    mitigations: list[Mitigation] = field(default_factory=list)
+    relapses: int = 0
+    ended_s: float | None = None
+    said: Match | None = None
+
+    def ordinary(self) -> Ordinary:
+        """Return the traffic of the latest quiet windows."""
+        slices = [item for window in self.quiet for item in window.slices]
+        return Ordinary(slices=slices, length_s=sum(window.length_s for window in self.quiet) or 1.0)
+
+    def known(self) -> set[Address]:
+        """Return the sources of the latest quiet windows."""
+        return {item.source for window in self.quiet for item in window.slices}
+
+    def is_answered(self, match: Match) -> bool:
+        """Return whether there is an answer to an attack already: a rule, a refusal, or a person who is asked."""
+        if match == self.said:
+            return True
+        return any(not item.readings or item.decision.match == match for item in self.mitigations)
+
+    def left(self, window: Traffic) -> Traffic:
+        """Return a window without what the rules in force drop. A sensor before the firewall sees those packets too."""
+        matches = [mitigation.action.match for mitigation in self.mitigations if mitigation.readings]
+        slices = [item for item in window.slices if not any(_drops(match, item) for match in matches)]
+        if len(slices) == len(window.slices):
+            return window
+        return make_traffic(
+            window.destination, slices, ended_s=window.ended_s, length_s=window.length_s, known=self.known()
+        )
+
+
+def _drops(match: Match, item: Slice) -> bool:
+    # An opened connection counts as hit when its first packet would be; here the packets count that are really dropped.
+    return match.flags in (None, item.flags) and hit_ratio(match, item) > 0
+
+
+class Memory:
+    """The destinations; the one not seen for longest is forgotten when there are too many, unless it is defended."""
+
+    def __init__(self) -> None:
+        self._destinations: dict[Address, Destination] = {}
+
+    def __iter__(self) -> Iterator[Destination]:
+        return iter(list(self._destinations.values()))
+
+    def of(self, address: Address) -> Destination:
+        """Return a destination's memory."""
+        found = self._destinations.pop(address, None) or Destination()
+        self._destinations[address] = found  # the latest is last
+        if len(self._destinations) > MOST_DESTINATIONS:
+            oldest = next((key for key, item in self._destinations.items() if not item.mitigations), None)
+            if oldest is not None:
+                del self._destinations[oldest]
+        return found

@@ -1,0 +1,222 @@
+from dataclasses import dataclass, field
+from ipaddress import ip_network
+
+import pytest
+
+from skerry.errors import PlatformError
+from skerry.network.actions import Hits, Match, Outcome, State
+from skerry.network.detection import BaselineDetector, Decision, EndRules, Kind, Reading
+from skerry.network.loop import Loop, LoopRules, Step
+from skerry.network.verification import EffectVerification, Finding
+from support.traffic import VICTIM, amplification, clients, few_sources, seeded, syn_flood, window
+
+RULES = LoopRules(ttl_s=20.0, verify_s=2.0, end=EndRules(quiet_s=2.0), relapse_s=100.0)
+
+
+@dataclass
+class FakeActor:
+    """Takes every action, and drops what the test says."""
+
+    answer: State = State.PENDING
+    states: dict = field(default_factory=dict)
+    actions: dict = field(default_factory=dict)
+    packets: dict = field(default_factory=dict)
+    done: list = field(default_factory=list)
+
+    def recover(self):
+        return []
+
+    def act(self, action):
+        self.actions[action.id] = action
+        self.states[action.id] = self.answer
+        self.packets[action.id] = 0
+        self.done.append("act")
+        return Outcome(action=action, state=self.answer, reason="as the test says")
+
+    def confirm(self, action_id, reason, *, detail=None):
+        if self.states[action_id] not in (State.PENDING, State.CONFIRMED):
+            raise PlatformError("it is not in force any more")
+        self.states[action_id] = State.CONFIRMED
+        self.done.append("confirm")
+
+    def withdraw(self, action_id, reason, *, detail=None):
+        self.states[action_id] = State.WITHDRAWN
+        self.done.append("withdraw")
+
+    def hits(self):
+        in_force = (State.PENDING, State.CONFIRMED)
+        return {
+            name: Hits(packets=count, bytes=0) for name, count in self.packets.items() if self.states[name] in in_force
+        }
+
+    def state_of(self, action_id):
+        return self.states.get(action_id)
+
+
+class World:
+    """A loop with a clock of its own, and traffic from one window to the next."""
+
+    def __init__(self, actor=None, **options):
+        self.actor = actor or FakeActor()
+        self.now_s = 100.0
+        self.said = []
+        options = {"rules": RULES, "tell": self.said.append, **options}
+        self.loop = Loop(self.actor, BaselineDetector(), clock=lambda: self.now_s, **options)
+
+    def pass_time(self, seconds, *parts, dropped_per_s=0):
+        for _ in range(int(seconds * 2)):
+            self.now_s += 0.5
+            for name in self.actor.packets:
+                self.actor.packets[name] += dropped_per_s // 2
+            self.loop.look([window(*parts, length_s=1.0, ended_s=self.now_s)])
+            self.loop.tend()
+
+    def steps(self):
+        return [happening.step for happening in self.said]
+
+
+@pytest.fixture
+def world():
+    world = World()
+    world.pass_time(20, clients())
+    assert world.said == []
+    return world
+
+
+def test_an_attack_is_answered_verified_and_let_go_when_it_has_ended(world):
+    flood = syn_flood(seeded())
+
+    world.pass_time(5, clients(), flood, dropped_per_s=2000)
+    assert world.steps() == [Step.DETECTED, Step.ACTED, Step.VERIFIED]
+    world.pass_time(1.5, clients())
+    assert world.actor.done == ["act", "confirm"]
+    world.pass_time(2, clients())
+
+    assert world.steps()[-1] is Step.WITHDRAWN
+    assert world.actor.done == ["act", "confirm", "withdraw"]
+    evidence = next(iter(world.actor.actions.values())).evidence
+    assert evidence["opening_per_s"] == 2000
+    assert evidence["kind"] == "opening"
+    assert evidence["features"]["sources"] > 400
+
+
+def test_a_rule_stays_as_long_as_the_attack_and_is_renewed(world):
+    world.pass_time(60, clients(), syn_flood(seeded()), dropped_per_s=2000)
+
+    assert Step.WITHDRAWN not in world.steps()
+    assert world.steps().count(Step.RENEWED) >= 3
+
+
+def test_an_action_without_effect_is_taken_back(world):
+    world.pass_time(3, clients(), syn_flood(seeded()), dropped_per_s=0)
+
+    assert world.steps()[:3] == [Step.DETECTED, Step.ACTED, Step.WITHDRAWN]
+    assert "not verified within 2 s" in world.said[2].reason
+
+
+def test_a_service_that_does_not_answer_any_more_fails_the_verification():
+    world = World(verification=EffectVerification(probe=lambda: False))
+    world.pass_time(20, clients())
+
+    world.pass_time(0.5, clients(), syn_flood(seeded()), dropped_per_s=2000)
+
+    assert world.steps() == [Step.DETECTED, Step.ACTED, Step.WITHDRAWN]
+    assert world.said[-1].reason == "the verification has failed"
+
+
+def test_a_second_attack_of_another_kind_gets_a_rule_of_its_own(world):
+    world.pass_time(3, clients(), syn_flood(seeded()), dropped_per_s=2000)
+
+    world.pass_time(3, clients(), syn_flood(seeded()), amplification(seeded()), dropped_per_s=9000)
+
+    matches = [action.match for action in world.actor.actions.values()]
+    assert [match.protocol.value for match in matches] == ["tcp", "udp"]
+
+
+def test_an_attack_during_a_speed_test_is_not_answered_against_the_speed_test(world):
+    speed_test = clients(1, packets=1_000_000, length_bytes=1500)
+
+    world.pass_time(2, clients(), speed_test, syn_flood(seeded()), dropped_per_s=2000)
+
+    (action,) = world.actor.actions.values()
+    assert action.match.length_bytes == (40, 40)
+
+
+def test_an_attack_that_comes_back_is_waited_for_longer(world):
+    for _ in range(2):
+        world.pass_time(4, clients(), syn_flood(seeded()), dropped_per_s=2000)
+        world.pass_time(3, clients())
+
+    assert world.actor.done == ["act", "confirm", "withdraw", "act", "confirm"]
+    world.pass_time(2, clients())
+    assert world.actor.done[-1] == "withdraw"
+
+
+@pytest.mark.parametrize("answer", [State.TRIED, State.REFUSED])
+def test_what_is_only_tried_or_refused_is_said_once(answer):
+    world = World(FakeActor(answer=answer))
+    world.pass_time(20, clients())
+
+    world.pass_time(10, clients(), few_sources())
+
+    assert world.steps() == [Step.DETECTED, Step(answer.value)]
+
+
+def test_a_person_is_asked_once_and_the_approved_action_is_verified():
+    world = World(FakeActor(answer=State.WAITING))
+    world.pass_time(20, clients())
+    world.pass_time(10, clients(), syn_flood(seeded()))
+    assert world.steps() == [Step.DETECTED, Step.WAITING]
+
+    for name in world.actor.states:
+        world.actor.states[name] = State.PENDING
+    world.pass_time(2, clients(), syn_flood(seeded()), dropped_per_s=2000)
+
+    assert world.steps()[2:] == [Step.VERIFIED]
+
+
+def test_an_action_that_somebody_else_withdrew_is_forgotten_and_taken_again(world):
+    flood = syn_flood(seeded())
+    world.pass_time(3, clients(), flood, dropped_per_s=2000)
+    for name in world.actor.states:
+        world.actor.states[name] = State.WITHDRAWN
+
+    world.pass_time(1, clients(), flood, dropped_per_s=2000)
+
+    assert world.steps()[3:6] == [Step.WITHDRAWN, Step.DETECTED, Step.ACTED]
+
+
+def test_where_no_rule_spares_the_rest_nothing_is_done():
+    world = World(decide_rule=lambda window, ordinary, kinds: None)
+    world.pass_time(20, clients())
+
+    world.pass_time(0.5, clients(), syn_flood(seeded()))
+
+    assert world.steps() == [Step.UNDECIDED]
+    assert world.actor.done == []
+
+
+def test_the_loop_goes_round_until_it_is_told_to_stop():
+    world = World()
+    asked = []
+
+    def sensor(timeout_s):
+        asked.append(timeout_s)
+        world.now_s += 0.3
+        return [window(clients())]
+
+    world.loop.run(sensor, lambda: len(asked) == 3)
+
+    assert asked == [0.25] * 3
+
+
+def test_a_verification_wants_to_see_for_long_enough():
+    match = Match(destination=ip_network(VICTIM))
+    decision = Decision(
+        match=match, limit=None, kind=Kind.OPENING, stopped_ratio=1.0, hurt_ratio=0.0, attack_per_s=1000.0
+    )
+    verify = EffectVerification()
+
+    assert verify(decision, [Reading(at_s=0.0, packets=0), Reading(at_s=0.1, packets=1000)]) is Finding.OPEN
+    assert verify(decision, [Reading(at_s=0.0, packets=0), Reading(at_s=0.5, packets=50)]) is Finding.OPEN
+    assert verify(decision, [Reading(at_s=0.0, packets=0), Reading(at_s=0.5, packets=500)]) is Finding.PASSED
