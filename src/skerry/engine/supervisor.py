@@ -34,6 +34,7 @@ from skerry.runtime.reaper import Reaper
 from skerry.runtime.serving import identity, worker_target
 from skerry.runtime.split import Split
 from skerry.runtime.target import Target
+from skerry.runtime.zygote_process import known_imports
 from skerry.scaling import ReactivePolicy, Shares
 from skerry.spec import FunctionSpec, function_spec
 
@@ -359,7 +360,9 @@ class Supervisor:
     def _new_nursery(self, environment: Environment) -> Nursery:
         variables = {**os.environ, "SKERRY_ENGINE": str(self._home.socket), MARK: str(self._home.socket)}
         variables.pop("PYTHONSTARTUP", None)
-        return Nursery(environment.python, reaper=self._reaper, environment=variables)
+        # What every app imports is imported once in the zygote, not at each worker's start.
+        wanted = known_imports({})
+        return Nursery(environment.python, reaper=self._reaper, imports=wanted, environment=variables)
 
     def _pool(
         self,
