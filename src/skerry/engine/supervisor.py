@@ -90,7 +90,15 @@ class Supervisor:
         try:
             yield nursery
         finally:
-            nursery.stop()
+            if nursery not in self._nurseries.values():
+                nursery.stop()
+
+    def keep_nursery(self, environment: Environment, nursery: Nursery) -> None:
+        """Make the zygote of an app that is proven now that of its environment, unless there is one.
+
+        The app's libraries are imported in it, and another one would begin with importing them again.
+        """
+        self._nurseries.setdefault(environment.python, nursery)
 
     def serve(
         self,
