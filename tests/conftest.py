@@ -1,6 +1,7 @@
 import asyncio
 import os
 import signal
+from itertools import zip_longest
 from pathlib import Path
 
 import hypothesis
@@ -20,10 +21,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 hypothesis.settings.register_profile("tests", hypothesis.settings(), deadline=None)
 hypothesis.settings.load_profile("tests")
 
-# Files of one kind together, those with the longest tests first: what is long and last keeps one core busy alone.
+# Those with the longest tests first: what is long and last keeps one core busy alone.
 LONG_FIRST = (
-    "e2e/test_demo.py",
     "cluster",
+    "contract/runtime",
+    "e2e/test_demo.py",
     "e2e/test_edge_federated.py",
     "e2e/test_experiments.py",
     "e2e",
@@ -35,17 +37,24 @@ LONG_FIRST = (
     "contract",
     "unit",
 )
+WAITING = ("cluster", "contract/runtime")  # mostly for pods: beside them, the processors are free for other files
 
 
 def pytest_collection_modifyitems(config, items):
     """Order the files when several processes share them; a single process begins with the short ones."""
     if hasattr(config, "workerinput"):
         tests = Path(__file__).parent
-        items.sort(key=lambda item: _place(item.path.relative_to(tests).as_posix()))
+        names = {item.path: item.path.relative_to(tests).as_posix() for item in items}
+        files = sorted(names, key=lambda path: _place(names[path]))
+        waiting = [path for path in files if names[path].startswith(WAITING)]
+        working = [path for path in files if not names[path].startswith(WAITING)]
+        in_turns = [path for pair in zip_longest(working, waiting) for path in pair if path is not None]
+        order = {path: number for number, path in enumerate(in_turns)}
+        items.sort(key=lambda item: order[item.path])
 
 
-def _place(path):
-    return next((at for at, start in enumerate(LONG_FIRST) if path.startswith(start)), len(LONG_FIRST))
+def _place(name):
+    return next((at for at, start in enumerate(LONG_FIRST) if name.startswith(start)), len(LONG_FIRST))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -63,6 +63,19 @@ def run_here(monkeypatch, capsys):
             del sys.modules[name]
 
 
+@pytest.fixture
+def few_digits(tmp_path):
+    """Some of the digits in a file of that name, for runs that need not come to their end: they are searched sooner."""
+    from sklearn.datasets import load_digits
+
+    features, labels = load_digits(return_X_y=True)
+    path = tmp_path / "digits.csv"
+    head = [*(f"p{column}" for column in range(features.shape[1])), "label"]
+    rows = ([*row, label] for row, label in zip(features[:200], labels[:200], strict=True))
+    path.write_text("".join(",".join(map(str, row)) + "\n" for row in (head, *rows)))
+    return path
+
+
 def models_of(output):
     return ModelRepository(open_store(str(output / "models")))
 
@@ -106,9 +119,9 @@ class Links(html.parser.HTMLParser):
                 self.ids.append(value)
 
 
-def test_the_demo_trains_publishes_serves_and_reports_also_after_a_run_that_was_interrupted(tmp_path):
+def test_the_demo_trains_publishes_serves_and_reports_also_after_a_run_that_was_interrupted(tmp_path, few_digits):
     output = tmp_path / "out"
-    interrupt_demo(output, "by digits@1", "--workers", "1")
+    interrupt_demo(output, "by digits@1", "--workers", "1", "--data", str(few_digits))
     first_version = models_of(output).manifest("digits", 1)
     assert sorted(first_version.files) == ["model.onnx", "sample.json"]
 
@@ -216,8 +229,8 @@ def test_a_model_that_cannot_be_exported_is_not_published(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("moment", ["Skerry demo", "no worker yet", "1 worker:"])
-def test_ctrl_c_ends_the_demo_and_leaves_no_process(tmp_path, moment):
-    interrupt_demo(tmp_path / "out", moment)
+def test_ctrl_c_ends_the_demo_and_leaves_no_process(tmp_path, moment, few_digits):
+    interrupt_demo(tmp_path / "out", moment, "--data", str(few_digits))
 
 
 def interrupt_demo(output, moment, *arguments):
@@ -234,9 +247,9 @@ def interrupt_demo(output, moment, *arguments):
     assert not list(output.glob("engine-*"))
 
 
-def test_a_killed_demo_leaves_no_process(tmp_path):
+def test_a_killed_demo_leaves_no_process(tmp_path, few_digits):
     output = tmp_path / "out"
-    with start_demo(output) as process:
+    with start_demo(output, "--data", str(few_digits)) as process:
         read_until(process, "1 worker:")
         process.kill()
     wait_for(lambda: not processes_of(output), limit_s=30, what="all processes end")

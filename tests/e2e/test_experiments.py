@@ -87,11 +87,9 @@ def serial_scores(tmp_path):
 
 
 def test_the_quick_form_of_6g_training_holds_whatever_the_speed(run, serial_scores):
-    results = run("6g-training", repeats=2, arms=ARMS, options={"count": str(ARTICLES)})
+    results = run("6g-training", repeats=1, arms=ARMS, options={"count": str(ARTICLES)})
     assert not results.failures
-    assert sorted((trial.arm, trial.repeat) for trial in results.trials) == sorted(
-        (arm, repeat) for arm in ARMS for repeat in range(2)
-    )
+    assert sorted((trial.arm, trial.repeat) for trial in results.trials) == sorted((arm, 0) for arm in ARMS)
     place = results.sessions[0]["place"]
     assert place["means"] in ("tun", "netem")
     assert sorted(place["links"]) == ["base-station--cloud", "base-station--edge-1", "base-station--edge-2"]
@@ -104,17 +102,16 @@ def test_the_quick_form_of_6g_training_holds_whatever_the_speed(run, serial_scor
         if trial.arm != "edge-split":
             # The answer of one machine, bit by bit, whoever did the work.
             assert trial.notes["scores"] == serial_scores(trial.seed)
-    for repeat in range(2):
-        sent = {arm: results.by_repeat(arm, "bytes_sent")[repeat] for arm in ARMS}
-        assert sent["cloud"] == sent["cloud-2-cores"]
-        assert sent["edge-exact"] == pytest.approx(2 * sent["cloud"], rel=0.01)
-        assert sent["edge-split"] == pytest.approx(sent["cloud"], rel=0.01)
-        accuracy = {arm: results.by_repeat(arm, "test_accuracy")[repeat] for arm in ARMS}
-        assert accuracy["edge-exact"] == accuracy["cloud"] == accuracy["cloud-2-cores"]
-        # The far cloud cannot answer within its round trip, whatever else is quick.
-        assert results.by_repeat("cloud", "upload_s")[repeat] > 0.05
+    sent = {arm: results.by_repeat(arm, "bytes_sent")[0] for arm in ARMS}
+    assert sent["cloud"] == sent["cloud-2-cores"]
+    assert sent["edge-exact"] == pytest.approx(2 * sent["cloud"], rel=0.01)
+    assert sent["edge-split"] == pytest.approx(sent["cloud"], rel=0.01)
+    accuracy = {arm: results.by_repeat(arm, "test_accuracy")[0] for arm in ARMS}
+    assert accuracy["edge-exact"] == accuracy["cloud"] == accuracy["cloud-2-cores"]
+    # The far cloud cannot answer within its round trip, whatever else is quick.
+    assert results.by_repeat("cloud", "upload_s")[0] > 0.05
     page = render_report(results)
-    assert "edge-exact gave the answer of one machine in 2 of 2 repeats" in page
+    assert "edge-exact gave the answer of one machine in 1 of 1 repeats" in page
     assert "not the paper&#x27;s 3,150" in page
 
 

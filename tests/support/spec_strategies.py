@@ -1,5 +1,6 @@
 """Apps with any options that a cluster platform honours, for hypothesis."""
 
+import functools
 import string
 
 from hypothesis import strategies as st
@@ -36,29 +37,39 @@ def tolerations():
     return parts.map(lambda p: f"{p[0]}{'' if p[1] is None else '=' + p[1]}{p[2]}")
 
 
-@st.composite
-def scales(draw, platform):
-    window = draw(st.integers(6, 1800))
-    low = draw(st.integers(0, 5))
-    options = {
-        "min": low,
-        "max": draw(st.sampled_from([0, low + 1, low + 7])),
-        "initial": draw(st.integers(0, 9)) if platform == "knative" else draw(st.integers(0, 1)),
-        "activation": draw(st.integers(1, 9)),
-        "metric": draw(st.sampled_from(["concurrency", "rps"])),
-        "target": draw(st.none() | st.floats(0.01, 1e4)),
-        "utilization": draw(st.floats(0.001, 1)),
-        "window": f"{window}s",
-        "panic_window": draw(st.none() | st.just(f"{window / 4:g}s")),
-        "panic_threshold": draw(st.floats(1.1, 10)),
-        "burst": draw(st.integers(-1, 5000)),
-        "up_rate": draw(st.floats(1.01, 5000)),
-        "down_rate": draw(st.floats(1.01, 50)),
-        "delay": f"{draw(st.integers(0, 1800))}s",
-        "grace": f"{draw(st.integers(0, 3600))}s",
-    }
+def scales(platform):
+    options = st.fixed_dictionaries(
+        {
+            "min": st.integers(0, 5),
+            "max": st.sampled_from([None, 1, 7]),
+            "initial": st.integers(0, 9 if platform == "knative" else 1),
+            "activation": st.integers(1, 9),
+            "metric": st.sampled_from(["concurrency", "rps"]),
+            "target": st.none() | st.floats(0.01, 1e4),
+            "utilization": st.floats(0.001, 1),
+            "window": st.integers(6, 1800),
+            "panic_window": st.booleans(),
+            "panic_threshold": st.floats(1.1, 10),
+            "burst": st.integers(-1, 5000),
+            "up_rate": st.floats(1.01, 5000),
+            "down_rate": st.floats(1.01, 50),
+            "delay": seconds(0, 1800),
+            "grace": seconds(0, 3600),
+        }
+    )
     honoured = support_matrix(Scale)
-    return Scale(**{key: value for key, value in options.items() if platform in honoured[key]})
+
+    def scale(found):
+        window, above = found["window"], found["max"]
+        found = {
+            **found,
+            "max": 0 if above is None else found["min"] + above,
+            "window": f"{window}s",
+            "panic_window": f"{window / 4:g}s" if found["panic_window"] else None,
+        }
+        return Scale(**{key: value for key, value in found.items() if platform in honoured[key]})
+
+    return options.map(scale)
 
 
 def batches():
@@ -106,6 +117,7 @@ def specs(platform):
     )
 
 
+@functools.cache  # hypothesis looks at each part of a strategy anew when it is made anew
 def apps(platform):
     """Return apps of one to three functions."""
     functions = st.lists(

@@ -111,26 +111,27 @@ class Deployer:
                 modules = await _all_or_none(
                     self._supervisor.try_out(spec, base, nursery, models[name]) for name, spec in specs.items()
                 )
-            app = AppRecord(
-                name=description["name"],
-                target=target,
-                source_digest=source.digest,
-                source=source.to_dict(),
-                environment_digest=environment.digest,
-                requirements=requirements,
-                imports=imports,
-            )
-            drafts = [
-                RevisionDraft(
-                    function=name,
-                    spec=spec.to_dict(),
-                    schema=description["functions"][name]["schema"],
-                    modules=needed,
-                    model=_pin_of(models[name]),
+                app = AppRecord(
+                    name=description["name"],
+                    target=target,
+                    source_digest=source.digest,
+                    source=source.to_dict(),
+                    environment_digest=environment.digest,
+                    requirements=requirements,
+                    imports=imports,
                 )
-                for (name, spec), needed in zip(specs.items(), modules, strict=True)
-            ]
-            deployment = self._records.apps.deploy(app, drafts, now_s=time.time())
+                drafts = [
+                    RevisionDraft(
+                        function=name,
+                        spec=spec.to_dict(),
+                        schema=description["functions"][name]["schema"],
+                        modules=needed,
+                        model=_pin_of(models[name]),
+                    )
+                    for (name, spec), needed in zip(specs.items(), modules, strict=True)
+                ]
+                deployment = self._records.apps.deploy(app, drafts, now_s=time.time())
+                self._supervisor.keep_nursery(environment, nursery)
             self._switch(deployment, environment, models)
             self._supervisor.end_unused_zygotes()
             await self.on_change()

@@ -34,6 +34,7 @@ from skerry.runtime.reaper import Reaper
 from skerry.runtime.serving import identity, worker_target
 from skerry.runtime.split import Split
 from skerry.runtime.target import Target
+from skerry.runtime.zygote_process import known_imports
 from skerry.scaling import ReactivePolicy, Shares
 from skerry.spec import FunctionSpec, function_spec
 
@@ -89,7 +90,15 @@ class Supervisor:
         try:
             yield nursery
         finally:
-            nursery.stop()
+            if nursery not in self._nurseries.values():
+                nursery.stop()
+
+    def keep_nursery(self, environment: Environment, nursery: Nursery) -> None:
+        """Make the zygote of an app that is proven now that of its environment, unless there is one.
+
+        The app's libraries are imported in it, and another one would begin with importing them again.
+        """
+        self._nurseries.setdefault(environment.python, nursery)
 
     def serve(
         self,
@@ -359,7 +368,9 @@ class Supervisor:
     def _new_nursery(self, environment: Environment) -> Nursery:
         variables = {**os.environ, "SKERRY_ENGINE": str(self._home.socket), MARK: str(self._home.socket)}
         variables.pop("PYTHONSTARTUP", None)
-        return Nursery(environment.python, reaper=self._reaper, environment=variables)
+        # What every app imports is imported once in the zygote, not at each worker's start.
+        wanted = known_imports({})
+        return Nursery(environment.python, reaper=self._reaper, imports=wanted, environment=variables)
 
     def _pool(
         self,

@@ -14,7 +14,7 @@ import numpy as np
 import skerry
 from skerry import Event, Scale, Tensor
 
-app = skerry.App("conformance")
+app = skerry.App("conformance", imports=["numpy"])
 folder = Path(os.environ["CONFORMANCE_FOLDER"])  # what handlers leave for the test to see
 one_worker = Scale(max=1)
 

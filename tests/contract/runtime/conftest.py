@@ -230,6 +230,17 @@ def samples(lines):
 
 
 PLACES = {"bare": BarePlace, "engine": EnginePlace, "site": SitePlace, "pod": PodPlace}
+# Where what travels matters: bodies, connections, their ends. An engine does the same with a call however it came in.
+OVER_TLS = {"test_calls", "test_drain", "test_http", "test_leaving", "test_limits", "test_overload", "test_streaming"}
+
+
+def pytest_generate_tests(metafunc):
+    """Run each test at each place; calls over TLS where they can differ from plain ones on the same engine."""
+    over_tls = metafunc.module.__name__.rpartition(".")[2] in OVER_TLS
+    places = [name for name in PLACES if name != "site" or over_tls]
+    for name, scope in {"platform": "module", "make_place": "function", "own_platform": "function"}.items():
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, places, indirect=True, scope=scope)
 
 
 def place_of(request, folder, app):
@@ -248,7 +259,7 @@ def app_of(module):
     return APP if name is None else APP.parent / "serving" / name
 
 
-@pytest.fixture(scope="module", params=PLACES)
+@pytest.fixture(scope="module")
 def platform(request, tmp_path_factory):
     """One platform that runs the module's app for all its tests."""
     place = place_of(request, tmp_path_factory.mktemp(request.param), app_of(request.module))
@@ -259,7 +270,7 @@ def platform(request, tmp_path_factory):
         place.close()
 
 
-@pytest.fixture(params=PLACES)
+@pytest.fixture
 def make_place(request, tmp_path):
     """Make a place for an app; the test starts it."""
     made = []
@@ -273,7 +284,7 @@ def make_place(request, tmp_path):
         place.close()
 
 
-@pytest.fixture(params=PLACES)
+@pytest.fixture
 def own_platform(request, tmp_path):
     """A platform that the test may end."""
     place = place_of(request, tmp_path, app_of(request.module))

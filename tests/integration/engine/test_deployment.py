@@ -1,4 +1,5 @@
 import json
+import os
 import socket
 import threading
 
@@ -526,6 +527,27 @@ def test_a_failed_deployment_leaves_nothing_of_its_imports_to_other_functions(ma
     engine.deploy(write_app(tmp_path / "sees.py", source), flags=["sees.timeout=9s"])
 
     assert engine.call("sees").json() is True
+
+
+def test_the_zygote_in_which_the_first_app_was_tried_goes_on_and_imports_nothing_twice(make_engine, tmp_path):
+    libraries, notes = tmp_path / "libraries", tmp_path / "notes"
+    libraries.mkdir()
+    (libraries / "noting_library.py").write_text(
+        "import os\nwith open(os.environ['NOTES'], 'a') as notes: print(os.getpid(), file=notes)\n"
+    )
+    path = os.pathsep.join([str(libraries), *filter(None, [os.environ.get("PYTHONPATH")])])
+    engine = make_engine(environment={"PYTHONPATH": path, "NOTES": str(notes)}).start()
+    source = """
+        app = skerry.App("sees", imports=["noting_library"])
+
+        @app.function
+        def sees() -> bool:
+            return "noting_library" in sys.modules
+    """
+    engine.deploy(write_app(tmp_path / "sees.py", source))
+
+    assert engine.call("sees").json() is True
+    assert [int(pid) for pid in notes.read_text().split()] == engine.zygotes()
 
 
 def test_a_deployment_that_fails_ends_what_it_had_begun_for_its_other_functions(engine, tmp_path):

@@ -4,6 +4,7 @@ import json
 import os
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 
 import pytest
 import yaml
@@ -16,7 +17,7 @@ from skerry.platforms.kubernetes.api.cluster import Cluster
 from skerry.platforms.kubernetes.api.objects import Reference
 from skerry.platforms.kubernetes.api.quoting import to_json
 
-pytest.importorskip("kubernetes")
+pytestmark = pytest.mark.skipif(find_spec("kubernetes") is None, reason="the extra kubernetes is not installed")
 
 KUBECONFIG = """
 apiVersion: v1

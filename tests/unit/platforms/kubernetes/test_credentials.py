@@ -3,13 +3,14 @@
 import json
 import os
 import sys
+from importlib.util import find_spec
 
 import pytest
 
 from skerry.errors import ConfigError
 from skerry.platforms.kubernetes.api.credentials import read_access
 
-pytest.importorskip("kubernetes")
+pytestmark = pytest.mark.skipif(find_spec("kubernetes") is None, reason="the extra kubernetes is not installed")
 
 
 @pytest.fixture
