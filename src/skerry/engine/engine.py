@@ -37,6 +37,7 @@ from skerry.store.inputs import InputStore
 from skerry.version import __version__
 
 DRAIN_LIMIT_S = 10.0
+UNANSWERED_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,8 +168,9 @@ async def run_engine(
                 await models.stop()
                 deployer.stop()
                 jobs.stop()
+                until_s = loop.time() + DRAIN_LIMIT_S
                 await supervisor.stop(limit_s=DRAIN_LIMIT_S)
-                await front.finish(limit_s=1.0)
+                await front.finish(limit_s=max(UNANSWERED_S, until_s - loop.time()), patience_s=UNANSWERED_S)
                 await observing.stop()
                 memory.stop()
                 jobs.finish()
