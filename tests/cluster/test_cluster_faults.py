@@ -43,8 +43,9 @@ def broken(place, cluster, machine_image):
     values = [
         deployment("image", f"{cluster.registry}/skerry-test/nothing:1", SERVE),
         deployment("registry", "10.99.0.1:5999/skerry-test/nothing:1", SERVE),
-        deployment("crash", machine_image, "print('loading'); raise SystemExit('no model here')"),
-        deployment("memory", machine_image, greedy, limits={"memory": "64Mi"}),
+        # Without a probe, what runs is ready, and on a busy machine these run for a while.
+        deployment("crash", machine_image, "print('loading'); raise SystemExit('no model here')", ready="/"),
+        deployment("memory", machine_image, greedy, limits={"memory": "64Mi"}, ready="/"),
         deployment("program", machine_image, "", command=["/no/such/program"]),
         deployment("secret", machine_image, SERVE, env=secret),
         deployment("huge", machine_image, SERVE, limits={"memory": "4000Gi"}),

@@ -162,5 +162,14 @@ def test_an_ingress_that_is_missing(cluster, namespace, machine_image, knative_a
 
     assert "no ingress of Knative was found" in error
     assert "--ingress http://HOST:PORT" in error
-    refused = app.run("invoke", "unseen", "--data", "1", "--ingress", "http://127.0.0.1:1")
-    assert "does not answer" in said(refused)
+    refused = said(app.run("invoke", "unseen", "--data", "1", "--ingress", "http://127.0.0.1:1"))
+    assert "at http://127.0.0.1:1 does not answer: connection refused\n" in refused
+    assert "hint: see that the ingress runs and has this address" in refused
+
+
+def test_an_ingress_of_ones_own_that_is_missing(cluster, namespace, tmp_path):
+    app = FaultyApp(tmp_path, cluster, namespace, "kubernetes", name="unseen", options="")
+    refused = said(app.run("invoke", "unseen", "--data", "1", "--ingress", "http://127.0.0.1:1"))
+
+    assert "at http://127.0.0.1:1 does not answer: connection refused\n" in refused
+    assert "without --ingress (address in [sites.NAME]) calls go through a port-forward" in refused

@@ -1,4 +1,4 @@
-"""A pod that falls silent in the middle of a map, as one does whose node is lost: no end of a connection, no answer."""
+"""A node, or a pod, that is lost in the middle of a map: no connection ends, and no answer comes."""
 
 import os
 import signal
@@ -12,12 +12,16 @@ import skerry
 from skerry.errors import TransportError
 from skerry.platforms.kubernetes.api.cluster import Cluster
 from skerry.platforms.kubernetes.api.objects import refer
+from skerry.platforms.kubernetes.doctor import findings
 from skerry.platforms.kubernetes.operating import Entrance
 from skerry.platforms.kubernetes.platform import KubernetesPlatform
 from skerry.platforms.kubernetes.pods import forwarding
-from skerry.platforms.kubernetes.waiting.waiting import wait_ready
+from skerry.platforms.kubernetes.waiting.reasons import explain
+from skerry.platforms.kubernetes.waiting.waiting import look, wait_ready
 from support.cluster_apps import deployment, service
 from support.cluster_fixtures import drop_namespace, make_namespace
+from support.cluster_nodes import cut_off
+from support.engine_process import wait_until
 
 ITEMS = range(30)
 APP = """
@@ -91,8 +95,9 @@ def silent(place, node):
             os.kill(pid, signal.SIGCONT)
 
 
-def doubled(platform, *, idempotent):
-    """Map over both pods, one of which is lost after the first result; return the results."""
+@contextmanager
+def doubled(platform, lost, *, idempotent):
+    """Map over both pods, one of which is lost after the first result; yields the results while it is."""
     local = skerry.App("faults")
 
     @local.function(idempotent=idempotent)
@@ -101,18 +106,31 @@ def doubled(platform, *, idempotent):
 
     results = double.at(platform).map(ITEMS, in_flight=4, return_errors=True)
     found = [next(results)]
-    with silent(platform.cluster, "node2"):
+    with lost:
         found += results
-    return found
+        yield found
 
 
-def test_a_map_over_a_lost_node_has_all_results_once_where_calls_may_run_twice(platform, hasty):
-    assert doubled(platform, idempotent=True) == [2 * number for number in ITEMS]
+@pytest.mark.loses_node
+def test_a_lost_node_loses_no_result_of_a_map_and_is_named(platform, hasty, cluster):
+    place = platform.cluster
+    (near,) = (pod["metadata"]["name"] for pod in place.list("v1", "Pod") if pod["spec"]["nodeName"] == "node1")
+    with doubled(platform, cut_off(cluster.api), idempotent=True) as results:
+        assert results == [2 * number for number in ITEMS]
+        assert f"doubling {ITEMS[-1]}" in cluster.api.log(place.namespace, near)
+
+        reason = wait_until(lambda: lost_node(place), within_s=60, what="that the node is missed")
+        assert "node node2 does not answer; its pods move when the cluster gives it up" in reason.text
+        assert reason.step == "see kubectl get nodes"
+        said = findings.judge_nodes(place.list("v1", "Node"), "amd64")
+        assert said.state == "warn"
+        assert "not ready, or cordoned: node2; look with: kubectl describe node node2" in said.advice
 
 
-def test_a_map_over_a_lost_node_reports_what_may_have_run_and_repeats_nothing(platform, hasty):
+def test_a_map_over_a_lost_pod_reports_what_may_have_run_and_repeats_nothing(platform, hasty):
     before = ran(platform)
-    results = doubled(platform, idempotent=False)
+    with doubled(platform, silent(platform.cluster, "node2"), idempotent=False) as results:
+        pass
 
     lost = [number for number, result in zip(ITEMS, results, strict=True) if isinstance(result, TransportError)]
     assert lost
@@ -120,9 +138,15 @@ def test_a_map_over_a_lost_node_reports_what_may_have_run_and_repeats_nothing(pl
         2 * number for number in ITEMS if number not in lost
     ]
     message = results[lost[0]].message
-    assert "gives no sign of life" in message
+    assert "gives no sign of life: it hangs, or its node node2 is lost (see kubectl get nodes)" in message
     assert "may have run" in message
     assert set((ran(platform) - before).values()) == {1}
+
+
+def lost_node(place):
+    """Return why the function is not ready, once that is a node."""
+    reason = explain(look(place, [refer(deployment("double", "any", ""))]))
+    return reason if reason is not None and reason.cause == "node" else None
 
 
 def ran(platform):

@@ -64,14 +64,7 @@ def test_a_search_over_both_nodes_has_the_serial_answer_and_sends_its_data_once(
     data = load_digits(root=tmp_path / "data")
     alone = search(data, "mnb", GRID, folds=FOLDS)
     with skerry.count_transfer() as transfer:
-        try:  # DEBUG
-            scattered = search(
-                data, "mnb", GRID, folds=FOLDS, map=over(evaluate, sites=list(sites.values()), in_flight=2)
-            )
-        except Exception:  # DEBUG
-            for p in sites.values():  # DEBUG
-                print("\n".join(line.text for line in p.log_lines("evaluate")))  # DEBUG
-            raise  # DEBUG
+        scattered = search(data, "mnb", GRID, folds=FOLDS, map=over(evaluate, sites=list(sites.values()), in_flight=2))
 
     for name, values in alone.cv_results.items():
         if "time" not in name:

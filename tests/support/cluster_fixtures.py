@@ -123,9 +123,9 @@ def _has_token(api, namespace):
 def drop_namespace(api, name):
     """Delete a namespace with all that is in it, without waiting for the end."""
     try:
+        api.delete("namespaces", None, name)  # from now on nothing makes pods in it, in place of those that go
         for pod in api.list("pods", name):
             api.delete("pods", name, pod["metadata"]["name"], gracePeriodSeconds=0)
-        api.delete("namespaces", None, name)
     except ApiError as error:  # the test may have deleted it
         if error.status not in (404, 409):
             raise

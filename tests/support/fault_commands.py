@@ -1,10 +1,10 @@
 """An app with one function, and the command line that is to fail with it."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
+from support.command_line import run_command
 from support.engine_process import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,7 +18,6 @@ app = skerry.App("{name}")
 def {name}(number: int) -> int:
     return 2 * number
 """
-COMMAND = [sys.executable, "-c", "import sys; from skerry.cli.main import main; sys.exit(main())"]
 
 
 class FaultyApp:
@@ -49,15 +48,7 @@ class FaultyApp:
             "NO_PROXY": "*",
         }
         where = ["--platform", self.platform, "--namespace", self.namespace]
-        return subprocess.run(
-            [*COMMAND, *map(str, words), *where],
-            cwd=self.folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        return run_command([*words, *where], folder=self.folder, environment=environment)
 
     def apply_service(self, image):
         """Make the function a Knative Service without waiting for pods, and wait until it has an address."""

@@ -61,7 +61,6 @@ class KnativePlace:
     """
 
     public = False
-    ends_at_once = False
 
     def __init__(self, folder, app, *, api, namespace, image):
         self.folder, self.app = Path(folder), Path(app)

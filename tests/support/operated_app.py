@@ -2,11 +2,10 @@
 
 import json
 import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.command_line import run_command
 from support.wheels import pip_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +39,6 @@ models = "{models}"
 insecure_registry = true
 {more}
 """
-COMMAND = [sys.executable, "-c", "import sys; from skerry.cli.main import main; sys.exit(main())"]
 KINDS = (
     "deployments",
     "horizontalpodautoscalers",
@@ -114,15 +112,7 @@ class OperatedApp:
             "PYTHONPATH": f"{ROOT / 'src'}",
             "NO_PROXY": "*",
         }
-        ended = subprocess.run(
-            [*COMMAND, *map(str, words)],
-            cwd=self.folder,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
+        ended = run_command(words, folder=self.folder, environment=environment)
         assert ended.returncode == code, f"{words}: {ended.returncode}\n{ended.stdout}\n{ended.stderr}"
         return ended.stdout if code == 0 else ended.stderr
 

@@ -1,10 +1,10 @@
 """An app on the bare runtime in a pod of a cluster: what the conformance suite calls like any other place."""
 
-import contextlib
 import os
 import uuid
 from pathlib import Path
 
+from support.container_events import ContainerEvents
 from support.engine_process import wait_until
 from support.machine_image import add_machine, machine_container
 from support.raw_http import RawClient
@@ -14,7 +14,6 @@ NOTES = "/conformance"
 NODE = {"kubernetes.io/hostname": "node1"}  # the near one: what is measured here is no link
 START_S = 90.0
 END_S = 60.0
-KEEP = "skerry.dev/exit-code"  # else a busy kubelet removes the pod before it has told how its container ended
 ANSWER_S = 90.0  # a node that starts other pods at the same time leaves little for this one
 
 
@@ -30,14 +29,14 @@ class PodPlace:
     """
 
     public = False
-    ends_at_once = False
 
     def __init__(self, folder, app, *, api, namespace, image):
         self.folder, self.app = Path(folder), Path(app)
         self.api, self.namespace, self.image = api, namespace, image
         self.name = f"{self.app.stem.replace('_', '-')}-{uuid.uuid4().hex[:6]}"
         self.port = PORT
-        self._container = self._address = self._watch = None
+        self._container = self._address = None
+        self._events = ContainerEvents(NODE["kubernetes.io/hostname"], self.folder / f"{self.name}-events")
 
     def start(self):
         """Start the pod and wait until it listens."""
@@ -49,8 +48,8 @@ class PodPlace:
         )
         spec = add_machine({"containers": [container], "enableServiceLinks": False}, {NOTES: self.folder})
         spec |= {"restartPolicy": "Never", "nodeSelector": NODE, "terminationGracePeriodSeconds": 30}
-        metadata = {"name": self.name, "finalizers": [KEEP]}
-        self.api.create("pods", self.namespace, {"metadata": metadata, "spec": spec})
+        self._events.start()
+        self.api.create("pods", self.namespace, {"metadata": {"name": self.name}, "spec": spec})
         wait_until(self._listens, within_s=START_S, what=f"a pod of {self.app.name} that listens")
 
     def _app_in_pod(self):
@@ -64,7 +63,7 @@ class PodPlace:
                 raise AssertionError(f"the runtime ended with {ended['exitCode']}\n{self.log(None)}")
             self._container = container.get("containerID", "").rpartition("/")[2]
         self._address = status.get("podIP")
-        if not self._address or not self._container:
+        if not self._address or not self._container or not self._events.has_started(self._container):
             return False
         try:
             self.connect().socket.close()
@@ -112,30 +111,14 @@ class PodPlace:
 
     def terminate(self):
         """Delete the pod: SIGTERM, and the grace period before SIGKILL."""
-        version = self.api.get("pods", self.namespace, self.name)["metadata"]["resourceVersion"]
-        connection = self.api.connect(timeout_s=END_S)
-        # Of this pod alone: what happens to others of the namespace would put off the end of the wait again and again.
-        mine = {"fieldSelector": f"metadata.name={self.name}"}
-        self._watch = connection, self.api.watch("pods", self.namespace, version, connection, **mine)
         self.api.delete("pods", self.namespace, self.name)
 
     def wait(self):
-        """Wait for the end of the pod's container; return its exit code.
-
-        The pod itself stays in the list for some seconds more: the kubelet sees to such things every ten seconds.
-        """
-        connection, events = self._watch
-        with contextlib.closing(connection), contextlib.closing(events):
-            for kind, pod in events:
-                states = [each["state"] for each in pod["status"].get("containerStatuses") or []]
-                if states and "terminated" in states[0]:
-                    return states[0]["terminated"]["exitCode"]
-                assert kind != "DELETED", f"the pod went without a word of how its container ended: {states}"
-        raise AssertionError("the pod has not ended")
+        """Wait for the end of the pod's container; return its exit code."""
+        return wait_until(lambda: self._events.exit_codes(self._container), within_s=END_S, what="the pod's end")[0]
 
     def close(self):
-        if self.api.get("pods", self.namespace, self.name) is not None:
-            self.api.patch("pods", self.namespace, self.name, {"metadata": {"finalizers": None}})
+        self._events.stop()
         self.api.delete("pods", self.namespace, self.name, gracePeriodSeconds=0)
 
 

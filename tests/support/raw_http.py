@@ -101,6 +101,11 @@ class RawClient:
             chunks.append(chunk)
         return chunks
 
+    def take(self, most):
+        """Return what has been read already, and a piece more where that is less."""
+        found, self._buffer = self._buffer, b""
+        return found if len(found) >= most else found + self._receive(most - len(found))
+
     def read_to_end(self):
         """Read what comes until the server closes; a reset is a ConnectionResetError."""
         while data := self._receive(1 << 16):

@@ -38,6 +38,7 @@ from skerry.store.inputs import InputStore
 from skerry.version import __version__
 
 DRAIN_LIMIT_S = 10.0
+UNANSWERED_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,8 +172,9 @@ async def run_engine(
                 deployer.stop()
                 jobs.stop()
                 events.stop()
+                until_s = loop.time() + DRAIN_LIMIT_S
                 await supervisor.stop(limit_s=DRAIN_LIMIT_S)
-                await _see_off(front, observing, events)
+                await _see_off(front, observing, events, until_s=until_s)
                 memory.stop()
                 jobs.finish()
                 journal.flush()
@@ -181,9 +183,10 @@ async def run_engine(
                 reaper.close()
 
 
-async def _see_off(front: Front, observing: Observing, events: EventHosting) -> None:
+async def _see_off(front: Front, observing: Observing, events: EventHosting, *, until_s: float) -> None:
     """Send the answers that are due, and record what functions have said of events."""
-    await front.finish(limit_s=1.0)
+    limit_s = max(UNANSWERED_S, until_s - asyncio.get_running_loop().time())
+    await front.finish(limit_s=limit_s, patience_s=UNANSWERED_S)
     await observing.stop()
     await events.finish()
 

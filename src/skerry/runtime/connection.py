@@ -337,6 +337,18 @@ class Connection(asyncio.Protocol):
         elif self._transport is not None:
             self._end()
 
+    def unsent_bytes(self) -> int:
+        """Return what the system has not taken yet; 0 of a connection that is closed."""
+        return 0 if self.closed.is_set() else int(self._transport.get_write_buffer_size())
+
+    def dup_socket(self) -> int:
+        """Return a descriptor of its own of the connection's socket, which is then open as long as that is.
+
+        Raises:
+            OSError: it is closed, or there are no descriptors to spare.
+        """
+        return os.dup(self._transport.get_extra_info("socket").fileno())
+
     def _reset(self) -> None:
         """Break the connection off: to close it would be how a stream without chunks ends well."""
         self._closing = True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
 import logging
 import os
@@ -24,6 +23,7 @@ from skerry.errors import (
 )
 from skerry.observe import Tracer
 from skerry.runtime.connection import Connection
+from skerry.runtime.delivery import STALLED_S, deliver
 from skerry.runtime.exchange import Channel, Exchange
 from skerry.runtime.inference_paths import inference_paths
 from skerry.runtime.intake import TakeBody
@@ -179,12 +179,14 @@ class Front:
         for _ in range(LAST_TURNS):
             await asyncio.sleep(0)
 
-    async def finish(self, *, limit_s: float) -> None:
-        """Close the connections once the answers that are due have been sent."""
-        for connection in list(self.connections):
-            connection.finish()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.gather(*(c.closed.wait() for c in self.connections)), limit_s)
+    async def finish(self, *, limit_s: float, patience_s: float = STALLED_S) -> None:
+        """Close the connections once their clients have the answers that are due.
+
+        Args:
+            limit_s: The longest wait.
+            patience_s: The longest wait for the answer to a request that has none.
+        """
+        await deliver(list(self.connections), limit_s=limit_s, patience_s=patience_s)
 
     # The connection's side
 

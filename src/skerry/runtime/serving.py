@@ -18,6 +18,7 @@ import orjson
 from skerry.errors import AppImportError, FunctionNotFoundError, SkerryError, SpecError, from_problem
 from skerry.runtime.concurrency import check_concurrency
 from skerry.runtime.confinement import become_subreaper, raise_file_limit
+from skerry.runtime.delivery import STALLED_S
 from skerry.runtime.frames import FrameReader, Kind
 from skerry.runtime.front import Front, add_health_routes
 from skerry.runtime.inference_routes import InferenceRoutes, ServedModel
@@ -193,8 +194,9 @@ async def serve(
         await stopping.wait()
         await front.stop_listening()
     finally:
+        until_s = loop.time() + max((pool.spec.drain_s for pool in pools), default=0.0)
         await asyncio.gather(*(pool.drain(limit_s=pool.spec.drain_s) for pool in pools))
-        await front.finish(limit_s=5.0)
+        await front.finish(limit_s=max(STALLED_S, until_s - loop.time()))
         await observing.stop()
         memory.stop()
         nursery.stop()

@@ -21,7 +21,6 @@ class Place:
     """Where an app runs: on this machine, unless it says otherwise."""
 
     public = False
-    ends_at_once = True  # a signal reaches the front when it is sent
 
     def kill(self, pid, number):
         """Send a signal to a process that handlers have named."""

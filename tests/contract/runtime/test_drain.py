@@ -3,14 +3,20 @@
 import contextlib
 import os
 import signal
-
-import pytest
+import socket
+import time
+from pathlib import Path
 
 from support.engine_process import wait_until
 from support.raw_http import request
 
 APP = "waiting.py"
 CROWD = 100
+SIGNAL_S = 60.0  # a kubelet sends it some time after the pod was deleted
+ANSWER_BYTES = 1_000_000
+WINDOW_BYTES = 32_768
+PIECE_BYTES = 512
+LONG_S = 3.0  # longer than what has ended leaves anything behind
 
 
 def accepts(platform):
@@ -19,6 +25,12 @@ def accepts(platform):
     except OSError:  # refused, or gone with its address
         return False
     return True
+
+
+def is_pending(pid, number):
+    """Whether a signal waits for a process that is stopped."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return any(int(line.split()[1], 16) >> (number - 1) & 1 for line in lines if line.startswith("ShdPnd:"))
 
 
 def test_everything_that_was_accepted_is_answered_before_the_end(own_platform):
@@ -68,8 +80,6 @@ def test_everything_that_was_accepted_is_answered_before_the_end(own_platform):
 
 def test_requests_that_arrive_with_the_signal_are_answered(own_platform):
     platform = own_platform
-    if not platform.place.ends_at_once:
-        pytest.skip("a kubelet sends the signal some time after the pod was deleted, not with the requests")
     assert platform.call("counted", "x").status == 200
     with contextlib.ExitStack() as stack:
         waiting = [stack.enter_context(platform.connect()) for _ in range(CROWD)]
@@ -82,9 +92,27 @@ def test_requests_that_arrive_with_the_signal_are_answered(own_platform):
         for number, client in enumerate((*waiting, *new)):
             client.send(request("/function/counted", str(number)))
         platform.place.terminate()
+        wait_until(lambda: is_pending(platform.place.pid, signal.SIGTERM), within_s=SIGNAL_S, what="the signal")
         os.kill(platform.place.pid, signal.SIGCONT)
         answers = [client.read_answer() for client in (*waiting, *new)]
     assert {answer.status for answer in answers} <= {200, 503}
     assert all(answer.json() == str(number) for number, answer in enumerate(answers) if answer.status == 200)
     assert all(int(answer.headers["retry-after"]) >= 1 for answer in answers if answer.status == 503)
+    assert platform.place.wait() == 0
+
+
+def test_an_answer_that_is_taken_slowly_arrives_whole(own_platform):
+    platform = own_platform
+    with platform.connect() as client:
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, WINDOW_BYTES)
+        client.send(request("/function/large", ANSWER_BYTES))
+        head = client.read_answer(head_only=True)
+        assert head.status == 200
+        platform.place.terminate()
+        body, until = client.take(0), time.monotonic() + LONG_S
+        while time.monotonic() < until:
+            body += client.take(PIECE_BYTES)
+            time.sleep(0.02)  # it is as slow as that
+        body += client.read_to_end()
+    assert len(body) == int(head.headers["content-length"])
     assert platform.place.wait() == 0

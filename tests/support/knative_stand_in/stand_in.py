@@ -79,7 +79,8 @@ class KnativeStandIn:
                     self.reconciler.reconcile()
                 self.reconciler.scale(time.monotonic())
             except ApiError as error:
-                if error.status not in (404, 409):  # changed or gone in between: it comes again
+                # Changed or gone in between, and it comes again; or the namespace goes, and nothing does.
+                if error.status not in (404, 409) and "being terminated" not in str(error):
                     self._report()
                 self._try_again()
             except Exception:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,15 +47,17 @@ def deploy_clients(console: Console, target: Target, sites: Sequence[str], image
     from skerry.app.places import find_site
     from skerry.app.shipping import ship
 
-    for name in dict.fromkeys(sites):
-        site = find_site(name, folders=[Path.cwd()])
-        if site.is_cluster:
-            deployed = _deploy_on_cluster(console, target, site, image)
-            image = replace(image, reference=deployed["image"])  # built once, for all
-        else:
-            deployed = ship(connect(Path(), site=name), target, flags=(), environment="")
-        _require_client(deployed)
-        console.message(f"deployed at {name}")
+    found = [find_site(name, folders=[Path.cwd()]) for name in dict.fromkeys(sites)]
+    for site in found:
+        if not site.is_cluster:
+            _require_client(ship(connect(Path(), site=site.name), target, flags=(), environment=""))
+            console.message(f"deployed at {site.name}")
+    clusters = [site for site in found if site.is_cluster]
+    if clusters and image.reference is None:
+        made = _deploy_on_cluster(console, target, clusters.pop(0), image)
+        image = replace(image, reference=made["image"])  # built once, for all
+    with ThreadPoolExecutor(max(1, len(clusters)), thread_name_prefix="skerry-deploy") as threads:
+        list(threads.map(lambda site: _deploy_on_cluster(console, target, site, image), clusters))
 
 
 def deploy_here(console: Console, target: Target, home: Path) -> None:
@@ -73,9 +76,12 @@ def _deploy_on_cluster(console: Console, target: Target, site: Site, image: Imag
     plan = DeployPlan(target=target, place=place, image=image.reference, insecure=image.insecure, tell=console.message)
     platform = open_cluster(place)
     try:
-        return deploy_app(plan, platform)
+        deployed = deploy_app(plan, platform)
     finally:
         platform.close()
+    _require_client(deployed)
+    console.message(f"deployed at {site.name}")
+    return deployed
 
 
 def _require_client(deployed: Mapping[str, Any]) -> None:

@@ -37,6 +37,10 @@ class KnativePlatform(OperatedPlatform):
 
     platform = "knative"
     main_kind = SERVICE
+    unreachable_hint = (
+        "see that the ingress runs and has this address (--ingress, or address in [sites.NAME]); "
+        "`skerry doctor --platform knative` looks for it"
+    )
 
     def prepare(self, functions: Sequence[str], *, weight_ratio: float | None) -> Callable[[], None]:
         """Make ready for new revisions: with a weight, what serves now gets everything until they are ready."""

@@ -218,6 +218,9 @@ class OperatedPlatform(CallingPlatform):
         self._forwarded[address] = forward
         return address
 
+    def _is_entrance(self, address: Address) -> bool:
+        return address not in self._forwarded
+
     def _why_lost(self, address: Address) -> SkerryError | None:
         forward = self._forwarded.get(address)
         return None if forward is None else forward.why_broken()

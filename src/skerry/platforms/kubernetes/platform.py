@@ -23,6 +23,10 @@ class KubernetesPlatform(OperatedPlatform):
 
     platform = "kubernetes"
     main_kind = DEPLOYMENT
+    unreachable_hint = (
+        "see that your ingress runs and has this address; without --ingress (address in [sites.NAME]) calls go "
+        "through a port-forward"
+    )
 
     def prepare(self, functions: Sequence[str], *, weight_ratio: float | None) -> Callable[[], None]:
         """Do nothing: a Deployment moves to its new revision by itself, pod by pod."""

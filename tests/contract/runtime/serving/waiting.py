@@ -96,6 +96,11 @@ def counted(what: str) -> str:
     return what
 
 
+@app.function
+def large(size_bytes: int) -> str:
+    return "x" * size_bytes
+
+
 @app.function(scale=one_worker)
 def tell(name: str) -> Iterator[str]:
     note(f"{name}-runs")

@@ -277,3 +277,16 @@ def test_a_deployment_says_how_far_it_is(status, words):
     value["spec"]["replicas"] = 2
 
     assert explain(Sight(objects=[value])).text == words
+
+
+@pytest.mark.parametrize("told", [{"lastTimestamp": "2026-01-01T00:00:09Z"}, {"eventTime": "2026-01-01T00:00:09.250Z"}])
+def test_a_node_that_was_lost_and_came_back_is_not_why_its_pod_is_not_ready_now(told):
+    lost = event("NodeNotReady", "Node is not ready") | told
+
+    def cause(since):
+        ready = {"type": "Ready", "status": "False", "lastTransitionTime": f"2026-01-01T00:00:{since}Z"}
+        shown = pod({"running": {}}, conditions=[ready])
+        return explain(Sight(objects=[deployment()], pods=[shown], events=[lost])).cause
+
+    assert cause("09") == "node"
+    assert cause("10") == "starting"

@@ -39,6 +39,8 @@ class CallingPlatform(Platform):
     """
 
     keeps_jobs = False
+    unreachable_hint = "see that its ingress runs and has this address"
+    """What to do when nobody listens where calls go."""
 
     def __init__(self, find: Callable[[str], Route], *, title: str, site: Site | None, patience_s: float) -> None:
         self.site = site
@@ -194,6 +196,14 @@ class CallingPlatform(Platform):
                 return run(self._caller(found.address), found)
         except TransportError as error:
             raise self._explain_loss(function, route, error) from error
+        except SiteUnreachableError as error:
+            if not self._is_entrance(route.address):
+                raise
+            raise SiteUnreachableError(error.message, **{"hint": self.unreachable_hint, **error.details}) from error
+
+    def _is_entrance(self, address: Address) -> bool:
+        """Whether an address is the cluster's own, and not one that this program has made."""
+        return True
 
     def _why_lost(self, address: Address) -> SkerryError | None:
         """Return why connections to an address lead nowhere; none where nothing more is known."""

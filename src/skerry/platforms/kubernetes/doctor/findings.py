@@ -117,7 +117,9 @@ def judge_nodes(nodes: Sequence[Mapping[str, Any]], machine: str) -> Finding:
     labels = {key for node in ready for key in node["metadata"].get("labels") or {} if "kubernetes.io" not in key}
     text = f"{len(ready)} of {len(nodes)} ready, {', '.join(processors)}; labels: {', '.join(sorted(labels)) or 'none'}"
     if len(ready) < len(nodes):
-        return Finding("nodes", "warn", text, "look with: kubectl get nodes")
+        lost = [str(node["metadata"]["name"]) for node in nodes if not _is_usable(node)]
+        advice = f"not ready, or cordoned: {', '.join(lost)}; look with: kubectl describe node {lost[0]}"
+        return Finding("nodes", "warn", text, advice)
     if processors != [machine]:
         return Finding("nodes", "warn", text, f"this machine is {machine}: images must be built for the nodes'")
     return Finding("nodes", "ok", text)

@@ -167,7 +167,10 @@ class Forward:
                 for one in (one for one in silent if one.place == place):
                     if time.monotonic() - max(one.heard_at, alive_at.get(place, 0.0)) >= LOST_AFTER_S:
                         self._lost_at[place.pod] = time.monotonic()
-                        one.failure = f"pod {place.pod} gives no sign of life: it hangs, or was lost with its node"
+                        one.failure = (
+                            f"pod {place.pod} gives no sign of life: it hangs, or its node {place.node} is lost "
+                            "(see kubectl get nodes)"
+                        )
                         # Before the connection breaks: whoever it breaks for asks why.
                         self._note_broken(one.failure)
                         one.close()

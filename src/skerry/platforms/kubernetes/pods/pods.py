@@ -25,10 +25,11 @@ class PodReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A port of a pod."""
+    """A port of a pod, which runs on a node."""
 
     pod: str
     port: int
+    node: str = ""
 
 
 def selector_of(reader: PodReader, target: Reference | str) -> str:
@@ -69,14 +70,14 @@ def find_places(reader: PodReader, target: Reference | str, port: int) -> list[P
     """
     if isinstance(target, Reference) and target.kind == "Pod":
         pod = reader.get(target)
-        return [Place(target.name, port)] if pod and is_ready_pod(pod) else []
+        return [Place(target.name, port, _node(pod))] if pod and is_ready_pod(pod) else []
     wanted: int | str = port
     if isinstance(target, Reference) and (target.api_version, target.kind) == ("v1", "Service"):
         wanted = _target_port(reader.get(target) or {}, port)
     pods = [pod for pod in reader.list("v1", "Pod", selector=selector_of(reader, target)) if is_ready_pod(pod)]
     pods.sort(key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), reverse=True)
-    found = [(pod["metadata"]["name"], _number(pod, wanted)) for pod in pods]
-    return [Place(name, number) for name, number in found if number]
+    found = [Place(pod["metadata"]["name"], _number(pod, wanted), _node(pod)) for pod in pods]
+    return [place for place in found if place.port]
 
 
 def is_ready_pod(pod: Mapping[str, Any]) -> bool:
@@ -92,6 +93,10 @@ def _target_port(service: Mapping[str, Any], port: int) -> int | str:
             wanted = entry.get("targetPort", port)
             return wanted if isinstance(wanted, int) else str(wanted)
     return port
+
+
+def _node(pod: Mapping[str, Any]) -> str:
+    return str((pod.get("spec") or {}).get("nodeName") or "")
 
 
 def _number(pod: Mapping[str, Any], wanted: int | str) -> int:

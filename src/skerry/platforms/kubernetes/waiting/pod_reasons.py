@@ -15,6 +15,7 @@ Cause = Literal[
 ]  # fmt: skip
 
 LAST_LINES: Final = 10
+_SECONDS: Final = len("2026-01-01T00:00:00")  # of a time; some have a fraction behind that
 _IMAGE_WAITS: Final = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
 )
@@ -205,7 +206,13 @@ def _unschedulable(reference: Reference, message: str, events: Iterable[Mapping[
 
 
 def _lost_node(reference: Reference, pod: Mapping[str, Any], events: Iterable[Mapping[str, Any]]) -> Reason | None:
-    if (pod.get("status") or {}).get("reason") == "NodeLost" or _messages(events, "NodeNotReady", ""):
+    status = pod.get("status") or {}
+    ready: Mapping[str, Any] = next((c for c in status.get("conditions") or [] if c["type"] == "Ready"), {})
+    since = str(ready.get("lastTransitionTime") or "")[
+        :_SECONDS
+    ]  # the node may have been lost and come back before that
+    told = [event for event in events if _told_at(event) >= since]
+    if status.get("reason") == "NodeLost" or _messages(told, "NodeNotReady", ""):
         return Reason(
             reference, "node", f"{_node(pod)} does not answer; its pods move when the cluster gives it up",
             "see kubectl get nodes",
@@ -238,6 +245,11 @@ def _messages(events: Iterable[Mapping[str, Any]], reason: str, word: str) -> li
         for event in events
         if event.get("reason") == reason and word in str(event.get("message", ""))
     ]
+
+
+def _told_at(event: Mapping[str, Any]) -> str:
+    """Return when an event was last told, in a form that sorts by time; after everything when nobody says."""
+    return str(event.get("lastTimestamp") or event.get("eventTime") or "9999")[:_SECONDS]
 
 
 def _node(pod: Mapping[str, Any]) -> str:
