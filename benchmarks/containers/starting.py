@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -34,7 +35,14 @@ class Start:
 def time_command(command: Sequence[str], environment: Mapping[str, str]) -> Start:
     """Run a command to its end."""
     used_s, began = _children_cpu_s(), time.perf_counter()
-    subprocess.run(command, env=environment, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        command,
+        env=environment,
+        check=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     return Start(wall_ms=(time.perf_counter() - began) * 1000, cpu_ms=(_children_cpu_s() - used_s) * 1000)
 
 
@@ -52,6 +60,7 @@ def time_first_answer(command: Sequence[str], environment: Mapping[str, str], va
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
+        start_new_session=True,
     )
     try:
         answer = _ask_until_answered(server, port, json.dumps(value), until=began + LIMIT_S)
@@ -59,6 +68,7 @@ def time_first_answer(command: Sequence[str], environment: Mapping[str, str], va
     finally:
         server.send_signal(signal.SIGTERM)
         _, said = server.communicate(timeout=LIMIT_S)
+        _await_orphans()
     if answer is None or json.loads(answer) != wanted or server.returncode:
         raise RuntimeError(f"exit code {server.returncode}, answer {answer!r}, wanted {wanted}: {said.decode()}")
     return Start(wall_ms=wall_ms, cpu_ms=(_children_cpu_s() - used_s) * 1000)
@@ -78,6 +88,12 @@ def _ask_until_answered(server: subprocess.Popen[bytes], port: int, body: str, *
         finally:
             connection.close()
     return None
+
+
+def _await_orphans() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
 
 
 def _free_port() -> int:

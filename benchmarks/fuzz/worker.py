@@ -26,8 +26,8 @@ from benchmarks.fuzz.findings import Findings
 from benchmarks.fuzz.mutation import FRAME_WORDS, mutate
 from skerry.runtime.frames import Codec, Frame, FrameReader, Kind, encode_frame
 from skerry.runtime.front import Front
-from skerry.runtime.link import ANSWERS_AT, HELD, HELD_AT, PROGRESS, PROGRESS_BYTES
 from skerry.runtime.pool import WorkerPool
+from skerry.runtime.progress import ANSWERS_AT, HELD, HELD_AT, PROGRESS, PROGRESS_BYTES
 from skerry.runtime.reaper import Reaper
 from skerry.runtime.target import Target
 from skerry.spec import FunctionSpec

@@ -25,11 +25,12 @@ from typing import Any
 from benchmarks.measuring import facts, line, save, spread
 from skerry.runtime.call import Call
 from skerry.runtime.confinement import become_subreaper, share_bytes
+from skerry.runtime.contract import parse_target
 from skerry.runtime.frames import Codec, Frame, Kind
 from skerry.runtime.nursery import Nursery
 from skerry.runtime.pool import WorkerPool
 from skerry.runtime.reaper import Reaper
-from skerry.runtime.serving import parse_target, worker_target
+from skerry.runtime.serving import worker_target
 from skerry.spec import FunctionSpec
 
 APP = Path(__file__).with_name("sharing_app.py")

@@ -18,7 +18,7 @@ from benchmarks.objective.models import Classifier
 from skerry.payload import Items, Signature
 from skerry.runtime.frames import Codec, Frame, FrameReader, Kind, encode_frame
 from skerry.runtime.handler import LoadedHandler
-from skerry.runtime.link import PROGRESS_BYTES
+from skerry.runtime.progress import PROGRESS_BYTES
 from skerry.runtime.target import Target
 from skerry.runtime.worker import make_loop
 

@@ -60,47 +60,40 @@ __all__ = [
     "count_transfer",
 ]
 
-# Each comes from its module when it is first asked for: the runtime's processes need few of them, and a container's
-# first answer waits for what they import.
-_HOMES = {
-    "skerry.app": (
-        "App",
-        "AsyncFunction",
-        "AsyncStreamFunction",
-        "Function",
-        "Job",
-        "RunningApp",
-        "StreamFunction",
-    ),
-    "skerry.errors": (
-        "CapacityError",
-        "ConfigError",
-        "FunctionError",
-        "InternalError",
-        "PlatformError",
-        "SkerryError",
-        "TransportError",
-        "UserError",
-    ),
-    "skerry.payload": ("Event", "File", "Folder", "Items", "Tensor"),
-    "skerry.platforms": ("Platform",),
-    "skerry.platforms.engine": ("EnginePlatform",),
-    "skerry.platforms.transfer": ("Transfer", "count_transfer"),
-    "skerry.runtime.context": ("Context", "context"),
-    "skerry.spec": ("Batch", "Filter", "Retry", "Scale", "Site"),
-    "skerry.store.state": ("State",),
-}
-_LAZY = {name: module for module, names in _HOMES.items() for name in names}
+if not TYPE_CHECKING:
+    from skerry.lazily import names_of
 
-
-def __getattr__(name: str) -> object:
-    if name not in _LAZY:
-        raise AttributeError(f"module 'skerry' has no attribute {name!r}")
-    import importlib
-
-    value = getattr(importlib.import_module(_LAZY[name]), name)
-    globals()[name] = value
-    return value
+    __getattr__ = names_of(
+        __name__,
+        {
+            "skerry.app": (
+                "App",
+                "AsyncFunction",
+                "AsyncStreamFunction",
+                "Function",
+                "Job",
+                "RunningApp",
+                "StreamFunction",
+            ),
+            "skerry.errors": (
+                "CapacityError",
+                "ConfigError",
+                "FunctionError",
+                "InternalError",
+                "PlatformError",
+                "SkerryError",
+                "TransportError",
+                "UserError",
+            ),
+            "skerry.payload": ("Event", "File", "Folder", "Items", "Tensor"),
+            "skerry.platforms": ("Platform",),
+            "skerry.platforms.engine": ("EnginePlatform",),
+            "skerry.platforms.transfer": ("Transfer", "count_transfer"),
+            "skerry.runtime.context": ("Context", "context"),
+            "skerry.spec": ("Batch", "Filter", "Retry", "Scale", "Site"),
+            "skerry.store.state": ("State",),
+        },
+    )
 
 
 def __dir__() -> list[str]:

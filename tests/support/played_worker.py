@@ -8,8 +8,8 @@ import socket
 import subprocess
 
 from skerry.runtime.frames import FrameReader, Kind, encode_frame
-from skerry.runtime.link import PROGRESS_BYTES
 from skerry.runtime.pool import WorkerPool
+from skerry.runtime.progress import PROGRESS_BYTES
 from skerry.runtime.reaper import Reaper
 from skerry.runtime.target import Target
 from skerry.spec import FunctionSpec

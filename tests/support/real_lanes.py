@@ -10,12 +10,13 @@ from pathlib import Path
 import uvloop
 
 from skerry.runtime.confinement import PR_SET_CHILD_SUBREAPER, become_subreaper
+from skerry.runtime.contract import identity, parse_target
 from skerry.runtime.front import Front
 from skerry.runtime.nursery import Nursery
 from skerry.runtime.observing import Observing
 from skerry.runtime.pool import WorkerPool
 from skerry.runtime.reaper import Reaper
-from skerry.runtime.serving import identity, parse_target, worker_target
+from skerry.runtime.serving import worker_target
 from skerry.spec import FunctionSpec
 from support.echo_service import post, read_answer
 from support.engine_process import write_app

@@ -10,11 +10,12 @@ from pathlib import Path
 from skerry.errors import SkerryError
 from skerry.runtime.call import Call
 from skerry.runtime.confinement import PR_SET_CHILD_SUBREAPER, become_subreaper
+from skerry.runtime.contract import parse_target
 from skerry.runtime.frames import Codec, Frame, Kind
 from skerry.runtime.nursery import Nursery
 from skerry.runtime.pool import WorkerPool
 from skerry.runtime.reaper import Reaper
-from skerry.runtime.serving import parse_target, worker_target
+from skerry.runtime.serving import worker_target
 from skerry.spec import FunctionSpec
 from support.engine_process import wait_until
 from support.played_worker import until

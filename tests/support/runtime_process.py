@@ -40,6 +40,11 @@ class RuntimeProcess:
 
     def start(self):
         """Start it and wait until it says where it listens."""
+        self.launch()
+        return self.await_door()
+
+    def launch(self):
+        """Start it."""
         with open(self._log, "ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "skerry.runtime", *self._arguments],
@@ -48,6 +53,9 @@ class RuntimeProcess:
                 stdin=subprocess.DEVNULL,
                 env=self._environment,
             )
+
+    def await_door(self):
+        """Wait until it says where it listens."""
         line = self.process.stdout.readline().decode()
         if not line.startswith("skerry runtime: http://"):
             raise AssertionError(f"the runtime ended with {self.process.wait(END_S)}: {line}\n{self.log()}")
@@ -149,7 +157,7 @@ def _leads_session(pid):
 
 
 def _is_zygote(pid):
-    try:
-        return b"skerry.runtime.zygote" in Path(f"/proc/{pid}/cmdline").read_bytes() and not _leads_session(pid)
+    try:  # the first one is a fork of the runtime itself
+        return b"skerry.runtime" in Path(f"/proc/{pid}/cmdline").read_bytes() and not _leads_session(pid)
     except OSError:
         return False

@@ -13,7 +13,7 @@ import uvloop
 from skerry.payload import Signature
 from skerry.runtime.frames import FrameReader, Kind, encode_frame
 from skerry.runtime.handler import LoadedHandler
-from skerry.runtime.link import ANSWERS_AT, CANCELLED_AT, PROGRESS_BYTES
+from skerry.runtime.progress import ANSWERS_AT, CANCELLED_AT, PROGRESS_BYTES
 from skerry.runtime.target import Target
 from skerry.runtime.worker import serve
 

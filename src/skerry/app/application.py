@@ -5,37 +5,38 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast, overload
 
 from skerry.app.binding import Binding
-from skerry.app.decorator import (
-    AsyncHandlerObject,
-    AsyncItemsHandlerObject,
-    AsyncStreamHandlerObject,
-    Decorator,
-    HandlerObject,
-    ItemsHandlerObject,
-    StreamHandlerObject,
-    TakesList,
-)
 from skerry.app.function import AsyncFunction, BaseFunction, Function
 from skerry.app.making import make_function
 from skerry.app.options import UNSET, Unset, given_options
-from skerry.app.places import Place, folder_of, platform_at
-from skerry.app.running import RunningApp
 from skerry.app.serving import ServesModels
 from skerry.app.states import HasStates
 from skerry.app.stream import AsyncStreamFunction, StreamFunction
-from skerry.app.target import Target
 from skerry.app.triggering import StartsFunctions
 from skerry.errors import AppImportError, NameTakenError, SpecError
-from skerry.spec import Batch, Scale
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from skerry.app.decorator import (
+        AsyncHandlerObject,
+        AsyncItemsHandlerObject,
+        AsyncStreamHandlerObject,
+        Decorator,
+        HandlerObject,
+        ItemsHandlerObject,
+        StreamHandlerObject,
+        TakesList,
+    )
+    from skerry.app.places import Place
+    from skerry.app.running import RunningApp
+    from skerry.app.target import Target
     from skerry.app.view import AppView
     from skerry.payload import Items
+    from skerry.spec import Batch, Scale
     from skerry.store.state import State
 
 P = ParamSpec("P")
@@ -278,7 +279,7 @@ class App(StartsFunctions, ServesModels, HasStates):
         def declare(decorated: Callable[..., Any]) -> BaseFunction[Any, Any]:
             return self._declare(decorated, name, options)
 
-        return cast(Decorator, declare) if handler is None else declare(handler)
+        return cast("Decorator", declare) if handler is None else declare(handler)
 
     def at(self, place: Place) -> AppView:
         """Return a view of this app whose functions call another place; the app itself stays as it is.
@@ -294,11 +295,14 @@ class App(StartsFunctions, ServesModels, HasStates):
             ``app.at("edge-1").train.remote(rows)``; to keep the types, bind the function:
             ``train.at("edge-1").remote(rows)``.
         """
+        from skerry.app.places import platform_at
         from skerry.app.view import AppView
 
         return AppView(self, platform_at(place, folder=self._folder()))
 
     def _folder(self) -> Path | None:
+        from skerry.app.places import folder_of
+
         file = self._module.get("__file__")
         return None if file is None else folder_of(file)
 
@@ -312,6 +316,10 @@ class App(StartsFunctions, ServesModels, HasStates):
         Example:
             ``with app.run(): print(train.remote(rows))``
         """
+        from pathlib import Path
+
+        from skerry.app.running import RunningApp
+
         return RunningApp(self, self._binding, home=None if home is None else Path(home), port=port)
 
     def target(self) -> Target:
@@ -320,6 +328,10 @@ class App(StartsFunctions, ServesModels, HasStates):
         Raises:
             AppImportError: the app was not made in a file, or has no name at the top level of it.
         """
+        from pathlib import Path
+
+        from skerry.app.target import Target
+
         file = self._module.get("__file__")
         if file is None:
             raise AppImportError(f"app {self.name!r} was not made in a file; write it into one to deploy it")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from skerry.platforms import Platform
-from skerry.platforms.home import ENGINE_VARIABLE, default_home, socket_path
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from skerry.platforms import Platform
 
 
 class Binding:
@@ -21,6 +23,10 @@ class Binding:
         """Return the platform that was bound, else the engine around this worker, else the one on the default home."""
         if self.platform is not None:
             return self.platform
+        from pathlib import Path
+
+        from skerry.platforms.home import ENGINE_VARIABLE, default_home, socket_path
+
         around = os.environ.get(ENGINE_VARIABLE)
         if around:
             return _engine_at(Path(around), expected=True)

@@ -6,27 +6,24 @@ import copy
 import functools
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypeVar, get_args, overload
 
 from skerry.app.binding import Binding
-from skerry.app.encoding import MSGPACK, EncodedCall, encode_call
-from skerry.app.inheritance import Inherited, inherited
-from skerry.app.local import load_here
-from skerry.app.mapping import map_calls
 from skerry.app.options import UNSET, Unset, call_options
-from skerry.app.places import Place, folder_of, platform_at
-from skerry.app.spreading import Lost, Rules, Spread, Watch, site_names
 from skerry.errors import ConfigError, PrivacyError, SkerryError
-from skerry.platforms import CallOptions, Platform
-from skerry.platforms.base import Cancellation
 
+# What only calls need is imported with the first one: most functions answer calls, and make none.
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Self
 
+    from skerry.app.encoding import EncodedCall
+    from skerry.app.inheritance import Inherited
     from skerry.app.job import Job
+    from skerry.app.places import Place
+    from skerry.app.spreading import Lost, Rules, Spread, Watch
     from skerry.payload import Signature
+    from skerry.platforms import CallOptions, Cancellation, Platform
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -65,12 +62,17 @@ class BaseFunction(Generic[P, R]):
         self.name = name
         self.options = dict(options)
         self._binding = binding
-        self._asked = CallOptions(idempotent=bool(options.get("idempotent", False)))
         self._local: Callable[..., Any] | None = None
         self._signatures: list[Signature] = []  # the one, once it was needed; shared with the copies that are bound
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
+
+    @functools.cached_property
+    def _asked(self) -> CallOptions:
+        from skerry.platforms import CallOptions
+
+        return CallOptions(idempotent=bool(self.options.get("idempotent", False)))
 
     @property
     def signature(self) -> Signature:
@@ -94,6 +96,8 @@ class BaseFunction(Generic[P, R]):
         Example:
             ``train.at("edge-1").remote(rows)``
         """
+        from skerry.app.places import platform_at
+
         bound = copy.copy(self)
         bound._binding = Binding(platform_at(place, folder=self._folder()))
         return bound
@@ -104,6 +108,8 @@ class BaseFunction(Generic[P, R]):
         return bool(getattr(self._platform(), "keeps_jobs", True))
 
     def _folder(self) -> Path | None:
+        from skerry.app.places import folder_of
+
         module = sys.modules.get(self.handler.__module__)
         file = getattr(module, "__file__", None) or getattr(self.handler, "__globals__", {}).get("__file__")
         return None if file is None else folder_of(file)
@@ -152,6 +158,9 @@ class BaseFunction(Generic[P, R]):
             DeadlineExceededError: no answer came in time.
             SkerryError: the error that the call ended with.
         """
+        from skerry.app.inheritance import inherited
+        from skerry.platforms import Cancellation
+
         return self._call(args, kwargs, inherited(), Cancellation())
 
     async def aremote(self, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -162,7 +171,9 @@ class BaseFunction(Generic[P, R]):
         Example:
             ``await asyncio.gather(*(fetch.aremote(address) for address in addresses))``
         """
+        from skerry.app.inheritance import inherited
         from skerry.app.threads import in_thread
+        from skerry.platforms import Cancellation
 
         caller, cancellation = inherited(), Cancellation()
         return await in_thread(lambda: self._call(args, kwargs, caller, cancellation), cancellation)
@@ -230,6 +241,10 @@ class BaseFunction(Generic[P, R]):
         if in_flight < 1:
             raise ConfigError(f"in_flight = {in_flight}: must be at least 1", field="in_flight")
 
+        from skerry.app.inheritance import inherited
+        from skerry.app.mapping import map_calls
+        from skerry.app.spreading import Rules
+
         # Taken here: the threads of the map answer no call.
         caller = inherited()
         if sites is not None:
@@ -244,6 +259,9 @@ class BaseFunction(Generic[P, R]):
         return map_calls(call, items, in_flight=in_flight, return_errors=return_errors)
 
     def _spread(self, sites: Sequence[Place], rules: Rules, caller: Inherited) -> Spread[Any]:
+        from skerry.app.places import platform_at
+        from skerry.app.spreading import Lost, Spread, site_names
+
         if isinstance(sites, str) or not sites:
             raise ConfigError(f"sites = {sites!r}: give a list of at least one site", field="sites")
         if rules.lost not in get_args(Lost):
@@ -267,6 +285,10 @@ class BaseFunction(Generic[P, R]):
             EngineNotRunningError: there is no platform to call.
             ConfigError: the function has options that jobs do not take, from :meth:`with_options`.
         """
+        from dataclasses import replace
+
+        from skerry.app.encoding import MSGPACK
+        from skerry.app.inheritance import inherited
         from skerry.app.job import Job
 
         for option in NOT_FOR_JOBS:
@@ -297,11 +319,15 @@ class BaseFunction(Generic[P, R]):
         return platform
 
     def _encode(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> EncodedCall:
+        from skerry.app.encoding import encode_call
+
         return encode_call(self.name, self.signature, args, kwargs, self._folder())
 
     def _call(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], caller: Inherited, cancellation: Cancellation
     ) -> R:
+        from skerry.app.encoding import MSGPACK
+
         platform = self._platform()
         call = self._encode(args, kwargs)
         answer = call.run_on(
@@ -320,6 +346,8 @@ class BaseFunction(Generic[P, R]):
 
     def _run_here(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         if self._local is None:
+            from skerry.app.local import load_here
+
             self._local = load_here(self.handler)
         return self._local(*args, **kwargs)
 

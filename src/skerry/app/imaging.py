@@ -158,11 +158,14 @@ def _assemble(
     from skerry.platforms.images.manifest import encode, make_config, make_manifest
     from skerry.platforms.images.pushing import Image
     from skerry.platforms.images.sbom import make_sbom
+    from skerry.platforms.images.standard import standard_layer
 
     packages, installed = library_layers(collected, blobs, settings.tell)
     packages["skerry"] = (__version__, "Apache-2.0")
     sbom = make_sbom(name, {"name": base.name, "digest": base.digest}, dict(sorted(packages.items())))
-    layers = (*base.layers, *installed, own_layer(blobs), app_layer(collected, encode(sbom), blobs))
+    standard = standard_layer(base, blobs)
+    below = base.layers if standard is None else (*base.layers, standard)
+    layers = (*below, *installed, own_layer(blobs), app_layer(collected, encode(sbom), blobs))
     labels = {
         "org.opencontainers.image.title": name,
         "org.opencontainers.image.base.name": base.name,

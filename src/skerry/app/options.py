@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from enum import Enum
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from skerry.errors import SpecError
-from skerry.platforms import CallOptions
-from skerry.spec import Batch, Scale, function_spec, parse_duration
+
+if TYPE_CHECKING:
+    from skerry.platforms import CallOptions
 
 
 class _Unset(Enum):
@@ -36,9 +36,11 @@ def given_options(values: Mapping[str, Any], *, name: str) -> dict[str, Any]:
         SpecError: a value has a wrong type or is out of range, or the name cannot be used.
     """
     given = {key: value for key, value in values.items() if value is not UNSET}
-    for key, kind in (("scale", Scale), ("batch", Batch)):
+    for key, kind in (("scale", "Scale"), ("batch", "Batch")):
         if isinstance(given.get(key), Mapping):
-            raise SpecError(f"function {name!r}: {key} = {given[key]!r}: write skerry.{kind.__name__}(...)", field=key)
+            raise SpecError(f"function {name!r}: {key} = {given[key]!r}: write skerry.{kind}(...)", field=key)
+    from skerry.spec import function_spec
+
     function_spec({"name": name, **given}, where=f"function {name!r}")
     return given
 
@@ -65,6 +67,10 @@ def call_options(
     Raises:
         SpecError: a value has a wrong type or is out of range.
     """
+    from dataclasses import replace
+
+    from skerry.spec import parse_duration
+
     changes: dict[str, Any] = {"priority": priority, "group": group, "weight": weight}
     if timeout is not UNSET:
         changes["timeout_s"] = None if timeout is None else parse_duration(timeout, key="timeout")

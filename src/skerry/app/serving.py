@@ -7,19 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypedDict, TypeVar, Unpack, overload
 
 from skerry.app.function import BaseFunction, Function
+from skerry.app.options import UNSET, Unset
 from skerry.errors import ConfigError
 from skerry.runtime.concurrency import is_async
-from skerry.spec import Batch, ModelReference, Scale, parse_size
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from skerry.spec import Batch, Scale
 
     Outputs = dict[str, np.ndarray[Any, Any]]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-BATCH = Batch(max_size=32, objective="50ms")
 
 
 class ServeOptions(TypedDict, total=False):
@@ -59,7 +59,7 @@ class ServesModels:
         model: str,
         before: None = None,
         after: None = None,
-        batch: Batch | None = BATCH,
+        batch: Batch | None = ...,
         cache: str | None = None,
         **options: Unpack[ServeOptions],
     ) -> Function[[Any], dict[str, Any]]: ...
@@ -71,7 +71,7 @@ class ServesModels:
         model: str,
         before: Callable[P, Any],
         after: None = None,
-        batch: Batch | None = BATCH,
+        batch: Batch | None = ...,
         cache: str | None = None,
         **options: Unpack[ServeOptions],
     ) -> Function[P, dict[str, Any]]: ...
@@ -83,7 +83,7 @@ class ServesModels:
         model: str,
         before: None = None,
         after: Callable[[Outputs], R],
-        batch: Batch | None = BATCH,
+        batch: Batch | None = ...,
         cache: str | None = None,
         **options: Unpack[ServeOptions],
     ) -> Function[[Any], R]: ...
@@ -95,7 +95,7 @@ class ServesModels:
         model: str,
         before: Callable[P, Any],
         after: Callable[[Outputs], R],
-        batch: Batch | None = BATCH,
+        batch: Batch | None = ...,
         cache: str | None = None,
         **options: Unpack[ServeOptions],
     ) -> Function[P, R]: ...
@@ -106,7 +106,7 @@ class ServesModels:
         model: str,
         before: Callable[..., Any] | None = None,
         after: Callable[..., Any] | None = None,
-        batch: Batch | None = BATCH,
+        batch: Batch | Unset | None = UNSET,
         cache: str | None = None,
         **options: Any,
     ) -> Any:
@@ -123,7 +123,8 @@ class ServesModels:
                 an array, or arrays by the input's name. What does not fit the model is a failure of the function
                 (500); to refuse what its caller sent, it raises ``skerry.errors.InvalidPayloadError`` (422).
             after: A plain function from the outputs of one caller's rows, arrays by name, to the result of its call.
-            batch: Bounds of the batches whose rows go through the model in one run; none means singly.
+            batch: Bounds of the batches whose rows go through the model in one run, by default
+                ``Batch(max_size=32, objective="50ms")``; none means singly.
             cache: Memory of each worker for answers that it gave before, like ``"64MiB"``; none by default. An answer
                 from there says so in the header ``skerry-cache: hit``.
             options: As for :meth:`function`; unless they are given, ``idempotent`` is true, and so is ``share_load``
@@ -138,7 +139,9 @@ class ServesModels:
             ``digits = app.serve("digits", model="digits@production")``, then ``digits.remote([[0.0] * 64])``
         """
         from skerry.serve.server import ModelServer, ServeSettings
+        from skerry.spec import Batch, ModelReference, parse_size
 
+        batch = Batch(max_size=32, objective="50ms") if batch is UNSET else batch
         ModelReference.parse(model)
         for role, function in (("before", before), ("after", after)):
             if function is not None and (not callable(function) or _is_special(function)):

@@ -6,14 +6,14 @@ import inspect
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, ParamSpec, TypeVar
 
-from skerry.app.encoding import MSGPACK, EncodedCall
 from skerry.app.function import BaseFunction
-from skerry.app.inheritance import Inherited, inherited
 from skerry.errors import ConfigError, TransportError
-from skerry.platforms.base import AnswerStream, Cancellation
 
 if TYPE_CHECKING:
+    from skerry.app.encoding import EncodedCall
+    from skerry.app.inheritance import Inherited
     from skerry.payload import Signature
+    from skerry.platforms import AnswerStream, Cancellation
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -34,10 +34,15 @@ class BaseStream(BaseFunction[P, list[R]], Generic[P, R]):
             EngineNotRunningError: there is no platform to call.
             SkerryError: the error that the call ended with, after the results that came before it.
         """
+        from skerry.app.inheritance import inherited
+        from skerry.platforms import Cancellation
+
         return self._pieces(self._encode(args, kwargs), inherited(), Cancellation())
 
     def astream(self, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[R]:
         """Return what :meth:`stream` does, for ``async for``: other tasks run while a result is awaited."""
+        from skerry.app.inheritance import inherited
+
         return self._pieces_async(self._encode(args, kwargs), inherited())
 
     def spawn(self, *args: P.args, **kwargs: P.kwargs) -> NoReturn:
@@ -57,6 +62,8 @@ class BaseStream(BaseFunction[P, list[R]], Generic[P, R]):
         return list(self._pieces(self._encode(args, kwargs), caller, cancellation))
 
     def _pieces(self, call: EncodedCall, caller: Inherited, cancellation: Cancellation) -> Generator[R, None, None]:
+        from skerry.app.encoding import MSGPACK
+
         platform = self._platform()
         answer = call.run_on(
             platform,
@@ -74,6 +81,7 @@ class BaseStream(BaseFunction[P, list[R]], Generic[P, R]):
 
     async def _pieces_async(self, call: EncodedCall, caller: Inherited) -> AsyncIterator[R]:
         from skerry.app.threads import in_thread
+        from skerry.platforms import Cancellation
 
         cancellation = Cancellation()
         pieces = self._pieces(call, caller, cancellation)
@@ -91,6 +99,7 @@ class BaseStream(BaseFunction[P, list[R]], Generic[P, R]):
 
 
 def _read_results(answer: AnswerStream, signature: Signature) -> Iterator[Any]:
+    from skerry.app.encoding import MSGPACK
     from skerry.payload.stream import OCTETS, PieceReader
 
     kind = answer.content_type.partition(";")[0]

@@ -19,10 +19,10 @@ from skerry.engine.sources.source import Source, take
 from skerry.engine.supervisor import Supervisor, source_target
 from skerry.errors import PrivacyError, SkerryError
 from skerry.runtime.concurrency import check_concurrency
+from skerry.runtime.inspecting import inspect_app
 from skerry.runtime.model_source import ModelSource
 from skerry.runtime.nursery import Nursery
 from skerry.runtime.pinned_model import PinnedModel
-from skerry.runtime.serving import inspect_app
 from skerry.runtime.sharing import check_share_load
 from skerry.spec import (
     ENGINE,

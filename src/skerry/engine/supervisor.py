@@ -24,6 +24,7 @@ from skerry.engine.strays import MARK
 from skerry.engine.usage import UsageMeter
 from skerry.errors import FunctionNotFoundError, StartError
 from skerry.runtime.confinement import share_bytes
+from skerry.runtime.contract import identity
 from skerry.runtime.front import Front
 from skerry.runtime.inputs import INPUTS_VARIABLE
 from skerry.runtime.nursery import Nursery
@@ -31,7 +32,7 @@ from skerry.runtime.observing import Observing
 from skerry.runtime.pinned_model import PinnedModel
 from skerry.runtime.pool import WorkerPool
 from skerry.runtime.reaper import Reaper
-from skerry.runtime.serving import identity, worker_target
+from skerry.runtime.serving import worker_target
 from skerry.runtime.split import Split
 from skerry.runtime.target import Target
 from skerry.runtime.zygote_process import known_imports

@@ -9,7 +9,6 @@ import base64
 import binascii
 import datetime
 import re
-import urllib.parse
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -241,14 +240,18 @@ def _text(value: str | int | bool) -> str:
 
 
 def _quote(text: str) -> str:
-    return urllib.parse.quote(text, safe=_PLAIN)
+    from urllib.parse import quote  # with a dozen modules: few calls are events
+
+    return quote(text, safe=_PLAIN)
 
 
 def _unquote(name: str, value: str) -> str:
     if len(value) >= 2 and value[0] == value[-1] == '"':
         value = re.sub(r"\\(.)", r"\1", value[1:-1])
     try:
-        return urllib.parse.unquote(value, errors="strict")
+        from urllib.parse import unquote
+
+        return unquote(value, errors="strict")
     except UnicodeDecodeError as error:
         raise MalformedBodyError(
             f"CloudEvent: {name} is not UTF-8 once its percent signs are resolved", attribute=name[len(_PREFIX) :]

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from skerry.errors import InvalidPayloadError
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import LiteralString, Self
 
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -173,6 +173,8 @@ class Input(os.PathLike[str]):
         Raises:
             InvalidPayloadError: it is not on this machine.
         """
+        from pathlib import Path  # it takes a dozen modules, and few functions take files
+
         return Path(os.fspath(self))
 
     @property

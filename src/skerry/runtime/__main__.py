@@ -2,16 +2,67 @@
 
 from __future__ import annotations
 
-import argparse
+import gc
 import os
+import signal
 import sys
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from skerry.runtime.confinement import become_subreaper
-from skerry.runtime.zygote_process import ZygoteProcess, known_imports, launch
+from skerry.runtime.zygote_process import ZygoteProcess, fork, known_imports
+
+
+class Arguments(NamedTuple):
+    """The command line."""
+
+    target: str
+    function: str | None = None
+    workers: int = 1
+    host: str | None = None
 
 
 def main() -> int:
     """Run the bare runtime; returns the exit code."""
+    signals: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, _: signals.append(received))  # process 1 would not notice them at all
+    if not sys.flags.safe_path:
+        del sys.path[0]  # the current folder: the app's modules are for its workers
+    gc.disable()  # of all that is imported nothing is garbage
+    _import_what_both_need()
+    become_subreaper()  # before the zygote can fork anything
+    # It imports the app's libraries while this process imports its own, and is the longer of the two.
+    zygote = fork(known_imports(os.environ))
+    return _serve(_read_plain(sys.argv[1:]) or _parse(), zygote, signals)
+
+
+def _import_what_both_need() -> None:
+    """Import what the front and the workers have in common, once: it is in the memory that is forked."""
+    import orjson  # noqa: F401
+
+    import skerry.runtime.frames
+    import skerry.runtime.target
+    import skerry.spec.function  # noqa: F401
+
+
+def _read_plain(words: Sequence[str]) -> Arguments | None:
+    """Return the arguments as images and manifests write them; none for all others, which argparse reads."""
+    found: dict[str, str] = {}
+    rest = iter(words)
+    for word in rest:
+        key, value = (word[2:], next(rest, "-")) if word in ("--function", "--host") else ("target", word)
+        if value.startswith("-") or key in found:
+            return None
+        found[key] = value
+    if "target" not in found:
+        return None
+    return Arguments(found["target"], function=found.get("function"), host=found.get("host"))
+
+
+def _parse() -> Arguments:
+    import argparse
+
     parser = argparse.ArgumentParser(
         prog="python -m skerry.runtime",
         description="Serve an app on PORT under Knative's runtime contract.",
@@ -21,23 +72,16 @@ def main() -> int:
     parser.add_argument("--function", help="serve this function alone, at / as well")
     parser.add_argument("--workers", type=int, default=1, help="workers for each function")
     parser.add_argument("--host", help="address to listen on")
-    arguments = parser.parse_args()
-    become_subreaper()  # before the zygote can fork anything
-    # It imports the app's libraries while this process imports its own, and is the longer of the two.
-    zygote = launch(sys.executable, os.environ, known_imports(os.environ))
-    return _serve(arguments, zygote)
+    return Arguments(**vars(parser.parse_args()))
 
 
-def _serve(arguments: argparse.Namespace, zygote: ZygoteProcess) -> int:
-    import logging
+def _serve(arguments: Arguments, zygote: ZygoteProcess, signals: list[int]) -> int:
     from dataclasses import replace
 
-    import uvloop
-
     from skerry.errors import SkerryError, exit_code
-    from skerry.runtime.serving import Contract, parse_target, serve
+    from skerry.runtime.beginning import begin
+    from skerry.runtime.contract import Contract, parse_target
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         contract = Contract.read(os.environ)
     except ValueError:
@@ -45,10 +89,19 @@ def _serve(arguments: argparse.Namespace, zygote: ZygoteProcess) -> int:
         return 2
     if arguments.host:
         contract = replace(contract, host=arguments.host)
-    target = parse_target(arguments.target)
+    target, function = parse_target(arguments.target), arguments.function
     try:
-        workers = max(1, arguments.workers)
-        uvloop.run(serve(target, contract, function=arguments.function, workers=workers, zygote=zygote))
+        begun = begin(target, contract, zygote, function=function, signals=signals)
+        import logging
+
+        import uvloop
+
+        from skerry.runtime.serving import serve
+
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        gc.enable()
+        gc.freeze()
+        uvloop.run(serve(begun, function=function, workers=max(1, arguments.workers)))
     except SkerryError as error:
         sys.stderr.write(f"error: {error.message}\n{error.details.get('traceback', '')}")
         return exit_code(error)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import sys
 
 
@@ -41,7 +40,8 @@ def redirect_output(log_fd: int) -> None:
 
 def reseed() -> None:
     """Seed the global generators of random numbers anew: one process's state must not be everybody's."""
-    random.seed()
+    if "random" in sys.modules:
+        sys.modules["random"].seed()
     if "numpy.random" in sys.modules:
         sys.modules["numpy.random"].seed()
     if "torch" in sys.modules:

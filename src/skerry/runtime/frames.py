@@ -41,6 +41,7 @@ class Kind(IntEnum):
     STOP = 3  # front: finish what you have, unload, exit
     CREDIT = 4  # front: the caller has taken so many bytes of a stream
     BATCH = 5  # front: the next so many calls are for one call of a handler that takes a list
+    WORK = 6  # front, to a process that has described its app: be a worker of it; meta: target, asked_at_s
     HELLO = 16  # worker: forked; meta: pid
     READY = 17  # worker: loaded; meta: phases_ms
     START_FAILED = 18  # worker: cannot load; body: problem; meta: log

@@ -9,7 +9,6 @@ import os
 import select
 import socket
 from collections.abc import Callable, Coroutine, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -21,7 +20,6 @@ from skerry.errors import (
     SkerryError,
     UnauthorizedError,
 )
-from skerry.observe import Tracer
 from skerry.runtime.connection import Connection
 from skerry.runtime.delivery import STALLED_S, deliver
 from skerry.runtime.exchange import Channel, Exchange
@@ -33,10 +31,13 @@ from skerry.runtime.observer import CallTrace
 from skerry.runtime.pool import WorkerPool
 from skerry.runtime.probe import answer_health, answer_network_probe, is_probe, network_probe
 from skerry.runtime.reading import Headers, Reading, read_head
-from skerry.runtime.split import Split
 
 if TYPE_CHECKING:
     import ssl
+    from pathlib import Path
+
+    from skerry.observe import Tracer
+    from skerry.runtime.split import Split
 
 logger = logging.getLogger(__name__)
 
@@ -132,13 +133,16 @@ class Front:
 
     # Sockets
 
-    async def listen(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> int:
+    async def listen(
+        self, host: str, port: int, *, tls: ssl.SSLContext | None = None, door: socket.socket | None = None
+    ) -> int:
         """Listen on a TCP address; returns the port, which the system chooses when ``port`` is 0.
 
         Args:
             host: Address of this machine.
             port: 0 for any.
             tls: What to show to clients; those of such an address are other machines.
+            door: A socket that listens there already, if there is one.
 
         Raises:
             OSError: the address is in use or not this machine's.
@@ -146,10 +150,8 @@ class Front:
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
             lambda: Connection(self, trusted=False, public=tls is not None),
-            host,
-            port,
+            **({"host": host, "port": port, "reuse_address": True} if door is None else {"sock": door}),
             backlog=BACKLOG,
-            reuse_address=True,
             ssl=tls,
             ssl_handshake_timeout=None if tls is None else HANDSHAKE_TIMEOUT_S,
         )
@@ -257,7 +259,7 @@ class Front:
             protocol = self._protocols.get(exchange.target.partition(b"?")[0])
             reading = exchange.reading = read_head(exchange.headers, protocol)
         if reading.is_async and self.respond_async is not None:
-            taker = pool.choose() if isinstance(pool, Split) else pool
+            taker = pool if isinstance(pool, WorkerPool) else pool.choose()
             request = _request_of(exchange)
             self._answer(exchange, request, self.respond_async(taker, request, reading))
             return

@@ -25,7 +25,7 @@ from skerry.payload import JSON, MSGPACK, Signature
 from skerry.runtime.concurrency import check_concurrency, is_async
 from skerry.runtime.frames import CODEC_OF, CONTENT_TYPE_OF, MAX_TIME, Codec, Frame, Kind, encode_frame
 from skerry.runtime.interruption import CallCancelled
-from skerry.runtime.target import FunctionObject, Target, load_app
+from skerry.runtime.target import AppObject, FunctionObject, Target
 
 UNUSUAL = frozenset(["content_type", "headers", "accept"])  # metadata that change how bodies are read or written
 
@@ -148,13 +148,12 @@ class LoadedHandler:
         return answer
 
 
-def find_function(target: Target) -> FunctionObject:
-    """Import the app and return the target's function.
+def find_function(app: AppObject, target: Target) -> FunctionObject:
+    """Return the target's function.
 
     Raises:
-        AppImportError: the import fails, or the app has no such function.
+        AppImportError: the app has no such function.
     """
-    app = load_app(target)
     function = app.functions.get(target.function or "")
     if function is None:
         there = ", ".join(sorted(app.functions)) or "none"

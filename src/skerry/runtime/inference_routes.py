@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from skerry.errors import FunctionNotFoundError, ModelNotFoundError, SkerryError, UnavailableError
 from skerry.runtime.front import Front
 from skerry.runtime.inference_paths import inference_paths
 from skerry.runtime.message import Request, Response
-from skerry.store.models import Manifest, TensorSpec
 from skerry.version import __version__
+
+if TYPE_CHECKING:
+    from skerry.store.models import Manifest, TensorSpec
 
 PLATFORM = "onnxruntime_onnx"
 EXTENSIONS = ("binary_tensor_data", "model_repository")

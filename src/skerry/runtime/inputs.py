@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +79,8 @@ class WorkerInputs:
                 if part.local:
                     raise _private(part.digest)
             elif len(part) in sizes:
+                import hashlib
+
                 sha256 = hashlib.sha256(part).hexdigest()
                 if self._store().is_local(sha256):
                     raise _private(f"sha256:{sha256}")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import signal
 from types import CodeType, FrameType
 
-from skerry.runtime.link import BUSY_AT, CANCELLED_AT
+from skerry.runtime.progress import BUSY_AT, CANCELLED_AT
 
 PROGRESS_WORD, HELD_WORD, CANCELLED_WORD, BUSY_WORD = 0, 1, CANCELLED_AT // 4, BUSY_AT // 4
 LOOPS: set[CodeType] = set()  # functions that catch the exception

@@ -7,21 +7,13 @@ import logging
 import mmap
 import os
 import socket
-import struct
 import time
 from collections import deque
 from collections.abc import Callable
 
 from skerry.runtime.frames import Frame, FrameReader
+from skerry.runtime.progress import ANSWERS_AT, CANCELLED, CANCELLED_AT, HELD, HELD_AT, PROGRESS
 
-PROGRESS = struct.Struct("=I")  # number of the call that the worker began last
-HELD = struct.Struct("=I")  # bytes of answers that the worker holds back for a moment, to send several at once
-CANCELLED = struct.Struct("=I")  # number of the call that is to stop, written by the front
-HELD_AT = 4
-CANCELLED_AT = 8
-BUSY_AT = 12  # a word that is 1 while code of the handler runs, which may be interrupted
-ANSWERS_AT = 16
-PROGRESS_BYTES = 8 * mmap.PAGESIZE
 READ_BYTES = 1 << 18
 MAX_READS = 16  # in one turn of the loop, so that other connections have theirs
 

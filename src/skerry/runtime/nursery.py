@@ -11,16 +11,18 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgpack
 
-from skerry.runtime.link import PROGRESS_BYTES
+from skerry.runtime.ordering import order_worker
 from skerry.runtime.reaper import Reaper
 from skerry.runtime.target import Target
 from skerry.runtime.zygote_process import SEND_LIMIT_S, ZygoteProcess, launch, request_imports
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 logger = logging.getLogger(__name__)
 MAX_NAMES_BYTES = 50_000  # an import request travels as one packet
@@ -52,7 +54,7 @@ class Nursery:
 
     def __init__(
         self,
-        python: Path,
+        python: Path | str,
         *,
         reaper: Reaper,
         imports: Iterable[str] = (),
@@ -252,35 +254,6 @@ class Nursery:
         if control is not None:
             asyncio.get_running_loop().remove_reader(control.fileno())
             control.close()
-
-
-def order_worker(send: Callable[[list[int]], None], log_fd: int) -> tuple[socket.socket, mmap.mmap]:
-    """Make what a worker and the front have in common, and send the worker's part away.
-
-    Args:
-        send: Sends descriptors to the process that makes the worker: its end of the link, the shared page, the log.
-        log_fd: The log.
-
-    Returns:
-        The front's end of the link, not blocking, and the shared page.
-
-    Raises:
-        OSError: there are no descriptors left, or ``send`` raised it.
-    """
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-    ours.setblocking(False)
-    progress_fd = os.memfd_create("skerry-progress", os.MFD_CLOEXEC)
-    try:
-        os.ftruncate(progress_fd, PROGRESS_BYTES)
-        progress = mmap.mmap(progress_fd, PROGRESS_BYTES)
-        send([theirs.fileno(), progress_fd, log_fd])
-    except BaseException:
-        ours.close()
-        raise
-    finally:
-        theirs.close()
-        os.close(progress_fd)
-    return ours, progress
 
 
 def _package(module: str) -> str:

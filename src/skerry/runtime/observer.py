@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from skerry.observe import FunctionMetrics, Histogram, RequestTimes, RequestTrace, SharedBatch, TracedFunction
-from skerry.runtime.call import Call
 from skerry.runtime.frames import Frame, Kind
+
+if TYPE_CHECKING:
+    from skerry.observe import FunctionMetrics, Histogram, RequestTrace, SharedBatch, TracedFunction
+    from skerry.runtime.call import Call
 
 ERROR = int(Kind.ERROR)
 
@@ -130,6 +133,8 @@ class FunctionObserver(Observer):
         self._metrics.close()
 
     def _note_batch(self, calls: Sequence[Call], reason: str) -> None:
+        from skerry.observe.spans import SharedBatch  # nothing is traced without a collector
+
         batch = SharedBatch(len(calls), reason) if len(calls) > 1 else None
         for call in calls:
             if call.trace is not None:
@@ -144,6 +149,8 @@ class FunctionObserver(Observer):
         call.trace = None
         ran = handler_s is not None
         start = traced.start
+        from skerry.observe.spans import RequestTimes
+
         times = RequestTimes(
             received_s=call.enqueued_s,
             answered_s=now_s,

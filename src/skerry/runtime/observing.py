@@ -6,15 +6,19 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from skerry.observe import FunctionMetrics, Registry, ServingMetrics, SpanExporter, Telemetry, TracedFunction, Tracer
+from skerry.observe import FunctionMetrics, Registry, ServingMetrics
 from skerry.observe.exposition import sample
 from skerry.observe.serving_metrics import FUNCTION
 from skerry.runtime.front import Front
 from skerry.runtime.message import Request, Response
 from skerry.runtime.observer import FunctionObserver
 from skerry.runtime.pool import WorkerPool
-from skerry.scaling import Decision
+
+if TYPE_CHECKING:
+    from skerry.observe import SpanExporter, TracedFunction, Tracer
+    from skerry.scaling import Decision
 
 logger = logging.getLogger(__name__)
 FLUSH_LIMIT_S = 2.0
@@ -42,9 +46,6 @@ class Observing:
     """
 
     def __init__(self, front: Front, environment: Mapping[str, str]) -> None:
-        telemetry = Telemetry.read(environment)
-        for warning in telemetry.warnings:
-            logger.warning("%s", warning)
         self.registry = Registry()
         # What was decided last about a pool's size; none where nothing decides, as in a bare runtime.
         self.decision_of: Callable[[WorkerPool], Decision | None] = lambda pool: None
@@ -54,12 +55,22 @@ class Observing:
         }
         self._tracer: Tracer | None = None
         self._exporter: SpanExporter | None = None
+        if any(name.startswith("OTEL_") for name in environment):
+            self._trace(front, environment)
+        front.route("GET", "/metrics", self._scrape)
+
+    def _trace(self, front: Front, environment: Mapping[str, str]) -> None:
+        """Trace requests, if the variables say where to; most containers do without what that takes."""
+        from skerry.observe import SpanExporter, Telemetry, Tracer
+
+        telemetry = Telemetry.read(environment)
+        for warning in telemetry.warnings:
+            logger.warning("%s", warning)
         if telemetry.traces_url is not None:
             self._tracer = front.tracer = Tracer(telemetry)
             self._exporter = SpanExporter(telemetry, self._tracer)
             self._exporter.declare_metrics(self.registry)
             self._exporter.start()
-        front.route("GET", "/metrics", self._scrape)
 
     def observe(self, pool: WorkerPool, revision: str) -> FunctionMetrics:
         """Count and trace what happens to a pool's calls from now on, and return what counts."""
@@ -78,7 +89,11 @@ class Observing:
             workers=pool.counts,
             batch_model=batch_model,
         )
-        traced = None if self._tracer is None else TracedFunction(name, revision)
+        traced = None
+        if self._tracer is not None:
+            from skerry.observe import TracedFunction
+
+            traced = TracedFunction(name, revision)
         dispatcher.observer.close()
         dispatcher.observer = _PoolObserver(metrics, traced, self._show_scaling(pool, revision))
         return metrics

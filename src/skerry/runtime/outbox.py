@@ -6,7 +6,7 @@ import mmap
 import socket
 
 from skerry.runtime.interruption import HELD_WORD
-from skerry.runtime.link import ANSWERS_AT
+from skerry.runtime.progress import ANSWERS_AT
 
 
 class Outbox:

@@ -51,6 +51,7 @@ class WorkerPool:
         reaper: Notices their end.
         open_log: Returns a descriptor for a worker's output; the pool closes it.
         notify: Called with the kind and the details of each event.
+        source: Where workers come from that load for themselves; the nursery by default.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class WorkerPool:
         reaper: Reaper,
         open_log: Callable[[], int],
         notify: Notify,
+        source: WorkerSource | None = None,
     ) -> None:
         self.spec = spec
         self.target = target
@@ -84,7 +86,7 @@ class WorkerPool:
         self._open_log = open_log
         self.notify = notify
         self._template: Template | None = None
-        self._source: WorkerSource = nursery
+        self._source: WorkerSource = source or nursery
         if spec.share_load and spec.scale.max != 1:  # one worker has nobody to share with
             self._template = Template(self, spec.name, nursery=nursery, reaper=reaper, open_log=open_log)
             self._source = self._template

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from types import ModuleType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from skerry.errors import AppImportError
-from skerry.payload import Signature
+
+if TYPE_CHECKING:
+    from skerry.payload import Signature
 
 DEFAULT_ATTRIBUTE = "app"
 
@@ -80,6 +82,7 @@ class Target:
         timeout_s: Longest run of one call, seconds.
         report_modules: Whether the worker tells which libraries it has imported, once it is ready.
         with_schemas: Whether a description of the app has the schemas of its functions, which take a library to make.
+        stays: Whether the process that has described the app waits to be told to be a worker of it.
     """
 
     root: str | None
@@ -95,6 +98,7 @@ class Target:
     timeout_s: float = 300.0
     report_modules: bool = False
     with_schemas: bool = True
+    stays: bool = False
 
     def to_message(self) -> dict[str, Any]:
         """Return the target as plain values."""
@@ -124,7 +128,7 @@ def _import(target: Target) -> ModuleType:
     if target.root is None or target.file is None:
         return importlib.import_module(target.module)
     # By its path: the file may have a name that no import statement can spell.
-    spec = importlib.util.spec_from_file_location(target.module, Path(target.root, target.file))
+    spec = importlib.util.spec_from_file_location(target.module, os.path.join(target.root, target.file))
     if spec is None or spec.loader is None:
         raise ImportError(f"{target.file} is not a Python file")
     module = importlib.util.module_from_spec(spec)

@@ -36,7 +36,7 @@ from skerry.runtime.handler import LoadedHandler, find_function, start_error
 from skerry.runtime.memory import return_memory
 from skerry.runtime.phases import Phases
 from skerry.runtime.sharing import check_share_load, load_kind
-from skerry.runtime.target import Target
+from skerry.runtime.target import Target, load_app
 from skerry.runtime.worker import make_handler, prepare, work_loaded
 
 ORDER_BYTES = 1 << 10
@@ -81,7 +81,7 @@ def serve(control: socket.socket, target: Target, *, front_pid: int, asked_at_s:
 def _load(target: Target, phases: Phases) -> LoadedHandler:
     prepare(target)
     phases.mark("confine")
-    function = find_function(target)
+    function = find_function(load_app(target), target)
     phases.mark("import")
     check_share_load(function.name, share_load=True, load=load_kind(function.handler))
     handler, load = make_handler(function, target)

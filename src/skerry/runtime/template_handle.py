@@ -17,7 +17,8 @@ import msgpack
 
 from skerry.errors import SkerryError, StartError, from_problem
 from skerry.runtime.confinement import share_bytes
-from skerry.runtime.nursery import Nursery, order_worker
+from skerry.runtime.nursery import Nursery
+from skerry.runtime.ordering import order_worker
 from skerry.runtime.reaper import Reaper
 from skerry.runtime.target import Target
 from skerry.runtime.worker_handle import Worker

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import inspect
 import mmap
 import os
@@ -10,27 +10,30 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import orjson
-import uvloop
 
 from skerry.errors import ConfigError
 from skerry.payload import Signature
 from skerry.runtime.calls import CallLoop
 from skerry.runtime.confinement import limit_files, limit_memory, limit_threads
 from skerry.runtime.frames import FrameReader, Kind, encode_frame
-from skerry.runtime.grouping import GroupLoop
 from skerry.runtime.handler import LoadedHandler, find_function, start_error
 from skerry.runtime.inputs import guard_inputs, install_inputs
-from skerry.runtime.inspection import describe, installed_modules
 from skerry.runtime.interruption import Interruption
-from skerry.runtime.link import PROGRESS_BYTES
 from skerry.runtime.phases import Phases
-from skerry.runtime.streaming import StreamLoop
+from skerry.runtime.progress import PROGRESS_BYTES
 from skerry.runtime.target import FunctionObject, Target, load_app
-from skerry.runtime.tasks import serve_tasks
-from skerry.spec import FunctionSpec, Scale
+
+# What only some handlers need is imported for them: the first answer of a container waits for all that is imported.
+if TYPE_CHECKING:
+    import asyncio
+
+    from skerry.runtime.grouping import GroupLoop
+    from skerry.runtime.streaming import StreamLoop
+
+ORDER_BYTES = 1 << 16
 
 
 def work(link: socket.socket, progress_fd: int, target: Target, *, asked_at_s: float) -> None:
@@ -42,26 +45,48 @@ def work(link: socket.socket, progress_fd: int, target: Target, *, asked_at_s: f
         target: What to run.
         asked_at_s: Monotonic clock reading when the front asked for the worker, seconds.
     """
-    phases = Phases(asked_at_s)
-    phases.mark("fork")
-    link.sendall(encode_frame(Kind.HELLO, 0, meta={"pid": os.getpid()}))
-    name = target.function or target.module
+    phases = _greet(link, asked_at_s)
+    app = None
     try:
         prepare(target)
         if target.function is None:
-            description = describe(load_app(target), with_schemas=target.with_schemas)
-            _leave(link, encode_frame(Kind.RESULT, 0, orjson.dumps(description)), code=0)
+            from skerry.runtime.inspection import describe
+
+            app = load_app(target)
+            description = describe(app, with_schemas=target.with_schemas)
+            link.sendall(encode_frame(Kind.RESULT, 0, orjson.dumps(description)))
+            target, asked_at_s = _await_work(link, target)
+            phases = _greet(link, asked_at_s)
+            confine(target)
         phases.mark("confine")
-        function = find_function(target)
+        function = find_function(app or load_app(target), target)
         phases.mark("import")
         handler, runner = _load(function, target)
         phases.mark("load")
     except BaseException as error:
-        problem, log = start_error(name, error)
+        problem, log = start_error(target.function or target.module, error)
         sys.stderr.write(f"{problem.message}\n{log}\n")
         told = error if target.function is None and isinstance(error, ConfigError) else problem
         _leave(link, encode_frame(Kind.START_FAILED, 0, orjson.dumps(told.to_problem(), default=str)), code=1)
-    _greet_and_serve(link, progress_fd, handler, runner, phases.since(asked_at_s))
+    _say_ready_and_serve(link, progress_fd, handler, runner, phases.since(asked_at_s))
+
+
+def _greet(link: socket.socket, asked_at_s: float) -> Phases:
+    phases = Phases(asked_at_s)
+    phases.mark("fork")
+    link.sendall(encode_frame(Kind.HELLO, 0, meta={"pid": os.getpid()}))
+    return phases
+
+
+def _await_work(link: socket.socket, target: Target) -> tuple[Target, float]:
+    """Return what the front wants this process to be, and when it said so; wanted for nothing, the process ends."""
+    reader = FrameReader()
+    with contextlib.suppress(ConnectionError):
+        while target.stays and (data := link.recv(ORDER_BYTES)):
+            for frame in reader.feed(data):
+                if frame.kind == Kind.WORK:
+                    return Target(**frame.meta["target"]), frame.meta["asked_at_s"]
+    _leave(link, b"", code=0)
 
 
 def work_loaded(
@@ -82,10 +107,10 @@ def work_loaded(
     phases.mark("confine")
     runner = _runner_of(handler)
     phases.mark("load")
-    _greet_and_serve(link, progress_fd, handler, runner, phases.since(asked_at_s))
+    _say_ready_and_serve(link, progress_fd, handler, runner, phases.since(asked_at_s))
 
 
-def _greet_and_serve(
+def _say_ready_and_serve(
     link: socket.socket,
     progress_fd: int,
     handler: LoadedHandler,
@@ -94,11 +119,17 @@ def _greet_and_serve(
 ) -> None:
     page = mmap.mmap(progress_fd, PROGRESS_BYTES)
     os.close(progress_fd)
-    modules = orjson.dumps(installed_modules()) if handler.target.report_modules else b""
+    modules = _report_modules() if handler.target.report_modules else b""
     greeting = {"phases_ms": phases_ms, **handler.nature()}
     link.sendall(encode_frame(Kind.READY, 0, modules, meta=greeting))
     serve(link, page, handler, runner)
     _leave(link, b"", code=0)
+
+
+def _report_modules() -> bytes:
+    from skerry.runtime.inspection import installed_modules
+
+    return orjson.dumps(installed_modules())
 
 
 def rehearse() -> None:
@@ -120,6 +151,16 @@ def rehearse() -> None:
     FrameReader().feed(ours.recv(1 << 10))
     ours.close()
     link.close()
+    _import_the_rest()
+
+
+def _import_the_rest() -> None:
+    """Import what some workers need; the apps of most have options, which are checked where they are declared."""
+    import uvloop  # noqa: F401
+
+    from skerry.runtime import grouping, inspection, streaming, tasks  # noqa: F401
+    from skerry.spec import FunctionSpec, Scale
+
     FunctionSpec(name="sample", scale=Scale())
 
 
@@ -130,6 +171,11 @@ def prepare(target: Target) -> None:
         MemoryLimitError: the process holds more than its memory already.
     """
     _disregard_signals()
+    confine(target)
+
+
+def confine(target: Target) -> None:
+    """Set the variables, the folder and the limits; as `prepare`, in a process that has its signals in order."""
     os.environ.update(target.environment)
     install_inputs(os.environ)
     os.chdir(target.root or "/")  # so that an app finds the files of its project by relative paths
@@ -171,7 +217,13 @@ def make_handler(function: FunctionObject, target: Target) -> tuple[LoadedHandle
 
 
 def _runner_of(handler: LoadedHandler) -> asyncio.Runner | None:
-    return asyncio.Runner(loop_factory=uvloop.new_event_loop) if handler.is_async else None
+    if not handler.is_async:
+        return None
+    import asyncio
+
+    import uvloop
+
+    return asyncio.Runner(loop_factory=uvloop.new_event_loop)
 
 
 def _run(function: Any, runner: asyncio.Runner | None) -> None:
@@ -180,6 +232,8 @@ def _run(function: Any, runner: asyncio.Runner | None) -> None:
         if runner is not None:
             runner.run(outcome)
         else:
+            import asyncio
+
             asyncio.run(outcome)
 
 
@@ -193,6 +247,8 @@ def serve(link: socket.socket, page: mmap.mmap, handler: LoadedHandler, runner: 
         runner: The event loop of an async handler.
     """
     if runner is not None:
+        from skerry.runtime.tasks import serve_tasks
+
         with runner:
             runner.run(serve_tasks(link, page, handler))
         return
@@ -211,13 +267,17 @@ def make_loop(link: socket.socket, page: mmap.mmap, handler: LoadedHandler) -> C
         handler: What to call.
     """
     if handler.signature.takes_items:
+        from skerry.runtime.grouping import GroupLoop
+
         return GroupLoop(link, page, handler)
     if handler.signature.streams:
+        from skerry.runtime.streaming import StreamLoop
+
         return StreamLoop(link, page, handler)
     return CallLoop(link, page, handler)
 
 
-def _leave(link: socket.socket, last_words: bytes, *, code: int) -> None:
+def _leave(link: socket.socket, last_words: bytes, *, code: int) -> NoReturn:
     """End the process without the exit handlers that it inherited from the zygote."""
     if last_words:
         link.sendall(last_words)

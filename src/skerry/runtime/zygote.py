@@ -26,7 +26,7 @@ from typing import Any
 
 import msgpack
 
-from skerry.runtime import template, worker
+from skerry.runtime import worker
 from skerry.runtime.confinement import die_with
 from skerry.runtime.forking import fork_orphan, redirect_output, reseed, threads
 from skerry.runtime.target import Target
@@ -38,8 +38,21 @@ SPARE_DELAY_S = 0.05  # leave the processors to the worker that has just started
 
 def main() -> None:
     """Serve requests on the socket whose descriptor is the first argument, until the other end closes."""
-    control = socket.socket(fileno=int(sys.argv[1]))
-    front_pid = os.getppid()
+    serve(socket.socket(fileno=int(sys.argv[1])), os.getppid())
+
+
+def serve(
+    control: socket.socket, front_pid: int, imports: Sequence[str] = (), *, patience_s: float = SPARE_DELAY_S
+) -> None:
+    """Serve requests until the other end closes.
+
+    Args:
+        control: The zygote's end of its socket.
+        front_pid: Its parent.
+        imports: Libraries that the front has asked for already.
+        patience_s: How long nothing has to be asked before what makes later forks cheaper is done, up to the next
+            request for imports.
+    """
     die_with(front_pid)
     for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group, they are the front's business
         signal.signal(number, signal.SIG_IGN)
@@ -47,8 +60,10 @@ def main() -> None:
     gc.disable()
     spare: socket.socket | None = None
     settled = False
+    if imports and not _answer_import(control, imports):
+        return
     while True:
-        if spare is None and not select.select([control], [], [], SPARE_DELAY_S)[0]:
+        if spare is None and not select.select([control], [], [], patience_s)[0]:
             if not settled:
                 _settle()
                 settled = True
@@ -61,14 +76,9 @@ def main() -> None:
             if spare is not None:
                 spare.close()  # it lacks what is imported now; it reads the end of its socket and exits
                 spare = None
-            answer = _import(request["import"])
-            settled = False
-            try:
-                control.send(msgpack.packb(answer))
-            except ConnectionError:
-                return  # the front has died, perhaps before this process could ask to die with it
-            if answer["threaded"]:
-                _begin_again(control)
+            settled, patience_s = False, SPARE_DELAY_S
+            if not _answer_import(control, request["import"]):
+                return
             continue
         if spare is None or not _hand_over(spare, packet, fds):
             spare = _fork_spare(control, front_pid, ordered=fds)
@@ -79,7 +89,19 @@ def main() -> None:
             os.close(fd)
 
 
-def _import(names: list[str]) -> dict[str, Any]:
+def _answer_import(control: socket.socket, names: Sequence[str]) -> bool:
+    """Import libraries and say how that went; False when nobody listens."""
+    answer = _import(names)
+    try:
+        control.send(msgpack.packb(answer))
+    except ConnectionError:
+        return False  # the front has died, perhaps before this process could ask to die with it
+    if answer["threaded"]:
+        _begin_again(control)
+    return True
+
+
+def _import(names: Sequence[str]) -> dict[str, Any]:
     """Import libraries; stop at the first one that leaves a thread running, since forking is not safe from there on."""
     failed: dict[str, str] = {}
     for name in names:
@@ -94,6 +116,8 @@ def _import(names: list[str]) -> dict[str, Any]:
 
 def _settle() -> None:
     """Do what makes later forks cheaper, while nobody waits for one."""
+    from skerry.runtime import template  # noqa: F401
+
     worker.rehearse()  # what pydantic and others import at their first use is there before the next fork
     gc.unfreeze()
     gc.collect()
@@ -158,6 +182,8 @@ def _become_worker(orders: socket.socket, front_pid: int, *, ahead: bool) -> Non
         redirect_output(log_fd)
         if "template" in request:
             control = socket.socket(fileno=ends[0])
+            from skerry.runtime import template  # few functions have one
+
             target = Target(**request["template"])
             template.serve(control, target, front_pid=front_pid, asked_at_s=request["asked_at_s"])
         link, progress_fd = socket.socket(fileno=ends[0]), ends[1]

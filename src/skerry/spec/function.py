@@ -10,13 +10,10 @@ from typing import Any, Literal
 
 from skerry.errors import SpecError
 from skerry.spec.batch import Batch
-from skerry.spec.model import ModelReference
 from skerry.spec.option import IN_CONTAINER, build, check_range, check_types, option
 from skerry.spec.quantity import parse_duration, parse_size
 from skerry.spec.scale import Scale
-from skerry.spec.toleration import LABEL_KEY, LABEL_VALUE, Toleration
 from skerry.spec.trigger import Timer, Trigger, timer_of, trigger_of
-from skerry.spec.volume import OBJECT_NAME, Volume
 
 NAME = re.compile(r"[a-z]([a-z0-9_-]{0,61}[a-z0-9])?")
 
@@ -199,6 +196,8 @@ class FunctionSpec:
         check_range("max_body (bytes)", self.max_body_bytes, low=1, high=2**31)
         object.__setattr__(self, "env", MappingProxyType(dict(self.env)))
         if self.model is not None:
+            from skerry.spec.model import ModelReference
+
             ModelReference.parse(self.model)
         self._check_placement()
 
@@ -206,20 +205,10 @@ class FunctionSpec:
         check_range("gpu", self.gpu, low=0, high=MOST_GPUS)
         for key in ("node_labels", "volumes"):
             object.__setattr__(self, key, MappingProxyType(dict(getattr(self, key))))
-        for key, names in (
-            ("secrets", self.secrets),
-            ("runtime_class", [] if self.runtime_class is None else [self.runtime_class]),
-        ):
-            for name in names:
-                if not OBJECT_NAME.fullmatch(name):
-                    raise SpecError(f"{key}: {name!r}: use lower-case letters, digits, - and .", field=key)
-        for label, value in self.node_labels.items():
-            if not LABEL_KEY.fullmatch(label) or not LABEL_VALUE.fullmatch(value):
-                raise SpecError(f"node_labels: {label!r} = {value!r}: no label of Kubernetes", field="node_labels")
-        for text in self.tolerations:
-            Toleration.parse(text)
-        for path, source in self.volumes.items():
-            Volume.parse(path, source)
+        if self.secrets or self.runtime_class is not None or self.node_labels or self.tolerations or self.volumes:
+            from skerry.spec.placement import check_placement  # few functions need what it imports
+
+            check_placement(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options as plain values, in the form that :func:`function_spec` reads."""

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from skerry.errors import SpecError
-from skerry.spec.cluster import PlatformTable, read_platforms
 from skerry.spec.function import FunctionSpec, function_spec
+from skerry.spec.names import PROJECT_FILE, SET_VARIABLE
 from skerry.spec.option import support_matrix
-from skerry.spec.site import read_sites
 from skerry.spec.state import STATE_VARIABLE, check_state_url
 
-PROJECT_FILE = "skerry.toml"
-SET_VARIABLE = "SKERRY_SET"
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TABLES = ("env", "node_labels", "volumes")  # options that are tables themselves; nearer keys are added to those farther
 
@@ -34,6 +31,8 @@ def read_project_file(path: Path) -> dict[str, Any]:
     Raises:
         SpecError: the file is not TOML, or has a table or key that is not known.
     """
+    import tomllib  # this and what else only a file needs is not imported by those who have none
+
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -56,8 +55,12 @@ def read_project_file(path: Path) -> dict[str, Any]:
         _refuse_unknown(content["state"], {"url"}, where=f"{path}: [state]")
         check_state_url(content["state"].get("url"), where=f"{path}: [state] url")
     if "sites" in content:
+        from skerry.spec.site import read_sites
+
         content["sites"] = read_sites(content["sites"], folder=path.absolute().parent, where=str(path))
     if "platform" in content:
+        from skerry.spec.cluster import read_platforms
+
         content["platform"] = read_platforms(content["platform"], where=str(path))
     return content
 
@@ -109,10 +112,10 @@ def resolve(
         SpecError: an option is unknown, of a wrong type or out of range, or set for a function that is not there.
     """
     environment = os.environ if environment is None else environment
-    table = (file or {}).get("platform", {}).get(platform, PlatformTable())
+    table = (file or {}).get("platform", {}).get(platform)
     sources: list[tuple[str, Mapping[str, Any]]] = [
         (PROJECT_FILE, (file or {}).get("function", {})),
-        (f"{PROJECT_FILE}: [platform.{platform}]", table.functions),
+        (f"{PROJECT_FILE}: [platform.{platform}]", {} if table is None else table.functions),
         (SET_VARIABLE, parse_settings(environment.get(SET_VARIABLE, "").split(), where=SET_VARIABLE)),
         ("--set", parse_settings(flags, where="--set")),
     ]
@@ -192,6 +195,8 @@ def _state_variable(file: Mapping[str, Any] | None) -> dict[str, str]:
 
 
 def _read_value(text: str) -> Any:
+    import tomllib
+
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

@@ -8,7 +8,7 @@ import pytest
 
 from skerry.runtime.frames import FrameReader, Kind
 from skerry.runtime.front import Front
-from skerry.runtime.link import PROGRESS
+from skerry.runtime.progress import PROGRESS
 from support.echo_service import post, read_answer
 from support.fed_connection import FunctionService, connect, seen, sent
 from support.played_worker import pool_of

@@ -10,7 +10,8 @@ import time
 import pytest
 
 from skerry.runtime.frames import FrameReader, Kind, encode_frame
-from skerry.runtime.link import ANSWERS_AT, CANCELLED, CANCELLED_AT, HELD, HELD_AT, PROGRESS, PROGRESS_BYTES, WorkerLink
+from skerry.runtime.link import WorkerLink
+from skerry.runtime.progress import ANSWERS_AT, CANCELLED, CANCELLED_AT, HELD, HELD_AT, PROGRESS, PROGRESS_BYTES
 
 LARGE = os.urandom(10 * 2**20)
 

@@ -9,9 +9,10 @@ import pytest
 
 from skerry.errors import AppImportError
 from skerry.runtime.confinement import PR_SET_CHILD_SUBREAPER, become_subreaper
+from skerry.runtime.contract import parse_target
+from skerry.runtime.inspecting import inspect_app
 from skerry.runtime.nursery import Nursery
 from skerry.runtime.reaper import Reaper
-from skerry.runtime.serving import inspect_app, parse_target
 from support.engine_process import wait_until
 
 LIBRARIES = {

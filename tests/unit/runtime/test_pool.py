@@ -9,7 +9,7 @@ from skerry.errors import UnavailableError
 from skerry.runtime.call import Call
 from skerry.runtime.exchange import Exchange
 from skerry.runtime.frames import Codec, Kind, encode_frame
-from skerry.runtime.link import ANSWERS_AT, HELD, HELD_AT, PROGRESS
+from skerry.runtime.progress import ANSWERS_AT, HELD, HELD_AT, PROGRESS
 from support.engine_process import wait_until
 from support.played_worker import pool_of, until
 from support.runtime_process import is_alive

@@ -13,7 +13,7 @@ import pytest
 
 from skerry.runtime.frames import Kind, encode_frame
 from skerry.runtime.interruption import CallCancelled
-from skerry.runtime.link import CANCELLED_AT
+from skerry.runtime.progress import CANCELLED_AT
 from support.worker_process import LAST, WorkerProcess
 
 CANCELLATIONS = 3000

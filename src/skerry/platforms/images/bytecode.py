@@ -13,10 +13,10 @@ from pathlib import Path
 
 from skerry.errors import EnvironmentBuildError
 
-# Runs in a bare interpreter: argv is the folder, and what it is called in the image.
+# Runs in a bare interpreter: argv is the folder, what it is called in the image, and the kind.
 _SCRIPT = """
 import importlib.util, os, py_compile, sys
-root, called = sys.argv[1:]
+root, called, kind = sys.argv[1:]
 limit, children = os.cpu_count() or 1, 0
 for where, folders, files in sorted(os.walk(root)):
     for name in sorted(files):
@@ -30,7 +30,7 @@ for where, folders, files in sorted(os.walk(root)):
             try:
                 shown = called + path[len(root):]
                 py_compile.compile(path, importlib.util.cache_from_source(path), shown, doraise=True,
-                                   invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+                                   invalidation_mode=py_compile.PycInvalidationMode[kind])
             except (py_compile.PyCompileError, ValueError, RecursionError):
                 pass  # templates and tests for other versions: importing them says what is wrong
             finally:
@@ -42,18 +42,20 @@ while children:
 """
 
 
-def compile_folder(folder: Path, called: str) -> None:
+def compile_folder(folder: Path, called: str, *, is_checked: bool = False) -> None:
     """Write the bytecode of all sources below a folder beside them.
 
     Args:
         folder: Where they are; it holds no bytecode yet.
         called: Its absolute path in the image, which tracebacks show.
+        is_checked: Whether Python shall compare the bytecode with the source, which may be another one there.
 
     Raises:
         EnvironmentBuildError: the interpreter failed.
     """
+    kind = "CHECKED_HASH" if is_checked else "UNCHECKED_HASH"
     finished = subprocess.run(
-        [sys.executable, "-s", "-P", "-S", "-W", "ignore", "-c", _SCRIPT, str(folder), called],
+        [sys.executable, "-s", "-P", "-S", "-W", "ignore", "-c", _SCRIPT, str(folder), called, kind],
         env={"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"},
         capture_output=True,
         text=True,

@@ -28,15 +28,20 @@ def render_dockerfile(base: str, target: str, *, is_hashed: bool) -> str:
     exact = f"RUN {pip} --require-hashes --no-deps -r skerry.lock\n" if is_hashed else ""
     # A second run into one folder takes nothing as installed: with hashes, it adds Skerry's own libraries alone.
     rest = f"RUN {pip} --constraint versions.txt -r requirements.txt\n"
+    compile_all = "python3 -m compileall -q --invalidation-mode unchecked-hash"
+    library = "$(python3 -c 'import sysconfig; print(sysconfig.get_path(\"stdlib\"))')"
     return f"""\
 # Written by skerry build --dockerfile. From the layer that changes least to the one that changes most.
 FROM {base}
+# The official images leave it out, and a container whose root cannot be written to would compile it at each start.
+RUN {compile_all} "{library}" || true
 WORKDIR /tmp/build
 COPY requirements.txt skerry.lock versions.txt ./
 {exact}{rest}COPY skerry {SITE_FOLDER}/skerry
-RUN python3 -m compileall -q --invalidation-mode unchecked-hash {SITE_FOLDER} || true
+RUN {compile_all} {SITE_FOLDER} || true
 WORKDIR {APP_FOLDER}
 COPY app {APP_FOLDER}
+RUN {compile_all} {APP_FOLDER} || true
 ENV HOME=/tmp PORT={PORT} PYTHONDONTWRITEBYTECODE=1 PYTHONPATH={SITE_FOLDER} PYTHONUNBUFFERED=1
 EXPOSE {PORT}
 USER {USER}

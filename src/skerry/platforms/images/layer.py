@@ -44,7 +44,7 @@ class Layer:
     """A layer that has been written, or that a registry has.
 
     Args:
-        title: What is in it, for people: ``base``, ``requirements``, ``runtime`` or ``app``.
+        title: What is in it, for people: ``base``, ``bytecode``, ``requirements``, ``runtime`` or ``app``.
         digest: Of the bytes that travel, ``sha256:HEX``.
         size_bytes: How many travel.
         diff_id: Digest of the same, unpacked.
