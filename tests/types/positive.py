@@ -263,6 +263,7 @@ assert_type(state.transact(lambda transaction: transaction.get("a", int)), int |
 with state.lock("door") as lease:
     assert_type(state.put("a", 1, lease=lease), int)
 
+
 # What is started by events is a function like others.
 @app.on(skerry.Event(type="seen"), filter=~skerry.Filter.exact(source="/lab"), retry=skerry.Retry(attempts=3))
 def note(event: skerry.Event) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -105,12 +106,15 @@ class Federation:
             outcomes=Outcomes(min(room.places, WAITING)),
             room=room,
         )
+        # What is there by now stays: a full collection would look at all of it, for as long as two short rounds take.
+        gc.freeze()
         try:
             while checkpoint.round < plan.rounds and record.request() is None:
                 current = Round(shared, checkpoint)
                 yield from current.events()
                 checkpoint = current.after or checkpoint
         finally:
+            gc.unfreeze()
             shared.end_talks()
         if checkpoint.round >= plan.rounds:
             yield record.tell("finished", checkpoint.round, model_digest=digest_of(checkpoint.model))
