@@ -39,7 +39,7 @@ class PodPlace:
         self._events = ContainerEvents(NODE["kubernetes.io/hostname"], self.folder / f"{self.name}-events")
 
     def start(self):
-        """Start the pod and wait until it listens."""
+        """Start the pod and wait until it is ready; it listens before that."""
         self.folder.chmod(0o777)  # the pod's user is not the test's
         container = machine_container(
             self.image,
@@ -50,13 +50,13 @@ class PodPlace:
         spec |= {"restartPolicy": "Never", "nodeSelector": NODE, "terminationGracePeriodSeconds": 30}
         self._events.start()
         self.api.create("pods", self.namespace, {"metadata": {"name": self.name}, "spec": spec})
-        wait_until(self._listens, within_s=START_S, what=f"a pod of {self.app.name} that listens")
+        wait_until(self._is_ready, within_s=START_S, what=f"a pod of {self.app.name} that is ready")
 
     def _app_in_pod(self):
         """Return where the pod finds the app: the tests' folder is there, other files are beside the notes."""
         return f"{NOTES}/{self.app.name}" if self.app.parent == self.folder else self.app
 
-    def _listens(self):
+    def _is_ready(self):
         status = self.api.get("pods", self.namespace, self.name)["status"]
         for container in status.get("containerStatuses") or []:
             if ended := container["state"].get("terminated"):
@@ -66,10 +66,11 @@ class PodPlace:
         if not self._address or not self._container or not self._events.has_started(self._container):
             return False
         try:
-            self.connect().socket.close()
-        except OSError:
+            with self.connect() as client:
+                client.send(b"GET /health/readiness HTTP/1.1\r\nhost: x\r\n\r\n")
+                return client.read_answer().status == 200
+        except (OSError, EOFError):
             return False
-        return True
 
     def connect(self):
         return RawClient(PORT, host=self._address, timeout_s=ANSWER_S)

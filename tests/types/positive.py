@@ -282,6 +282,6 @@ def tidy() -> str:
     return "tidy"
 
 
-assert_type(note, skerry.Function[[skerry.Event], int])
-assert_type(note_all, skerry.AsyncFunction[[list[skerry.Event]], None])
+assert_type(note.remote(skerry.Event(type="seen")), int)
+assert_type(note_all.remote([skerry.Event(type="seen")]), None)
 assert_type(tidy, skerry.Function[[], str])

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from skerry.app.binding import Binding
 from skerry.errors import SpecError
-from skerry.platforms.home import ENGINE_VARIABLE, default_home
-from skerry.spec import PROJECT_FILE, STATE_VARIABLE, read_project_file
 
+# What opens a state is imported by the first one: most apps have none.
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from skerry.store.state import State, StateStore
 
 FOLDER = "state"
@@ -61,12 +61,17 @@ class HasStates:
         return self._states[name]
 
     def _store(self) -> StateStore:
+        from skerry.spec import STATE_VARIABLE
         from skerry.store.state import store_at
 
         return store_at(os.environ.get(STATE_VARIABLE) or _from_project(self._module.get("__file__")) or self._own())
 
     def _own(self) -> Path:
         """Return the folder of states of the engine that the functions are called on."""
+        from pathlib import Path
+
+        from skerry.platforms.home import ENGINE_VARIABLE, default_home
+
         if self._binding.home is not None:
             return self._binding.home / FOLDER
         around = os.environ.get(ENGINE_VARIABLE)
@@ -75,7 +80,9 @@ class HasStates:
 
 @lru_cache(maxsize=64)
 def _from_project(file: str | None) -> str | None:
-    return None if file is None else url_of_folder(Path(file).resolve().parent)
+    from skerry.app.places import folder_of
+
+    return None if file is None else url_of_folder(folder_of(file))
 
 
 def url_of_folder(folder: Path) -> str | None:
@@ -84,6 +91,8 @@ def url_of_folder(folder: Path) -> str | None:
     Raises:
         SpecError: the file is not of its form.
     """
+    from skerry.spec import PROJECT_FILE, read_project_file
+
     path = folder / PROJECT_FILE
     if not path.is_file():
         return None

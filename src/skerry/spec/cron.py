@@ -6,7 +6,6 @@ import datetime
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from skerry.errors import SpecError
 
@@ -75,7 +74,7 @@ class Cron:
             for part, (name, low, high, names) in zip(parts, FIELDS, strict=True)
         )
         try:
-            tz = datetime.UTC if zone == "UTC" else ZoneInfo(zone)
+            tz = datetime.UTC if zone == "UTC" else _zone(zone)
         except (ValueError, OSError, KeyError) as error:  # an unknown zone is a KeyError
             raise SpecError(f"zone = {zone!r}: no such time zone; name one like Europe/Oslo", field="zone") from error
         found = cls(
@@ -146,3 +145,9 @@ def _number(text: str, names: Mapping[str, int]) -> int:
     if text in names:
         return names[text]
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 4 else -1
+
+
+def _zone(name: str) -> datetime.tzinfo:
+    from zoneinfo import ZoneInfo  # few functions start by the clock, and fewer by that of a zone
+
+    return ZoneInfo(name)

@@ -55,7 +55,9 @@ def make_actor(actuator, tmp_path):
 
 @pytest.fixture
 def acting_process(network, tmp_path):
-    with subprocess.Popen([sys.executable, "-c", ACTING, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-c", ACTING, str(tmp_path)]
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=variables) as process:
         words = process.stdout.readline().split()
         yield process, words[0], words[1], int(words[2])
         process.kill()
