@@ -7,28 +7,31 @@ import pytest
 from skerry.cli.main import main
 from support.engine_process import wait_until, write_app
 
-APP = """
+APP = r"""
 app = skerry.App("reacting")
+
+def say(line):  # in one piece: workers share a log
+    print(f"{line}\n", end="", flush=True)
 
 @app.on(skerry.Event(type="seen"))
 def note(event: skerry.Event) -> None:
-    print("noted", event.id, event.data, flush=True)
+    say(f"noted {event.id} {event.data}")
 
 @app.on(skerry.Event(type="wrong"), retry=skerry.Retry(attempts=2, delay="10ms"))
 def fail(event: skerry.Event) -> None:
-    print("tried", event.id, flush=True)
+    say(f"tried {event.id}")
     raise ValueError("as it is meant to")
 
 @app.on(skerry.Event(type="refused"))
 def refuse(amount: int) -> None:
-    print("took", amount, flush=True)
+    say(f"took {amount}")
 
 @app.on(skerry.Event(type="listed"), batch=8, retry=skerry.Retry(attempts=1, delay="10ms"))
 def gather(numbers: list[int]) -> None:
     if 13 in numbers:
         raise ValueError("unlucky")
     for number in numbers:
-        print("gathered", number, flush=True)
+        say(f"gathered {number}")
 
 @app.on(skerry.Event(type="asked"))
 def answer(event: skerry.Event) -> skerry.Event:
@@ -156,7 +159,7 @@ def test_one_bad_event_of_a_batch_dies_alone(engine, tmp_path):
 
 
 def test_more_than_the_broker_keeps_is_refused_until_there_is_room(make_engine, tmp_path):
-    slow = APP.replace('print("noted"', 'time.sleep(0.1); print("noted"').replace('"100ms"', '"1d"')
+    slow = APP.replace('say(f"noted', 'time.sleep(0.1); say(f"noted').replace('"100ms"', '"1d"')
     engine = make_engine(environment={"SKERRY_EVENTS_MAX_WAITING": "10"}).start()
     engine.deploy(write_app(tmp_path / "app.py", slow))
     assert publish(engine, *(event("seen", f"a{n}") for n in range(10))).status == 202
