@@ -39,11 +39,11 @@ def main() -> int:
 
 def _import_what_both_need() -> None:
     """Import what the front and the workers have in common, once: it is in the memory that is forked."""
-    import orjson  # noqa: F401
+    import orjson  # noqa: F401  # loaded for what follows it
 
     import skerry.runtime.frames
     import skerry.runtime.target
-    import skerry.spec.function  # noqa: F401
+    import skerry.spec.function  # noqa: F401  # loaded for what follows it
 
 
 def _read_plain(words: Sequence[str]) -> Arguments | None:

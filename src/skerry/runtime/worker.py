@@ -156,9 +156,9 @@ def rehearse() -> None:
 
 def _import_the_rest() -> None:
     """Import what some workers need; the apps of most have options, which are checked where they are declared."""
-    import uvloop  # noqa: F401
+    import uvloop  # noqa: F401  # loaded before the fork, for those who use it
 
-    from skerry.runtime import grouping, inspection, streaming, tasks  # noqa: F401
+    from skerry.runtime import grouping, inspection, streaming, tasks  # noqa: F401  # loaded before the fork, for those who use it
     from skerry.spec import FunctionSpec, Scale
 
     FunctionSpec(name="sample", scale=Scale())

@@ -116,7 +116,7 @@ def _import(names: Sequence[str]) -> dict[str, Any]:
 
 def _settle() -> None:
     """Do what makes later forks cheaper, while nobody waits for one."""
-    from skerry.runtime import template  # noqa: F401
+    from skerry.runtime import template  # noqa: F401  # loaded before the fork, for those who use it
 
     worker.rehearse()  # what pydantic and others import at their first use is there before the next fork
     gc.unfreeze()
