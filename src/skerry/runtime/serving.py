@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from skerry.errors import FunctionNotFoundError
@@ -200,7 +199,7 @@ def _start(
     pools = []
     for spec in specs:
         pool = WorkerPool(
-            spec if workers > 1 else replace(spec, share_load=False),  # one worker has nobody to share with
+            spec,
             targets[spec.name],
             nursery=nursery,
             reaper=reaper,
