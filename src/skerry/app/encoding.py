@@ -18,6 +18,7 @@ T = TypeVar("T")
 
 MSGPACK = "application/msgpack"
 CLOUD_EVENT = "application/cloudevents+json"
+_HERE = Path()  # the current folder when it is used: asking the system for its name takes longer than most calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def encode_call(
 
     # MessagePack keeps what JSON has no word for; a CloudEvent has a form of its own.
     content_type = CLOUD_EVENT if signature.takes_event else MSGPACK
-    outbox = Outbox([Path.cwd()] if folder is None else [folder, Path.cwd()])
+    outbox = Outbox([_HERE] if folder is None else [folder, _HERE])
     with use_port(outbox):
         body = signature.encode_call(args, kwargs, content_type)
     return EncodedCall(function, body, content_type, outbox.items)

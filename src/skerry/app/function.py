@@ -298,7 +298,9 @@ class BaseFunction(Generic[P, R]):
                 )
         platform = self._platform()
         call = self._encode(args, kwargs)
-        options = replace(inherited().apply(self._asked), timeout_s=None)
+        options = inherited().apply(self._asked)
+        if options.timeout_s is not None:
+            options = replace(options, timeout_s=None)
         call.send_inputs(platform, keep=True)
         record = platform.submit(self.name, call.body, content_type=call.content_type, accept=MSGPACK, options=options)
         return Job(record, platform, self.signature)

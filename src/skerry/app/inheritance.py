@@ -32,6 +32,8 @@ class Inherited:
         Raises:
             DeadlineExceededError: the deadline has passed, so nobody waits for what the call would return.
         """
+        if self is NOTHING:
+            return asked
         traced = replace(asked, traceparent=self.traceparent, tracestate=self.tracestate)
         if self.ends_at is None or asked.timeout_s is not None:
             return traced

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from skerry.errors import SkerryError, UnavailableError
-from skerry.learn.federated.coordinator.conversation import Talk, spoken_to
+from skerry.learn.federated.coordinator.conversation import Talk
 from skerry.learn.federated.coordinator.crew import Crew, Outcome
 from skerry.learn.federated.coordinator.remembered import carry
 from skerry.learn.federated.coordinator.shared import Answer, Shared
@@ -144,7 +144,7 @@ class Collection:
             )
 
         talk: Talk[FitReply] = Talk(
-            function=spoken_to(shared.apps[client]["fit"], shared.room),
+            function=shared.fit_of(client),
             short=lambda: task(shared.holds.get(client)),
             whole=lambda: task(None),
             ended=shared.talks[client],

@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
+from skerry.learn.federated.coordinator.conversation import Spawner, spoken_to
 from skerry.learn.federated.coordinator.crew import Outcomes, Threads
 from skerry.learn.federated.coordinator.downlink import Outgoing
 from skerry.learn.federated.coordinator.room import Room
@@ -13,12 +14,13 @@ from skerry.learn.federated.policies.history import History
 from skerry.learn.federated.record.record import Record
 from skerry.learn.federated.selection import Selection
 from skerry.learn.federated.strategies.base import Strategy
+from skerry.learn.federated.wire.messages import FitReply
 from skerry.learn.federated.wire.tokens import UsedTokens
 
 
 @dataclass(slots=True, kw_only=True)
 class Shared:
-    """What rounds have in common; only the coordinator's own thread changes it.
+    """What rounds have in common; only the coordinator's own thread changes it, apart from `fits`.
 
     Args:
         record: Of the run.
@@ -34,6 +36,7 @@ class Shared:
         digests: Of the models that rounds trained from, by round.
         used: Tokens of replies that count.
         talks: Ends a client's talk: nobody waits for it any more.
+        fits: What `fit_of` has made, by client.
     """
 
     record: Record
@@ -49,6 +52,13 @@ class Shared:
     digests: dict[int, str] = field(default_factory=dict)
     used: UsedTokens = field(default_factory=UsedTokens)
     talks: dict[str, threading.Event] = field(default_factory=dict)
+    fits: dict[str, Spawner[FitReply]] = field(default_factory=dict)
+
+    def fit_of(self, client: str) -> Spawner[FitReply]:
+        """Return how a client is told to train, see `spoken_to`; its own thread asks, when its place is needed."""
+        if client not in self.fits:
+            self.fits[client] = spoken_to(self.apps[client]["fit"], self.room)
+        return self.fits[client]
 
     def end_talks(self) -> None:
         """Wait for nobody any more."""
