@@ -112,6 +112,18 @@ class ChainHosting:
             raise FunctionNotFoundError(f"no chain {chain!r} here; there are: {', '.join(found) or 'none'}")
         return found[chain]
 
+    def workers(self, chain: str, plan: ChainPlan) -> dict[str, dict[str, int]]:
+        """Return how many workers do separated and fused runs now, and the memory that they have."""
+        served = self._supervisor.served
+        found = {}
+        for mode, names in (("separated", plan.functions), ("fused", (chain,))):
+            pools = [served[name].pool for name in names if name in served]
+            found[mode] = {
+                "workers": sum(len(pool.workers) for pool in pools),
+                "memory_bytes": sum(pool.memory_bytes() for pool in pools),
+            }
+        return found
+
     def is_private(self, chain: str) -> bool:
         """Whether what a chain passes on does not leave this machine; so where it is not known any more."""
         plan = self.chains().get(chain)

@@ -49,7 +49,15 @@ class ChainRoutes:
     def _list(self, _: Request) -> Response:
         chains = self._hosting.chains().items()
         return Response.of_json(
-            [{"name": name, "functions": list(plan.functions), **plan.to_dict()} for name, plan in chains]
+            [
+                {
+                    "name": name,
+                    "functions": list(plan.functions),
+                    "workers": self._hosting.workers(name, plan),
+                    **plan.to_dict(),
+                }
+                for name, plan in chains
+            ]
         )
 
     async def _begin(self, request: Request) -> Response:
