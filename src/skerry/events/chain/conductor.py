@@ -78,7 +78,7 @@ class Conductor:
         """Begin a run; return once it is durable.
 
         Raises:
-            MalformedBodyError: the id is not of its form.
+            MalformedBodyError: the id is not of its form, or that of another chain's run.
             UnavailableError: it cannot be written, or the process stops.
         """
         if self._stopping:
@@ -97,6 +97,10 @@ class Conductor:
             began_at=time.time(),
         )
         record, is_new = await self.journal.begin(wanted)
+        if record.chain != order.chain:
+            raise MalformedBodyError(
+                f"id = {record.id!r} is that of a run of chain {record.chain!r}; choose another one"
+            )
         if is_new and not self._stopping:
             self._course(record).go()
         return record
