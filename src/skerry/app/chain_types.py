@@ -162,11 +162,11 @@ def _fits_class(given: Any, wanted: Any) -> bool:
     left, right = typing.get_origin(given) or given, typing.get_origin(wanted) or wanted
     if not (inspect.isclass(left) and inspect.isclass(right)):
         return True  # what is neither is told when a value is read
-    if issubclass(left, right) or (left is int and right in (float, complex)):
-        return True
     mappings = issubclass(left, collections.abc.Mapping), issubclass(right, collections.abc.Mapping)
     if all(mappings):
         return all(fits(a, b) for a, b in zip(typing.get_args(given), typing.get_args(wanted), strict=False))
+    if issubclass(left, right) or (left is int and right is float):
+        return True
     plain = (str, int, float, bool, bytes)
     return any(mappings) and left not in plain and right not in plain  # a model is written as a mapping
 

@@ -132,9 +132,9 @@ async def run_engine(
         models = ModelServing(records, supervisor, journal, source)
         jobs = JobRunner(records, supervisor)
         front.respond_async = jobs.submit
-        events = await EventHosting.open(home, records, supervisor, os.environ)
-        deployer.on_change = events.follow
         chains = ChainHosting(home, records, supervisor, front)
+        events = await EventHosting.open(home, records, supervisor, os.environ, chains.begin_for)
+        deployer.on_change = events.follow
         bundles = Bundles(home)
         control = Control(
             home,
@@ -187,8 +187,8 @@ async def run_engine(
 async def _take_up(jobs: JobRunner, events: EventHosting, chains: ChainHosting, models: ModelServing) -> None:
     """Go on with what the engine before has left."""
     jobs.recover()
-    await events.start()
     chains.start()
+    await events.start()  # begins runs
     models.start()
 
 

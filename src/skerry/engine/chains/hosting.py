@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import secrets
 
 from skerry.engine.chains.giving import Giver
@@ -9,10 +11,12 @@ from skerry.engine.chains.routes import ChainRoutes
 from skerry.engine.home import Home
 from skerry.engine.records import Records
 from skerry.engine.supervisor import Supervisor
-from skerry.errors import ConfigError, FunctionNotFoundError, PrivacyError
+from skerry.errors import ConfigError, FunctionNotFoundError, PrivacyError, SkerryError
 from skerry.events.chain.conductor import Conductor, Order
 from skerry.events.chain.journal import RunJournal, RunRecord
+from skerry.events.feed import Outcome, Parcel
 from skerry.observe.trace_context import SAMPLED, TraceContext, parse_traceparent
+from skerry.payload import MSGPACK, Event, encode, event_http
 from skerry.runtime.front import Front
 from skerry.spec import FunctionSpec
 from skerry.spec.chain import ChainPlan
@@ -33,6 +37,7 @@ class ChainHosting:
 
     def __init__(self, home: Home, records: Records, supervisor: Supervisor, front: Front) -> None:
         self._supervisor = supervisor
+        self._beginning: set[asyncio.Task[None]] = set()
 
         def deployed() -> set[str]:
             return {revision.function for revision in records.apps.active()}
@@ -53,6 +58,8 @@ class ChainHosting:
 
     async def finish(self) -> None:
         """Write down what functions have answered; nothing answers any more."""
+        if self._beginning:
+            await asyncio.wait(self._beginning)
         await self.conductor.close()
 
     def chains(self) -> dict[str, ChainPlan]:
@@ -100,6 +107,34 @@ class ChainHosting:
             )
         order = Order(chain=chain, plan=plan, mode=chosen, value=value, traceparent=_trace(traceparent), id=id)
         return await self.conductor.begin(order)
+
+    def begin_for(self, chain: str, parcel: Parcel) -> None:
+        """Begin a run for each event of a parcel; the events are dealt with once their runs are durable.
+
+        An event has one run of a chain: given again, it begins nothing.
+        """
+        task = asyncio.get_running_loop().create_task(self._begin_for(chain, parcel))
+        self._beginning.add(task)
+        task.add_done_callback(self._beginning.discard)
+
+    async def _begin_for(self, chain: str, parcel: Parcel) -> None:
+        try:
+            headers = {"content-type": parcel.content_type}
+            is_batch = event_http.is_batch(headers)
+            events = Event.from_batch(parcel.body) if is_batch else [Event.from_http(headers, parcel.body)]
+            for event in events:
+                digest = hashlib.sha256(f"{event.source}\0{event.id}".encode()).hexdigest()[:32]
+                await self.begin(
+                    chain,
+                    encode(event.data, MSGPACK),
+                    id=f"{chain}-{digest}",
+                    traceparent=str(event.extensions.get("traceparent", "")),
+                )
+        except SkerryError as error:
+            wait_s = error.details.get("retry_after_s")
+            parcel.on_outcome(Outcome(error.http_status, error.message, wait_s))
+        else:
+            parcel.on_outcome(Outcome(200))
 
     def plan(self, chain: str) -> ChainPlan:
         """Return a chain's plan.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from skerry.errors import MalformedBodyError, UnavailableError
+from skerry.errors import MalformedBodyError, QueueFullError, UnavailableError
 from skerry.events.chain.calls import Give
 from skerry.events.chain.course import Course
 from skerry.events.chain.journal import LIVE, RunJournal, RunRecord
@@ -22,6 +22,7 @@ from skerry.spec.chain import ChainPlan
 
 logger = logging.getLogger(__name__)
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+MOST_LIVE = 20_000  # runs under way; each is held in memory
 KEPT_S = 24 * 3600.0
 PURGE_PERIOD_S = 600.0
 
@@ -79,12 +80,18 @@ class Conductor:
 
         Raises:
             MalformedBodyError: the id is not of its form, or that of another chain's run.
+            QueueFullError: so many runs are under way that no more are begun.
             UnavailableError: it cannot be written, or the process stops.
         """
         if self._stopping:
             raise UnavailableError("the engine is shutting down; begin the run again", retry_after_s=1)
         if order.id is not None and not ID.fullmatch(order.id):
             raise MalformedBodyError(f"id = {order.id!r:.80}: use letters, digits and . _ : -, at most 128")
+        if len(self._courses) >= MOST_LIVE:
+            raise QueueFullError(
+                f"{len(self._courses)} runs of chains are under way, and no more are begun; try again later",
+                retry_after_s=1,
+            )
         wanted = RunRecord(
             number=0,
             id=order.id or uuid.uuid4().hex,
