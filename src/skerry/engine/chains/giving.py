@@ -41,14 +41,14 @@ class ChainCall(Call):
         self._pool = pool
         self._asked = asked
         self._on_piece = on_piece
-        self._unpacker = msgpack.Unpacker(raw=False, max_buffer_size=0)
+        self._unpacker = None if on_piece is None else msgpack.Unpacker(raw=False, max_buffer_size=0)
 
     def on_piece(self, frame: Frame) -> None:
         """Take what a fused run says of its steps, and let it go on."""
         if frame.kind == Kind.STREAM or not frame.body:
             return
         self._pool.credit(self, len(frame.body))
-        if self._on_piece is None:
+        if self._on_piece is None or self._unpacker is None:
             return
         self._unpacker.feed(frame.body)
         for item in self._unpacker:

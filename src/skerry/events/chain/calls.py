@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import msgpack
-import orjson
 
 from skerry.events.chain.machine import End, Fault, Machine
-from skerry.spec.chain import chain_of
+from skerry.events.chain.values import read_plan
 
 Cancel = Callable[[], None]
 
@@ -116,7 +115,7 @@ def write_work(run: str, plan: str, value: bytes, ends: Sequence[tuple[str, End]
 
 def read_work(work: dict[str, Any]) -> FusedWork:
     """Return what a decoded body of `write_work` says."""
-    machine = Machine(chain_of(orjson.loads(work["plan"]), where="chain"), work["value"])
+    machine = Machine(read_plan(work["plan"]), work["value"])
     for path, code, body in work["ends"]:
         machine.settle(path, Fault(path, code, body.decode()) if code else body)
     return FusedWork(work["run"], machine, set(work["held"]))

@@ -12,12 +12,11 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import orjson
-
 from skerry.errors import MalformedBodyError, QueueFullError, UnavailableError
 from skerry.events.chain.calls import Give
 from skerry.events.chain.course import Course
 from skerry.events.chain.journal import LIVE, RunJournal, RunRecord
+from skerry.events.chain.values import write_plan
 from skerry.spec.chain import ChainPlan
 
 logger = logging.getLogger(__name__)
@@ -96,7 +95,7 @@ class Conductor:
             number=0,
             id=order.id or uuid.uuid4().hex,
             chain=order.chain,
-            plan=orjson.dumps(order.plan.to_dict()).decode(),
+            plan=write_plan(order.plan),
             mode=order.mode or order.plan.mode,
             status=LIVE,
             traceparent=order.traceparent,

@@ -13,8 +13,8 @@ import orjson
 from skerry.events.chain.calls import Cancel, Give, Piece, StepCall, StepOutcome, write_work
 from skerry.events.chain.journal import RunJournal, RunRecord, StepRecord
 from skerry.events.chain.machine import End, Fault, Machine, Task
+from skerry.events.chain.values import read_plan
 from skerry.events.verdict import judge
-from skerry.spec.chain import chain_of
 
 logger = logging.getLogger(__name__)
 MOST_ERROR = 2000  # characters of what an error says that are kept
@@ -41,7 +41,7 @@ class Course:
         on_end: Callable[[Course], None],
     ) -> None:
         self.record = record
-        self.machine = Machine(chain_of(orjson.loads(record.plan), where=f"run {record.id}"), record.value)
+        self.machine = Machine(read_plan(record.plan), record.value)
         self._journal = journal
         self._give = give
         self._chance = chance

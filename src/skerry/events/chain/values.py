@@ -4,8 +4,27 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgpack
+import orjson
+
+from skerry.spec.chain import ChainPlan, chain_of
+
+
+def write_plan(plan: ChainPlan) -> str:
+    """Return a plan as JSON."""
+    return orjson.dumps(plan.to_dict()).decode()
+
+
+@lru_cache(maxsize=256)  # checking it takes longer than many a run, and the runs of a chain have one plan
+def read_plan(text: str) -> ChainPlan:
+    """Return the plan that `write_plan` wrote.
+
+    Raises:
+        SpecError: it is none.
+    """
+    return chain_of(orjson.loads(text), where="chain")
 
 
 def split_list(body: bytes) -> list[bytes] | None:
