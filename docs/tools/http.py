@@ -45,16 +45,16 @@ ADDRESSES = {
     "POST /broker/dead/NUMBER/replay": "Give a dead letter to its function again, with all its attempts: 202.",
     "DELETE /broker/dead/NUMBER": "Forget a dead letter: 204.",
     "GET /chains": "The chains: `name`, `mode`, `functions`, `steps`, and `workers` with their memory by mode.",
-    "POST /chains/NAME/runs": "Begin a run with the body as what its first step is given: 202, `Location: /runs/ID` and "
-    "the run, once it is durable. `?mode=fused`, `?id=ID` (with that of a run that is there, nothing begins), "
+    "POST /chains/NAME/runs": "Begin a run; the body is for its first step: 202, `Location: /runs/ID` and the "
+    "run, once it is durable. `?mode=fused`, `?id=ID` (with that of a run that is there, nothing begins), "
     "`?wait_s=30` to answer at its end. 429 and 503 when it is not begun now.",
     "GET /runs": "The newest runs: `id`, `chain`, `mode`, `status` (`running`, `succeeded`, `failed`, `cancelled`), "
-    "`trace_id`, `began_at`, `ended_at` (Unix seconds), `error`. `?chain=NAME`, `?status=failed`, `?limit=100` (at most "
-    "10,000).",
+    "`trace_id`, `began_at`, `ended_at` (Unix seconds), `error`. `?chain=NAME`, `?status=failed`, `?limit=100` (at "
+    "most 10,000).",
     "GET /runs/ID": "The same for one run, with `steps`, `dead` (items that were left out) and `cost` (`took_ms`, "
     "`handler_ms`, `steps`, `hop_ms`); with `?wait_s=30` after waiting for its end, at most 60 s.",
-    "GET /runs/ID/result": "What a run has ended with; with `?wait_s=30` after waiting for it. 409 `job_not_ready` when "
-    "there is nothing yet, 500 `handler_failed` with `step` when it has failed.",
+    "GET /runs/ID/result": "What a run has ended with; with `?wait_s=30` after waiting for it. 409 `job_not_ready` "
+    "when there is nothing yet, 500 `handler_failed` with `step` when it has failed.",
     "DELETE /runs/ID": "End a run, and undo nothing. Answers the run.",
     "GET /health/liveness": "200 while the process answers.",
     "GET /health/readiness": "200 when a request finds a function that takes it, workers or not, or when nothing is "

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from skerry.app.function import BaseFunction
-from skerry.errors import SpecError
+from skerry.errors import SpecError, UserError
 from skerry.spec import Retry
 from skerry.spec.chain import (
     STEP_RETRY,
@@ -162,10 +162,14 @@ class HasChains:
 
 
 def _handler(name: str, functions: Mapping[str, BaseFunction[Any, Any]]) -> Callable[..., Any]:
-    def fused(work: dict[str, Any]) -> Iterator[list[Any]]:
+    def fused(work: Any) -> Iterator[list[Any]]:
         """Do what is left of a run in this worker."""
         from skerry.app.fusing import run_fused
 
+        if not (isinstance(work, dict) and work.keys() >= {"run", "plan", "value"}):
+            raise UserError(
+                f"{name!r} is a chain, which an engine runs: POST /chains/{name}/runs, or skerry chains run {name}"
+            )
         yield from run_fused(functions, work)
 
     fused.__name__ = fused.__qualname__ = name

@@ -37,7 +37,9 @@ class Starter(Protocol):
     @overload
     def __call__(self, handler: F, /) -> F: ...
     @overload
-    def __call__(self, handler: Chain, /) -> Chain: ...
+    def __call__(  # type: ignore[overload-overlap]  # the first one that fits is meant
+        self, handler: Chain, /
+    ) -> Chain: ...
     @overload
     def __call__(  # type: ignore[overload-overlap]  # the first one that fits is meant
         self, handler: type[AsyncHandlerObject[P, R]], /

@@ -175,7 +175,7 @@ class Features:
 def analyse(features: list[float]) -> float:
     return sum(value * value for value in features) ** 0.5
 
-chain = app.chain("score", [aggregate, clean, Features, analyse])
+chain = app.on(skerry.Event(type="rows"))(app.chain("score", [aggregate, clean, Features, analyse]))
 small = app.chain("small", [clean, skerry.wait("50ms"), skerry.parallel(Features, [Features, analyse])], mode="fused")
 """
 
@@ -218,3 +218,30 @@ def test_a_run_that_cannot_go_on_says_why_and_how(shared_engine, tmp_path):
     (chain,) = [one for one in shared_engine.control("GET", "/chains").json() if one["name"] == "score"]
     assert chain["functions"] == ["aggregate", "clean", "features", "analyse"]
     assert json.dumps(chain["steps"]).count('"call"') == 4
+
+
+def test_an_event_begins_one_run_of_a_chain_however_often_it_comes(shared_engine, tmp_path):
+    shared_engine.deploy(write_app(tmp_path / "app.py", FOUR))
+    event = {"specversion": "1.0", "type": "rows", "source": "/till", "id": "7", "data": [{"amount": 2.0}]}
+    headers = {"content-type": "application/cloudevents+json"}
+    assert shared_engine.tcp("POST", "/events", event, headers).status == 202
+
+    def found():
+        runs = shared_engine.control("GET", "/runs?chain=score").json()
+        return [run for run in runs if run["id"].startswith("score-")]
+
+    before = found()
+    (run,) = wait_until(lambda: [run for run in found() if len(run["id"]) == len("score-") + 32])
+    assert ended(shared_engine, run["id"])["status"] == "succeeded"
+    assert shared_engine.control("GET", f"/runs/{run['id']}/result").json() == 4.0
+    (kept,) = shared_engine.control("GET", "/broker/events?type=rows").json()
+    assert shared_engine.control("POST", f"/broker/events/{kept['number']}/replay", {}).status == 202
+    wait_until(lambda: not shared_engine.control("GET", "/broker").json()["waiting"])
+    assert {one["id"] for one in found()} == {one["id"] for one in before} | {run["id"]}
+
+
+def test_the_function_of_a_chain_says_how_a_chain_is_run(shared_engine, tmp_path):
+    shared_engine.deploy(write_app(tmp_path / "app.py", FOUR))
+    answer = shared_engine.call("score", [])
+    assert answer.status == 400
+    assert "skerry chains run score" in answer.json()["detail"]

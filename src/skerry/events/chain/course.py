@@ -158,16 +158,12 @@ class Course:
         if self._closed or task is None:
             return
         self._pieces += 1
-        ended_s = time.monotonic()
+        took_s, began_s = piece.handler_us / 1e6, time.monotonic() - (time.time() - piece.began_at)
         self._give.traced(
-            task.function,
-            self.record.traceparent,
-            status=piece.status,
-            began_s=ended_s - piece.handler_us / 1e6,
-            ended_s=ended_s,
+            task.function, self.record.traceparent, status=piece.status, began_s=began_s, ended_s=began_s + took_s
         )
         outcome = StepOutcome(piece.status, piece.body, piece.message, handler_us=piece.handler_us)
-        self._ended(task, outcome, piece.began_at)
+        self._ended(task, outcome, piece.began_at, piece.began_at + took_s)
 
     def _fused_ended(self, outcome: StepOutcome) -> None:
         runnable = self._runnable()
@@ -177,16 +173,15 @@ class Course:
             self._ended(runnable[0], outcome, time.time())  # the one that it was at: they are done in this order
         self._journal.then(self.go)
 
-    def _ended(self, task: Task, outcome: StepOutcome, began_at: float) -> None:
+    def _ended(self, task: Task, outcome: StepOutcome, began_at: float, ended_at: float | None = None) -> None:
         now_s = time.time()
         path, attempts = task.path, self._attempts.get(task.path, 0)
         if self._held and outcome.status >= 300:
             return
         if outcome.status < 300:
+            made, end_s = attempts + 1, ended_at or now_s
             self._settle(
-                StepRecord(
-                    path, 0, "done", outcome.body, 200, "", attempts + 1, 0.0, began_at, now_s, outcome.handler_us
-                )
+                StepRecord(path, 0, "done", outcome.body, 200, "", made, 0.0, began_at, end_s, outcome.handler_us)
             )
             return
         verdict = judge(
