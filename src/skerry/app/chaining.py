@@ -152,7 +152,14 @@ class HasChains:
 
         plan = ChainPlan(steps=_steps(parts), mode=mode)
         gives = Types(name, self._functions).check(plan.steps)
-        options = {"chain": plan, "memory": memory, "timeout": timeout, **({} if scale is None else {"scale": scale})}
+        options: dict[str, Any] = {
+            "chain": plan,
+            "memory": memory,
+            "timeout": timeout,
+            **({} if scale is None else {"scale": scale}),
+        }
+        if any(self._functions[called].options.get("local") for called in plan.functions):
+            options["local"] = True  # what a local function is given and returns passes through the chain's workers
         function = self._declare(_handler(name, self._functions), name, options)
         self._chains[name] = Chain(function, plan, self._functions, gives)
         return self._chains[name]

@@ -218,6 +218,17 @@ def test_a_chain_is_run_by_an_engine_and_by_nothing_else(monkeypatch):
         report.start(3)
 
 
+def test_a_chain_of_a_function_that_is_local_is_local():
+    own = skerry.App("own")
+
+    @own.function(local=True)
+    def note(value: int) -> int:
+        return value
+
+    assert own.chain("noted", [note]).function.options["local"] is True
+    assert "local" not in report.function.options
+
+
 def test_events_start_a_chain():
     own = skerry.App("own")
 

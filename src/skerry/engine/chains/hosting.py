@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import secrets
 
+from skerry.engine.chains.checking import check_fusible
 from skerry.engine.chains.giving import Giver
 from skerry.engine.chains.routes import ChainRoutes
 from skerry.engine.home import Home
@@ -99,12 +100,8 @@ class ChainHosting:
         specs = self._specs(plan)
         if not same_machine and any(spec.local for spec in specs):
             raise PrivacyError(f"chain {chain!r} has functions that are labelled local: begin it on its site itself")
-        with_model = next((spec.name for spec in specs if spec.model is not None), None)
-        if chosen == "fused" and with_model is not None:
-            raise ConfigError(
-                f"chain {chain!r} cannot be fused: function {with_model!r} has a model, which only its own workers "
-                "have; run it separated"
-            )
+        if chosen == "fused":
+            check_fusible(chain, self._supervisor.find(chain).pool.spec, specs)
         order = Order(chain=chain, plan=plan, mode=chosen, value=value, traceparent=_trace(traceparent), id=id)
         return await self.conductor.begin(order)
 
