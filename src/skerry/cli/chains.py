@@ -145,6 +145,8 @@ def show(console: Console, run: str, home: Path) -> None:
         console.data(f"{key + ':':<11}{value}")
     if found["steps"]:
         console.table(["STEP", "STATE", "ATTEMPTS", "HANDLER", "ERROR"], [_step_row(step) for step in found["steps"]])
+    for step in found["not_undone"]:
+        console.data(f"not undone: step {step}")
     for dead in found["dead"]:
         text = f"{dead['knativeerrorcode']} {dead['knativeerrordata']}"
         console.data(f"left out: item {dead['item']} at step {dead['step']}: {text}")

@@ -123,6 +123,7 @@ def test_a_hundred_pages_keep_their_order_and_the_poison_one_is_left_out_alone(s
     assert shared_engine.control("POST", "/chains/report/runs", 1).status == 404
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("mode", ["separated", "fused"])
 def test_a_chain_whose_every_step_kills_its_worker_and_the_engine_has_each_effect_once(make_engine, tmp_path, mode):

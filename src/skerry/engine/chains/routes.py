@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from skerry.errors import HandlerError, JobNotFoundError, JobNotReadyError, MalformedBodyError, PrivacyError
 from skerry.events.chain.journal import RunRecord, StepRecord
+from skerry.events.chain.paths import item_of
+from skerry.events.chain.values import read_plan
 from skerry.payload import JSON, MSGPACK, decode
 from skerry.payload.codec import decode_json, encode_json, encode_msgpack
 from skerry.payload.media import require_codec
 from skerry.runtime.front import Front
 from skerry.runtime.message import Request, Response
+from skerry.spec.chain import ChainPlan
 
 if TYPE_CHECKING:
     from skerry.engine.chains.hosting import ChainHosting
@@ -23,7 +25,6 @@ MOST_LISTED = 10_000
 MOST_BODY_BYTES = 64 * 2**20
 MAX_WAIT_S = 60.0
 STATUSES = ("running", "succeeded", "failed", "cancelled")
-ITEM = re.compile(r"/(\d+)/")
 
 
 class ChainRoutes:
@@ -87,7 +88,9 @@ class ChainRoutes:
     async def _show(self, request: Request) -> Response:
         record = await self._find(request)
         steps = self._conductor.journal.steps(record.number)
-        return Response.of_json({**run_view(record), "cost": cost_of(record, steps), **steps_view(steps)})
+        return Response.of_json(
+            {**run_view(record), "cost": cost_of(record, steps), **steps_view(read_plan(record.plan), steps)}
+        )
 
     async def _result(self, request: Request) -> Response:
         record = await self._find(request)
@@ -132,7 +135,7 @@ def run_view(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def steps_view(steps: list[StepRecord]) -> dict[str, Any]:
+def steps_view(plan: ChainPlan, steps: list[StepRecord]) -> dict[str, Any]:
     """Return the steps of a run as plain values, and the items that were left out with Knative's attributes."""
     listed = [
         {
@@ -147,12 +150,17 @@ def steps_view(steps: list[StepRecord]) -> dict[str, Any]:
         }
         for step in steps
     ]
+    failed = [step for step in steps if step.state == "failed"]
     dead = [
-        {"step": step.path, "item": int(found[-1]), "knativeerrorcode": step.code, "knativeerrordata": step.error}
-        for step in steps
-        if step.state == "failed" and (found := ITEM.findall(step.path))
+        {"step": step.path, "item": item, "knativeerrorcode": step.code, "knativeerrordata": step.error}
+        for step in failed
+        if not step.path.endswith("~") and (item := item_of(plan, step.path)) is not None
     ]
-    return {"steps": listed, "dead": dead}
+    return {
+        "steps": listed,
+        "dead": dead,
+        "not_undone": [s.path.removesuffix("~") for s in failed if s.path[-1] == "~"],
+    }
 
 
 def cost_of(record: RunRecord, steps: list[StepRecord]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from skerry.events.chain.calls import read_work, write_work
 from skerry.events.chain.machine import Fault, Machine
+from skerry.events.chain.paths import item_of
 from skerry.spec.chain import CallStep, ChainPlan, ChoiceStep, EachStep, ParallelStep, WaitStep
 
 
@@ -121,6 +122,20 @@ def test_a_machine_that_is_told_what_is_on_record_goes_on_where_the_other_was(pl
     assert work.machine.end == whole.end
 
 
+@given(plans=PLANS, poison=POISON)
+@settings(max_examples=60, deadline=None)
+def test_the_path_of_a_dead_step_says_which_item_is_left_out(plans, poison):
+    machine = Machine(plans, pack(0))
+    ends = do(machine, lambda count: 0, poison)
+    dead = {fault.path for fault in machine.dead}
+    failed = {path for path, end in ends if isinstance(end, Fault)}
+    assert all(item_of(plans, path) is not None for path in dead)
+    assert all(path in dead or machine.end is not None for path in failed)
+    if not isinstance(machine.end, Fault):
+        inside = {path for path in failed if item_of(plans, path) is not None}
+        assert dead <= inside == failed
+
+
 def test_each_keeps_the_order_and_leaves_out_what_is_poison():
     machine = Machine(plan(call("list-6"), EachStep(steps=(call("do-a"),), in_flight=2)), b"")
     most = 0
@@ -131,6 +146,8 @@ def test_each_keeps_the_order_and_leaves_out_what_is_poison():
     assert most == 2
     assert [item[1][1] for item in msgpack.unpackb(machine.end)] == [0, 1, 2, 4, 5]
     assert [fault.path for fault in machine.dead] == ["1/3/0"]
+    assert item_of(plan(call("list-6"), EachStep(steps=(call("do-a"),))), "1/3/0") == 3
+    assert item_of(plan(ParallelStep(branches=((call("a"),), (call("b"),)))), "0/1/0") is None
 
 
 def test_each_of_very_many_items_that_need_nothing_ends_at_once():
