@@ -52,7 +52,7 @@ ADDRESSES = {
     "`trace_id`, `began_at`, `ended_at` (Unix seconds), `error`. `?chain=NAME`, `?status=failed`, `?limit=100` (at "
     "most 10,000).",
     "GET /runs/ID": "The same for one run, with `steps`, `dead` (items that were left out), `not_undone` (steps), "
-    "and `cost` (`took_ms`, `handler_ms`, `steps`, `hop_ms`); with `?wait_s=30` after waiting for its end, at most 60 s.",
+    "and `cost` (`took_ms`, `handler_ms`, `steps`, `hop_ms`); with `?wait_s=30` after waiting for its end.",
     "GET /runs/ID/result": "What a run has ended with; with `?wait_s=30` after waiting for it. 409 `job_not_ready` "
     "when there is nothing yet, 500 `handler_failed` with `step` when it has failed.",
     "DELETE /runs/ID": "End a run, and undo nothing. Answers the run.",
