@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from skerry.engine.chains.routes import ChainRoutes
 from skerry.engine.control import Control, is_open
 from skerry.engine.events.routes import EventRoutes
 from skerry.engine.inputs import Inputs
@@ -43,6 +44,18 @@ ADDRESSES = {
     "`?limit=100`.",
     "POST /broker/dead/NUMBER/replay": "Give a dead letter to its function again, with all its attempts: 202.",
     "DELETE /broker/dead/NUMBER": "Forget a dead letter: 204.",
+    "GET /chains": "The chains: `name`, `mode`, `functions`, `steps`, and `workers` with their memory by mode.",
+    "POST /chains/NAME/runs": "Begin a run; the body is for its first step: 202, `Location: /runs/ID` and the "
+    "run, once it is durable. `?mode=fused`, `?id=ID` (with that of a run that is there, nothing begins), "
+    "`?wait_s=30` to answer at its end. 429 and 503 when it is not begun now.",
+    "GET /runs": "The newest runs: `id`, `chain`, `mode`, `status` (`running`, `succeeded`, `failed`, `cancelled`), "
+    "`trace_id`, `began_at`, `ended_at` (Unix seconds), `error`. `?chain=NAME`, `?status=failed`, `?limit=100` (at "
+    "most 10,000).",
+    "GET /runs/ID": "The same for one run, with `steps`, `dead` (items that were left out), `not_undone` (steps), "
+    "and `cost` (`took_ms`, `handler_ms`, `steps`, `hop_ms`); with `?wait_s=30` after waiting for its end.",
+    "GET /runs/ID/result": "What a run has ended with; with `?wait_s=30` after waiting for it. 409 `job_not_ready` "
+    "when there is nothing yet, 500 `handler_failed` with `step` when it has failed.",
+    "DELETE /runs/ID": "End a run, and undo nothing. Answers the run.",
     "GET /health/liveness": "200 while the process answers.",
     "GET /health/readiness": "200 when a request finds a function that takes it, workers or not, or when nothing is "
     "deployed yet; 503 while the engine starts or stops, and while no function can start its workers.",
@@ -109,6 +122,8 @@ PLACEHOLDERS = {
     "inputs": "DIGEST",
     "bundles": "DIGEST",
     "jobs": "ID",
+    "runs": "ID",
+    "chains": "NAME",
     "apps": "NAME",
     "functions": "NAME",
     "models": "NAME",
@@ -158,6 +173,7 @@ def _served() -> set[str]:
     Bundles.add_routes(Bundles.__new__(Bundles), front)
     ModelControl.add_routes(ModelControl.__new__(ModelControl), front)
     Inputs.add_routes(Inputs.__new__(Inputs), front)
+    ChainRoutes.add(ChainRoutes.__new__(ChainRoutes), front)
     EventRoutes.add(EventRoutes.__new__(EventRoutes), front)
     InferenceRoutes(front, dict).add_routes()
     add_health_routes(front, is_ready=bool)

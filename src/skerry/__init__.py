@@ -5,7 +5,22 @@ from typing import TYPE_CHECKING
 from skerry.version import __version__
 
 if TYPE_CHECKING:
-    from skerry.app import App, AsyncFunction, AsyncStreamFunction, Function, Job, RunningApp, StreamFunction
+    from skerry.app import (
+        App,
+        AsyncFunction,
+        AsyncStreamFunction,
+        Chain,
+        ChainRun,
+        Function,
+        Job,
+        RunningApp,
+        StreamFunction,
+        choice,
+        each,
+        parallel,
+        step,
+        wait,
+    )
     from skerry.errors import (
         CapacityError,
         ConfigError,
@@ -30,6 +45,8 @@ __all__ = [
     "AsyncStreamFunction",
     "Batch",
     "CapacityError",
+    "Chain",
+    "ChainRun",
     "ConfigError",
     "Context",
     "EnginePlatform",
@@ -56,8 +73,13 @@ __all__ = [
     "TransportError",
     "UserError",
     "__version__",
+    "choice",
     "context",
     "count_transfer",
+    "each",
+    "parallel",
+    "step",
+    "wait",
 ]
 
 if not TYPE_CHECKING:
@@ -70,10 +92,17 @@ if not TYPE_CHECKING:
                 "App",
                 "AsyncFunction",
                 "AsyncStreamFunction",
+                "Chain",
+                "ChainRun",
                 "Function",
                 "Job",
                 "RunningApp",
                 "StreamFunction",
+                "choice",
+                "each",
+                "parallel",
+                "step",
+                "wait",
             ),
             "skerry.errors": (
                 "CapacityError",

@@ -11,6 +11,10 @@ SAID = {
         "here: (1.0, 1)\none: (2.0, 1)\nin order: [1.0, -1.0, 3.0]\nfailed alone: 16 of 64\nbatched: True\n"
         "lengths: [1, 2, 3]\n"
     ),
+    "chain.py": (
+        "separated: 15 words on 5 pages\nleft out: page 3\nfused: 15 words on 5 pages\nleft out: page 3\n"
+        "not ordered: 2\nstill reserved: 0\n"
+    ),
     "class_handler.py": "['eins', 'zwei', 'drei']\nnot known\n",
     "echo.py": "here: A PLAIN CALL STAYS A PLAIN CALL\nremote: HELLO\nmap: ['A', 'B', 'C']\njob: LATER\n",
     "events.py": "org.example.alarm oven-1 {'celsius': 75}\norg.example.fine {'celsius': 20}\n",

@@ -1,5 +1,6 @@
 """A request's trace, from its caller through the handler to a collector."""
 
+import contextlib
 import json
 import re
 import threading
@@ -7,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from support.engine_process import wait_until
+from support.engine_process import Engine, UnixConnection, exchange, wait_until, write_app
 from support.raw_http import request
 
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -159,3 +160,47 @@ def test_a_collector_that_is_not_there_harms_no_request(start_runtime):
         assert [client.call("/function/told", number).status for number in range(50)] == [200] * 50
     server.terminate()
     assert server.wait() == 0
+
+
+CHAIN = """
+app = skerry.App("chained")
+
+@app.function
+def first(x: int) -> int:
+    return x + 1
+
+@app.function
+def told(x: int) -> str | None:
+    return skerry.context().traceparent
+
+chain = app.chain("chain", [first, first, told])
+"""
+
+
+def test_the_steps_of_a_chain_are_spans_of_one_trace_in_both_modes(tmp_path, collector):
+    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "10"}
+    engine = Engine(tmp_path / "home", environment=environment).start()
+    try:
+        engine.deploy(write_app(tmp_path / "app.py", CHAIN))
+        with contextlib.closing(UnixConnection(engine.home / "engine.sock", 60)) as connection:
+            for number, mode in enumerate(("separated", "fused")):
+                trace = f"{number + 1:032x}"
+                headers = {"traceparent": f"00-{trace}-{CALLER}-01"}
+                path = f"/chains/chain/runs?mode={mode}&id={mode}&wait_s=30"
+                begun = exchange(connection, "POST", path, 1, headers).json()
+                assert (begun["status"], begun["trace_id"]) == ("succeeded", trace)
+                result = exchange(connection, "GET", f"/runs/{mode}/result").json()
+                assert result.split("-")[1] == trace
+
+                def steps(trace=trace):
+                    spans = [span for span in collector.spans if span["traceId"] == trace]
+                    return sorted(
+                        (span for span in spans if span["name"] in ("POST /function/first", "POST /function/told")),
+                        key=lambda span: int(span["startTimeUnixNano"]),
+                    )
+
+                wait_until(lambda: len(steps()) == 3, what=f"the spans of the {mode} steps")
+                assert [span["name"].rpartition("/")[2] for span in steps()] == ["first", "first", "told"]
+                assert {span["parentSpanId"] for span in steps()} == {CALLER}
+    finally:
+        engine.close()

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from skerry.app.application import App
+    from skerry.app.chain import Chain, ChainRun
+    from skerry.app.chaining import choice, each, parallel, step, wait
     from skerry.app.function import AsyncFunction, Function
     from skerry.app.job import Job
     from skerry.app.running import RunningApp
@@ -16,6 +18,17 @@ else:
         __name__,
         {
             "skerry.app.application": ("App",),
+            "skerry.app.chain": (
+                "Chain",
+                "ChainRun",
+            ),
+            "skerry.app.chaining": (
+                "choice",
+                "each",
+                "parallel",
+                "step",
+                "wait",
+            ),
             "skerry.app.function": (
                 "AsyncFunction",
                 "Function",
@@ -30,4 +43,20 @@ else:
         },
     )
 
-__all__ = ["App", "AsyncFunction", "AsyncStreamFunction", "Function", "Job", "RunningApp", "StreamFunction", "Target"]
+__all__ = [
+    "App",
+    "AsyncFunction",
+    "AsyncStreamFunction",
+    "Chain",
+    "ChainRun",
+    "Function",
+    "Job",
+    "RunningApp",
+    "StreamFunction",
+    "Target",
+    "choice",
+    "each",
+    "parallel",
+    "step",
+    "wait",
+]

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, cast, overload
 
 from skerry.app.binding import Binding
+from skerry.app.chaining import HasChains
 from skerry.app.function import AsyncFunction, BaseFunction, Function
 from skerry.app.making import make_function
 from skerry.app.options import UNSET, Unset, given_options
@@ -21,6 +22,7 @@ from skerry.errors import AppImportError, NameTakenError, SpecError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from skerry.app.chain import Chain
     from skerry.app.decorator import (
         AsyncHandlerObject,
         AsyncItemsHandlerObject,
@@ -47,7 +49,7 @@ R = TypeVar("R")
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
-class App(StartsFunctions, ServesModels, HasStates):
+class App(StartsFunctions, ServesModels, HasStates, HasChains):
     """A set of functions that are deployed together.
 
     Args:
@@ -77,6 +79,7 @@ class App(StartsFunctions, ServesModels, HasStates):
         self._functions: dict[str, BaseFunction[Any, Any]] = {}
         self._binding = Binding()
         self._states: dict[str, State] = {}
+        self._chains: dict[str, Chain] = {}
         self._module: Mapping[str, Any] = sys._getframe(1).f_globals
 
     def __repr__(self) -> str:

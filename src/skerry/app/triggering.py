@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast, overload, runtime_checkable
 
 from skerry.app.binding import Binding
+from skerry.app.chain import Chain
 from skerry.app.decorator import AsyncHandlerObject, HandlerObject
 from skerry.app.function import AsyncFunction, BaseFunction, Function
 from skerry.errors import ConfigError, SpecError
@@ -31,10 +32,14 @@ class Publishes(Protocol):
 
 
 class Starter(Protocol):
-    """What ``@app.on(...)`` is before it is given the handler; a function of the app stays what it is."""
+    """What ``@app.on(...)`` is before it is given the handler; a function or a chain of the app stays what it is."""
 
     @overload
     def __call__(self, handler: F, /) -> F: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap]  # the first one that fits is meant
+        self, handler: Chain, /
+    ) -> Chain: ...
     @overload
     def __call__(  # type: ignore[overload-overlap]  # the first one that fits is meant
         self, handler: type[AsyncHandlerObject[P, R]], /
@@ -142,15 +147,15 @@ class StartsFunctions:
         platform.publish(events)
 
     def _starter(self, option: str, start: Trigger | Timer) -> Starter:
-        def declare(decorated: Any) -> BaseFunction[Any, Any]:
-            if isinstance(decorated, BaseFunction):
-                function = decorated
+        def declare(decorated: Any) -> BaseFunction[Any, Any] | Chain:
+            if isinstance(decorated, BaseFunction | Chain):
+                function = decorated if isinstance(decorated, BaseFunction) else decorated.function
             else:
                 name = getattr(decorated, "__name__", "").lower()
                 function = self._declare(decorated, name, {})
             # Decorators are applied from below: what stands above comes first.
             function.options[option] = (start, *function.options.get(option, ()))
-            return function
+            return decorated if isinstance(decorated, Chain) else function
 
         return cast(Starter, declare)
 

@@ -24,10 +24,14 @@ class AppView(App):
         self._binding = Binding(platform)
         self._states = app._states
         self._functions = {name: function.at(platform) for name, function in app.functions.items()}
+        self._chains = {name: chain.at(platform) for name, chain in app.chains.items()}
 
     def __getattr__(self, name: str) -> Any:
         # Only for what is no attribute otherwise; a function of such a name is found in `functions`.
         functions: Mapping[str, Any] = self.__dict__.get("_functions", {})
+        chains: Mapping[str, Any] = self.__dict__.get("_chains", {})
+        if name in chains:
+            return chains[name]
         if name in functions:
             return functions[name]
         there = ", ".join(functions) or "none"

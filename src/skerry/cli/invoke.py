@@ -70,9 +70,9 @@ def invoke(  # noqa: PLR0913  # one parameter per option of the command
     A function of one parameter takes its value as the body, one of several an object by name.
     """
     _check_together(as_job=as_job, as_stream=as_stream, timeout=timeout, priority=priority)
-    read = _read(data)
+    read = read_data(data)
     if content_type == JSON and read.body:
-        _check_json(read)
+        check_json(read)
     options = CallOptions(timeout_s=timeout, priority=priority)
     platform = destination.caller()
     try:
@@ -108,7 +108,12 @@ def _check_together(*, as_job: bool, as_stream: bool, timeout: float | None, pri
             raise click.UsageError(f"{option} does not go with --async: a job runs on its own, when there is room")
 
 
-def _read(data: str | None) -> Data:
+def read_data(data: str | None) -> Data:
+    """Return the body that ``--data`` means.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
     if data is None:
         return Data(b"", "--data")
     if data == "-":
@@ -124,7 +129,8 @@ def _read(data: str | None) -> Data:
         raise ConfigError(f"--data {data}: {path}: {error.strerror}") from error
 
 
-def _check_json(data: Data) -> None:
+def check_json(data: Data) -> None:
+    """Raise `ConfigError` when a body is not JSON."""
     try:
         json.loads(data.body)
     except ValueError as error:

@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "delete": "skerry.cli.delete:delete",
         "jobs": "skerry.cli.jobs:jobs",
         "events": "skerry.cli.events:events",
+        "chains": "skerry.cli.chains:chains",
         "models": "skerry.cli.models:models",
         "state": "skerry.cli.state:state",
         "experiment": "skerry.cli.experiment:experiment",

@@ -9,6 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeVar
 
+from skerry.engine.chains.checking import check_chains
 from skerry.engine.home import Home
 from skerry.engine.journal import Journal
 from skerry.engine.models.revisions import fetch_pinned, pin_of
@@ -100,6 +101,7 @@ class Deployer:
                 specs = resolve(
                     declared, file=project, environment={SET_VARIABLE: settings, **given}, flags=flags, platform=ENGINE
                 )
+                check_chains(specs)
                 for name, spec in specs.items():
                     refuse_unsupported(spec, ENGINE)
                     if spec.local and not same_machine:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from skerry.engine.certificate import Certificate, own_certificate
+from skerry.engine.chains.hosting import ChainHosting
 from skerry.engine.control import Control, authorizer
 from skerry.engine.deployment import Deployer
 from skerry.engine.events.hosting import EventHosting
@@ -131,7 +132,8 @@ async def run_engine(
         models = ModelServing(records, supervisor, journal, source)
         jobs = JobRunner(records, supervisor)
         front.respond_async = jobs.submit
-        events = await EventHosting.open(home, records, supervisor, os.environ)
+        chains = ChainHosting(home, records, supervisor, front)
+        events = await EventHosting.open(home, records, supervisor, os.environ, chains.begin_for)
         deployer.on_change = events.follow
         bundles = Bundles(home)
         control = Control(
@@ -145,16 +147,14 @@ async def run_engine(
             stop=stopping.set,
         )
         control.add_routes(front, jobs)
-        for part in (bundles, models, events, Inputs(InputStore(home.inputs), os.environ)):
+        for part in (bundles, models, events, chains, Inputs(InputStore(home.inputs), os.environ)):
             part.add_routes(front)
         add_health_routes(front, is_ready=lambda: started.is_set() and not stopping.is_set() and _can_serve(supervisor))
         try:
             # A client that comes back after a restart must never be told that its function is unknown.
             if not await _finish(deployer.restore(), unless=stopping):
                 return
-            jobs.recover()
-            await events.start()
-            models.start()
+            await _take_up(jobs, events, chains, models)
             await _listen(front, home, control, listen, public)
             if target is not None:
                 first = deployer.deploy(target, flags=[], settings=os.environ.get("SKERRY_SET", ""))
@@ -172,9 +172,10 @@ async def run_engine(
                 deployer.stop()
                 jobs.stop()
                 events.stop()
+                chains.stop()
                 until_s = loop.time() + DRAIN_LIMIT_S
                 await supervisor.stop(limit_s=DRAIN_LIMIT_S)
-                await _see_off(front, observing, events, until_s=until_s)
+                await _see_off(front, observing, events, chains, until_s=until_s)
                 memory.stop()
                 jobs.finish()
                 journal.flush()
@@ -183,12 +184,23 @@ async def run_engine(
                 reaper.close()
 
 
-async def _see_off(front: Front, observing: Observing, events: EventHosting, *, until_s: float) -> None:
-    """Send the answers that are due, and record what functions have said of events."""
+async def _take_up(jobs: JobRunner, events: EventHosting, chains: ChainHosting, models: ModelServing) -> None:
+    """Go on with what the engine before has left."""
+    jobs.recover()
+    chains.start()
+    await events.start()  # begins runs
+    models.start()
+
+
+async def _see_off(
+    front: Front, observing: Observing, events: EventHosting, chains: ChainHosting, *, until_s: float
+) -> None:
+    """Send the answers that are due, and record what functions have said of events and of steps."""
     limit_s = max(UNANSWERED_S, until_s - asyncio.get_running_loop().time())
     await front.finish(limit_s=limit_s, patience_s=UNANSWERED_S)
     await observing.stop()
     await events.finish()
+    await chains.finish()
 
 
 def _decision_of(supervisor: Supervisor, pool: WorkerPool) -> Decision | None:

@@ -101,6 +101,11 @@ class Home:
         return self.path / "events.sqlite3"
 
     @property
+    def chains(self) -> Path:
+        """The SQLite file of runs of chains, and of how their steps have ended."""
+        return self.path / "chains.sqlite3"
+
+    @property
     def records(self) -> Path:
         """The SQLite file of apps, revisions, jobs and events."""
         return self.path / "records.sqlite3"

@@ -21,12 +21,15 @@ class Context:
         attempt: 1, or more when a worker was lost with the call and another has it now. In a batch the largest.
         traceparent: The caller's ``traceparent`` (W3C Trace Context). In a batch that of the first caller.
         tracestate: The caller's ``tracestate``, to be handed on with it.
+        step: Of a step of a chain, what it is known by: the same at each attempt, and different from every other step
+            of every run. Write an effect with it, such as by `State.batch(once=...)`, and it happens once.
     """
 
     deadline_s: float | None = None
     attempt: int = 1
     traceparent: str | None = None
     tracestate: str | None = None
+    step: str | None = None
 
 
 class Running:
@@ -46,6 +49,7 @@ class Running:
 
 PLAIN = Running()
 TASK: ContextVar[Running] = ContextVar("skerry_running")
+STEP: ContextVar[str | None] = ContextVar("skerry_step", default=None)  # the one that a fused call is at
 
 
 def context() -> Context:
@@ -67,4 +71,5 @@ def context() -> Context:
         attempt=max(frame.meta.get("attempt", 1) for frame in frames),
         traceparent=first.get("traceparent"),
         tracestate=first.get("tracestate"),
+        step=STEP.get() or first.get("step"),
     )

@@ -13,6 +13,7 @@ from skerry.runtime.concurrency import check_concurrency, is_async
 from skerry.runtime.sharing import load_kind
 from skerry.runtime.target import AppObject
 from skerry.spec import Filter
+from skerry.spec.chain import ChainPlan
 
 
 def describe(app: AppObject, *, with_schemas: bool = True) -> dict[str, Any]:
@@ -70,6 +71,8 @@ def installed_modules() -> list[str]:
 def _plain(value: Any) -> Any:
     if isinstance(value, Filter):
         return _plain(value.dialect)
+    if isinstance(value, ChainPlan):
+        return value.to_dict()
     if is_dataclass(value) and not isinstance(value, type):
         return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.init}
     if isinstance(value, Mapping):

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from skerry.errors import SpecError
 from skerry.spec.batch import Batch
+from skerry.spec.chain import ChainPlan, chain_of
 from skerry.spec.option import IN_CONTAINER, build, check_range, check_types, option
 from skerry.spec.quantity import parse_duration, parse_size
 from skerry.spec.scale import Scale
@@ -131,6 +132,14 @@ class FunctionSpec:
         kubernetes=None,
         default=(),
     )
+    chain: ChainPlan | None = option(
+        "steps that the function stands for, from `app.chain`",
+        engine="done by the engine, which records each step",
+        runtime=None,
+        knative=None,
+        kubernetes=None,
+        default=None,
+    )
     local: bool = option(
         "whether the function stays at its site: it is neither called nor deployed from another machine",
         runtime=None,
@@ -218,7 +227,8 @@ class FunctionSpec:
         tables = {key: dict(getattr(self, key)) for key in ("env", "node_labels", "volumes")}
         lists = {key: list(getattr(self, key)) for key in ("secrets", "tolerations")}  # as a record gives them back
         starts = {key: [one.to_dict() for one in getattr(self, key)] for key in ("triggers", "timers")}
-        return {**values, **tables, **lists, **starts, "batch": batch, "scale": scale}
+        chain = None if self.chain is None else self.chain.to_dict()
+        return {**values, **tables, **lists, **starts, "batch": batch, "scale": scale, "chain": chain}
 
 
 def function_spec(values: Mapping[str, Any], *, where: str) -> FunctionSpec:
@@ -237,6 +247,8 @@ def function_spec(values: Mapping[str, Any], *, where: str) -> FunctionSpec:
         part = values.get(key)
         if isinstance(part, Mapping):
             values[key] = build(cls, part, where=f"{where}.{key}")
+    if isinstance(values.get("chain"), Mapping):
+        values["chain"] = chain_of(values["chain"], where=f"{where}.chain")
     for key, read in (("triggers", trigger_of), ("timers", timer_of)):
         given = values.get(key)
         if isinstance(given, list | tuple):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import orjson
 
 from skerry.engine.supervisor import Supervisor
@@ -15,6 +17,7 @@ from skerry.runtime.pool import WorkerPool
 
 URGENCY = 4  # behind callers, who wait for an answer (theirs is 3 unless they say something else)
 NOT_SERVED_S = 1.0
+BeginRuns = Callable[[str, Parcel], None]  # the chain's name
 DONE = Outcome(200)
 
 
@@ -71,14 +74,22 @@ def _done(answer: Frame) -> Outcome:
     return Outcome(200, reply=reply)
 
 
-def giver(supervisor: Supervisor) -> Give:
-    """Return what gives parcels to the functions that a supervisor serves."""
+def giver(supervisor: Supervisor, begin: BeginRuns) -> Give:
+    """Return what gives parcels to the functions that a supervisor serves.
+
+    Args:
+        supervisor: What serves.
+        begin: Begins a run for each event of a parcel that is a chain's.
+    """
 
     def give(function: str, parcel: Parcel) -> None:
         try:
             pool = supervisor.find(function).pool
         except FunctionNotFoundError as error:
             parcel.on_outcome(Outcome(503, error.message, NOT_SERVED_S))  # it is deployed, and will be served
+            return
+        if pool.spec.chain is not None:
+            begin(function, parcel)
             return
         try:
             pool.take(EventCall(pool, parcel))

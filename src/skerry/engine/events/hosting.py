@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-from skerry.engine.events.giving import giver
+from skerry.engine.events.giving import BeginRuns, giver
 from skerry.engine.events.routes import EventRoutes
 from skerry.engine.home import Home
 from skerry.engine.records import Records
@@ -39,9 +39,21 @@ class EventHosting:
 
     @classmethod
     async def open(
-        cls, home: Home, records: Records, supervisor: Supervisor, environment: Mapping[str, str]
+        cls,
+        home: Home,
+        records: Records,
+        supervisor: Supervisor,
+        environment: Mapping[str, str],
+        begin_runs: BeginRuns,
     ) -> EventHosting:
         """Return the engine's broker: with a file in its folder, or where ``SKERRY_EVENTS`` says.
+
+        Args:
+            home: The engine's folder.
+            records: What is deployed.
+            supervisor: What serves.
+            environment: The engine's variables.
+            begin_runs: Begins runs of chains whose triggers take events.
 
         Raises:
             ConfigError: the backlog cannot be used, or a limit is no number.
@@ -56,7 +68,7 @@ class EventHosting:
             backlog = await JetStreamBacklog.open(address)
         else:
             backlog = SqliteBacklog(home.backlog)
-        return cls(records, Broker(backlog, giver(supervisor), limits=limits))
+        return cls(records, Broker(backlog, giver(supervisor, begin_runs), limits=limits))
 
     def add_routes(self, front: Front) -> None:
         """Serve the broker's addresses on a front."""

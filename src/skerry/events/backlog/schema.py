@@ -33,8 +33,15 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
 )
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Return a connection to a backlog's file, which is made or brought to the newest version.
+def connect(
+    path: Path, *, migrations: tuple[tuple[str, ...], ...] = MIGRATIONS, what: str = "the backlog of events"
+) -> sqlite3.Connection:
+    """Return a connection to a file, which is made or brought to the newest version; who writes makes checkpoints.
+
+    Args:
+        path: The file.
+        migrations: Statements per version.
+        what: What it is, for messages.
 
     Raises:
         ConfigError: it cannot be opened, is no such file, or was written by a newer Skerry.
@@ -42,35 +49,35 @@ def connect(path: Path) -> sqlite3.Connection:
     try:
         connection = sqlite3.connect(path, timeout=OPEN_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as error:
-        raise ConfigError(f"the backlog of events {path} cannot be opened: {error}") from error
+        raise ConfigError(f"{what} {path} cannot be opened: {error}") from error
     try:
-        _prepare(connection, path)
+        _prepare(connection, path, migrations, what)
     except (sqlite3.Error, ConfigError) as error:
         connection.close()
         if isinstance(error, ConfigError):
             raise
         raise ConfigError(
-            f"the backlog of events {path} cannot be used: {error}; move the file away to start with an empty one"
+            f"{what} {path} cannot be used: {error}; move the file away to start with an empty one"
         ) from error
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path, migrations: tuple[tuple[str, ...], ...], what: str) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA wal_autocheckpoint = 0")  # it waits for the disk, which a thread does: see `Checkpoints`
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        if version > len(MIGRATIONS):
+        if version > len(migrations):
             raise ConfigError(
-                f"the backlog of events {path} has version {version}, this Skerry reads up to {len(MIGRATIONS)}: "
+                f"{what} {path} has version {version}, this Skerry reads up to {len(migrations)}: "
                 "a newer one wrote it; upgrade Skerry or choose another folder"
             )
-        for statements in MIGRATIONS[version:]:
+        for statements in migrations[version:]:
             for statement in statements:
                 connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+        connection.execute(f"PRAGMA user_version = {len(migrations)}")
         connection.execute("COMMIT")
     finally:
         if connection.in_transaction:

@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 
 from skerry.errors import InternalError, JobNotReadyError, ObjectNotFoundError, TransportError
 from skerry.platforms.base import ENDED, PLAIN_CALL, Answer, AnswerStream, Cancellation, JobRecord, JobStatus, Platform
+from skerry.platforms.engine.chains import ChainClient
 from skerry.platforms.engine.events import BrokerClient
 from skerry.platforms.home import socket_path
 from skerry.platforms.http.caller import Caller, Remote, Request
@@ -39,7 +40,7 @@ JOB_HEADER = "skerry-job"
 _MAY_RUN_TWICE = CallOptions(idempotent=True)
 
 
-class EnginePlatform(BrokerClient, Platform):
+class EnginePlatform(BrokerClient, ChainClient, Platform):
     """A client of one engine.
 
     Args:

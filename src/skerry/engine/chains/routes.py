@@ -1,0 +1,200 @@
+"""The addresses of chains and of their runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from skerry.errors import HandlerError, JobNotFoundError, JobNotReadyError, MalformedBodyError, PrivacyError
+from skerry.events.chain.journal import RunRecord, StepRecord
+from skerry.events.chain.paths import item_of
+from skerry.events.chain.values import read_plan
+from skerry.payload import JSON, MSGPACK, decode
+from skerry.payload.codec import decode_json, encode_json, encode_msgpack
+from skerry.payload.media import require_codec
+from skerry.runtime.front import Front
+from skerry.runtime.message import Request, Response
+from skerry.spec.chain import ChainPlan
+
+if TYPE_CHECKING:
+    from skerry.engine.chains.hosting import ChainHosting
+
+LISTED = 100
+MOST_LISTED = 10_000
+MOST_BODY_BYTES = 64 * 2**20
+MAX_WAIT_S = 60.0
+STATUSES = ("running", "succeeded", "failed", "cancelled")
+
+
+class ChainRoutes:
+    """Answers requests about chains and runs.
+
+    Args:
+        hosting: Begins runs, and knows them.
+    """
+
+    def __init__(self, hosting: ChainHosting) -> None:
+        self._hosting = hosting
+        self._conductor = hosting.conductor
+
+    def add(self, front: Front) -> None:
+        """Serve the addresses on a front."""
+        front.route("GET", "/chains", self._list)
+        front.route("POST", "/chains/*/runs", self._begin, max_body_bytes=MOST_BODY_BYTES)
+        front.route("GET", "/runs", self._runs)
+        front.route("GET", "/runs/*", self._show)
+        front.route("GET", "/runs/*/result", self._result)
+        front.route("DELETE", "/runs/*", self._cancel)
+
+    def _list(self, _: Request) -> Response:
+        chains = self._hosting.chains().items()
+        return Response.of_json(
+            [
+                {
+                    "name": name,
+                    "functions": list(plan.functions),
+                    "workers": self._hosting.workers(name, plan),
+                    **plan.to_dict(),
+                }
+                for name, plan in chains
+            ]
+        )
+
+    async def _begin(self, request: Request) -> Response:
+        body, content_type = request.body, request.headers.get("content-type") or JSON
+        if body and require_codec(content_type) == JSON:
+            body = encode_msgpack(decode_json(body))
+        record = await self._hosting.begin(
+            _segment(request),
+            body,
+            mode=request.parameter("mode"),
+            id=request.parameter("id"),
+            traceparent=request.headers.get("traceparent"),
+            same_machine=request.same_machine,
+        )
+        wait_s = _wait_of(request)
+        if wait_s:
+            record = await self._conductor.wait(record.id, wait_s) or record
+        return Response.of_json(run_view(record), status=202, headers={"location": f"/runs/{record.id}"})
+
+    def _runs(self, request: Request) -> Response:
+        status = request.parameter("status")
+        if status is not None and status not in STATUSES:
+            raise MalformedBodyError(f"status = {status!r}: must be one of {', '.join(STATUSES)}")
+        found = self._conductor.journal.runs(chain=request.parameter("chain"), status=status, most=_limit_of(request))
+        return Response.of_json([run_view(record) for record in found])
+
+    async def _show(self, request: Request) -> Response:
+        record = await self._find(request)
+        steps = self._conductor.journal.steps(record.number)
+        return Response.of_json(
+            {**run_view(record), "cost": cost_of(record, steps), **steps_view(read_plan(record.plan), steps)}
+        )
+
+    async def _result(self, request: Request) -> Response:
+        record = await self._find(request)
+        if self._hosting.is_private(record.chain) and not request.same_machine:
+            raise PrivacyError(f"chain {record.chain!r} has functions that are labelled local: results do not leave")
+        if record.status == "failed":
+            error = orjson.loads(record.error or "{}")
+            text = f"run {record.id!r}: step {error.get('step')} has failed: {error.get('detail')}"
+            raise HandlerError(text, run=record.id, step=error.get("step"))
+        if record.result is None:
+            raise JobNotReadyError(f"run {record.id!r} is {record.status}", job_status=record.status)
+        if MSGPACK in request.headers.get("accept", ""):
+            return Response(record.result, content_type=MSGPACK)
+        return Response(encode_json(decode(record.result, MSGPACK)), content_type=JSON)
+
+    async def _cancel(self, request: Request) -> Response:
+        found = await self._conductor.cancel(_segment(request))
+        if found is None:
+            raise _unknown(_segment(request))
+        return Response.of_json(run_view(found))
+
+    async def _find(self, request: Request) -> RunRecord:
+        """Return the run that is asked for, after it has ended or ``wait_s`` has passed."""
+        id = _segment(request)
+        found = await self._conductor.wait(id, _wait_of(request))
+        if found is None:
+            raise _unknown(id)
+        return found
+
+
+def run_view(record: RunRecord) -> dict[str, Any]:
+    """Return a run as plain values."""
+    return {
+        "id": record.id,
+        "chain": record.chain,
+        "mode": record.mode,
+        "status": record.status,
+        "trace_id": record.traceparent.split("-")[1],
+        "began_at": record.began_at,
+        "ended_at": record.ended_at,
+        "error": None if record.error is None else orjson.loads(record.error),
+    }
+
+
+def steps_view(plan: ChainPlan, steps: list[StepRecord]) -> dict[str, Any]:
+    """Return the steps of a run as plain values, and the items that were left out with Knative's attributes."""
+    listed = [
+        {
+            "step": step.path,
+            "state": step.state,
+            "attempts": step.attempts,
+            "began_at": step.began_at,
+            "ended_at": step.ended_at or None,
+            "handler_ms": step.handler_us / 1000,
+            "due_at": step.due_at or None,
+            "error": step.error or None,
+        }
+        for step in steps
+    ]
+    failed = [step for step in steps if step.state == "failed"]
+    dead = [
+        {"step": step.path, "item": item, "knativeerrorcode": step.code, "knativeerrordata": step.error}
+        for step in failed
+        if not step.path.endswith("~") and (item := item_of(plan, step.path)) is not None
+    ]
+    return {
+        "steps": listed,
+        "dead": dead,
+        "not_undone": [s.path.removesuffix("~") for s in failed if s.path[-1] == "~"],
+    }
+
+
+def cost_of(record: RunRecord, steps: list[StepRecord]) -> dict[str, Any]:
+    """Return what a run has cost so far: its time, that of its handlers, and what came on top for each step."""
+    done = [step for step in steps if step.state == "done" and step.attempts]
+    handler_ms = sum(step.handler_us for step in done) / 1000
+    end_s = record.ended_at or max((step.ended_at for step in done), default=record.began_at)
+    took_ms = max(0.0, end_s - record.began_at) * 1000
+    return {
+        "took_ms": took_ms,
+        "handler_ms": handler_ms,
+        "steps": len(done),
+        "hop_ms": max(0.0, took_ms - handler_ms) / len(done) if done else None,
+    }
+
+
+def _unknown(id: str) -> JobNotFoundError:
+    return JobNotFoundError(f"there is no run {id!r}; those that have ended are kept for a day")
+
+
+def _segment(request: Request) -> str:
+    return request.path.strip("/").split("/")[1]
+
+
+def _wait_of(request: Request) -> float:
+    text = request.parameter("wait_s")
+    try:
+        return max(0.0, min(MAX_WAIT_S, float(text or 0)))
+    except ValueError as error:
+        raise MalformedBodyError(f"wait_s = {text!r}: must be seconds") from error
+
+
+def _limit_of(request: Request) -> int:
+    text = request.parameter("limit") or str(LISTED)
+    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= MOST_LISTED:
+        raise MalformedBodyError(f"limit = {text!r}: must be a whole number from 1 to {MOST_LISTED}")
+    return int(text)

@@ -1,0 +1,309 @@
+"""Runs on a real journal, with functions that answer as the test says: whatever is cut off goes on where it was."""
+
+import asyncio
+import sqlite3
+import time
+
+import msgpack
+import pytest
+
+from skerry.errors import ConfigError, MalformedBodyError, UnavailableError
+from skerry.events.chain.calls import Piece, StepOutcome, read_work
+from skerry.events.chain.conductor import Conductor, Order
+from skerry.events.chain.journal import RunJournal
+from skerry.spec import Retry
+from skerry.spec.chain import CallStep, ChainPlan, EachStep, WaitStep
+
+SOON_S = 20.0
+TRACE = "00-" + "ab" * 16 + "-" + "cd" * 8 + "-01"
+QUICK = Retry(attempts=2, delay="1ms", max_delay="1ms", jitter=0.0)
+
+
+def pack(value):
+    return msgpack.packb(value)
+
+
+def call(name, **options):
+    return CallStep(function=name, **{"retry": QUICK, **options})
+
+
+class Functions:
+    """Answers steps at once; what it is told to fail on fails, and what it is told to leave open stays so."""
+
+    def __init__(self, failing=None, left_open=()):
+        self.given = []  # (key, function, value, attempts)
+        self.traces = set()
+        self.cancelled = []
+        self.spans = []
+        self._failing = dict(failing or {})  # function -> statuses, one for each attempt
+        self._left_open = left_open
+
+    def answer(self, function, value, key):
+        statuses = self._failing.get((function, key.partition("/")[2])) or self._failing.get(function)
+        if statuses:
+            status = statuses.pop(0)
+            if status >= 300:
+                return StepOutcome(status, b"", f"{function} says {status}", handler_us=10)
+        if function == "list":
+            return StepOutcome(200, pack(list(range(5))))
+        return StepOutcome(200, pack([function, msgpack.unpackb(value) if value else None]), handler_us=10)
+
+    def step(self, asked):
+        self.given.append((asked.key, asked.function, asked.body, asked.attempts))
+        self.traces.add(asked.traceparent)
+        if asked.function not in self._left_open:
+            outcome = self.answer(asked.function, asked.body, asked.key)
+            asyncio.get_running_loop().call_soon(asked.on_outcome, outcome)
+        return lambda: self.cancelled.append(asked.key)
+
+    def fused(self, asked, on_piece):
+        run, machine, held = read_work(msgpack.unpackb(asked.body))
+        loop = asyncio.get_running_loop()
+
+        def go():
+            task = next((one for path, one in machine.tasks.items() if one.function and path not in held), None)
+            if task is None:
+                asked.on_outcome(StepOutcome(200))
+                return
+            key = f"{run}/{task.path}"
+            self.given.append((key, task.function, task.value, 0))
+            done = self.answer(task.function, task.value, key)
+            if done.status == 502:  # the worker has died
+                asked.on_outcome(done)
+                return
+            if done.status < 300:
+                machine.settle(task.path, done.body)
+            else:
+                held.add(task.path)
+            on_piece(Piece(task.path, done.status, done.body, done.message, time.time(), 10))
+            loop.call_soon(go)
+
+        loop.call_soon(go)
+        return lambda: self.cancelled.append(asked.key)
+
+    def traced(self, function, traceparent, **times):
+        self.spans.append((function, traceparent))
+
+
+def order(*steps, mode="separated", id="r", value=b""):
+    return Order(chain="c", plan=ChainPlan(steps=steps), mode=mode, value=value, traceparent=TRACE, id=id)
+
+
+@pytest.fixture
+def conduct(tmp_path, run_loop):
+    """Run a coroutine with a conductor on a file."""
+
+    def run(work, functions, *, path=None, resume=False):
+        async def whole():
+            conductor = Conductor(RunJournal(path or tmp_path / "chains.sqlite3"), functions, chance=lambda: 0.5)
+            try:
+                if resume:
+                    conductor.resume()
+                return await work(conductor)
+            finally:
+                conductor.stop()
+                await conductor.close()
+
+        return run_loop(whole())
+
+    return run
+
+
+async def ended(conductor, id="r"):
+    record = await conductor.wait(id, SOON_S)
+    assert record.status != "running", record
+    return record
+
+
+FIVE = (call("a"), call("list"), EachStep(steps=(call("b"), call("c")), in_flight=3), call("d"), call("e"))
+
+
+@pytest.mark.parametrize("mode", ["separated", "fused"])
+def test_a_run_that_is_cut_off_after_any_of_its_commits_goes_on_without_repeating_what_is_on_record(
+    conduct, tmp_path, mode
+):
+    copies = []
+    path = tmp_path / "chains.sqlite3"
+
+    async def copying(conductor):
+        journal = conductor.journal
+        commit = journal._commit
+
+        def commit_and_copy():
+            commit()
+            copy = tmp_path / f"copy-{len(copies)}.sqlite3"
+            with sqlite3.connect(path) as source, sqlite3.connect(copy) as target:
+                source.backup(target)
+            source.close()
+            target.close()
+            copies.append((copy, len(functions.given)))
+
+        journal._commit = commit_and_copy
+        await conductor.begin(order(*FIVE, mode=mode))
+        return (await ended(conductor)).result
+
+    functions = Functions()
+    whole = conduct(copying, functions)
+    keys = [key for key, *_ in functions.given]
+    assert len(keys) == len(set(keys)) == 14
+    assert len(copies) > 5
+    for copy, _ in copies:
+        again = Functions()
+        database = sqlite3.connect(copy)
+        on_record = {f"r/{row[0]}" for row in database.execute("SELECT path FROM steps WHERE state = 'done'")}
+        database.close()
+        assert conduct(ended, again, path=copy, resume=True).result == whole
+        repeated = {key for key, *_ in again.given}
+        assert not on_record & repeated
+        assert on_record | repeated == set(keys)
+
+
+def test_the_next_step_goes_only_when_the_one_before_is_durable(conduct, tmp_path):
+    seen = []
+
+    class Looking(Functions):
+        def step(self, asked):
+            database = sqlite3.connect(tmp_path / "chains.sqlite3")
+            seen.append(database.execute("SELECT count(*) FROM steps").fetchone()[0])
+            database.close()
+            return super().step(asked)
+
+    async def work(conductor):
+        await conductor.begin(order(call("a"), call("b"), call("c")))
+        await ended(conductor)
+
+    conduct(work, Looking())
+    assert seen == [0, 1, 2]
+
+
+@pytest.mark.parametrize("mode", ["separated", "fused"])
+def test_a_failing_step_is_tried_again_under_its_key_and_an_item_that_never_works_is_left_out(conduct, mode):
+    functions = Functions({"a": [500, 502, 200], ("b", "2/3/0"): [500] * 9})
+
+    async def work(conductor):
+        plan = (call("a"), call("list"), EachStep(steps=(call("b"),)), call("d"))
+        await conductor.begin(order(*plan, mode=mode))
+        record = await ended(conductor)
+        return record, conductor.journal.steps(record.number)
+
+    record, steps = conduct(work, functions)
+    assert msgpack.unpackb(record.result) == ["d", [["b", number] for number in (0, 1, 2, 4)]]
+    assert [key for key, *_ in functions.given if key == "r/0"] == ["r/0"] * 3
+    (dead,) = [step for step in steps if step.state == "failed"]
+    assert (dead.path, dead.code, dead.attempts) == ("2/3/0", 500, 3)
+    assert "b says 500" in dead.error
+    if mode == "separated":
+        assert functions.traces == {TRACE}
+    else:
+        assert {trace for _, trace in functions.spans} == {TRACE}
+
+
+@pytest.mark.parametrize("mode", ["separated", "fused"])
+def test_a_run_that_fails_for_good_undoes_what_it_has_done(conduct, mode):
+    functions = Functions({"c": [422]})
+
+    async def work(conductor):
+        await conductor.begin(order(call("a", undo="una"), call("b", undo="unb"), call("c"), call("d"), mode=mode))
+        return await ended(conductor)
+
+    record = conduct(work, functions)
+    assert record.status == "failed"
+    assert '"code": 422' in record.error
+    assert [function for _, function, *_ in functions.given] == ["a", "b", "c", "unb", "una"]
+
+
+@pytest.mark.parametrize("mode", ["separated", "fused"])
+def test_a_wait_keeps_its_end_over_a_restart(conduct, mode):
+    plan = (call("a"), WaitStep(duration="300ms"), call("b"))
+
+    async def begin(conductor):
+        await conductor.begin(order(*plan, mode=mode))
+        until = time.monotonic() + SOON_S
+        while not any(step.state == "waits" for step in conductor.journal.steps(1)):
+            assert time.monotonic() < until
+            await asyncio.sleep(0.001)
+        return next(step.due_at for step in conductor.journal.steps(1) if step.state == "waits")
+
+    due_at = conduct(begin, Functions())
+    functions = Functions()
+    record = conduct(ended, functions, resume=True)
+    assert [function for _, function, *_ in functions.given] == ["b"]
+    assert record.ended_at >= due_at
+    assert msgpack.unpackb(record.result) == ["b", ["a", None]]
+
+
+def test_a_run_is_known_by_its_id_and_begins_once(conduct):
+    functions = Functions()
+
+    async def work(conductor):
+        both = await asyncio.gather(conductor.begin(order(call("a"))), conductor.begin(order(call("a"))))
+        assert both[0].number == both[1].number
+        await ended(conductor)
+        assert (await conductor.begin(order(call("a")))).status == "succeeded"
+        with pytest.raises(MalformedBodyError, match="id = 'a b'"):
+            await conductor.begin(order(call("a"), id="a b"))
+
+    conduct(work, functions)
+    assert len(functions.given) == 1
+
+
+def test_a_run_that_is_cancelled_takes_its_steps_back_and_does_not_go_on(conduct):
+    functions = Functions(left_open=("b",))
+
+    async def work(conductor):
+        await conductor.begin(order(call("a"), call("b")))
+        until = time.monotonic() + SOON_S
+        while len(functions.given) < 2:
+            assert time.monotonic() < until
+            await asyncio.sleep(0.001)
+        assert (await conductor.cancel("r")).status == "cancelled"
+        assert (await conductor.cancel("r")).status == "cancelled"
+        assert await conductor.cancel("other") is None
+
+    conduct(work, functions)
+    assert functions.cancelled == ["r/1"]
+
+    async def look(conductor):
+        return conductor.journal.live()
+
+    assert conduct(look, functions, resume=True) == []
+
+
+def test_a_conductor_that_stops_begins_nothing_and_forgets_no_answer(conduct):
+    functions = Functions(left_open=("a",))
+
+    async def work(conductor):
+        await conductor.begin(order(call("a"), call("b")))
+        (asked,) = functions.given
+        conductor.stop()
+        with pytest.raises(UnavailableError):
+            await conductor.begin(order(call("a"), id="other"))
+        return asked
+
+    conduct(work, functions)
+    later = Functions()
+    assert conduct(ended, later, resume=True).status == "succeeded"
+    assert [function for _, function, *_ in later.given] == ["a", "b"]
+
+
+def test_runs_that_ended_long_ago_are_forgotten(conduct):
+    async def work(conductor):
+        await conductor.begin(order(call("a")))
+        await ended(conductor)
+        assert conductor.journal.purge(time.time() - 60) == 0
+        assert conductor.journal.purge(time.time() + 60) == 1
+        assert conductor.journal.run("r") is None
+        assert conductor.journal.steps(1) == []
+
+    conduct(work, Functions())
+
+
+def test_a_file_that_is_no_journal_is_refused(tmp_path, run_loop):
+    path = tmp_path / "chains.sqlite3"
+    path.write_text("no database" * 100)
+
+    async def work():
+        with pytest.raises(ConfigError, match="the journal of chains"):
+            RunJournal(path)
+
+    run_loop(work())
