@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from skerry.app.function import BaseFunction
+from skerry.app.options import UNSET
 from skerry.errors import ConfigError, HandlerError, JobNotReadyError
 from skerry.spec.chain import ChainPlan, Mode
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from skerry.platforms.engine.chains import ChainClient
 
 LONGEST_LOOK_S = 20.0
-_NOTHING = object()
 
 
 class Chain:
@@ -44,7 +44,7 @@ class Chain:
     def __repr__(self) -> str:
         return f"<Chain {self.name}>"
 
-    def __call__(self, value: Any = _NOTHING, /) -> Any:
+    def __call__(self, value: Any = UNSET, /) -> Any:
         """Do the steps here, one after the other, each once; nothing is recorded.
 
         Raises:
@@ -69,7 +69,7 @@ class Chain:
             raise HandlerError(f"chain {self.name!r}: step {fault.path} has failed: {fault.message}", step=fault.path)
         return self._read(machine.end)
 
-    def start(self, value: Any = _NOTHING, /, *, mode: Mode | None = None, id: str | None = None) -> ChainRun:
+    def start(self, value: Any = UNSET, /, *, mode: Mode | None = None, id: str | None = None) -> ChainRun:
         """Begin a run on the engine, and return once it is durable.
 
         Args:
@@ -94,7 +94,7 @@ class Chain:
 
     def remote(
         self,
-        value: Any = _NOTHING,
+        value: Any = UNSET,
         /,
         *,
         mode: Mode | None = None,
@@ -181,4 +181,4 @@ class ChainRun:
 def _body(value: Any) -> bytes:
     from skerry.payload import MSGPACK, encode
 
-    return b"" if value is _NOTHING else encode(value, MSGPACK)
+    return b"" if value is UNSET else encode(value, MSGPACK)
