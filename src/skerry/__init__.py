@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from skerry.platforms.engine import EnginePlatform
     from skerry.platforms.transfer import Transfer, count_transfer
     from skerry.runtime.context import Context, context
-    from skerry.spec import Batch, Filter, Retry, Scale, Site
+    from skerry.spec import Batch, FileSource, Filter, MqttSource, Retry, Scale, Site
     from skerry.store.state import State
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "EnginePlatform",
     "Event",
     "File",
+    "FileSource",
     "Filter",
     "Folder",
     "Function",
@@ -42,6 +43,7 @@ __all__ = [
     "InternalError",
     "Items",
     "Job",
+    "MqttSource",
     "Platform",
     "PlatformError",
     "Retry",
@@ -90,7 +92,7 @@ if not TYPE_CHECKING:
             "skerry.platforms.engine": ("EnginePlatform",),
             "skerry.platforms.transfer": ("Transfer", "count_transfer"),
             "skerry.runtime.context": ("Context", "context"),
-            "skerry.spec": ("Batch", "Filter", "Retry", "Scale", "Site"),
+            "skerry.spec": ("Batch", "FileSource", "Filter", "MqttSource", "Retry", "Scale", "Site"),
             "skerry.store.state": ("State",),
         },
     )

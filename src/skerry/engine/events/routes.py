@@ -10,6 +10,7 @@ from skerry.errors import EventNotFoundError, MalformedBodyError, PrivacyError
 from skerry.events.broker import Broker
 from skerry.events.delivery import DeadLetter, KeptEvent
 from skerry.events.reading import read_events
+from skerry.events.sources.roster import Roster
 from skerry.runtime.front import Front
 from skerry.runtime.message import Request, Response
 
@@ -24,10 +25,12 @@ class EventRoutes:
 
     Args:
         broker: What takes them.
+        sources: What brings them besides publishers, if anything does.
     """
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, sources: Roster | None = None) -> None:
         self._broker = broker
+        self._sources = sources
 
     def add(self, front: Front) -> None:
         """Serve the addresses on a front."""
@@ -48,7 +51,8 @@ class EventRoutes:
         )
 
     def _describe(self, _: Request) -> Response:
-        return Response.of_json(self._broker.describe())
+        sources = [] if self._sources is None else self._sources.describe()
+        return Response.of_json({**self._broker.describe(), "sources": sources})
 
     def _check_private(self, request: Request) -> None:
         if self._broker.has_local and not request.same_machine:
