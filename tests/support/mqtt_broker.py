@@ -55,7 +55,7 @@ class MqttBroker:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         lines = [f"listener {self.port} 127.0.0.1", "persistence true", f"persistence_location {folder}/", "user root"]
-        lines += ["max_queued_messages 0", "autosave_on_changes true", "autosave_interval 1", "log_type all"]
+        lines += ["max_queued_messages 0", "log_type all"]
         if tls:
             self.ca = make_certificate(folder)
             lines += [f"certfile {self.ca}", f"keyfile {folder / 'key.pem'}", f"password_file {folder / 'passwords'}"]

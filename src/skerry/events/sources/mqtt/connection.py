@@ -6,6 +6,7 @@ The client is paho-mqtt: of those for Python, it lets the application acknowledg
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 import threading
 from collections import deque
@@ -66,6 +67,7 @@ class Connection:
             self._client.username_pw_set(source.user or "", _password(source, environment))
         if source.is_encrypted:
             self._client.tls_set_context(_tls(source))
+        self._client.on_socket_open = _answer_at_once
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
         self._client.on_message = self._on_message
@@ -180,6 +182,11 @@ class Connection:
     def _tell(self, told: Any, *values: Any) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(told, *values)
+
+
+def _answer_at_once(_: Any, __: Any, opened: Any) -> None:
+    """Let each acknowledgement go as it is written: they are small, and the broker waits for them."""
+    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _password(source: MqttSource, environment: Mapping[str, str]) -> str | None:
