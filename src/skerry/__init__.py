@@ -16,6 +16,8 @@ if TYPE_CHECKING:
         TransportError,
         UserError,
     )
+    from skerry.events.time.join import Join, Pair
+    from skerry.events.time.window import Pane, Window
     from skerry.payload import Event, File, Folder, Items, Tensor
     from skerry.platforms import Platform
     from skerry.platforms.engine import EnginePlatform
@@ -43,7 +45,10 @@ __all__ = [
     "InternalError",
     "Items",
     "Job",
+    "Join",
     "MqttSource",
+    "Pair",
+    "Pane",
     "Platform",
     "PlatformError",
     "Retry",
@@ -57,6 +62,7 @@ __all__ = [
     "Transfer",
     "TransportError",
     "UserError",
+    "Window",
     "__version__",
     "context",
     "count_transfer",
@@ -87,6 +93,8 @@ if not TYPE_CHECKING:
                 "TransportError",
                 "UserError",
             ),
+            "skerry.events.time.join": ("Join", "Pair"),
+            "skerry.events.time.window": ("Pane", "Window"),
             "skerry.payload": ("Event", "File", "Folder", "Items", "Tensor"),
             "skerry.platforms": ("Platform",),
             "skerry.platforms.engine": ("EnginePlatform",),
