@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from skerry.platforms.engine import EnginePlatform
     from skerry.platforms.transfer import Transfer, count_transfer
     from skerry.runtime.context import Context, context
-    from skerry.spec import Batch, FileSource, Filter, MqttSource, Retry, Scale, Site
+    from skerry.spec import Batch, FileSource, Filter, MqttSource, NatsSource, Retry, Scale, Site
     from skerry.store.state import State
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "Job",
     "Join",
     "MqttSource",
+    "NatsSource",
     "Pair",
     "Pane",
     "Platform",
@@ -100,7 +101,7 @@ if not TYPE_CHECKING:
             "skerry.platforms.engine": ("EnginePlatform",),
             "skerry.platforms.transfer": ("Transfer", "count_transfer"),
             "skerry.runtime.context": ("Context", "context"),
-            "skerry.spec": ("Batch", "FileSource", "Filter", "MqttSource", "Retry", "Scale", "Site"),
+            "skerry.spec": ("Batch", "FileSource", "Filter", "MqttSource", "NatsSource", "Retry", "Scale", "Site"),
             "skerry.store.state": ("State",),
         },
     )

@@ -3,10 +3,11 @@
 import asyncio
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from skerry.errors import QueueFullError, UnavailableError
 from skerry.events.sources.roster import Roster
-from skerry.spec import FileSource, MqttSource
+from skerry.spec import FileSource, MqttSource, NatsSource
 
 SOON_S = 30.0
 
@@ -85,6 +86,34 @@ class MqttOrigin:
 
     def add(self, name):
         self.broker.publish((f"{self._name}/{name}", name))
+
+    def name_of(self, document):
+        return document["data"]
+
+
+class NatsOrigin:
+    """A stream of its own on a server."""
+
+    def __init__(self, server, name):
+        self._server = server
+        self._name = name
+        self.source = NatsSource(url=server.url, subject=f"{name}.>", stream=name)
+        asyncio.run(self._do(lambda client: client.jetstream().add_stream(name=name, subjects=[f"{name}.>"])))
+
+    async def _do(self, work):
+        import nats
+
+        client = await nats.connect(self._server.url)
+        try:
+            await work(client)
+        finally:
+            await client.close()
+
+    def add(self, name):
+        with ThreadPoolExecutor(1) as aside:  # the test's own loop runs in this thread
+            aside.submit(
+                asyncio.run, self._do(lambda client: client.jetstream().publish(f"{self._name}.{name}", name.encode()))
+            ).result(SOON_S)
 
     def name_of(self, document):
         return document["data"]

@@ -33,7 +33,7 @@ class HasSources:
         Args:
             name: Lower-case letters, digits and -, a letter first, at most 63. Another name is another source, and
                 begins anew.
-            source: What it is: a `FileSource` or an `MqttSource`.
+            source: What it is: a `FileSource`, an `MqttSource` or a `NatsSource`.
 
         Raises:
             SpecError: the name is not of that form, or the source is none.
@@ -42,13 +42,13 @@ class HasSources:
         Example:
             ``app.source("inbox", skerry.FileSource(url="/srv/inbox"))``
         """
-        from skerry.spec import FileSource, MqttSource, check_source_name
+        from skerry.spec import FileSource, MqttSource, NatsSource, check_source_name
 
         check_source_name(name, where=f"app {self.name!r}")
-        if not isinstance(source, FileSource | MqttSource):
+        if not isinstance(source, FileSource | MqttSource | NatsSource):
             raise SpecError(
-                f"app {self.name!r}: source {name!r}: {source!r} is none: give it a skerry.FileSource or a "
-                "skerry.MqttSource",
+                f"app {self.name!r}: source {name!r}: {source!r} is none: give it a skerry.FileSource, a "
+                "skerry.MqttSource or a skerry.NatsSource",
                 field="source",
             )
         if name in self._event_sources:

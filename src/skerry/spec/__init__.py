@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from skerry.spec.retry import Retry
     from skerry.spec.scale import Scale
     from skerry.spec.site import Site, parse_endpoint
-    from skerry.spec.source import FileSource, MqttSource, Source, check_source_name, source_of
+    from skerry.spec.source import FileSource, MqttSource, NatsSource, Source, check_source_name, source_of
     from skerry.spec.state import STATE_PASSWORD_VARIABLE, STATE_VARIABLE, check_state_url, has_password, is_shared
     from skerry.spec.toleration import Toleration
     from skerry.spec.trigger import Timer, Trigger
@@ -82,6 +82,7 @@ else:
             "skerry.spec.source": (
                 "FileSource",
                 "MqttSource",
+                "NatsSource",
                 "Source",
                 "check_source_name",
                 "source_of",
@@ -121,6 +122,7 @@ __all__ = [
     "FunctionSpec",
     "ModelReference",
     "MqttSource",
+    "NatsSource",
     "PlatformLimits",
     "PlatformTable",
     "Retry",

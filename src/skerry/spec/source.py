@@ -16,6 +16,8 @@ NAME: Final = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 FILE_TYPE: Final = "dev.skerry.file"
 MQTT_TYPE: Final = "dev.skerry.mqtt"
+NATS_TYPE: Final = "dev.skerry.nats"
+STREAM: Final = re.compile(r"[A-Za-z0-9_-]{1,255}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,14 +113,12 @@ class MqttSource:
         check_types(self)
         _check_text(self, "type")
         _check_address(self.url, schemes=("mqtt", "mqtts"))
-        _check_variable(self.password_variable)
+        _check_sign_in(self)
         check_range("session (seconds)", parse_duration(self.session, key="session"), low=0, high=30 * 86_400)
         if not self.topics:
             raise SpecError("topics: name one at least, like plant/+/temperature", field="topics")
         for topic in self.topics:
             _check_topic(topic)
-        if (self.certificate is None) != (self.key is None):
-            raise SpecError("certificate and key go together: give both", field="certificate")
 
     @property
     def is_encrypted(self) -> bool:
@@ -130,8 +130,71 @@ class MqttSource:
         return _plain(self)
 
 
-Source = FileSource | MqttSource
-KINDS: Final[Mapping[str, type[Source]]] = {one.kind: one for one in (FileSource, MqttSource)}
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NatsSource:
+    """Messages of a NATS server.
+
+    With ``stream``, those that JetStream keeps: each is acknowledged there once the event that it becomes is durable
+    here, and the server remembers how far the engine has come. Without it, those that are published while the engine
+    is connected: a subject by itself keeps nothing. Messages become events as those of an `MqttSource` do.
+
+    Args:
+        url: ``nats://HOST[:PORT]``, or ``tls://HOST[:PORT]`` for TLS.
+        subject: What to subscribe to, like ``plant.*.temperature``.
+        stream: The stream that keeps it.
+        user: Name to sign in with.
+        password_variable: Environment variable of the engine in which the password is.
+        ca: File with the certificates that the server's has to be signed by; those of the system by default.
+        certificate: File with the engine's own certificate, for servers that want one.
+        key: File with its private key.
+        ordered: Whether messages of one subject are handled one after the other (``partitionkey`` is the subject).
+        type: Type of the events.
+
+    Raises:
+        SpecError: a value has a wrong type or is out of range.
+
+    Example:
+        ``skerry.NatsSource(url="nats://127.0.0.1:4222", subject="plant.>", stream="PLANT")``
+    """
+
+    kind: ClassVar[str] = "nats"
+
+    url: str
+    subject: str
+    stream: str | None = None
+    user: str | None = None
+    password_variable: str | None = None
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+    ordered: bool = True
+    type: str = NATS_TYPE
+
+    def __post_init__(self) -> None:
+        check_types(self)
+        _check_text(self, "type")
+        _check_address(self.url, schemes=("nats", "tls"))
+        _check_sign_in(self)
+        tokens = self.subject.split(".")
+        if not all(token and token.isprintable() and " " not in token for token in tokens) or ">" in tokens[:-1]:
+            raise SpecError(
+                f"subject = {self.subject!r} is none: * stands for one part, > for all that follow", field="subject"
+            )
+        if self.stream is not None and not STREAM.fullmatch(self.stream):
+            raise SpecError(f"stream = {self.stream!r}: use letters, digits, - and _", field="stream")
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the connection is TLS."""
+        return self.url.startswith("tls:")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain values, in the form that :func:`source_of` reads."""
+        return _plain(self)
+
+
+Source = FileSource | MqttSource | NatsSource
+KINDS: Final[Mapping[str, type[Source]]] = {one.kind: one for one in (FileSource, MqttSource, NatsSource)}
 
 
 def source_of(values: Mapping[str, Any], *, where: str) -> Source:
@@ -195,13 +258,15 @@ def _check_address(url: str, *, schemes: tuple[str, ...]) -> None:
         raise SpecError(f"url = {url!r}: write {forms}", field="url")
 
 
-def _check_variable(name: str | None) -> None:
-    if name is not None and not VARIABLE.fullmatch(name):
+def _check_sign_in(source: MqttSource | NatsSource) -> None:
+    if source.password_variable is not None and not VARIABLE.fullmatch(source.password_variable):
         # It may be the password itself, by mistake: it is not repeated.
         raise SpecError(
             "password_variable: give the name of an environment variable of the engine, like PLANT_PASSWORD",
             field="password_variable",
         )
+    if (source.certificate is None) != (source.key is None):
+        raise SpecError("certificate and key go together: give both", field="certificate")
 
 
 def _check_topic(topic: str) -> None:

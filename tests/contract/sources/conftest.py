@@ -1,7 +1,8 @@
 import pytest
 
-from support.event_sources import FolderOrigin, MqttOrigin
+from support.event_sources import FolderOrigin, MqttOrigin, NatsOrigin
 from support.mqtt_broker import MqttBroker
+from support.nats_server import NatsServer
 
 
 @pytest.fixture(scope="session")
@@ -12,9 +13,19 @@ def mqtt_broker(tmp_path_factory):
     broker.kill()
 
 
-@pytest.fixture(params=["folder", "mqtt"])
+@pytest.fixture(scope="session")
+def nats_server(tmp_path_factory):
+    pytest.importorskip("nats", reason='no nats-py: pip install "skerry[nats]"')
+    server = NatsServer(tmp_path_factory.mktemp("nats")).start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(params=["folder", "mqtt", "nats"])
 def origin(request, tmp_path):
     """One place where things happen that become events."""
     if request.param == "folder":
         return FolderOrigin(tmp_path / "inbox")
+    if request.param == "nats":
+        return NatsOrigin(request.getfixturevalue("nats_server"), tmp_path.name)
     return MqttOrigin(request.getfixturevalue("mqtt_broker"), tmp_path.name)

@@ -1,5 +1,6 @@
 """Windows and joins over states: whatever the order in which events come, and whatever is killed."""
 
+import contextlib
 import datetime
 import json
 import subprocess
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from skerry import Event, Join, Window
 from skerry.errors import ConfigError, MalformedBodyError
-from skerry.store.state import State
+from skerry.store.state import State, open_state
 
 START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 FAR_S = 1e11
@@ -189,9 +190,10 @@ for number, document in enumerate(documents):
 """
 
 
-def test_killed_anywhere_every_event_counts_once(store, url):
+def test_killed_anywhere_every_event_counts_once(tmp_path):
     events = [event(second + (3 if second % 4 == 0 else 0), f"e{second}") for second in range(40)]
     documents = json.dumps([one.to_structured()[1].decode() for one in events])
+    url = str(tmp_path / "state")
     group, deaths = f"app/k{uuid.uuid4().hex[:20]}", 0
     for die_at in (7, 20, 0):
         done = subprocess.run(
@@ -200,9 +202,10 @@ def test_killed_anywhere_every_event_counts_once(store, url):
         deaths += done.returncode == -9
     assert done.returncode == 0
     assert deaths == 2
-    sums = State(lambda: store, f"{group}-sums")
+    with contextlib.closing(open_state(url)) as store:
+        sums = {key: State(lambda: store, f"{group}-sums").get(key) for key in ("events", "total", "pairs")}
     inside = [one for one in events if at_s(one) < 30]  # the last window is open: nothing is 5 s younger than its end
-    assert sums.get("events") == len(inside)
-    assert sums.get("total") == sum(one.data for one in inside)
+    assert sums["events"] == len(inside)
+    assert sums["total"] == sum(one.data for one in inside)
     pairs = [(left, right) for left in events[1::2] for right in events[::2] if abs(at_s(left) - at_s(right)) <= 3]
-    assert sums.get("pairs") == len(pairs)
+    assert sums["pairs"] == len(pairs)

@@ -1,7 +1,7 @@
 import pytest
 
 from skerry.errors import SpecError
-from skerry.spec import FileSource, MqttSource, source_of
+from skerry.spec import FileSource, MqttSource, NatsSource, source_of
 
 
 @pytest.mark.parametrize(
@@ -11,6 +11,7 @@ from skerry.spec import FileSource, MqttSource, source_of
         FileSource(url="s3://bucket/in?endpoint=http://127.0.0.1:9000"),
         MqttSource(url="mqtt://[::1]:1884", topics=("a/+/b", "#")),
         MqttSource(url="mqtts://h", topics=["a"], user="u", password_variable="P", certificate="/c", key="/k"),
+        NatsSource(url="tls://h:4222", subject="a.*.b.>", stream="S", user="u"),
     ],
 )
 def test_a_source_is_what_its_plain_values_say(source):
@@ -20,7 +21,7 @@ def test_a_source_is_what_its_plain_values_say(source):
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"kind": "kafka"}, "there are: files, mqtt"),
+        ({"kind": "kafka"}, "there are: files, mqtt, nats"),
         ({"kind": "files", "url": "inbox"}, "whole path"),
         ({"kind": "files", "url": "/in", "every": "10ms"}, "every"),
         ({"kind": "files", "url": "/in", "settle": "2d"}, "settle"),
@@ -34,6 +35,9 @@ def test_a_source_is_what_its_plain_values_say(source):
         ({"kind": "mqtt", "url": "mqtt://h", "topics": ["#/a"]}, "stands for one level"),
         ({"kind": "mqtt", "url": "mqtt://h", "topics": ["a"], "certificate": "/c"}, "give both"),
         ({"kind": "mqtt", "url": "mqtt://h", "topics": ["a"], "session": "90d"}, "session"),
+        ({"kind": "nats", "url": "nats://h", "subject": "a..b"}, "stands for one part"),
+        ({"kind": "nats", "url": "nats://h", "subject": ">.b"}, "stands for one part"),
+        ({"kind": "nats", "url": "nats://h", "subject": "a", "stream": "a.b"}, "stream"),
     ],
 )
 def test_what_is_no_source_is_refused_by_name(values, said):

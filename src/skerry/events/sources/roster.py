@@ -10,7 +10,7 @@ from typing import Any
 
 from skerry.events.sources.inlet import Accept, Inlet, Intake
 from skerry.events.sources.post import Post
-from skerry.spec import FileSource, Source
+from skerry.spec import FileSource, NatsSource, Source
 
 
 class Roster:
@@ -95,6 +95,10 @@ class Roster:
             from skerry.events.sources.files.inlet import FileInlet
 
             return FileInlet(intake, source, self._file)
+        if isinstance(source, NatsSource):
+            from skerry.events.sources.nats.inlet import NatsInlet
+
+            return NatsInlet(intake, source, identity=self._identity, environment=self._environment)
         from skerry.events.sources.mqtt.inlet import MqttInlet
 
         return MqttInlet(intake, source, identity=self._identity, environment=self._environment)

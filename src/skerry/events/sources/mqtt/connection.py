@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 import threading
 from collections import deque
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from skerry.errors import ConfigError, UnavailableError
+from skerry.events.sources.credentials import password_of, tls_of
 from skerry.spec import MqttSource, parse_duration
 
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ class Connection:
             reconnect_on_failure=False,
         )
         if source.user is not None or source.password_variable is not None:
-            self._client.username_pw_set(source.user or "", _password(source, environment))
+            self._client.username_pw_set(source.user or "", password_of(source, environment))
         if source.is_encrypted:
-            self._client.tls_set_context(_tls(source))
+            self._client.tls_set_context(tls_of(source))
         self._client.on_socket_open = _answer_at_once
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
@@ -187,23 +187,3 @@ class Connection:
 def _answer_at_once(_: Any, __: Any, opened: Any) -> None:
     """Let each acknowledgement go as it is written: they are small, and the broker waits for them."""
     opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def _password(source: MqttSource, environment: Mapping[str, str]) -> str | None:
-    if source.password_variable is None:
-        return None
-    found = environment.get(source.password_variable)
-    if found is None:
-        raise ConfigError(f"the engine's environment has no {source.password_variable}, in which the password is")
-    return found
-
-
-def _tls(source: MqttSource) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=source.ca)
-        if source.certificate is not None:
-            context.load_cert_chain(source.certificate, source.key)
-    except (OSError, ssl.SSLError) as error:
-        files = ", ".join(file for file in (source.ca, source.certificate, source.key) if file is not None)
-        raise ConfigError(f"the certificates for {source.url} ({files}) cannot be read: {error}") from error
-    return context
