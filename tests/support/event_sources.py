@@ -91,6 +91,23 @@ class MqttOrigin:
         return document["data"]
 
 
+def nats_do(server, work, **options):
+    """Do something on a NATS server, in a thread: the test's own loop runs in this one."""
+
+    async def whole():
+        import nats
+
+        client = await nats.connect(server.url, **options)
+        try:
+            await work(client)
+            await client.flush()
+        finally:
+            await client.close()
+
+    with ThreadPoolExecutor(1) as aside:
+        aside.submit(asyncio.run, whole()).result(SOON_S)
+
+
 class NatsOrigin:
     """A stream of its own on a server."""
 
@@ -98,22 +115,10 @@ class NatsOrigin:
         self._server = server
         self._name = name
         self.source = NatsSource(url=server.url, subject=f"{name}.>", stream=name)
-        asyncio.run(self._do(lambda client: client.jetstream().add_stream(name=name, subjects=[f"{name}.>"])))
-
-    async def _do(self, work):
-        import nats
-
-        client = await nats.connect(self._server.url)
-        try:
-            await work(client)
-        finally:
-            await client.close()
+        nats_do(server, lambda client: client.jetstream().add_stream(name=name, subjects=[f"{name}.>"]))
 
     def add(self, name):
-        with ThreadPoolExecutor(1) as aside:  # the test's own loop runs in this thread
-            aside.submit(
-                asyncio.run, self._do(lambda client: client.jetstream().publish(f"{self._name}.{name}", name.encode()))
-            ).result(SOON_S)
+        nats_do(self._server, lambda client: client.jetstream().publish(f"{self._name}.{name}", name.encode()))
 
     def name_of(self, document):
         return document["data"]

@@ -20,7 +20,7 @@ from skerry.spec import MqttSource, parse_duration
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage
 
-ANSWER_S: Final = 15.0  # a broker that does not answer for so long is not there
+ANSWER_S: Final = 10.0  # a broker that does not answer for so long is not there
 KEEPALIVE_S: Final = 30
 IN_FLIGHT: Final = 500  # messages that the broker sends before the first of them is acknowledged
 HELD: Final = 2 * IN_FLIGHT  # in memory: those that the broker sends without being acknowledged have no other bound

@@ -72,7 +72,7 @@ class NatsInlet(Inlet):
 
     async def _connect(self) -> Client:
         try:
-            import nats
+            from nats.aio.client import Client
             from nats.errors import Error
         except ImportError as error:
             raise ConfigError('a source of NATS needs the package nats-py: pip install "skerry[nats]"') from error
@@ -88,8 +88,9 @@ class NatsInlet(Inlet):
             options |= {"user": source.user or "", "password": password_of(source, self._environment)}
         if source.is_encrypted:
             options["tls"] = tls_of(source)
+        client = Client()
         try:
-            return await nats.connect(
+            await client.connect(
                 source.url,
                 allow_reconnect=False,
                 connect_timeout=int(ANSWER_S),
@@ -99,7 +100,10 @@ class NatsInlet(Inlet):
                 **options,
             )
         except (Error, OSError, TimeoutError) as error:
+            with contextlib.suppress(Error, OSError, TimeoutError):
+                await client.close()  # it may have got as far as a socket
             raise self._failed(str(error) or type(error).__name__) from error
+        return client
 
     async def _take_subject(self, client: Client) -> None:
         """Bring what is published from now on: a subject keeps nothing, and knows no acknowledgement."""
