@@ -78,6 +78,22 @@ class FolderOrigin:
         return document["subject"]
 
 
+class BucketOrigin:
+    """A bucket into which something else than Skerry writes."""
+
+    def __init__(self, server):
+        self._server = server
+        self._bucket = server.new_bucket()
+        self.source = FileSource(url=f"s3://{self._bucket}/in?endpoint={server.endpoint}", every="100ms")
+
+    def add(self, name):
+        self._server.put(f"/{self._bucket}/in/{name}", name.encode())
+
+    def name_of(self, document):
+        assert document["data"]["url"] == f"s3://{self._bucket}/in/{document['subject']}"
+        return document["subject"]
+
+
 class MqttOrigin:
     def __init__(self, broker, name):
         self.broker = broker

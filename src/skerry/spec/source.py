@@ -6,14 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from skerry.errors import SpecError
 from skerry.spec.option import build, check_range, check_types
 from skerry.spec.quantity import parse_duration
+from skerry.spec.source_checks import check_address, check_sign_in, check_text, check_topic, refuse_password
 
 NAME: Final = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
-VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 FILE_TYPE: Final = "dev.skerry.file"
 MQTT_TYPE: Final = "dev.skerry.mqtt"
 NATS_TYPE: Final = "dev.skerry.nats"
@@ -53,14 +53,17 @@ class FileSource:
 
     def __post_init__(self) -> None:
         check_types(self)
-        _check_text(self, "pattern", "type")
-        _refuse_password(self.url)
+        check_text(self, "pattern", "type")
+        refuse_password(self.url)
         if not self.url.startswith(("/", "file:///", "s3://")):
             raise SpecError(
                 f"url = {self.url!r}: write the whole path of a folder, or s3://BUCKET/PREFIX: the engine has another "
                 "current folder than you",
                 field="url",
             )
+        options = set(parse_qs(urlsplit(self.url).query, keep_blank_values=True))
+        if self.url.startswith("s3:") and not options <= {"endpoint", "region", "allow_http", "timeout_s"}:
+            raise SpecError("url: behind ? stand endpoint, region, allow_http, timeout_s and no secret", field="url")
         for key, low in (("every", 0.1), ("settle", 0.0)):
             check_range(f"{key} (seconds)", parse_duration(getattr(self, key), key=key), low=low, high=86_400)
 
@@ -111,14 +114,14 @@ class MqttSource:
 
     def __post_init__(self) -> None:
         check_types(self)
-        _check_text(self, "type")
-        _check_address(self.url, schemes=("mqtt", "mqtts"))
-        _check_sign_in(self)
+        check_text(self, "type")
+        check_address(self.url, schemes=("mqtt", "mqtts"))
+        check_sign_in(self)
         check_range("session (seconds)", parse_duration(self.session, key="session"), low=0, high=30 * 86_400)
         if not self.topics:
             raise SpecError("topics: name one at least, like plant/+/temperature", field="topics")
         for topic in self.topics:
-            _check_topic(topic)
+            check_topic(topic)
 
     @property
     def is_encrypted(self) -> bool:
@@ -172,9 +175,9 @@ class NatsSource:
 
     def __post_init__(self) -> None:
         check_types(self)
-        _check_text(self, "type")
-        _check_address(self.url, schemes=("nats", "tls"))
-        _check_sign_in(self)
+        check_text(self, "type")
+        check_address(self.url, schemes=("nats", "tls"))
+        check_sign_in(self)
         tokens = self.subject.split(".")
         if not all(token and token.isprintable() and " " not in token for token in tokens) or ">" in tokens[:-1]:
             raise SpecError(
@@ -228,52 +231,3 @@ def _plain(source: Source) -> dict[str, Any]:
     values = {field.name: getattr(source, field.name) for field in fields(source)}
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
     return {"kind": source.kind, **plain}
-
-
-def _check_text(source: Any, *names: str) -> None:
-    for name in names:
-        text = getattr(source, name)
-        if not text or not text.isprintable():
-            raise SpecError(f"{name} = {text!r}: must be text that is not empty", field=name)
-
-
-def _refuse_password(url: str) -> None:
-    # The message repeats no part of the address: it may be the secret.
-    if "@" in url.partition("?")[0]:
-        raise SpecError(
-            "url: an address that stands in an app can be read by many: leave user and password out", field="url"
-        )
-
-
-def _check_address(url: str, *, schemes: tuple[str, ...]) -> None:
-    _refuse_password(url)
-    try:
-        parts = urlsplit(url)
-        is_right = parts.scheme in schemes and parts.hostname and parts.path in ("", "/") and not parts.query
-        port = parts.port or 1
-    except ValueError:
-        is_right, port = False, 1
-    if not is_right or port < 1:
-        forms = " or ".join(f"{scheme}://HOST[:PORT]" for scheme in schemes)
-        raise SpecError(f"url = {url!r}: write {forms}", field="url")
-
-
-def _check_sign_in(source: MqttSource | NatsSource) -> None:
-    if source.password_variable is not None and not VARIABLE.fullmatch(source.password_variable):
-        # It may be the password itself, by mistake: it is not repeated.
-        raise SpecError(
-            "password_variable: give the name of an environment variable of the engine, like PLANT_PASSWORD",
-            field="password_variable",
-        )
-    if (source.certificate is None) != (source.key is None):
-        raise SpecError("certificate and key go together: give both", field="certificate")
-
-
-def _check_topic(topic: str) -> None:
-    levels = topic.split("/")
-    is_right = bool(topic) and "\0" not in topic and len(topic.encode("utf-8", "replace")) <= 65_535
-    for number, level in enumerate(levels):
-        is_right = is_right and (level in ("+", "#") or not set(level) & {"+", "#"})
-        is_right = is_right and (level != "#" or number == len(levels) - 1)
-    if not is_right:
-        raise SpecError(f"topics: {topic!r} is none: + stands for one level, # for all that follow", field="topics")

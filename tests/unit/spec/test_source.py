@@ -52,5 +52,8 @@ def test_what_is_no_source_is_refused_by_name(values, said):
 )
 def test_a_secret_in_a_source_is_refused_and_not_repeated(options):
     with pytest.raises(SpecError) as refused:
+        FileSource(url="s3://bucket/in?aws_secret_access_key=hunter2")
+    assert "hunter2" not in refused.value.message
+    with pytest.raises(SpecError) as refused:
         MqttSource(topics=("a",), **options)
     assert "hunter2" not in refused.value.message
