@@ -61,13 +61,15 @@ def test_names_that_do_not_count_and_names_that_are_no_text(inbox, tmp_path, run
         (inbox / "deep" / "er").mkdir(parents=True)
         (inbox / "deep" / "er" / "fine.csv").write_text("x")
         (inbox / "new\nline.csv").write_text("x")
+        (inbox / "new%0Aline.csv").write_text("x")
         (inbox / os.fsdecode(b"latin\xe9.csv")).write_text("x")
         async with Running(tmp_path, door, source(inbox, pattern="*.csv")):
-            await until(lambda: len(door.taken) == 3)
+            await until(lambda: len(door.taken) == 4)
         found = {document["subject"]: document["data"]["path"] for document in door.documents}
         assert found == {
             "deep/er/fine.csv": str(inbox / "deep/er/fine.csv"),
             "new%0Aline.csv": str(inbox / "new\nline.csv"),
+            "new%250Aline.csv": str(inbox / "new%0Aline.csv"),
             "latin%E9.csv": None,
         }
 

@@ -40,6 +40,7 @@ class Roster:
         self._chance = chance
         self._posts: dict[str, Post] = {}
         self._ending: set[asyncio.Task[None]] = set()
+        self._stopping = False
 
     def follow(self, sources: Mapping[str, Source]) -> None:
         """Have exactly these sources at work, by ``APP/NAME``; those that stay as they are go on.
@@ -47,6 +48,8 @@ class Roster:
         Raises:
             UnavailableError: what files have become events cannot be read or written.
         """
+        if self._stopping:
+            return
         for name, post in list(self._posts.items()):
             if sources.get(name) != post.source:
                 self._end(name)
@@ -60,7 +63,8 @@ class Roster:
         return [post.describe() for post in self._posts.values()]
 
     def stop(self) -> None:
-        """End all sources."""
+        """End all sources, and begin none any more."""
+        self._stopping = True
         for name in list(self._posts):
             self._end(name)
 

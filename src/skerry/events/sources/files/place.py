@@ -27,7 +27,7 @@ class FoundFile:
     """A file as a look has found it.
 
     Args:
-        key: Its path below the place, readable: what cannot be written in an event is written with ``%``.
+        key: Its path below the place; one that an event cannot hold, or with a ``%``, is written as in an address.
         version: Another one when it is written anew.
         url: Its address.
         size_bytes: Its size.
@@ -117,8 +117,10 @@ class FolderPlace(Place):
         path = unquote(urlsplit(file.url).path, errors="surrogateescape")
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except PermissionError:
+            return False  # the function will not be able to read it either, and says so
         except OSError:
-            return True  # it is gone, or may not be read: it is looked at again
+            return True  # it is gone, or something else has its name: it is looked at again
         try:
             # Who opens the file now breaks the lease, which the system tells by a signal: one that does nothing.
             fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
@@ -177,8 +179,8 @@ def is_wanted(name: str, pattern: str) -> bool:
 
 
 def readable(key: str) -> str:
-    """Return a key as an event can hold it."""
-    return key if key.isprintable() else quote(key, errors="surrogateescape")
+    """Return a key as an event can hold it; two are never the same."""
+    return key if key.isprintable() and "%" not in key else quote(key, errors="surrogateescape")
 
 
 def _version(about: os.stat_result) -> str:
