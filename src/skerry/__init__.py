@@ -31,12 +31,14 @@ if TYPE_CHECKING:
         TransportError,
         UserError,
     )
+    from skerry.events.time.join import Join, Pair
+    from skerry.events.time.window import Pane, Window
     from skerry.payload import Event, File, Folder, Items, Tensor
     from skerry.platforms import Platform
     from skerry.platforms.engine import EnginePlatform
     from skerry.platforms.transfer import Transfer, count_transfer
     from skerry.runtime.context import Context, context
-    from skerry.spec import Batch, Filter, Retry, Scale, Site
+    from skerry.spec import Batch, FileSource, Filter, MqttSource, NatsSource, Retry, Scale, Site
     from skerry.store.state import State
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "EnginePlatform",
     "Event",
     "File",
+    "FileSource",
     "Filter",
     "Folder",
     "Function",
@@ -59,6 +62,11 @@ __all__ = [
     "InternalError",
     "Items",
     "Job",
+    "Join",
+    "MqttSource",
+    "NatsSource",
+    "Pair",
+    "Pane",
     "Platform",
     "PlatformError",
     "Retry",
@@ -72,6 +80,7 @@ __all__ = [
     "Transfer",
     "TransportError",
     "UserError",
+    "Window",
     "__version__",
     "choice",
     "context",
@@ -114,12 +123,14 @@ if not TYPE_CHECKING:
                 "TransportError",
                 "UserError",
             ),
+            "skerry.events.time.join": ("Join", "Pair"),
+            "skerry.events.time.window": ("Pane", "Window"),
             "skerry.payload": ("Event", "File", "Folder", "Items", "Tensor"),
             "skerry.platforms": ("Platform",),
             "skerry.platforms.engine": ("EnginePlatform",),
             "skerry.platforms.transfer": ("Transfer", "count_transfer"),
             "skerry.runtime.context": ("Context", "context"),
-            "skerry.spec": ("Batch", "Filter", "Retry", "Scale", "Site"),
+            "skerry.spec": ("Batch", "FileSource", "Filter", "MqttSource", "NatsSource", "Retry", "Scale", "Site"),
             "skerry.store.state": ("State",),
         },
     )

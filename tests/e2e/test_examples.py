@@ -22,6 +22,7 @@ SAID = {
     "federate_sklearn.py": "more than 0.8 are known: True\n",
     "federate_torch.py": "more than 0.8 are known: True\n",
     "kmeans_state.py": "every worker did as many rounds: True\nthe same centroids as scikit-learn: True\n",
+    "file_drop.py": "files: 8\nbyte for byte as in this process: True\n",
     "map_reduce.py": "34 words so far\n[('the', 7), ('is', 3), ('and', 2)]\n",
     "search_news.py": "best parameters: {'alpha': 0.1, 'fit_prior': True}\n",
     "streaming.py": (

@@ -100,6 +100,14 @@ def test_an_image_needs_a_registry(skerry_command, tmp_path):
 
 
 @pytest.mark.parametrize("platform", ["knative", "kubernetes"])
+def test_an_app_whose_events_come_from_a_source_goes_to_no_cluster(skerry_command, tmp_path, platform):
+    (tmp_path / "app.py").write_text(SOURCE + '\napp.source("inbox", skerry.FileSource(url="/srv/inbox"))\n')
+    code, _, err = skerry_command("deploy", "app.py", "--platform", platform, "--dry-run")
+    assert code == 2
+    assert f"app 'news' has the source inbox: {platform} does not honour sources" in err
+
+
+@pytest.mark.parametrize("platform", ["knative", "kubernetes"])
 def test_an_app_with_a_state_needs_a_server_for_it(skerry_command, tmp_path, platform):
     words = ("deploy", "app.py", "--platform", platform, "--dry-run")
     (tmp_path / "app.py").write_text(SOURCE + '\ncounts = app.state("counts")\n')

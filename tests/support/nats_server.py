@@ -11,11 +11,11 @@ START_S = 20.0
 
 
 class NatsServer:
-    def __init__(self, folder):
+    def __init__(self, folder, *options):
         program = shutil.which("nats-server", path="/usr/sbin:/usr/local/bin:/usr/bin")
         if program is None:
             pytest.skip("there is no nats-server: apt-get install nats-server")
-        self._command = [program, "-a", "127.0.0.1", "-js", "-sd", str(folder / "nats")]
+        self._command = [program, "-a", "127.0.0.1", "-js", "-sd", str(folder / "nats"), *options]
         self._log = folder / "nats.log"
         self._process = None
         self.port = None

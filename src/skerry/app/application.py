@@ -14,6 +14,7 @@ from skerry.app.function import AsyncFunction, BaseFunction, Function
 from skerry.app.making import make_function
 from skerry.app.options import UNSET, Unset, given_options
 from skerry.app.serving import ServesModels
+from skerry.app.sources import HasSources
 from skerry.app.states import HasStates
 from skerry.app.stream import AsyncStreamFunction, StreamFunction
 from skerry.app.triggering import StartsFunctions
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from skerry.app.target import Target
     from skerry.app.view import AppView
     from skerry.payload import Items
-    from skerry.spec import Batch, Scale
+    from skerry.spec import Batch, Scale, Source
     from skerry.store.state import State
 
 P = ParamSpec("P")
@@ -49,7 +50,7 @@ R = TypeVar("R")
 NAME = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
-class App(StartsFunctions, ServesModels, HasStates, HasChains):
+class App(StartsFunctions, ServesModels, HasSources, HasStates, HasChains):
     """A set of functions that are deployed together.
 
     Args:
@@ -80,6 +81,7 @@ class App(StartsFunctions, ServesModels, HasStates, HasChains):
         self._binding = Binding()
         self._states: dict[str, State] = {}
         self._chains: dict[str, Chain] = {}
+        self._event_sources: dict[str, Source] = {}
         self._module: Mapping[str, Any] = sys._getframe(1).f_globals
 
     def __repr__(self) -> str:

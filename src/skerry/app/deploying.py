@@ -111,6 +111,7 @@ def render_app(plan: DeployPlan, *, build: bool) -> RenderedApp:
     )
     _refuse_local(specs)
     _refuse_files_as_state(described, specs, plan.place.platform)
+    _refuse_sources(described, plan.place.platform)
     pinned = {name: _pin(spec, settings) for name, spec in specs.items()}
     image, inside = _image(plan, described, settings, build=build)
     app = AppToRender(
@@ -230,6 +231,17 @@ def _refuse_files_as_state(described: DescribedApp, specs: Mapping[str, Function
             f"would keep it in a file of its container: on {platform} a state needs a server",
             hint='url = "redis://HOST:PORT/DATABASE" under [state] in skerry.toml; its password goes into the key '
             f"{STATE_PASSWORD_VARIABLE} of a Secret that the functions name with secrets=",
+        )
+
+
+def _refuse_sources(described: DescribedApp, platform: str) -> None:
+    """Refuse an app whose events come from sources: they are the engine's, and would never come."""
+    if described.event_sources:
+        raise ConfigError(
+            f"app {described.name!r} has the source {', '.join(described.event_sources)}: {platform} does not honour "
+            "sources of an app",
+            hint="leave app.source(...) out there, and let a source of the cluster send to its broker; or deploy the "
+            "app to an engine",
         )
 
 

@@ -29,6 +29,7 @@ class DescribedApp:
         name: Its name.
         functions: What is known of each function, as `skerry.runtime.inspection.describe` returns it.
         states: Names of the states that it has asked for.
+        event_sources: Where events come from, by name.
         project: The checked content of its ``skerry.toml``; empty without one.
         source: Digest of its source.
     """
@@ -36,6 +37,7 @@ class DescribedApp:
     name: str
     functions: Mapping[str, Mapping[str, Any]]
     states: Sequence[str]
+    event_sources: Mapping[str, Mapping[str, Any]]
     project: Mapping[str, Any]
     source: str
 
@@ -76,6 +78,7 @@ def describe_app(target: Target) -> DescribedApp:
         name=found["name"],
         functions=found["functions"],
         states=found["states"],
+        event_sources=found["event_sources"],
         project=project,
         source=source.digest,
     )

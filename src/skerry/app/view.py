@@ -23,6 +23,7 @@ class AppView(App):
         self._module = app._module
         self._binding = Binding(platform)
         self._states = app._states
+        self._event_sources = app._event_sources
         self._functions = {name: function.at(platform) for name, function in app.functions.items()}
         self._chains = {name: chain.at(platform) for name, chain in app.chains.items()}
 

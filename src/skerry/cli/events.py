@@ -172,12 +172,18 @@ def dead(console: Console, *, trigger: str | None, limit: int, as_replay: bool, 
 @json_option
 @click.pass_obj
 def status(console: Console, home: Path) -> None:
-    """Show the triggers, and how many events wait."""
+    """Show the sources and the triggers, and how many events wait."""
     found = connect(home).broker()
     if console.as_json:
         console.json(found)
         return
     console.message(f"{found['accepted']} accepted since the start, {found['waiting']} wait")
+    if found["sources"]:
+        rows = [
+            [one["name"], one["url"], str(one["taken"]), "open" if one["is_open"] else one["error"] or "opening"]
+            for one in found["sources"]
+        ]
+        console.table(["SOURCE", "FROM", "TAKEN", "STATE"], rows)
     if not found["triggers"]:
         console.message("no triggers; decorate a function with @app.on(...), @app.every(...) or @app.cron(...)")
         return

@@ -34,6 +34,7 @@ from skerry.spec import (
     read_project_file,
     refuse_unsupported,
     resolve,
+    source_of,
 )
 
 logger = logging.getLogger(__name__)
@@ -121,6 +122,10 @@ class Deployer:
                     environment_digest=environment.digest,
                     requirements=requirements,
                     imports=imports,
+                    event_sources={
+                        name: source_of(one, where=f"source {name!r}").to_dict()
+                        for name, one in description["event_sources"].items()
+                    },
                 )
                 drafts = [
                     RevisionDraft(

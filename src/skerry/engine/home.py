@@ -106,6 +106,11 @@ class Home:
         return self.path / "chains.sqlite3"
 
     @property
+    def seen_files(self) -> Path:
+        """The SQLite file of files that have become events."""
+        return self.path / "seen_files.sqlite3"
+
+    @property
     def records(self) -> Path:
         """The SQLite file of apps, revisions, jobs and events."""
         return self.path / "records.sqlite3"

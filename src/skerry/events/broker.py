@@ -12,13 +12,14 @@ from typing import Any
 
 from skerry.errors import QueueFullError, SkerryError, UnavailableError
 from skerry.events.backlog.base import Accepted, Backlog
+from skerry.events.dead import DeadEvent, sink_function, sink_name
 from skerry.events.delivery import Entry
 from skerry.events.feed import Feed, Give
 from skerry.events.matching import Matches, compile_filter
 from skerry.events.reading import entry_of
 from skerry.events.timetable import Timetable
 from skerry.payload import Event
-from skerry.spec import FunctionSpec, Timer
+from skerry.spec import FunctionSpec, Retry, Timer
 
 logger = logging.getLogger(__name__)
 MOST_WAITING = 1_000_000
@@ -171,9 +172,12 @@ class Broker:
                 chance=self._chance,
                 on_settled=self._settled,
                 publish=lambda reply: self.accept([reply]),
+                sink=self._take_dead,
             )
         feed.is_local = spec.local
-        if is_timer(name):
+        if name == sink_name(spec.name):
+            feed.retry = Retry()
+        elif is_timer(name):
             timer = spec.timers[number]
             feed.retry = timer.retry
             self._set_timer(feed, timer)
@@ -181,6 +185,12 @@ class Broker:
             trigger = spec.triggers[number]
             feed.retry, feed.batch = trigger.retry, trigger.batch
             self._matches[name] = compile_filter(None if trigger.filter is None else trigger.filter.dialect)
+
+    async def _take_dead(self, dead: DeadEvent) -> None:
+        if dead.function is None:
+            await self.accept([dead.entry])
+        else:
+            await self._put([(dead.entry, [sink_name(dead.function)])])
 
     def _set_timer(self, feed: Feed, timer: Timer) -> None:
         before = self._timetables.get(feed.name)
@@ -321,7 +331,8 @@ def starts_of(functions: Sequence[FunctionSpec]) -> Mapping[str, tuple[FunctionS
     """Return the triggers and timers of functions by name, each as the function and the place in its list.
 
     Example:
-        Of a function ``detect`` with two triggers and a timer: ``detect``, ``detect/2`` and ``detect/timer``.
+        Of a function ``detect`` with two triggers and a timer: ``detect``, ``detect/2`` and ``detect/timer``; and
+        ``detect/dead`` where dead letters of others go to it.
     """
     found: dict[str, tuple[FunctionSpec, int]] = {}
     for spec in functions:
@@ -329,6 +340,8 @@ def starts_of(functions: Sequence[FunctionSpec]) -> Mapping[str, tuple[FunctionS
             found[spec.name if not number else f"{spec.name}/{number + 1}"] = spec, number
         for number in range(len(spec.timers)):
             found[f"{spec.name}/timer" + (f"-{number + 1}" if number else "")] = spec, number
+    sinks = {sink_function(retry) for spec in functions for retry in spec.retries}
+    found |= {sink_name(spec.name): (spec, 0) for spec in functions if spec.name in sinks}
     return found
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 
 from skerry.errors import SkerryError
 from skerry.events.backlog.base import Backlog, Settled
+from skerry.events.dead import DeadEvent, dead_event
 from skerry.events.delivery import Delivery, Entry
 from skerry.events.line import Line
 from skerry.events.reply import pass_on
@@ -75,6 +76,7 @@ class Feed:
         chance: Returns a random number from 0 to 1.
         on_settled: Called with the number of deliveries that are done or dead.
         publish: Publishes what the function has answered with.
+        sink: Sends a dead letter where it goes as well; returns once it is durable there.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Feed:
         chance: Callable[[], float],
         on_settled: Callable[[int], None],
         publish: Callable[[Entry], Awaitable[object]],
+        sink: Callable[[DeadEvent], Awaitable[object]],
     ) -> None:
         self.name = name
         self.function = function
@@ -102,6 +105,7 @@ class Feed:
         self._chance = chance
         self._on_settled = on_settled
         self._publish = publish
+        self._sink = sink
         self._replying: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._cursor = 0
@@ -249,6 +253,28 @@ class Feed:
         self.line.again(one, now_s)
 
     def _bury(self, one: Delivery, code: int, error: str, now_s: float) -> None:
+        going = dead_event(one, self.retry, trigger=self.name, code=code, error=error)
+        if going is None:
+            self._buried(one, code, error, now_s)
+            return
+        task = self._loop.create_task(self._send_on(one, going, code, error))
+        self._replying.add(task)
+        task.add_done_callback(self._replying.discard)
+
+    async def _send_on(self, one: Delivery, going: DeadEvent, code: int, error: str) -> None:
+        """Send a dead letter where it goes as well; only then is it dead: killed before, the function fails again."""
+        while not self.closed:
+            try:
+                await self._sink(going)
+            except SkerryError as refused:
+                logger.warning("a dead letter of %s is not taken, and sent again: %s", self.name, refused.message)
+                await asyncio.sleep(PASS_ON_AGAIN_S)
+            else:
+                self._buried(one, code, error, time.time())
+                self._pump_soon()
+                return
+
+    def _buried(self, one: Delivery, code: int, error: str, now_s: float) -> None:
         logger.info("event %d is a dead letter of %s: %d %s", one.event, self.name, code, error)
         self._backlog.settle(Settled(self.name, one, "dead", code, error))
         self.line.done(one, now_s)

@@ -49,6 +49,7 @@ def describe(app: AppObject, *, with_schemas: bool = True) -> dict[str, Any]:
         "requirements": list(app.requirements),
         "imports": list(app.imports),
         "states": sorted(app.states),
+        "event_sources": {name: source.to_dict() for name, source in app.event_sources.items()},
         "functions": functions,
     }
 

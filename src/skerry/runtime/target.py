@@ -16,6 +16,7 @@ from skerry.errors import AppImportError
 
 if TYPE_CHECKING:
     from skerry.payload import Signature
+    from skerry.spec import Source
 
 DEFAULT_ATTRIBUTE = "app"
 
@@ -58,6 +59,10 @@ class AppObject(Protocol):
     @property
     def imports(self) -> tuple[str, ...]:
         """Libraries that the zygote imports ahead."""
+
+    @property
+    def event_sources(self) -> Mapping[str, Source]:
+        """Where events come from, by name."""
 
     @property
     def states(self) -> Collection[str]:

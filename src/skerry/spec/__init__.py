@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from skerry.spec.retry import Retry
     from skerry.spec.scale import Scale
     from skerry.spec.site import Site, parse_endpoint
+    from skerry.spec.source import FileSource, MqttSource, NatsSource, Source, check_source_name, source_of
     from skerry.spec.state import STATE_PASSWORD_VARIABLE, STATE_VARIABLE, check_state_url, has_password, is_shared
     from skerry.spec.toleration import Toleration
     from skerry.spec.trigger import Timer, Trigger
@@ -78,6 +79,14 @@ else:
                 "Site",
                 "parse_endpoint",
             ),
+            "skerry.spec.source": (
+                "FileSource",
+                "MqttSource",
+                "NatsSource",
+                "Source",
+                "check_source_name",
+                "source_of",
+            ),
             "skerry.spec.state": (
                 "STATE_PASSWORD_VARIABLE",
                 "STATE_VARIABLE",
@@ -108,19 +117,24 @@ __all__ = [
     "STATE_VARIABLE",
     "Batch",
     "ClusterSettings",
+    "FileSource",
     "Filter",
     "FunctionSpec",
     "ModelReference",
+    "MqttSource",
+    "NatsSource",
     "PlatformLimits",
     "PlatformTable",
     "Retry",
     "Scale",
     "Site",
+    "Source",
     "Timer",
     "Toleration",
     "Trigger",
     "Volume",
     "check_platform",
+    "check_source_name",
     "check_state_url",
     "fates",
     "function_spec",
@@ -133,5 +147,6 @@ __all__ = [
     "read_project_file",
     "refuse_unsupported",
     "resolve",
+    "source_of",
     "support_matrix",
 ]

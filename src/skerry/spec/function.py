@@ -13,6 +13,7 @@ from skerry.spec.batch import Batch
 from skerry.spec.chain import ChainPlan, chain_of
 from skerry.spec.option import IN_CONTAINER, build, check_range, check_types, option
 from skerry.spec.quantity import parse_duration, parse_size
+from skerry.spec.retry import Retry
 from skerry.spec.scale import Scale
 from skerry.spec.trigger import Timer, Trigger, timer_of, trigger_of
 
@@ -218,6 +219,11 @@ class FunctionSpec:
             from skerry.spec.placement import check_placement  # few functions need what it imports
 
             check_placement(self)
+
+    @property
+    def retries(self) -> tuple[Retry, ...]:
+        """What becomes of events that the function fails on, for each of what starts it."""
+        return (*(trigger.retry for trigger in self.triggers), *(timer.retry for timer in self.timers))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options as plain values, in the form that :func:`function_spec` reads."""

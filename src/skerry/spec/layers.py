@@ -137,7 +137,20 @@ def resolve(
         specs[name] = function_spec(values, where=f"function {name!r}")
         if STATE_VARIABLE in specs[name].env:
             check_state_url(specs[name].env[STATE_VARIABLE], where=f"function {name!r}: env: {STATE_VARIABLE}")
+    _check_sinks(specs)
     return specs
+
+
+def _check_sinks(specs: Mapping[str, FunctionSpec]) -> None:
+    for name, spec in specs.items():
+        for retry in spec.retries:
+            sink = retry.dead_letter_sink or ""
+            if sink.startswith("/function/") and sink.removeprefix("/function/") not in specs:
+                raise SpecError(
+                    f"function {name!r}: dead_letter_sink = {sink!r}: no such function in this app; it has: "
+                    f"{', '.join(sorted(specs))}",
+                    field="dead_letter_sink",
+                )
 
 
 def check_platform(spec: FunctionSpec, platform: str) -> list[str]:

@@ -43,6 +43,12 @@ class Retry:
         default=None,
     )
 
+    dead_letter_sink: str | None = _of_broker(
+        "where a dead letter goes as well: /function/NAME of the app, or the type of the event that it becomes",
+        "`delivery.deadLetterSink` of the Trigger; a type is refused",
+        default=None,
+    )
+
     delay_s: float = field(init=False)
     max_delay_s: float = field(init=False)
     deadline_s: float | None = field(init=False)
@@ -59,8 +65,13 @@ class Retry:
         if deadline_s is not None and not 0 < deadline_s <= LONGEST_S:
             raise SpecError(f"deadline = {self.deadline!r}: must be above 0 and at most 7d", field="deadline")
         object.__setattr__(self, "deadline_s", deadline_s)
+        sink = self.dead_letter_sink
+        if sink is not None and (not sink.isprintable() or not sink.removeprefix("/function/")):
+            raise SpecError(
+                f"dead_letter_sink = {sink!r}: write /function/NAME, or the type of an event", field="dead_letter_sink"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the options as plain values."""
-        names = ("attempts", "backoff", "delay", "max_delay", "jitter", "deadline")
+        names = ("attempts", "backoff", "delay", "max_delay", "jitter", "deadline", "dead_letter_sink")
         return {name: getattr(self, name) for name in names}

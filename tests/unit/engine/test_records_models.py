@@ -96,6 +96,7 @@ def test_revisions_of_an_engine_before_models_are_read_and_kept(tmp_path):
         content = records.apps.deploy(APP, [draft()], now_s=1).active[0]
     connection = sqlite3.connect(path)
     connection.execute("ALTER TABLE revisions DROP COLUMN model")
+    connection.execute("ALTER TABLE apps DROP COLUMN event_sources")
     for later in ("usage", "traffic"):
         connection.execute(f"DROP TABLE {later}")
     connection.execute("PRAGMA user_version = 2")

@@ -40,6 +40,16 @@ def test_a_trigger_becomes_a_trigger_at_the_broker_of_the_platform():
     }
 
 
+def test_dead_letters_go_to_a_function_and_to_no_type():
+    retry = Retry(dead_letter_sink="/function/re_port")
+    found = started(FunctionSpec(name="f", triggers=(Trigger(retry=retry),)), FunctionSpec(name="re_port"))
+    assert found["Trigger", "f"]["spec"]["delivery"]["deadLetterSink"] == {
+        "ref": {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "re-port"}
+    }
+    with pytest.raises(SpecError, match="Knative does not honour the type of an event"):
+        started(FunctionSpec(name="f", triggers=(Trigger(retry=Retry(dead_letter_sink="door.dead")),)))
+
+
 def test_filters_that_are_more_than_equal_attributes_are_told_in_the_dialects_of_knative():
     wanted = Filter.prefix(type="net.") & ~Filter.suffix(source="/lab") | Filter.exact(subject="all")
     found = started(FunctionSpec(name="f", triggers=(Trigger(filter=wanted), Trigger())))

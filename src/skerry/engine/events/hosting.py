@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
+import socket
 from collections.abc import Mapping
 
 from skerry.engine.events.giving import BeginRuns, giver
@@ -14,8 +16,9 @@ from skerry.engine.supervisor import Supervisor
 from skerry.errors import ConfigError, SkerryError
 from skerry.events.backlog import Backlog, SqliteBacklog
 from skerry.events.broker import Broker, BrokerLimits
+from skerry.events.sources.roster import Roster
 from skerry.runtime.front import Front
-from skerry.spec import FunctionSpec, function_spec
+from skerry.spec import FunctionSpec, Source, function_spec, source_of
 
 logger = logging.getLogger(__name__)
 ADDRESS_VARIABLE = "SKERRY_EVENTS"
@@ -29,11 +32,13 @@ class EventHosting:
     Args:
         records: What is deployed.
         broker: Takes events.
+        sources: Bring it some.
     """
 
-    def __init__(self, records: Records, broker: Broker) -> None:
+    def __init__(self, records: Records, broker: Broker, sources: Roster) -> None:
         self._records = records
         self.broker = broker
+        self.sources = sources
         self._following: asyncio.Task[None] | None = None
         self._stopping = False
 
@@ -68,15 +73,18 @@ class EventHosting:
             backlog = await JetStreamBacklog.open(address)
         else:
             backlog = SqliteBacklog(home.backlog)
-        return cls(records, Broker(backlog, giver(supervisor, begin_runs), limits=limits))
+        broker = Broker(backlog, giver(supervisor, begin_runs), limits=limits)
+        sources = Roster(broker.accept, file=home.seen_files, identity=_identity(home), environment=environment)
+        return cls(records, broker, sources)
 
     def add_routes(self, front: Front) -> None:
         """Serve the broker's addresses on a front."""
-        EventRoutes(self.broker).add(front)
+        EventRoutes(self.broker, self.sources).add(front)
 
     async def start(self) -> None:
         """Feed what is deployed."""
         await self.broker.follow(self._deployed())
+        self.sources.follow(self._sources())
 
     async def follow(self) -> None:
         """Feed what is deployed now; where the backlog does not answer, as soon as it does."""
@@ -86,12 +94,14 @@ class EventHosting:
     def stop(self) -> None:
         """Take and give nothing more."""
         self._stopping = True
+        self.sources.stop()
         self.broker.stop()
 
     async def finish(self) -> None:
         """Record what functions have answered; nothing answers any more."""
         if self._following is not None:
             await asyncio.wait([self._following])
+        await self.sources.close()
         await self.broker.close()
 
     # Inside
@@ -101,9 +111,17 @@ class EventHosting:
             function_spec(revision.spec, where=f"revision {revision.name}") for revision in self._records.apps.active()
         ]
 
+    def _sources(self) -> dict[str, Source]:
+        found = {}
+        for app in self._records.apps.all():
+            for name, values in app.event_sources.items():
+                found[f"{app.name}/{name}"] = source_of(values, where=f"app {app.name!r}: source {name!r}")
+        return found
+
     async def _try(self) -> bool:
         try:
             await self.broker.follow(self._deployed())
+            self.sources.follow(self._sources())
         except SkerryError as error:
             logger.warning("triggers are not brought up to date, and tried again: %s", error.message)
             return False
@@ -115,6 +133,11 @@ class EventHosting:
             if await self._try():
                 break
         self._following = None
+
+
+def _identity(home: Home) -> str:
+    """Return what tells this engine from all others, today and after a restart."""
+    return hashlib.sha256(f"{socket.gethostname()} {home.path}".encode()).hexdigest()[:12]
 
 
 def _limits(environment: Mapping[str, str]) -> BrokerLimits:

@@ -8,15 +8,16 @@ import orjson
 
 from skerry.errors import EventNotFoundError, MalformedBodyError, PrivacyError
 from skerry.events.broker import Broker
+from skerry.events.dead import with_error
 from skerry.events.delivery import DeadLetter, KeptEvent
 from skerry.events.reading import read_events
+from skerry.events.sources.roster import Roster
 from skerry.runtime.front import Front
 from skerry.runtime.message import Request, Response
 
 LISTED = 100
 MOST_LISTED = 10_000
 MOST_BODY_BYTES = 32 * 2**20
-MOST_ERROR_DATA = 1024  # Knative cuts what a dead letter says of the error as well
 
 
 class EventRoutes:
@@ -24,10 +25,12 @@ class EventRoutes:
 
     Args:
         broker: What takes them.
+        sources: What brings them besides publishers, if anything does.
     """
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, sources: Roster | None = None) -> None:
         self._broker = broker
+        self._sources = sources
 
     def add(self, front: Front) -> None:
         """Serve the addresses on a front."""
@@ -48,7 +51,8 @@ class EventRoutes:
         )
 
     def _describe(self, _: Request) -> Response:
-        return Response.of_json(self._broker.describe())
+        sources = [] if self._sources is None else self._sources.describe()
+        return Response.of_json({**self._broker.describe(), "sources": sources})
 
     def _check_private(self, request: Request) -> None:
         if self._broker.has_local and not request.same_machine:
@@ -118,14 +122,7 @@ def _event(kept: KeptEvent) -> dict[str, Any]:
 
 def _dead_letter(dead: DeadLetter) -> dict[str, Any]:
     """Return a dead letter: its event with the attributes that Knative gives to those."""
-    data = dead.error.encode()[:MOST_ERROR_DATA].decode("utf-8", "ignore")
-    destination = f"/function/{dead.trigger.partition('/')[0]}"
-    event = {
-        **orjson.loads(dead.document),
-        "knativeerrordest": destination,
-        "knativeerrorcode": dead.code,
-        "knativeerrordata": data,
-    }
+    event = with_error(dead.document, trigger=dead.trigger, code=dead.code, error=dead.error)
     return {
         "number": dead.position,
         "trigger": dead.trigger,

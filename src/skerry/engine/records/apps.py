@@ -182,12 +182,12 @@ def _check_owner(connection: sqlite3.Connection, function: str, app: str) -> Non
 def _put_app(connection: sqlite3.Connection, app: AppRecord) -> None:
     connection.execute(
         """INSERT INTO apps
-           (name, target, source_digest, source, environment_digest, requirements, imports, deployed_at)
-           VALUES (?, ?, ?, ?, ?, ?, ?, 0)
+           (name, target, source_digest, source, environment_digest, requirements, imports, event_sources, deployed_at)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)
            ON CONFLICT (name) DO UPDATE SET
              target = excluded.target, source_digest = excluded.source_digest, source = excluded.source,
              environment_digest = excluded.environment_digest, requirements = excluded.requirements,
-             imports = excluded.imports""",
+             imports = excluded.imports, event_sources = excluded.event_sources""",
         (
             app.name,
             app.target,
@@ -196,6 +196,7 @@ def _put_app(connection: sqlite3.Connection, app: AppRecord) -> None:
             app.environment_digest,
             to_json(app.requirements),
             to_json(app.imports),
+            to_json({name: dict(source) for name, source in app.event_sources.items()}),
         ),
     )
 
@@ -300,6 +301,7 @@ def _app(row: sqlite3.Row) -> AppRecord:
         requirements=tuple(json.loads(row["requirements"])),
         imports=tuple(json.loads(row["imports"])),
         deployed_at=row["deployed_at"],
+        event_sources=json.loads(row["event_sources"]),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from skerry.engine.records.model_pin import ModelPin
@@ -22,6 +22,7 @@ class AppRecord:
         requirements: What the app needs installed.
         imports: Libraries that the zygote imports before it forks.
         deployed_at: Unix time of the last deployment that changed the app, seconds.
+        event_sources: Where events come from, by name: ``Source.to_dict()``.
     """
 
     name: str
@@ -32,6 +33,7 @@ class AppRecord:
     requirements: tuple[str, ...]
     imports: tuple[str, ...]
     deployed_at: float = 0.0
+    event_sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

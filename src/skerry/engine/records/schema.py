@@ -77,6 +77,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     ("ALTER TABLE revisions ADD COLUMN model TEXT",),
     ("CREATE TABLE traffic (function TEXT PRIMARY KEY, plan TEXT NOT NULL) STRICT",),
+    ("ALTER TABLE apps ADD COLUMN event_sources TEXT NOT NULL DEFAULT '{}'",),
 )
 
 

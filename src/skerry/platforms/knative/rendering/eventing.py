@@ -46,6 +46,7 @@ def _trigger(
     app: AppToRender, function: FunctionToRender, settings: ClusterSettings, trigger: Trigger, number: int
 ) -> KubernetesObject:
     retry = trigger.retry
+    sink = _sink(function, retry)
     for key in NOT_HONOURED:
         if getattr(retry, key) != getattr(DEFAULTS, key):
             raise SpecError(
@@ -55,11 +56,12 @@ def _trigger(
             )
     spec: dict[str, Any] = {
         "broker": settings.broker,
-        "subscriber": {"ref": _service(function)},
+        "subscriber": {"ref": _service(function.spec.name)},
         "delivery": {
             "retry": retry.attempts,
             "backoffPolicy": retry.backoff,
             "backoffDelay": f"PT{retry.delay_s:g}S",
+            **sink,
         },
     }
     dialect = None if trigger.filter is None else trigger.to_dict()["filter"]
@@ -71,6 +73,24 @@ def _trigger(
         "eventing.knative.dev/v1", "Trigger", app=app, settings=settings, function=function.spec.name, spec=spec
     )
     return _numbered(made, number)
+
+
+def _sink(function: FunctionToRender, retry: Retry) -> dict[str, Any]:
+    """Return where dead letters go, as a delivery has it.
+
+    Raises:
+        SpecError: it is the type of an event: on Knative a sink is an address.
+    """
+    sink = retry.dead_letter_sink
+    if sink is None:
+        return {}
+    if not sink.startswith("/function/"):
+        raise SpecError(
+            f"function {function.spec.name!r}: dead_letter_sink = {sink!r}: Knative does not honour the type of an "
+            "event there; write /function/NAME",
+            field="triggers",
+        )
+    return {"deadLetterSink": {"ref": _service(sink.removeprefix("/function/"))}}
 
 
 def _ping_source(
@@ -87,7 +107,7 @@ def _ping_source(
         "timezone": timer.zone,
         "contentType": "application/json",
         "data": json.dumps({"schedule": timer.every or f"{timer.cron} {timer.zone}"}),
-        "sink": {"ref": _service(function)},
+        "sink": {"ref": _service(function.spec.name)},
     }
     made = kubernetes_object(
         "sources.knative.dev/v1", "PingSource", app=app, settings=settings, function=function.spec.name, spec=spec
@@ -110,8 +130,8 @@ def _cron_of(function: str, every: str) -> str:
     )
 
 
-def _service(function: FunctionToRender) -> dict[str, str]:
-    return {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": object_name(function.spec.name)}
+def _service(function: str) -> dict[str, str]:
+    return {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": object_name(function)}
 
 
 def _numbered(made: KubernetesObject, number: int) -> KubernetesObject:

@@ -1,0 +1,1 @@
+"""Messages of a NATS server, over nats-py."""
