@@ -14,7 +14,6 @@ from skerry.network.detection import (
     DecisionRules,
     Detector,
     EndRules,
-    Kind,
     Ordinary,
     Reading,
     Traffic,
@@ -27,7 +26,7 @@ from skerry.network.verification import EffectVerification, Finding, Verificatio
 
 # Waits for windows that have ended, at most so many seconds.
 Sensor = Callable[[float], Sequence[Traffic]]
-Decide = Callable[[Traffic, Ordinary, Sequence[Kind]], Decision | None]
+Decide = Callable[[Traffic, Ordinary, Verdict], Decision | None]
 
 
 class Step(StrEnum):
@@ -167,8 +166,9 @@ class Loop:
             except SkerryError as error:
                 self._say(Step.FAILED, mitigation, error.message)
 
-    def _narrowest(self, window: Traffic, ordinary: Ordinary, kinds: Sequence[Kind]) -> Decision | None:
-        return decide(window, ordinary, kinds=kinds, rules=self._rules.decision)
+    def _narrowest(self, window: Traffic, ordinary: Ordinary, verdict: Verdict) -> Decision | None:
+        rules = self._rules.decision
+        return decide(window, ordinary, kinds=verdict.kinds, suspects=verdict.suspects, rules=rules)
 
     def _answer(self, window: Traffic, memory: Destination, verdict: Verdict) -> None:
         now_s = self._clock()
@@ -178,7 +178,7 @@ class Loop:
                 Happening(step=step, at_s=now_s, destination=window.destination, reason=reason, action_id=action_id)
             )
 
-        decision = self._decide(window, memory.ordinary(), verdict.kinds)
+        decision = self._decide(window, memory.ordinary(), verdict)
         if decision is None:
             say(Step.UNDECIDED, f"{verdict.reason}; no rule stops it and spares the rest")
             return
