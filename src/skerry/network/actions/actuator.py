@@ -33,6 +33,10 @@ class Actuator(ABC):
     name: ClassVar[str]
 
     @abstractmethod
+    def close(self) -> None:
+        """Let go of what it holds in this process; what is in force stays."""
+
+    @abstractmethod
     def settings(self) -> Mapping[str, Any]:
         """Return what another process needs, as plain values, to withdraw what this one has applied."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from ipaddress import ip_network
+from typing import Any
 
 from skerry.errors import SpecError
 from skerry.network.actions.action import Action
@@ -103,6 +104,36 @@ def spare(match: Match, policy: Policy) -> Match:
     wanted += [path.peer for path in policy.paths if _hits_path(match, path)]
     missing = [network for network in wanted if not _inside(network, match.spared)]
     return replace(match, spared=(*match.spared, *dict.fromkeys(missing))) if missing else match
+
+
+def policy_to_plain(policy: Policy) -> dict[str, Any]:
+    """Return a policy as plain values that JSON can hold; the inverse of :func:`policy_from_plain`."""
+    plain = {name: value for name, value in asdict(policy).items() if not isinstance(value, tuple)}
+    plain |= {name: [str(network) for network in getattr(policy, name)] for name in ("scope", "allowed")}
+    plain["paths"] = [{**asdict(path), "peer": str(path.peer), "local": str(path.local)} for path in policy.paths]
+    return plain
+
+
+def policy_from_plain(plain: Mapping[str, Any]) -> Policy:
+    """Return the policy that plain values describe.
+
+    Raises:
+        SpecError: its parts contradict each other.
+    """
+    return Policy(
+        **{
+            **plain,
+            "scope": tuple(ip_network(text) for text in plain["scope"]),
+            "allowed": tuple(ip_network(text) for text in plain["allowed"]),
+            "paths": tuple(_path_from_plain(path) for path in plain["paths"]),
+        }
+    )
+
+
+def _path_from_plain(plain: Mapping[str, Any]) -> Path:
+    protocol = None if plain["protocol"] is None else Protocol(plain["protocol"])
+    ends = {"peer": ip_network(plain["peer"]), "local": ip_network(plain["local"])}
+    return Path(**{**plain, **ends, "protocol": protocol})
 
 
 def _find_protected(match: Match, policy: Policy) -> str | None:
