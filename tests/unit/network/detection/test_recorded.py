@@ -1,7 +1,8 @@
 import pytest
 
+from benchmarks.network.recordings import recorded_windows
 from skerry.network.detection import BaselineDetector, Panel, SlowDetector, StrayDetector
-from support.recorded_windows import recorded_windows, shared_data
+from support.recordings import shared_data
 
 
 @pytest.mark.parametrize(("folder", "least"), [("pcap_normal", 300), ("pcap_iot_normal", 3000)])
