@@ -162,7 +162,7 @@ class Loop:
                 continue
             mitigation.readings.append(Reading(at_s=now_s, packets=hits[mitigation.action.id].packets))
             try:
-                self._tend_one(memory, mitigation, now_s)
+                self._tend_one(memory, mitigation, now_s, counted=hits[mitigation.action.id].counted)
             except SkerryError as error:
                 self._say(Step.FAILED, mitigation, error.message)
 
@@ -204,9 +204,11 @@ class Loop:
         else:
             memory.said = decision.match
 
-    def _tend_one(self, memory: Destination, mitigation: Mitigation, now_s: float) -> None:
+    def _tend_one(self, memory: Destination, mitigation: Mitigation, now_s: float, *, counted: bool) -> None:
         if mitigation.renewed_s is None:
             self._verify(memory, mitigation, now_s)
+        elif not counted:
+            return  # whether the attack goes on is seen when its time to live has ended
         elif has_ended(mitigation.readings, self._rules.end, relapses=memory.relapses):
             self._roll_back(memory, mitigation, "the attack has ended: its rule drops next to nothing")
         elif now_s - mitigation.renewed_s >= self._rules.ttl_s / 2:

@@ -37,6 +37,7 @@ class FakeActor:
     """Takes every action, and drops what the test says."""
 
     answer: State = State.PENDING
+    counted: bool = True
     states: dict = field(default_factory=dict)
     actions: dict = field(default_factory=dict)
     packets: dict = field(default_factory=dict)
@@ -65,7 +66,9 @@ class FakeActor:
     def hits(self):
         in_force = (State.PENDING, State.CONFIRMED)
         return {
-            name: Hits(packets=count, bytes=0) for name, count in self.packets.items() if self.states[name] in in_force
+            name: Hits(packets=count, bytes=0, counted=self.counted)
+            for name, count in self.packets.items()
+            if self.states[name] in in_force
         }
 
     def state_of(self, action_id):
@@ -193,6 +196,16 @@ def test_a_flood_of_acknowledgements_is_limited_and_who_was_there_is_spared(watc
     assert action.match.flags == Flag.ACK
     assert {network.network_address for network in action.match.spared} == {item.source for item in clients()}
     assert action.evidence["stray_ratio"] > 0.9
+
+
+def test_what_nobody_counts_is_neither_renewed_nor_taken_for_ended():
+    asking = EffectVerification(least_ratio=0.0, least_span_s=0.0, probe=lambda: True)
+    world = World(FakeActor(counted=False), verification=asking)
+    world.pass_time(20, clients())
+
+    world.pass_time(60, clients(), syn_flood(seeded()))
+
+    assert world.steps() == [Step.DETECTED, Step.ACTED, Step.VERIFIED]
 
 
 def test_an_attack_that_comes_back_is_waited_for_longer(world):

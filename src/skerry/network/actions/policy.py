@@ -57,6 +57,7 @@ class Policy:
         longest_ttl_s: Largest time to live, seconds.
         shortest_prefix_v4: Shortest prefix of an action's destination in IPv4.
         shortest_prefix_v6: Shortest prefix of an action's destination in IPv6.
+        black_holes: Whether an action may take everything from one address, to save the link that others share with it.
     """
 
     scope: tuple[Network, ...]
@@ -67,6 +68,7 @@ class Policy:
     longest_ttl_s: float = 3600.0
     shortest_prefix_v4: int = 24
     shortest_prefix_v6: int = 64
+    black_holes: bool = False
 
 
 def find_refusal(action: Action, active: Collection[Action], policy: Policy) -> str | None:
@@ -80,10 +82,14 @@ def find_refusal(action: Action, active: Collection[Action], policy: Policy) -> 
     match = action.match
     destination = match.destination
     shortest = policy.shortest_prefix_v4 if destination.version == 4 else policy.shortest_prefix_v6
+    allowed = policy.black_holes and destination.prefixlen == destination.max_prefixlen
     checks = (
         (not _inside(destination, policy.scope), f"{destination} is not in the scope that is defended"),
         (destination.prefixlen < shortest, f"{destination} is wider than /{shortest}"),
-        (not match.narrowed, f"it would take everything from {destination}: that finishes what the attack began"),
+        (
+            not match.narrowed and not allowed,
+            f"it would take everything from {destination}: that finishes what the attack began",
+        ),
         (len(match.sources) > policy.most_sources, f"it names more than {policy.most_sources} sources"),
         (action.ttl_s > policy.longest_ttl_s, f"its ttl_s is above {policy.longest_ttl_s:g}"),
         (len(active) >= policy.most_active, f"{policy.most_active} actions are in force already"),

@@ -31,6 +31,11 @@ def make_actuator(name: str, settings: Mapping[str, Any], *, policy: Policy | No
         from skerry.network.actions.nftables.actuator import NftablesActuator
 
         return NftablesActuator(policy=policy, table=settings["table"], lock_file=Path(settings["lock_file"]))
+    if name == "gobgp":
+        from skerry.network.actions.gobgp.actuator import GobgpActuator
+
+        place = {"host": settings["host"], "port": settings["port"], "next_hops": tuple(settings["next_hops"])}
+        return GobgpActuator(folder=Path(settings["folder"]), **place)
     raise ConfigError(f"there is no actuator {name!r}: the journal was written by a later version")
 
 

@@ -176,4 +176,4 @@ def _dropped(entry: Entry | None) -> int | None:
             hits: Hits | None = actuator.applied().get(entry.action.id)
     except SkerryError:
         return None
-    return None if hits is None else hits.packets
+    return None if hits is None or not hits.counted else hits.packets
