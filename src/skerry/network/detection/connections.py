@@ -77,8 +77,8 @@ class ConnectionTable:
             adopt: Whether connections are taken whose opening was not seen.
 
         Returns:
-            Packets of TCP that open no connection and belong to none that is known. Those without any flag are left
-            out: some exporters tell no flags at all.
+            Packets of TCP that open no connection and belong to none that is known, also single answers to openings.
+            Those without any flag are left out: some exporters tell no flags at all.
         """
         if window.ended_s - self._swept_s >= self._idle_s / 4:
             self._sweep(window.ended_s)
@@ -91,7 +91,8 @@ class ConnectionTable:
             connection = connections.get(key)
             if connection is not None and not (item.opens_only and connection.ended):
                 _add(connection, item, window.ended_s)
-            elif adopt or Flag.SYN in item.flags:
+            # Of a connection that was opened from here, more follows than the answer to its opening.
+            elif adopt or (Flag.SYN in item.flags and not item.answers_only):
                 self._open(connections, key, item, window.ended_s)
             else:
                 strays.append(item)
