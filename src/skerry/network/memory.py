@@ -71,7 +71,12 @@ class Destination:
         if len(slices) == len(window.slices):
             return window
         return make_traffic(
-            window.destination, slices, ended_s=window.ended_s, length_s=window.length_s, known=self.known()
+            window.destination,
+            slices,
+            ended_s=window.ended_s,
+            length_s=window.length_s,
+            known=self.known(),
+            sampling=window.sampling,
         )
 
 

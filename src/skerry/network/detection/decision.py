@@ -17,6 +17,10 @@ from skerry.network.detection.traffic import Slice, Traffic
 
 # Slices that rules are tried on; a flood with forged sources has one for each packet.
 MOST_WEIGHED = 400
+# Suspect connections to one port, from which on a source's other connections there are not ordinary either.
+MOST_HELD = 10
+_HANDSHAKE = Flag.SYN | Flag.ACK
+_ALONE = (Flag.RST, Flag.ACK, Flag.FIN, _HANDSHAKE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +98,12 @@ def excess_by_kind(window: Traffic, ordinary: Ordinary) -> dict[Kind, float]:
 
 
 def decide(
-    window: Traffic, ordinary: Ordinary, *, kinds: Collection[Kind] = FLOODS, rules: DecisionRules
+    window: Traffic,
+    ordinary: Ordinary,
+    *,
+    kinds: Collection[Kind] = FLOODS,
+    suspects: Sequence[Slice] = (),
+    rules: DecisionRules,
 ) -> Decision | None:
     """Return the narrowest rule that stops a flood, or None when there is none that spares the destination.
 
@@ -107,17 +116,17 @@ def decide(
         window: The traffic of now, without what rules in force drop.
         ordinary: The traffic of before.
         kinds: What the flood may be made of; of several, that which is most above the ordinary.
+        suspects: The flood's packets, where they are known; all of them are too much then.
         rules: What the decision is measured by.
     """
-    excess = excess_by_kind(window, ordinary)
-    kind = max((item for item in excess if item in kinds), key=lambda item: excess[item], default=None)
-    if kind is None or excess.get(kind, 0.0) <= 0:
+    flood = _flood(window, ordinary, kinds, suspects)
+    if flood is None:
         return None
-    flood = [item for item in window.slices if kind_of(item) is kind]
-    weighed, before = _thin(flood), replace(ordinary, slices=_thin(ordinary.slices))
+    before = replace(ordinary, slices=_thin(_without(ordinary.slices, suspects)))
+    weighed = replace(flood, slices=_thin(flood.slices))
     options = [
-        _weigh(match, kind, window, before, weighed, excess[kind])
-        for match in _candidates(window.destination, kind, weighed, _real_sources(flood, rules), rules)
+        _weigh(match, weighed, window, before)
+        for match in _candidates(window.destination, weighed, _real_sources(flood.slices, rules), rules)
         if match.narrowed
     ]
     enough = [option for option in options if option.stopped_ratio >= rules.least_stopped_ratio]
@@ -125,31 +134,94 @@ def decide(
         return None
     # `max` takes the first of equals, and candidates come with the narrowest first.
     best = max(enough, key=lambda option: -round(option.hurt_ratio, 3))
-    return best if best.hurt_ratio <= rules.most_hurt_ratio else _soften(best, before, rules)
+    if best.hurt_ratio <= rules.most_hurt_ratio:
+        return best
+    soft = _soften(best, before, rules)
+    # Of a flood whose packets are known, it is known as well that a limit above what it sends stops nothing.
+    limit = soft.limit
+    if not flood.mixed and limit is not None and not limit.per_source and limit.packets_per_s >= flood.excess_per_s:
+        return None
+    return soft
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Flood:
+    """What is to be stopped.
+
+    Attributes:
+        kind: What it is made of.
+        slices: Its packets.
+        excess_per_s: How many are too much.
+        mixed: Whether ordinary packets of its kind are among them.
+        flags: Of packets of connections, the flags that each of them has; None where they differ.
+    """
+
+    kind: Kind
+    slices: Sequence[Slice]
+    excess_per_s: float
+    mixed: bool
+    flags: Flag | None = None
+
+
+def _flood(window: Traffic, ordinary: Ordinary, kinds: Collection[Kind], suspects: Sequence[Slice]) -> _Flood | None:
+    excess = excess_by_kind(replace(window, slices=suspects), Ordinary()) if suspects else {}
+    excess = excess or excess_by_kind(window, ordinary)
+    kind = max((item for item in excess if item in kinds), key=lambda item: excess[item], default=None)
+    if kind is None or excess[kind] <= 0:
+        return None
+    slices = [item for item in suspects or window.slices if kind_of(item) is kind]
+    flags = _flags(slices) if kind is Kind.CONNECTED else None
+    return _Flood(kind=kind, slices=slices, excess_per_s=excess[kind], mixed=not suspects, flags=flags)
+
+
+def _flags(flood: Sequence[Slice]) -> Flag | None:
+    # Several packets that have opening and acknowledgement together need not have both each.
+    flags = _common([(None if _is_answered(item) else item.flags, item.packets) for item in flood], most=1)
+    # A rule about the flags of a connection's later packets is a rule about one flag, about answers, or about none.
+    return flags[0] if flags and flags[0] in _ALONE else None
+
+
+def _without(ordinary: Sequence[Slice], suspects: Sequence[Slice]) -> Sequence[Slice]:
+    """Return the ordinary traffic without connections of a flood that began before it was found."""
+    if not suspects:
+        return ordinary
+    accused = {(item.source, item.source_port, item.destination_port) for item in suspects}
+    held = Counter((item.source, item.destination_port) for item in suspects if _is_answered(item))
+    return [
+        item
+        for item in ordinary
+        if (item.source, item.source_port, item.destination_port) not in accused
+        and held[item.source, item.destination_port] < MOST_HELD
+    ]
+
+
+def _is_answered(item: Slice) -> bool:
+    # Who has completed a connection was sent the answer to its opening: nobody's forgery.
+    return item.flags is not None and item.flags & _HANDSHAKE == _HANDSHAKE and not item.answers_only
 
 
 def _candidates(
-    destination: Address, kind: Kind, flood: Sequence[Slice], sources: tuple[Network, ...], rules: DecisionRules
+    destination: Address, flood: _Flood, sources: tuple[Network, ...], rules: DecisionRules
 ) -> Iterator[Match]:
-    base = _base(destination, kind, flood)
-    narrowings = _narrowings(kind, flood, sources, rules)
+    base = _base(destination, flood)
+    narrowings = _narrowings(flood.kind, flood.slices, sources, rules)
     for count in range(len(narrowings), -1, -1):
         for chosen in combinations(narrowings, count):
-            yield replace(base, **{name: narrowings[name] for name in chosen})
+            # All packets of connections, whoever sends them, are all that the destination is there for.
+            if flood.kind is not Kind.CONNECTED or base.flags is not None or "sources" in chosen:
+                yield replace(base, **{name: narrowings[name] for name in chosen})
 
 
-def _base(destination: Address, kind: Kind, flood: Sequence[Slice]) -> Match:
+def _base(destination: Address, flood: _Flood) -> Match:
+    kind = flood.kind
     everything = Match(destination=ip_network(destination))
     if kind is Kind.FRAGMENTS:
         return replace(everything, fragments=destination.version == 4)
     if kind is Kind.OPENING:
         return replace(everything, protocol=Protocol.TCP, flags=Flag.SYN)
     if kind is Kind.CONNECTED:
-        flags = _common([(item.flags, item.packets) for item in flood], most=1)
-        # A rule about the flags of a connection's later packets is a rule about one flag, or about none.
-        alone = flags[0] if flags and flags[0] is not None and flags[0] in (Flag.RST, Flag.ACK, Flag.FIN) else None
-        return replace(everything, protocol=Protocol.TCP, flags=alone)
-    protocols = _common([(item.protocol, item.packets) for item in flood], most=1)
+        return replace(everything, protocol=Protocol.TCP, flags=flood.flags)
+    protocols = _common([(item.protocol, item.packets) for item in flood.slices], most=1)
     return replace(everything, protocol=protocols[0]) if protocols else everything
 
 
@@ -162,7 +234,8 @@ def _narrowings(
         found["destination_ports"] = _common(
             [(item.destination_port, item.packets) for item in flood], most=rules.most_ports
         )
-    found["length_bytes"] = _length_range(flood)
+    if kind is not Kind.CONNECTED:  # packets of a connection have all lengths, whatever the mean is
+        found["length_bytes"] = _length_range(flood)
     found["sources"] = sources
     return {name: value for name, value in found.items() if value}
 
@@ -203,32 +276,34 @@ def _length_range(flood: Sequence[Slice], *, ratio: float = 0.95) -> tuple[int, 
 
 def _real_sources(flood: Sequence[Slice], rules: DecisionRules) -> tuple[Network, ...]:
     packets: dict[int, float] = {}  # numbers: a dictionary of addresses takes three times as long
+    answered: set[int] = set()
     for item in flood:
         source = int(item.source)
         packets[source] = packets.get(source, 0.0) + item.packets
+        if _is_answered(item):
+            answered.add(source)
     chosen = _common(list(packets.items()), most=rules.most_sources)
-    if not chosen or any(packets[source] < rules.least_packets_per_source for source in chosen):
+    doubtful = (source for source in chosen if source not in answered)
+    if not chosen or any(packets[source] < rules.least_packets_per_source for source in doubtful):
         return ()
     make = IPv4Network if flood[0].source.version == 4 else IPv6Network
     return tuple(make(source) for source in chosen)
 
 
-def _weigh(
-    match: Match, kind: Kind, window: Traffic, ordinary: Ordinary, flood: Sequence[Slice], excess_per_s: float
-) -> Decision:
+def _weigh(match: Match, flood: _Flood, window: Traffic, ordinary: Ordinary) -> Decision:
     before = ordinary.slices or (_unknown_client(match),)
     total = sum(item.packets for item in before)
     hurt = sum(item.packets * hit_ratio(match, item) for item in before)
-    same_kind = sum(item.packets * hit_ratio(match, item) for item in ordinary.slices if kind_of(item) is kind)
-    hit_per_s = sum(item.packets * hit_ratio(match, item) for item in flood) / window.length_s
-    stopped_per_s = hit_per_s - same_kind / ordinary.length_s
+    among = [item for item in ordinary.slices if kind_of(item) is flood.kind] if flood.mixed else []
+    usual_per_s = sum(item.packets * hit_ratio(match, item) for item in among) / ordinary.length_s
+    hit_per_s = sum(item.packets * hit_ratio(match, item) for item in flood.slices) / window.length_s
     return Decision(
         match=match,
         limit=None,
-        kind=kind,
-        stopped_ratio=max(0.0, min(stopped_per_s / excess_per_s, 1.0)),
+        kind=flood.kind,
+        stopped_ratio=max(0.0, min((hit_per_s - usual_per_s) / flood.excess_per_s, 1.0)),
         hurt_ratio=hurt / total if total else 0.0,
-        attack_per_s=excess_per_s,
+        attack_per_s=flood.excess_per_s,
     )
 
 
