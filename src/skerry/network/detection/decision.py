@@ -115,9 +115,10 @@ def decide(
         return None
     flood = [item for item in window.slices if kind_of(item) is kind]
     weighed, before = _thin(flood), replace(ordinary, slices=_thin(ordinary.slices))
+    beyond = _beyond(weighed, [item for item in before.slices if kind_of(item) is kind], window, ordinary)
     options = [
         _weigh(match, kind, window, before, weighed, excess[kind])
-        for match in _candidates(window.destination, kind, weighed, _real_sources(flood, rules), rules)
+        for match in _candidates(window.destination, kind, beyond, _real_sources(flood, rules), rules)
         if match.narrowed
     ]
     enough = [option for option in options if option.stopped_ratio >= rules.least_stopped_ratio]
@@ -126,6 +127,25 @@ def decide(
     # `max` takes the first of equals, and candidates come with the narrowest first.
     best = max(enough, key=lambda option: -round(option.hurt_ratio, 3))
     return best if best.hurt_ratio <= rules.most_hurt_ratio else _soften(best, before, rules)
+
+
+def _beyond(flood: Sequence[Slice], same_kind: Sequence[Slice], window: Traffic, ordinary: Ordinary) -> Sequence[Slice]:
+    """Return the flood without as many packets of each length and port as are ordinary."""
+    expected: Counter[tuple[int, int]] = Counter()
+    for item in same_kind:
+        expected[item.length_bytes, item.destination_port] += (  # type: ignore[assignment]  # a Counter of rates
+            item.packets * window.length_s / ordinary.length_s
+        )
+    found: Counter[tuple[int, int]] = Counter()
+    for item in flood:
+        found[item.length_bytes, item.destination_port] += item.packets  # type: ignore[assignment]  # as above
+    share = {key: max(0.0, 1 - expected[key] / packets) for key, packets in found.items() if packets}
+    kept = [
+        replace(item, packets=item.packets * share[item.length_bytes, item.destination_port])
+        for item in flood
+        if share.get((item.length_bytes, item.destination_port))
+    ]
+    return kept or flood
 
 
 def _candidates(
@@ -162,7 +182,7 @@ def _narrowings(
         found["destination_ports"] = _common(
             [(item.destination_port, item.packets) for item in flood], most=rules.most_ports
         )
-    found["length_bytes"] = _length_range(flood)
+    found["length_bytes"] = _length_range(flood, rules.least_stopped_ratio)
     found["sources"] = sources
     return {name: value for name, value in found.items() if value}
 
@@ -182,7 +202,7 @@ def _common(weighted: Sequence[tuple[Any, float]], *, most: int, ratio: float = 
     return ()
 
 
-def _length_range(flood: Sequence[Slice], *, ratio: float = 0.95) -> tuple[int, int] | None:
+def _length_range(flood: Sequence[Slice], ratio: float) -> tuple[int, int] | None:
     """Return the narrowest range of lengths that holds nearly all packets."""
     counts: dict[int, float] = {}
     for item in flood:

@@ -23,7 +23,7 @@ FEATURES = (
     "entropy_bits",
     "length_bytes",
 )
-# Packets of one source that is answered, which count in the share of those that only open connections.
+# Seen packets of one source that is answered, which count in the share of those that only open connections.
 MOST_COUNTED = 5.0
 
 
@@ -67,6 +67,7 @@ class Traffic:
         length_s: How long it was.
         slices: The packets, by kind and source.
         features: Numbers for detectors, by the names in :data:`FEATURES`.
+        sampling: Packets that each seen one stands for, from 1.
     """
 
     destination: Address
@@ -74,10 +75,17 @@ class Traffic:
     length_s: float
     slices: Sequence[Slice]
     features: dict[str, float] = field(default_factory=dict)
+    sampling: float = 1.0
 
 
 def make_traffic(
-    destination: Address, slices: Iterable[Slice], *, ended_s: float, length_s: float, known: Collection[Address] = ()
+    destination: Address,
+    slices: Iterable[Slice],
+    *,
+    ended_s: float,
+    length_s: float,
+    known: Collection[Address] = (),
+    sampling: float = 1.0,
 ) -> Traffic:
     """Return a window with its features.
 
@@ -87,6 +95,7 @@ def make_traffic(
         ended_s: When the interval ended, seconds.
         length_s: How long it was, seconds.
         known: Sources that were seen before.
+        sampling: Packets that each seen one stands for, from 1.
     """
     slices = tuple(slices)
     packets = sum(item.packets for item in slices)
@@ -103,7 +112,7 @@ def make_traffic(
         "bytes_per_s": size / length_s,
         "flows_per_s": len(slices) / length_s,
         "opening_per_s": opening / length_s,
-        "opening_ratio": _opening_ratio(slices),
+        "opening_ratio": _opening_ratio(slices, MOST_COUNTED * sampling),
         "datagrams_per_s": datagrams / length_s,
         "other_per_s": (packets - tcp - datagrams) / length_s,
         "sources": float(len(by_source)),
@@ -111,10 +120,17 @@ def make_traffic(
         "entropy_bits": _entropy_bits(by_source.values(), packets),
         "length_bytes": size / packets if packets else 0.0,
     }
-    return Traffic(destination=destination, ended_s=ended_s, length_s=length_s, slices=slices, features=features)
+    return Traffic(
+        destination=destination,
+        ended_s=ended_s,
+        length_s=length_s,
+        slices=slices,
+        features=features,
+        sampling=sampling,
+    )
 
 
-def _opening_ratio(slices: Sequence[Slice]) -> float:
+def _opening_ratio(slices: Sequence[Slice], most_counted: float) -> float:
     """Return how much of the TCP traffic is sources that only open connections.
 
     Of every other source a few packets count, so that one busy connection does not hide a flood.
@@ -126,7 +142,7 @@ def _opening_ratio(slices: Sequence[Slice]) -> float:
             packets = opened if item.opens_only else others
             packets[int(item.source)] = packets.get(int(item.source), 0.0) + item.packets
     unanswered = sum(count for source, count in opened.items() if source not in others)
-    answered = sum(min(count, MOST_COUNTED) for count in others.values())
+    answered = sum(min(count, most_counted) for count in others.values())
     return unanswered / (unanswered + answered) if unanswered else 0.0
 
 

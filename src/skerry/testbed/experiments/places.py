@@ -38,13 +38,19 @@ def choose_place(
     """
     if without_links and topology is not None:
         raise ConfigError("--topology and --without-links: give one of them")
-    if clusters is not None:
+    if clusters is not None and experiment.place is None:
         if without_links or topology is not None:
             raise ConfigError(
                 f"--platform {clusters.platform} runs on the network that the clusters have: --topology and "
                 "--without-links are for engines"
             )
         return ClustersPlace(experiment, folder, clusters)
+    if experiment.place is not None:
+        if without_links or topology is not None:
+            raise ConfigError(
+                f"{experiment.name} brings a network of its own along: --topology and --without-links are not for it"
+            )
+        return experiment.place(folder)
     wanted = topology or experiment.topology
     if without_links or wanted is None:
         return OneMachine(experiment.sites, experiment.app)
