@@ -68,6 +68,11 @@ class DefenceSettings:
         return Policy(scope=self.scope, allowed=self.allowed, paths=paths)
 
 
+def make_detector() -> Detector:
+    """Return what defends a link where nothing else is asked for: thresholds that are learned."""
+    return BaselineDetector()
+
+
 def defend(
     settings: DefenceSettings,
     stopped: Callable[[], bool],
@@ -84,7 +89,7 @@ def defend(
     Args:
         settings: What is defended, and how.
         stopped: Whether to stop.
-        detector: Says whether a window is an attack; None for learned thresholds.
+        detector: Says whether a window is an attack; None for that of :func:`make_detector`.
         actuator: Carries actions out; None for nftables on this machine.
         tell: Is told everything that the loop did.
         ready: Is told the port once exporters are listened to.
@@ -115,7 +120,7 @@ def defend(
             approval=settings.approval,
         )
         opened.callback(actor.close)
-        loop = Loop(actor, detector if detector is not None else BaselineDetector(), rules=settings.rules, tell=tell)
+        loop = Loop(actor, detector if detector is not None else make_detector(), rules=settings.rules, tell=tell)
         collector = opened.enter_context(
             FlowCollector(settings.host, settings.port, interval_ms=GATHER_MS, exporters=settings.exporters)
         )

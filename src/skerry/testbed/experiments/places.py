@@ -38,7 +38,7 @@ def choose_place(
     """
     if without_links and topology is not None:
         raise ConfigError("--topology and --without-links: give one of them")
-    if clusters is not None and experiment.place is None:
+    if clusters is not None:
         if without_links or topology is not None:
             raise ConfigError(
                 f"--platform {clusters.platform} runs on the network that the clusters have: --topology and "

@@ -8,10 +8,11 @@ from pathlib import Path
 from statistics import mean
 
 from skerry.testbed.experiments.ddos_loop import trial as trials
-from skerry.testbed.experiments.ddos_loop.attacks import ATTACKS
+from skerry.testbed.experiments.ddos_loop.attacks import ATTACKS, CONTROLS
 from skerry.testbed.experiments.ddos_loop.defences import Defence, FastNetMon, Nothing, Said, Skerry
 from skerry.testbed.experiments.ddos_loop.trial import Seen, Times
 from skerry.testbed.experiments.experiment import Outcome, Trial
+from skerry.testbed.experiments.training_6g.articles import data_folder
 
 # An attack counts as stopped when so little of it passes for so long.
 STOPPED_RATIO = 0.1
@@ -27,17 +28,49 @@ DEFENCES: dict[str, Callable[[str, Path], Defence]] = {
 }
 
 
-def run_attack(trial: Trial, *, attack: str, defence: str) -> Outcome:
+def run_attack(trial: Trial, *, attack: str, defence: str, cold: bool = False) -> Outcome:
     """Run an attack against a defence."""
-    networks = trial.disturb("networks")
-    times = Times(
-        before_s=float(trial.options["before_s"]),
-        during_s=float(trial.options["attack_s"]),
-        after_s=float(trial.options["after_s"]),
-    )
-    seen = trials.run(networks, DEFENCES[defence], ATTACKS[attack], "attacker", times)
+    during_s = float(trial.options["slow_s" if attack == "low-and-slow" else "attack_s"])
+    seen = trials.run(trial.disturb("networks"), DEFENCES[defence], ATTACKS[attack], _times(trial, during_s), cold=cold)
     began_s = seen.first_packet_s if seen.first_packet_s is not None else seen.began_s
     return Outcome(values=measure(seen, began_s), notes=note(seen, began_s), story=tell(seen, began_s))
+
+
+def run_control(trial: Trial, *, control: str, defence: str) -> Outcome:
+    """Run a control, in which nobody attacks, with a defence."""
+    during_s = float(trial.options["attack_s"])
+    seen = trials.run(trial.disturb("networks"), DEFENCES[defence], CONTROLS[control], _times(trial, during_s))
+    asked: dict[str, list[bool]] = {}
+    for visit in seen.visits:
+        asked.setdefault(visit["source"], []).append(bool(visit["answered"]))
+    values = {
+        "connections_ratio": answered(seen, seen.began_s, seen.ended_s),
+        "legitimate_dropped": dropped(seen),
+        "blocked_clients": float(sum(not any(answers) for answers in asked.values())),
+        "false_alarms": float(sum(said.what == "detected" for said in seen.said)),
+    }
+    story = [f"{said.at_s - seen.began_s:.2f} s: {said.what}: {said.reason}" for said in _brief(seen.said)]
+    visits = sum(seen.began_s <= visit["at_s"] < seen.ended_s for visit in seen.visits)
+    story.append(f"{len(asked)} clients opened {visits} connections; {seen.counts[-1][1][2]} packets came from them")
+    return Outcome(values={**values, **_cost(seen)}, notes={"cpu_s": list(seen.cpu_s)}, story=story)
+
+
+def run_benign(trial: Trial) -> Outcome:
+    """Judge windows without an attack."""
+    from skerry.testbed.experiments.ddos_loop import benign  # it needs NumPy, which is an extra
+
+    recorded = benign.judge_recordings(data_folder())
+    made = benign.judge(list(benign.make_traffic(trial.seed)))
+    alarms = [*recorded.alarms, *made.alarms]
+    return Outcome(
+        values={"benign_windows": float(recorded.windows + made.windows), "false_alarms": float(len(alarms))},
+        story=[f"{recorded.windows} windows of recordings, {made.windows} of made-up traffic", *alarms[:20]],
+    )
+
+
+def _times(trial: Trial, during_s: float) -> Times:
+    options = trial.options
+    return Times(before_s=float(options["before_s"]), during_s=during_s, after_s=float(options["after_s"]))
 
 
 def measure(seen: Seen, began_s: float) -> dict[str, float]:
@@ -62,10 +95,13 @@ def measure(seen: Seen, began_s: float) -> dict[str, float]:
     stopped_s = stopped_at(seen, began_s, ended_s)
     if stopped_s is not None and any(said.what == "acted" for said in seen.said):
         values["time_to_mitigate_s"] = stopped_s - began_s
-    if seen.cpu_s:
-        values["loop_cpu_s"] = seen.cpu_s[0]
-        values["loop_memory_bytes"] = float(seen.memory_bytes)
-    return values
+    return {**values, **_cost(seen)}
+
+
+def _cost(seen: Seen) -> dict[str, float]:
+    if not seen.cpu_s:
+        return {}
+    return {"loop_cpu_s": seen.cpu_s[0], "loop_memory_bytes": float(seen.memory_bytes)}
 
 
 def last_packet_s(seen: Seen) -> float:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from skerry.testbed.experiments.ddos_loop.attacks import SPEED_TEST_PORT, STEADY_CLIENTS, Disturbance, visitors
 from skerry.testbed.experiments.ddos_loop.defences import EXPORTER_START_S, Defence, Said
 from skerry.testbed.experiments.ddos_loop.processes import Program
 from skerry.testbed.experiments.ddos_loop.star import CLIENTS, VICTIM
@@ -19,11 +20,8 @@ from skerry.testbed.experiments.usage import trees_cpu_s
 
 RATE = "8M"  # of the steady connection, about half of the thin link
 VISITS_PER_S = 20
-STEADY_CLIENTS = 20
 WITHDRAWN_WITHIN_S = 12.0
 SERVER = {"role": "server", "places": 100, "patience_s": 10.0}
-
-Start = Callable[[str, Path], Program]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,73 +67,86 @@ class Seen:
 
 
 def run(
-    networks: Mapping[str, str], make: Callable[[str, Path], Defence], disturb: Start, where: str, times: Times
+    networks: Mapping[str, str],
+    make: Callable[[str, Path], Defence],
+    disturbance: Disturbance,
+    times: Times,
+    *,
+    cold: bool = False,
 ) -> Seen:
     """Run a trial.
 
     Args:
         networks: Names of the star's networks, by role.
         make: Makes the defence, for a network and a folder.
-        disturb: Starts the attack or the control.
-        where: In whose network.
+        disturbance: The attack or the control.
         times: How long.
+        cold: Whether the defence starts only after the calm, and knows nothing of it.
     """
     folder = Path(tempfile.mkdtemp(prefix="skerry-ddos-"))
     try:
         with ExitStack() as running:
-            return _run(networks, make(networks["router"], folder), disturb, where, times, folder, running)
+            scene = _Scene(networks, folder, running)
+            return scene.play(make(networks["router"], folder), disturbance, times, cold=cold)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(
-    networks: Mapping[str, str],
-    defence: Defence,
-    disturb: Start,
-    where: str,
-    times: Times,
-    folder: Path,
-    running: ExitStack,
-) -> Seen:
-    def keep(program: Program) -> Program:
-        running.callback(program.stop)
+class _Scene:
+    """The programs of a trial, which end with it."""
+
+    def __init__(self, networks: Mapping[str, str], folder: Path, running: ExitStack) -> None:
+        self._networks = networks
+        self._folder = folder
+        self._running = running
+        web = self._keep(Program.python(networks["victim"], "web", SERVER, folder))
+        self._start("victim", "iperf3 -s")
+        self._start("victim", f"iperf3 -s -p {SPEED_TEST_PORT}")
+        web.wait_for(_is_ready)
+        steady = visitors(0, STEADY_CLIENTS, VISITS_PER_S)
+        self._visitors = self._keep(Program.python(networks["client"], "web", steady, folder))
+        self._meter = self._keep(Program.python(networks["router"], "meter", {}, folder))
+        for program in (self._visitors, self._meter):
+            program.wait_for(_is_ready)
+        self._steady_s = time.monotonic()
+        self._steady = self._start("client", f"iperf3 -c {VICTIM} -B {CLIENTS[0]} -t 600 -b {RATE} -i 0.2 -J")
+
+    def play(self, defence: Defence, disturbance: Disturbance, times: Times, *, cold: bool) -> Seen:
+        """Let it happen, and return what was seen."""
+        if cold:
+            time.sleep(times.before_s)
+        programs = [self._keep(program) for program in defence.start()]
+        time.sleep(EXPORTER_START_S if cold else EXPORTER_START_S + times.before_s)
+        attack = self._keep(disturbance.start(self._networks[disturbance.where], self._folder))
+        if disturbance.says_ready:
+            attack.wait_for(_is_ready)
+        seen = Seen(began_s=time.monotonic(), ended_s=0.0)
+        time.sleep(times.during_s)
+        attack.stop()
+        seen.ended_s = time.monotonic()
+        _wait_for_calm(defence, seen.ended_s, times.after_s)
+        seen.cpu_s = [trees_cpu_s([program.pid]) for program in programs]
+        seen.memory_bytes = _most_memory_bytes(programs[0].pid) if programs else 0
+        for program in (self._steady, self._visitors, self._meter):
+            program.stop()
+        seen.said = defence.said()
+        lines = self._meter.objects()
+        seen.counts = [(line["at_s"], line["counts"]) for line in lines if "counts" in line]
+        seen.first_packet_s = next((line["first_packet_s"] for line in lines if "first_packet_s" in line), None)
+        seen.visits = [line for line in (*self._visitors.objects(), *attack.objects()) if "answered" in line]
+        seen.rates = _rates(self._steady.lines, self._steady_s)
+        return seen
+
+    def _keep(self, program: Program) -> Program:
+        self._running.callback(program.stop)
         return program
 
-    def start(role: str, words: str) -> Program:
-        return keep(Program(networks[role], words.split(), folder))
-
-    web = keep(Program.python(networks["victim"], "web", SERVER, folder))
-    start("victim", "iperf3 -s")
-    web.wait_for(lambda line: "ready" in line)
-    visitors = keep(Program.python(networks["client"], "web", _visitors(0, STEADY_CLIENTS, VISITS_PER_S), folder))
-    meter = keep(Program.python(networks["router"], "meter", {}, folder))
-    programs = [keep(program) for program in defence.start()]
-    for program in (visitors, meter):
-        program.wait_for(lambda line: "ready" in line)
-    steady = start("client", f"iperf3 -c {VICTIM} -B {CLIENTS[0]} -t 600 -b {RATE} -i 0.2 -J")
-    steady_s = time.monotonic()
-    time.sleep(EXPORTER_START_S + times.before_s)
-    attack = keep(disturb(networks[where], folder))
-    seen = Seen(began_s=time.monotonic(), ended_s=0.0)
-    time.sleep(times.during_s)
-    attack.stop()
-    seen.ended_s = time.monotonic()
-    _wait_for_calm(defence, seen.ended_s, times.after_s)
-    seen.cpu_s = [trees_cpu_s([program.pid]) for program in programs]
-    seen.memory_bytes = _most_memory_bytes(programs[0].pid) if programs else 0
-    for program in (steady, visitors, meter):
-        program.stop()
-    seen.said = defence.said()
-    lines = meter.objects()
-    seen.counts = [(line["at_s"], line["counts"]) for line in lines if "counts" in line]
-    seen.first_packet_s = next((line["first_packet_s"] for line in lines if "first_packet_s" in line), None)
-    seen.visits = [line for line in visitors.objects() if "answered" in line]
-    seen.rates = _rates(steady.lines, steady_s)
-    return seen
+    def _start(self, role: str, words: str) -> Program:
+        return self._keep(Program(self._networks[role], words.split(), self._folder))
 
 
-def _visitors(first: int, sources: int, per_s: float) -> dict[str, Any]:
-    return {"role": "client", "first": first, "sources": sources, "per_s": per_s}
+def _is_ready(line: str) -> bool:
+    return '"ready"' in line
 
 
 def _wait_for_calm(defence: Defence, ended_s: float, after_s: float) -> None:
