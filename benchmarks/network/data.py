@@ -54,7 +54,8 @@ class NslKdd:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._families = dict(row for row in csv.reader((folder / "attack_types.csv").open()) if len(row) == 2)
+        types = (folder / "attack_types.csv").read_text().splitlines()
+        self._families = dict(row for row in csv.reader(types) if len(row) == 2)
         self._families |= {name: family for family, names in NEW_ATTACKS.items() for name in names.split()}
         self._symbols: list[dict[str, int]] = [{}, {}, {}]
         self.train = self._read("KDDTrain+_20Percent.txt.gz", learning=True)

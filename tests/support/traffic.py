@@ -84,3 +84,61 @@ def window(*parts, ended_s=1.0, length_s=1.0, known=()):
 def seeded(seed=0):
     """Return random numbers that are the same every time."""
     return Random(seed)
+
+
+def ack_flood(random, *, count=1000, packets=1, port=80):
+    """Return bare acknowledgements from forged sources, which belong to no connection."""
+    return [
+        Slice(
+            source=IPv4Address(random.randrange(2**32)),
+            protocol=Protocol.TCP,
+            source_port=random.randrange(1024, 65536),
+            destination_port=port,
+            flags=Flag.ACK,
+            length_bytes=40,
+            packets=packets,
+        )
+        for _ in range(count)
+    ]
+
+
+class HeldConnections:
+    """Connections that say a little every so often, and never end.
+
+    Args:
+        count: How many.
+        sources: Of how many machines.
+        every_s: How often each says something.
+        packets, length_bytes: What that is.
+        completed: Whether they are more than opened.
+    """
+
+    def __init__(self, count, *, sources=1, every_s=10.0, packets=2, length_bytes=60, port=80, completed=True):
+        self._count = count
+        self._sources = sources
+        self._every_s = every_s
+        self._said = {"packets": packets, "length_bytes": length_bytes}
+        self._port = port
+        self._completed = completed
+
+    def between(self, from_s, to_s):
+        """Return what they say in a span, seconds since the first was opened; they are opened within `every_s`."""
+        slices = []
+        for number in range(self._count):
+            offset_s = self._every_s * number / self._count
+            before = max(0, int((from_s - offset_s) // self._every_s) + 1) if from_s >= offset_s else 0
+            times = int((to_s - offset_s) // self._every_s) + 1 - before if to_s > offset_s else 0
+            if times <= 0 or (before and not self._completed):
+                continue
+            flags = Flag.SYN if not self._completed else Flag.ACK if before else Flag.SYN | Flag.ACK
+            slices.append(
+                Slice(
+                    source=IPv4Address("203.0.113.0") + number % self._sources,
+                    protocol=Protocol.TCP,
+                    source_port=20_000 + number,
+                    destination_port=self._port,
+                    flags=flags,
+                    **self._said,
+                )
+            )
+        return slices

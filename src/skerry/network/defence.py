@@ -17,7 +17,7 @@ from skerry.network.actions import (
     find_management_paths,
 )
 from skerry.network.actions.policy import Path as ManagementPath
-from skerry.network.detection import BaselineDetector, Detector
+from skerry.network.detection import BaselineDetector, Detector, Panel, SlowDetector, StrayDetector
 from skerry.network.flows import FlowCollector
 from skerry.network.loop import Happening, Loop, LoopRules
 from skerry.network.sensing import Clock, FlowSensor, FlowWindows
@@ -69,8 +69,8 @@ class DefenceSettings:
 
 
 def make_detector() -> Detector:
-    """Return what defends a link where nothing else is asked for: thresholds that are learned."""
-    return BaselineDetector()
+    """Return what defends a link where nothing else is asked for: against floods, strays, low-and-slow attacks."""
+    return Panel([BaselineDetector(), StrayDetector(), SlowDetector()])
 
 
 def defend(

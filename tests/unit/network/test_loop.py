@@ -4,11 +4,30 @@ from ipaddress import ip_network
 import pytest
 
 from skerry.errors import PlatformError
-from skerry.network.actions import Hits, Match, Outcome, State
-from skerry.network.detection import BaselineDetector, Decision, EndRules, Kind, Reading
+from skerry.network.actions import Flag, Hits, Match, Outcome, State
+from skerry.network.detection import (
+    BaselineDetector,
+    Decision,
+    EndRules,
+    Kind,
+    Panel,
+    Reading,
+    SlowDetector,
+    StrayDetector,
+)
 from skerry.network.loop import Loop, LoopRules, Step
 from skerry.network.verification import EffectVerification, Finding
-from support.traffic import VICTIM, amplification, clients, few_sources, seeded, syn_flood, window
+from support.traffic import (
+    VICTIM,
+    HeldConnections,
+    ack_flood,
+    amplification,
+    clients,
+    few_sources,
+    seeded,
+    syn_flood,
+    window,
+)
 
 RULES = LoopRules(ttl_s=20.0, verify_s=2.0, end=EndRules(quiet_s=2.0), relapse_s=100.0)
 
@@ -18,6 +37,7 @@ class FakeActor:
     """Takes every action, and drops what the test says."""
 
     answer: State = State.PENDING
+    counted: bool = True
     states: dict = field(default_factory=dict)
     actions: dict = field(default_factory=dict)
     packets: dict = field(default_factory=dict)
@@ -46,7 +66,9 @@ class FakeActor:
     def hits(self):
         in_force = (State.PENDING, State.CONFIRMED)
         return {
-            name: Hits(packets=count, bytes=0) for name, count in self.packets.items() if self.states[name] in in_force
+            name: Hits(packets=count, bytes=0, counted=self.counted)
+            for name, count in self.packets.items()
+            if self.states[name] in in_force
         }
 
     def state_of(self, action_id):
@@ -56,12 +78,12 @@ class FakeActor:
 class World:
     """A loop with a clock of its own, and traffic from one window to the next."""
 
-    def __init__(self, actor=None, **options):
+    def __init__(self, actor=None, *, detector=None, **options):
         self.actor = actor or FakeActor()
         self.now_s = 100.0
         self.said = []
         options = {"rules": RULES, "tell": self.said.append, **options}
-        self.loop = Loop(self.actor, BaselineDetector(), clock=lambda: self.now_s, **options)
+        self.loop = Loop(self.actor, detector or BaselineDetector(), clock=lambda: self.now_s, **options)
 
     def pass_time(self, seconds, *parts, dropped_per_s=0):
         for _ in range(int(seconds * 2)):
@@ -142,6 +164,50 @@ def test_an_attack_during_a_speed_test_is_not_answered_against_the_speed_test(wo
     assert action.match.length_bytes == (40, 40)
 
 
+@pytest.fixture
+def watchful():
+    """A world whose loop also follows connections."""
+    world = World(detector=Panel([BaselineDetector(), StrayDetector(), SlowDetector()]))
+    world.pass_time(20, clients())
+    assert world.said == []
+    return world
+
+
+def test_connections_that_are_held_open_are_cut_and_their_sources_let_in_when_they_have_gone(watchful):
+    held = HeldConnections(400, sources=3)
+    for number in range(80):
+        watchful.pass_time(0.5, clients(), held.between(number / 2, number / 2 + 0.5), dropped_per_s=40)
+    assert watchful.steps()[:3] == [Step.DETECTED, Step.ACTED, Step.VERIFIED]
+    assert set(watchful.steps()[3:]) == {Step.RENEWED}
+    watchful.pass_time(4, clients())
+
+    assert watchful.steps()[-1] is Step.WITHDRAWN
+    (action,) = watchful.actor.actions.values()
+    assert set(action.match.sources) == {ip_network(f"203.0.113.{number}") for number in range(3)}
+    assert action.evidence["slow_connections"] > 100
+
+
+def test_a_flood_of_acknowledgements_is_limited_and_who_was_there_is_spared(watchful):
+    flood = ack_flood(seeded(), count=5000)
+    watchful.pass_time(10, clients(), flood, dropped_per_s=4500)
+
+    assert watchful.steps() == [Step.DETECTED, Step.ACTED, Step.VERIFIED]
+    (action,) = watchful.actor.actions.values()
+    assert action.match.flags == Flag.ACK
+    assert {network.network_address for network in action.match.spared} == {item.source for item in clients()}
+    assert action.evidence["stray_ratio"] > 0.9
+
+
+def test_what_nobody_counts_is_neither_renewed_nor_taken_for_ended():
+    asking = EffectVerification(least_ratio=0.0, least_span_s=0.0, probe=lambda: True)
+    world = World(FakeActor(counted=False), verification=asking)
+    world.pass_time(20, clients())
+
+    world.pass_time(60, clients(), syn_flood(seeded()))
+
+    assert world.steps() == [Step.DETECTED, Step.ACTED, Step.VERIFIED]
+
+
 def test_an_attack_that_comes_back_is_waited_for_longer(world):
     for _ in range(2):
         world.pass_time(4, clients(), syn_flood(seeded()), dropped_per_s=2000)
@@ -220,3 +286,13 @@ def test_a_verification_wants_to_see_for_long_enough():
     assert verify(decision, [Reading(at_s=0.0, packets=0), Reading(at_s=0.1, packets=1000)]) is Finding.OPEN
     assert verify(decision, [Reading(at_s=0.0, packets=0), Reading(at_s=0.5, packets=50)]) is Finding.OPEN
     assert verify(decision, [Reading(at_s=0.0, packets=0), Reading(at_s=0.5, packets=500)]) is Finding.PASSED
+
+
+def test_what_is_too_slow_to_be_counted_is_verified_by_the_service_alone():
+    match = Match(destination=ip_network(VICTIM))
+    slow = Decision(match=match, limit=None, kind=Kind.CONNECTED, stopped_ratio=1.0, hurt_ratio=0.0, attack_per_s=40.0)
+    readings = [Reading(at_s=0.0, packets=0), Reading(at_s=0.5, packets=0)]
+
+    assert EffectVerification()(slow, readings) is Finding.PASSED
+    assert EffectVerification()(slow, readings[:1]) is Finding.OPEN
+    assert EffectVerification(probe=lambda: False)(slow, readings) is Finding.FAILED

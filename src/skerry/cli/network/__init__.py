@@ -9,9 +9,16 @@ import click
 
 from skerry.cli.options import LazyGroup
 
-COMMANDS: Mapping[str, str] = MappingProxyType({"flows": "skerry.cli.network.flows:flows"})
+COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "flows": "skerry.cli.network.flows:flows",
+        "actions": "skerry.cli.network.actions:actions",
+    }
+)
 
 
-@click.group(cls=LazyGroup, where=COMMANDS, example="skerry network flows listen --port 2055")
+@click.group(
+    cls=LazyGroup, where=COMMANDS, example="skerry network flows listen --port 2055\nskerry network actions list"
+)
 def network() -> None:
-    """See what flows through a network."""
+    """See what flows through a network, and what is done to it."""

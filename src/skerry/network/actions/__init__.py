@@ -1,9 +1,10 @@
 """Actions on the network that are tried first, bounded, confirmed or withdrawn, and taken back exactly."""
 
-from skerry.network.actions.action import Action, Limit, new_id
+from skerry.network.actions.action import Action, Limit, action_from_plain, action_to_plain, new_id
 from skerry.network.actions.actor import Actor, Outcome
 from skerry.network.actions.actuator import Actuator, Hits
-from skerry.network.actions.journal import AuditRecord, Entry, Journal, State
+from skerry.network.actions.gobgp import GobgpActuator
+from skerry.network.actions.journal import AuditRecord, Entry, Journal, State, Summary
 from skerry.network.actions.management import find_management_paths
 from skerry.network.actions.match import Address, Flag, Match, Network, Protocol
 from skerry.network.actions.nftables import NftablesActuator
@@ -17,6 +18,7 @@ __all__ = [
     "AuditRecord",
     "Entry",
     "Flag",
+    "GobgpActuator",
     "Hits",
     "Journal",
     "Limit",
@@ -28,6 +30,9 @@ __all__ = [
     "Policy",
     "Protocol",
     "State",
+    "Summary",
+    "action_from_plain",
+    "action_to_plain",
     "find_management_paths",
     "find_refusal",
     "new_id",

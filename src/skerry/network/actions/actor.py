@@ -11,7 +11,7 @@ from typing import Any
 from skerry.errors import PlatformError, SkerryError, UserError
 from skerry.network.actions.action import Action
 from skerry.network.actions.actuator import Actuator, Hits
-from skerry.network.actions.journal import IN_FORCE, Entry, Journal, State
+from skerry.network.actions.journal import IN_FORCE, Bounds, Entry, Journal, State
 from skerry.network.actions.keeper import KeeperHandle
 from skerry.network.actions.policy import Policy, find_refusal, spare
 from skerry.network.actions.withdrawal import monotonic_s, withdraw_due
@@ -72,6 +72,7 @@ class Actor:
         self._approval = approval
         self._clock = clock
         self._journal = Journal(folder)
+        self._journal.bind(Bounds(policy=policy, confirm_s=confirm_s))
         self._keeper = KeeperHandle(folder)
 
     @property

@@ -17,10 +17,12 @@ class Hits:
     Attributes:
         packets: Packets.
         bytes: Their bytes.
+        counted: Whether that is known: routers that are told by BGP do not say.
     """
 
     packets: int
     bytes: int
+    counted: bool = True
 
 
 class Actuator(ABC):
@@ -31,6 +33,10 @@ class Actuator(ABC):
     """
 
     name: ClassVar[str]
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what it holds in this process; what is in force stays."""
 
     @abstractmethod
     def settings(self) -> Mapping[str, Any]:
@@ -50,7 +56,8 @@ class Actuator(ABC):
 
         Args:
             action: What is to be done.
-            timeout_s: Seconds after which it has no more effect, also when no process is left to withdraw it.
+            timeout_s: Seconds after which it has no more effect, also when no process is left to withdraw it, where
+                what carries it out can tell the time.
 
         Raises:
             PlatformError: it was not taken; nothing has changed.

@@ -14,6 +14,7 @@ from typing import Any
 
 from skerry.errors import StorageError
 from skerry.network.actions.action import Action, action_from_plain, action_to_plain
+from skerry.network.actions.policy import Policy, policy_from_plain, policy_to_plain
 
 FILE = "actions.sqlite3"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -28,6 +29,15 @@ CREATE TABLE IF NOT EXISTS audit (
     number INTEGER PRIMARY KEY, at_s REAL NOT NULL, action_id TEXT NOT NULL, state TEXT NOT NULL, reason TEXT NOT NULL,
     detail TEXT NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS bounds (
+    one INTEGER PRIMARY KEY CHECK (one = 1), policy TEXT NOT NULL, confirm_s REAL NOT NULL
+) STRICT;
+"""
+_SUMMARIES = """
+SELECT first.detail, first.at_s, last.state, last.reason, last.at_s FROM (
+    SELECT min(number) AS opened, max(number) AS latest FROM audit GROUP BY action_id
+) JOIN audit first ON first.number = opened JOIN audit last ON last.number = latest
+WHERE last.state IN (SELECT value FROM json_each(?)) ORDER BY latest DESC LIMIT ?
 """
 
 
@@ -83,6 +93,38 @@ class AuditRecord:
     state: State
     reason: str
     detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """One action, with what has become of it.
+
+    Attributes:
+        action: The action.
+        opened_s: When it was first written down, Unix time, seconds.
+        state: What it is now.
+        reason: Why.
+        at_s: Since when, Unix time, seconds.
+    """
+
+    action: Action
+    opened_s: float
+    state: State
+    reason: str
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What the process that acts in a folder is bound by.
+
+    Attributes:
+        policy: What no action may ever do.
+        confirm_s: Seconds after which an action is withdrawn that nobody has confirmed.
+    """
+
+    policy: Policy
+    confirm_s: float
 
 
 class Journal:
@@ -197,6 +239,36 @@ class Journal:
             )
             for number, at_s, name, state, reason, detail in rows
         ]
+
+    def summaries(self, *states: State, limit: int = -1) -> list[Summary]:
+        """Return actions that are in some states now, also refused and tried ones; what changed last is first.
+
+        Args:
+            states: Which; all where none is named.
+            limit: How many at most; -1 for all.
+        """
+        rows = self._database.execute(_SUMMARIES, (json.dumps(states or tuple(State)), limit))
+        return [
+            Summary(
+                action=action_from_plain(json.loads(action)),
+                opened_s=opened_s,
+                state=State(state),
+                reason=reason,
+                at_s=at_s,
+            )
+            for action, opened_s, state, reason, at_s in rows
+        ]
+
+    def bind(self, bounds: Bounds) -> None:
+        """Write down what the acting process is bound by, for a person who approves in its place."""
+        with self._write() as connection:
+            values = (json.dumps(policy_to_plain(bounds.policy)), bounds.confirm_s)
+            connection.execute("INSERT OR REPLACE INTO bounds VALUES (1, ?, ?)", values)
+
+    def bounds(self) -> Bounds | None:
+        """Return what the latest acting process was bound by; None before there was one."""
+        rows = self._database.execute("SELECT policy, confirm_s FROM bounds").fetchall()
+        return Bounds(policy=policy_from_plain(json.loads(rows[0][0])), confirm_s=rows[0][1]) if rows else None
 
     def _entry(self, row: tuple[Any, ...]) -> Entry:
         _, state, action, actuator, settings, boot, due_s = row

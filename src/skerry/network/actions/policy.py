@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from ipaddress import ip_network
+from typing import Any
 
 from skerry.errors import SpecError
 from skerry.network.actions.action import Action
@@ -56,6 +57,7 @@ class Policy:
         longest_ttl_s: Largest time to live, seconds.
         shortest_prefix_v4: Shortest prefix of an action's destination in IPv4.
         shortest_prefix_v6: Shortest prefix of an action's destination in IPv6.
+        black_holes: Whether an action may take everything from one address, to save the link that others share with it.
     """
 
     scope: tuple[Network, ...]
@@ -66,6 +68,7 @@ class Policy:
     longest_ttl_s: float = 3600.0
     shortest_prefix_v4: int = 24
     shortest_prefix_v6: int = 64
+    black_holes: bool = False
 
 
 def find_refusal(action: Action, active: Collection[Action], policy: Policy) -> str | None:
@@ -79,10 +82,14 @@ def find_refusal(action: Action, active: Collection[Action], policy: Policy) -> 
     match = action.match
     destination = match.destination
     shortest = policy.shortest_prefix_v4 if destination.version == 4 else policy.shortest_prefix_v6
+    allowed = policy.black_holes and destination.prefixlen == destination.max_prefixlen
     checks = (
         (not _inside(destination, policy.scope), f"{destination} is not in the scope that is defended"),
         (destination.prefixlen < shortest, f"{destination} is wider than /{shortest}"),
-        (not match.narrowed, f"it would take everything from {destination}: that finishes what the attack began"),
+        (
+            not match.narrowed and not allowed,
+            f"it would take everything from {destination}: that finishes what the attack began",
+        ),
         (len(match.sources) > policy.most_sources, f"it names more than {policy.most_sources} sources"),
         (action.ttl_s > policy.longest_ttl_s, f"its ttl_s is above {policy.longest_ttl_s:g}"),
         (len(active) >= policy.most_active, f"{policy.most_active} actions are in force already"),
@@ -103,6 +110,36 @@ def spare(match: Match, policy: Policy) -> Match:
     wanted += [path.peer for path in policy.paths if _hits_path(match, path)]
     missing = [network for network in wanted if not _inside(network, match.spared)]
     return replace(match, spared=(*match.spared, *dict.fromkeys(missing))) if missing else match
+
+
+def policy_to_plain(policy: Policy) -> dict[str, Any]:
+    """Return a policy as plain values that JSON can hold; the inverse of :func:`policy_from_plain`."""
+    plain = {name: value for name, value in asdict(policy).items() if not isinstance(value, tuple)}
+    plain |= {name: [str(network) for network in getattr(policy, name)] for name in ("scope", "allowed")}
+    plain["paths"] = [{**asdict(path), "peer": str(path.peer), "local": str(path.local)} for path in policy.paths]
+    return plain
+
+
+def policy_from_plain(plain: Mapping[str, Any]) -> Policy:
+    """Return the policy that plain values describe.
+
+    Raises:
+        SpecError: its parts contradict each other.
+    """
+    return Policy(
+        **{
+            **plain,
+            "scope": tuple(ip_network(text) for text in plain["scope"]),
+            "allowed": tuple(ip_network(text) for text in plain["allowed"]),
+            "paths": tuple(_path_from_plain(path) for path in plain["paths"]),
+        }
+    )
+
+
+def _path_from_plain(plain: Mapping[str, Any]) -> Path:
+    protocol = None if plain["protocol"] is None else Protocol(plain["protocol"])
+    ends = {"peer": ip_network(plain["peer"]), "local": ip_network(plain["local"])}
+    return Path(**{**plain, **ends, "protocol": protocol})
 
 
 def _find_protected(match: Match, policy: Policy) -> str | None:

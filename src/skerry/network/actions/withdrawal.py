@@ -10,16 +10,18 @@ from typing import Any
 from skerry.errors import ConfigError, SkerryError
 from skerry.network.actions.actuator import Actuator
 from skerry.network.actions.journal import IN_FORCE, Entry, Journal, State
+from skerry.network.actions.policy import Policy
 
 RETRY_S = 0.5
 
 
-def make_actuator(name: str, settings: Mapping[str, Any]) -> Actuator:
-    """Return an actuator that can withdraw what another process has applied.
+def make_actuator(name: str, settings: Mapping[str, Any], *, policy: Policy | None = None) -> Actuator:
+    """Return an actuator like the one that another process has used.
 
     Args:
         name: The actuator's name.
         settings: What it said of itself.
+        policy: What no action may ever do; None for an actuator that only withdraws.
 
     Raises:
         ConfigError: there is none of this name.
@@ -28,7 +30,12 @@ def make_actuator(name: str, settings: Mapping[str, Any]) -> Actuator:
     if name == "nftables":
         from skerry.network.actions.nftables.actuator import NftablesActuator
 
-        return NftablesActuator(table=settings["table"], lock_file=Path(settings["lock_file"]))
+        return NftablesActuator(policy=policy, table=settings["table"], lock_file=Path(settings["lock_file"]))
+    if name == "gobgp":
+        from skerry.network.actions.gobgp.actuator import GobgpActuator
+
+        place = {"host": settings["host"], "port": settings["port"], "next_hops": tuple(settings["next_hops"])}
+        return GobgpActuator(folder=Path(settings["folder"]), **place)
     raise ConfigError(f"there is no actuator {name!r}: the journal was written by a later version")
 
 

@@ -7,6 +7,8 @@ from skerry.network.detection.detector import Detector, Panel, Verdict
 from skerry.network.detection.ending import EndRules, Reading, has_ended
 from skerry.network.detection.hitting import hit_ratio
 from skerry.network.detection.kind import FLOODS, Kind, kind_of
+from skerry.network.detection.slow import SlowDetector, SlowRules
+from skerry.network.detection.strays import StrayDetector, StrayRules
 from skerry.network.detection.traffic import FEATURES, Slice, Traffic, make_traffic
 from skerry.network.detection.trees import TreesDetector
 
@@ -26,6 +28,10 @@ __all__ = [
     "Panel",
     "Reading",
     "Slice",
+    "SlowDetector",
+    "SlowRules",
+    "StrayDetector",
+    "StrayRules",
     "Traffic",
     "TreesDetector",
     "Verdict",

@@ -17,6 +17,9 @@ from skerry.network.detection.traffic import Slice, Traffic
 
 # Slices that rules are tried on; a flood with forged sources has one for each packet.
 MOST_WEIGHED = 400
+# Suspect connections to one port, from which on a source's other connections there are not ordinary either.
+MOST_HELD = 10
+_HANDSHAKE = Flag.SYN | Flag.ACK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +97,12 @@ def excess_by_kind(window: Traffic, ordinary: Ordinary) -> dict[Kind, float]:
 
 
 def decide(
-    window: Traffic, ordinary: Ordinary, *, kinds: Collection[Kind] = FLOODS, rules: DecisionRules
+    window: Traffic,
+    ordinary: Ordinary,
+    *,
+    kinds: Collection[Kind] = FLOODS,
+    suspects: Sequence[Slice] = (),
+    rules: DecisionRules,
 ) -> Decision | None:
     """Return the narrowest rule that stops a flood, or None when there is none that spares the destination.
 
@@ -107,18 +115,18 @@ def decide(
         window: The traffic of now, without what rules in force drop.
         ordinary: The traffic of before.
         kinds: What the flood may be made of; of several, that which is most above the ordinary.
+        suspects: The flood's packets, where they are known; all of them are too much then.
         rules: What the decision is measured by.
     """
-    excess = excess_by_kind(window, ordinary)
-    kind = max((item for item in excess if item in kinds), key=lambda item: excess[item], default=None)
-    if kind is None or excess.get(kind, 0.0) <= 0:
+    flood = _flood(window, ordinary, kinds, suspects)
+    if flood is None:
         return None
-    flood = [item for item in window.slices if kind_of(item) is kind]
-    weighed, before = _thin(flood), replace(ordinary, slices=_thin(ordinary.slices))
-    beyond = _beyond(weighed, [item for item in before.slices if kind_of(item) is kind], window, ordinary)
+    before = replace(ordinary, slices=_thin(_without(ordinary.slices, suspects)))
+    weighed = replace(flood, slices=_thin(flood.slices))
+    beyond = replace(weighed, slices=_beyond(weighed, window, before)) if flood.mixed else weighed
     options = [
-        _weigh(match, kind, window, before, weighed, excess[kind])
-        for match in _candidates(window.destination, kind, beyond, _real_sources(flood, rules), rules)
+        _weigh(match, weighed, window, before)
+        for match in _candidates(window.destination, beyond, _real_sources(flood.slices, rules), rules)
         if match.narrowed
     ]
     enough = [option for option in options if option.stopped_ratio >= rules.least_stopped_ratio]
@@ -126,36 +134,91 @@ def decide(
         return None
     # `max` takes the first of equals, and candidates come with the narrowest first.
     best = max(enough, key=lambda option: -round(option.hurt_ratio, 3))
-    return best if best.hurt_ratio <= rules.most_hurt_ratio else _soften(best, before, rules)
+    if best.hurt_ratio <= rules.most_hurt_ratio:
+        return best
+    soft = _soften(best, before, rules)
+    # Of a flood whose packets are known, it is known as well that a limit above what it sends stops nothing.
+    limit = soft.limit
+    if not flood.mixed and limit is not None and not limit.per_source and limit.packets_per_s >= flood.excess_per_s:
+        return None
+    return soft
 
 
-def _beyond(flood: Sequence[Slice], same_kind: Sequence[Slice], window: Traffic, ordinary: Ordinary) -> Sequence[Slice]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Flood:
+    """What is to be stopped.
+
+    Attributes:
+        kind: What it is made of.
+        slices: Its packets.
+        excess_per_s: How many are too much.
+        mixed: Whether ordinary packets of its kind are among them.
+    """
+
+    kind: Kind
+    slices: Sequence[Slice]
+    excess_per_s: float
+    mixed: bool
+
+
+def _flood(window: Traffic, ordinary: Ordinary, kinds: Collection[Kind], suspects: Sequence[Slice]) -> _Flood | None:
+    excess = excess_by_kind(replace(window, slices=suspects), Ordinary()) if suspects else {}
+    excess = excess or excess_by_kind(window, ordinary)
+    kind = max((item for item in excess if item in kinds), key=lambda item: excess[item], default=None)
+    if kind is None or excess[kind] <= 0:
+        return None
+    slices = [item for item in suspects or window.slices if kind_of(item) is kind]
+    return _Flood(kind=kind, slices=slices, excess_per_s=excess[kind], mixed=not suspects)
+
+
+def _without(ordinary: Sequence[Slice], suspects: Sequence[Slice]) -> Sequence[Slice]:
+    """Return the ordinary traffic without connections of a flood that began before it was found."""
+    if not suspects:
+        return ordinary
+    accused = {(item.source, item.source_port, item.destination_port) for item in suspects}
+    held = Counter((item.source, item.destination_port) for item in suspects if _is_answered(item))
+    return [
+        item
+        for item in ordinary
+        if (item.source, item.source_port, item.destination_port) not in accused
+        and held[item.source, item.destination_port] < MOST_HELD
+    ]
+
+
+def _is_answered(item: Slice) -> bool:
+    # Who has completed a connection was sent the answer to its opening: nobody's forgery.
+    return item.flags is not None and item.flags & _HANDSHAKE == _HANDSHAKE
+
+
+def _beyond(flood: _Flood, window: Traffic, ordinary: Ordinary) -> Sequence[Slice]:
     """Return the flood without as many packets of each length and port as are ordinary."""
     expected: Counter[tuple[int, int]] = Counter()
-    for item in same_kind:
+    for item in (item for item in ordinary.slices if kind_of(item) is flood.kind):
         expected[item.length_bytes, item.destination_port] += (  # type: ignore[assignment]  # a Counter of rates
             item.packets * window.length_s / ordinary.length_s
         )
     found: Counter[tuple[int, int]] = Counter()
-    for item in flood:
+    for item in flood.slices:
         found[item.length_bytes, item.destination_port] += item.packets  # type: ignore[assignment]  # as above
     share = {key: max(0.0, 1 - expected[key] / packets) for key, packets in found.items() if packets}
     kept = [
         replace(item, packets=item.packets * share[item.length_bytes, item.destination_port])
-        for item in flood
+        for item in flood.slices
         if share.get((item.length_bytes, item.destination_port))
     ]
-    return kept or flood
+    return kept or flood.slices
 
 
 def _candidates(
-    destination: Address, kind: Kind, flood: Sequence[Slice], sources: tuple[Network, ...], rules: DecisionRules
+    destination: Address, flood: _Flood, sources: tuple[Network, ...], rules: DecisionRules
 ) -> Iterator[Match]:
-    base = _base(destination, kind, flood)
-    narrowings = _narrowings(kind, flood, sources, rules)
+    base = _base(destination, flood.kind, flood.slices)
+    narrowings = _narrowings(flood.kind, flood.slices, sources, rules)
     for count in range(len(narrowings), -1, -1):
         for chosen in combinations(narrowings, count):
-            yield replace(base, **{name: narrowings[name] for name in chosen})
+            # All packets of connections, whoever sends them, are all that the destination is there for.
+            if flood.kind is not Kind.CONNECTED or base.flags is not None or "sources" in chosen:
+                yield replace(base, **{name: narrowings[name] for name in chosen})
 
 
 def _base(destination: Address, kind: Kind, flood: Sequence[Slice]) -> Match:
@@ -182,7 +245,8 @@ def _narrowings(
         found["destination_ports"] = _common(
             [(item.destination_port, item.packets) for item in flood], most=rules.most_ports
         )
-    found["length_bytes"] = _length_range(flood, rules.least_stopped_ratio)
+    if kind is not Kind.CONNECTED:  # packets of a connection have all lengths, whatever the mean is
+        found["length_bytes"] = _length_range(flood, rules.least_stopped_ratio)
     found["sources"] = sources
     return {name: value for name, value in found.items() if value}
 
@@ -223,32 +287,34 @@ def _length_range(flood: Sequence[Slice], ratio: float) -> tuple[int, int] | Non
 
 def _real_sources(flood: Sequence[Slice], rules: DecisionRules) -> tuple[Network, ...]:
     packets: dict[int, float] = {}  # numbers: a dictionary of addresses takes three times as long
+    answered: set[int] = set()
     for item in flood:
         source = int(item.source)
         packets[source] = packets.get(source, 0.0) + item.packets
+        if _is_answered(item):
+            answered.add(source)
     chosen = _common(list(packets.items()), most=rules.most_sources)
-    if not chosen or any(packets[source] < rules.least_packets_per_source for source in chosen):
+    doubtful = (source for source in chosen if source not in answered)
+    if not chosen or any(packets[source] < rules.least_packets_per_source for source in doubtful):
         return ()
     make = IPv4Network if flood[0].source.version == 4 else IPv6Network
     return tuple(make(source) for source in chosen)
 
 
-def _weigh(
-    match: Match, kind: Kind, window: Traffic, ordinary: Ordinary, flood: Sequence[Slice], excess_per_s: float
-) -> Decision:
+def _weigh(match: Match, flood: _Flood, window: Traffic, ordinary: Ordinary) -> Decision:
     before = ordinary.slices or (_unknown_client(match),)
     total = sum(item.packets for item in before)
     hurt = sum(item.packets * hit_ratio(match, item) for item in before)
-    same_kind = sum(item.packets * hit_ratio(match, item) for item in ordinary.slices if kind_of(item) is kind)
-    hit_per_s = sum(item.packets * hit_ratio(match, item) for item in flood) / window.length_s
-    stopped_per_s = hit_per_s - same_kind / ordinary.length_s
+    among = [item for item in ordinary.slices if kind_of(item) is flood.kind] if flood.mixed else []
+    usual_per_s = sum(item.packets * hit_ratio(match, item) for item in among) / ordinary.length_s
+    hit_per_s = sum(item.packets * hit_ratio(match, item) for item in flood.slices) / window.length_s
     return Decision(
         match=match,
         limit=None,
-        kind=kind,
-        stopped_ratio=max(0.0, min(stopped_per_s / excess_per_s, 1.0)),
+        kind=flood.kind,
+        stopped_ratio=max(0.0, min((hit_per_s - usual_per_s) / flood.excess_per_s, 1.0)),
         hurt_ratio=hurt / total if total else 0.0,
-        attack_per_s=excess_per_s,
+        attack_per_s=flood.excess_per_s,
     )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from skerry.network.detection.kind import FLOODS, Kind
-from skerry.network.detection.traffic import Traffic
+from skerry.network.detection.traffic import Slice, Traffic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +21,7 @@ class Verdict:
         reason: Why, in a sentence with numbers.
         evidence: The numbers.
         kinds: What the attack may be made of.
+        suspects: Its packets, where the detector can tell them from the rest; a decision is about these alone.
     """
 
     alarm: bool
@@ -28,6 +29,7 @@ class Verdict:
     reason: str
     evidence: Mapping[str, float] = field(default_factory=dict)
     kinds: tuple[Kind, ...] = FLOODS
+    suspects: Sequence[Slice] = ()
 
 
 class Detector(ABC):
@@ -37,7 +39,7 @@ class Detector(ABC):
 
     @abstractmethod
     def judge(self, window: Traffic) -> Verdict:
-        """Return what it thinks of a window; it learns nothing from that."""
+        """Return what it thinks of a window. It may watch what goes on, but takes nothing for ordinary."""
 
     @abstractmethod
     def learn(self, window: Traffic) -> None:
@@ -66,7 +68,7 @@ class Panel(Detector):
         strongest = max(alarms if alarm else verdicts, key=lambda verdict: verdict.score)
         score = strongest.score if alarm else min(strongest.score, 1.0)
         reason = "; ".join(verdict.reason for verdict in (alarms if alarm else [strongest]))
-        return Verdict(alarm=alarm, score=score, reason=reason, evidence=strongest.evidence, kinds=strongest.kinds)
+        return replace(strongest, alarm=alarm, score=score, reason=reason)
 
     def learn(self, window: Traffic) -> None:
         """Let every one of them learn."""

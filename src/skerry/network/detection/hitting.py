@@ -7,13 +7,17 @@ from skerry.network.detection.traffic import Slice
 
 # The first packet of a connection carries the options of TCP in every system in use: at least the segment size.
 OPENING_LENGTHS_BYTES = (44, 100)
+# Packets that only acknowledge, with or without options.
+ACKNOWLEDGING_LENGTHS_BYTES = (40, 80)
+_LENGTHS_BYTES = {Flag.SYN: OPENING_LENGTHS_BYTES, Flag.ACK: ACKNOWLEDGING_LENGTHS_BYTES}
 
 
 def hit_ratio(match: Match, part: Slice) -> float:
     """Return which share of a slice's packets a rule hits, in [0, 1].
 
-    A connection whose opening packet is hit is lost as a whole, and counts as such. Its length is not in a flow record,
-    which knows the mean only: it is taken for one of :data:`OPENING_LENGTHS_BYTES`.
+    A connection whose opening packet is hit is lost as a whole, and so is one whose acknowledgements are; both count as
+    such. Their lengths are not in a flow record, which knows the mean only: they are taken to be one of
+    :data:`OPENING_LENGTHS_BYTES` and :data:`ACKNOWLEDGING_LENGTHS_BYTES`.
 
     Args:
         match: The rule; its destination is taken to be the traffic's.
@@ -40,10 +44,9 @@ def _carries(match: Match, part: Slice) -> bool:
 def _fits(match: Match, part: Slice) -> bool:
     if match.flags is None or part.flags == match.flags:
         return match.length_bytes is None or _within(part.length_bytes, match.length_bytes)
-    opens_connection = part.flags is not None and match.flags == Flag.SYN and Flag.SYN in part.flags
-    if not opens_connection:
+    if part.flags is None or match.flags not in _LENGTHS_BYTES or match.flags not in part.flags:
         return False
-    smallest, largest = OPENING_LENGTHS_BYTES
+    smallest, largest = _LENGTHS_BYTES[match.flags]
     return match.length_bytes is None or (match.length_bytes[0] <= largest and smallest <= match.length_bytes[1])
 
 

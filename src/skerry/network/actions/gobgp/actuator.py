@@ -1,0 +1,180 @@
+"""Actions as FlowSpec rules and black holes, which GoBGP announces to the routers that are its neighbours."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, ClassVar
+
+from skerry.errors import PlatformError, StorageError
+from skerry.network.actions.action import Action
+from skerry.network.actions.actuator import Actuator, Hits
+from skerry.network.actions.gobgp.client import Gobgp
+from skerry.network.actions.gobgp.routes import FAMILIES, Component, Family, Route, routes_of
+
+DISCARD_V4 = "192.0.2.1"
+DISCARD_V6 = "100::1"
+Identity = tuple[Family, tuple[Component, ...]]
+
+
+class GobgpActuator(Actuator):
+    """Carries actions out on other machines: it announces routes, and the routers that hear them drop the packets.
+
+    An action becomes FlowSpec rules, one for each source; one that takes everything from its destination becomes a
+    black hole for it. Routes do not carry an action's id, so they are kept in a file with that name. They have no
+    time-out: what nobody withdraws stays until the daemon ends. And nobody tells what they have dropped.
+
+    Args:
+        folder: Where the files with the routes are; one folder for one daemon.
+        host: Where the daemon's API listens.
+        port: On which port.
+        next_hops: Where a black hole leads, for IPv4 and IPv6: what the routers discard.
+
+    Raises:
+        PlatformError: GoBGP is not on this machine.
+    """
+
+    name: ClassVar[str] = "gobgp"
+
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        host: str = "127.0.0.1",
+        port: int = 50051,
+        next_hops: tuple[str, str] = (DISCARD_V4, DISCARD_V6),
+    ) -> None:
+        self._folder = folder
+        self._host = host
+        self._port = port
+        self._next_hops = next_hops
+        self._gobgp = Gobgp(host=host, port=port)
+
+    def close(self) -> None:
+        """Do nothing: each command is a conversation of its own."""
+
+    def settings(self) -> Mapping[str, Any]:
+        """Return what another process needs to withdraw what this one applied."""
+        place = {"folder": str(self._folder.absolute()), "host": self._host, "port": self._port}
+        return {**place, "next_hops": list(self._next_hops)}
+
+    def check(self, action: Action) -> None:
+        """Find out whether routes can say an action, and whether somebody would hear them.
+
+        Raises:
+            PlatformError: it would not be taken, and why.
+        """
+        routes = routes_of(action)
+        if not self._gobgp.has_session():
+            raise PlatformError("no neighbour has a session with GoBGP: nobody would hear of the rule")
+        self._check_new(routes)
+
+    def apply(self, action: Action, *, timeout_s: float) -> None:
+        """Announce an action's routes, all or none. The time-out is the keeper's: a route has none.
+
+        Raises:
+            PlatformError: one was refused; nothing has changed.
+        """
+        routes = routes_of(action)
+        with self._locked():
+            if self._file(action.id).exists():
+                raise PlatformError(f"an action {action.id} is in force already")
+            self._check_new(routes)
+            self._write(action.id, routes)
+            try:
+                for route in routes:
+                    next_hop = self._next_hops[0 if route.family.startswith("ipv4") else 1]
+                    self._gobgp.add(route, next_hop=next_hop)
+                there = self._gobgp.routes({route.family for route in routes})
+                wrong = [route for route in routes if there.get((route.family, route.identity)) is not route.drops]
+                if wrong:
+                    raise PlatformError(f"GoBGP has not taken the route {' '.join(wrong[0].words)} as it was meant")
+            except BaseException:
+                with suppress(PlatformError):  # else the file stays, and whoever withdraws the action tries again
+                    self._take_back(action.id)
+                raise
+
+    def renew(self, action: Action, *, timeout_s: float) -> None:
+        """Make sure that an action is in force: there is no time-out to be set.
+
+        Raises:
+            PlatformError: it is not in force any more.
+        """
+        if action.id not in self.applied():
+            raise PlatformError(f"action {action.id} is not in force any more: it was withdrawn")
+
+    def withdraw(self, action_id: str) -> bool:
+        """Withdraw an action's routes.
+
+        Raises:
+            PlatformError: the daemon does not answer.
+        """
+        with self._locked():
+            if not self._file(action_id).exists():
+                return False
+            self._take_back(action_id)
+            return True
+
+    def applied(self) -> Mapping[str, Hits]:
+        """Return the actions whose routes are announced. Nobody counts what they drop."""
+        files = sorted(self._folder.glob("*.routes")) if self._folder.exists() else []
+        if not files:
+            return {}
+        there = self._gobgp.routes(FAMILIES)
+        wanted = {file.stem: self._read(file) for file in files}
+        nothing = Hits(packets=0, bytes=0, counted=False)
+        return {name: nothing for name, routes in wanted.items() if all(key in there for key, _ in routes)}
+
+    def _check_new(self, routes: Sequence[Route]) -> None:
+        there = self._gobgp.routes({route.family for route in routes})
+        for route in routes:
+            if (route.family, route.identity) in there:
+                raise PlatformError(f"there is a route {' '.join(route.words)} already; it would be replaced")
+
+    def _take_back(self, action_id: str) -> None:
+        for (family, _), words in self._read(self._file(action_id)):
+            self._gobgp.delete(family, words)
+        self._file(action_id).unlink()
+
+    def _file(self, action_id: str) -> Path:
+        return self._folder / f"{action_id}.routes"
+
+    def _write(self, action_id: str, routes: Sequence[Route]) -> None:
+        plain = [{"family": route.family, "words": route.words, "identity": route.identity} for route in routes]
+        draft = self._folder / f"{action_id}.draft"
+        try:
+            with draft.open("w", encoding="utf-8") as file:
+                json.dump(plain, file)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.rename(self._file(action_id))
+        except OSError as error:
+            raise StorageError(
+                f"the routes of action {action_id} cannot be written to {self._folder}: {error}"
+            ) from error
+
+    @staticmethod
+    def _read(file: Path) -> list[tuple[Identity, list[str]]]:
+        try:
+            plain = json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:  # another process has just withdrawn it
+            return []
+        return [((item["family"], _identity(item["identity"])), item["words"]) for item in plain]
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _identity(plain: Sequence[Any]) -> tuple[Component, ...]:
+    return tuple((kind, value if isinstance(value, str) else tuple(map(tuple, value))) for kind, value in plain)
