@@ -42,10 +42,11 @@ class EffectVerification:
         """Return what the counter and the probe say so far."""
         if self.probe is not None and not self.probe():
             return Finding.FAILED
-        if len(readings) < 2 or readings[-1].at_s - readings[0].at_s < self.least_span_s:
+        span_s = readings[-1].at_s - readings[0].at_s
+        if len(readings) < 2 or span_s <= 0 or span_s < self.least_span_s:
             return Finding.OPEN
         if decision.attack_per_s < self.least_countable_per_s:
             return Finding.PASSED
-        dropped_per_s = (readings[-1].packets - readings[0].packets) / (readings[-1].at_s - readings[0].at_s)
+        dropped_per_s = (readings[-1].packets - readings[0].packets) / span_s
         wanted_per_s = self.least_ratio * decision.attack_per_s * decision.stopped_ratio
         return Finding.PASSED if dropped_per_s >= wanted_per_s else Finding.OPEN

@@ -199,7 +199,7 @@ def test_a_flood_of_acknowledgements_is_limited_and_who_was_there_is_spared(watc
 
 
 def test_what_nobody_counts_is_neither_renewed_nor_taken_for_ended():
-    asking = EffectVerification(least_ratio=0.0, least_span_s=0.0, probe=lambda: True)
+    asking = EffectVerification(least_ratio=0.0, probe=lambda: True)
     world = World(FakeActor(counted=False), verification=asking)
     world.pass_time(20, clients())
 

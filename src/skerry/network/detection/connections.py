@@ -12,7 +12,9 @@ from skerry.network.detection.traffic import Slice, Traffic
 
 # A connection's source as a number, its port there, and the port that it goes to.
 Key = tuple[int, int, int]
-_ENDS = Flag.FIN | Flag.RST
+# Flags as plain numbers: an enumeration's operators take ten times as long, and this is done for each slice.
+SYN, ACK = int(Flag.SYN), int(Flag.ACK)
+_ENDS = int(Flag.FIN | Flag.RST)
 _NOTHING: Mapping[Key, Connection] = MappingProxyType({})
 
 
@@ -25,14 +27,14 @@ class Connection:
         last_s: When the latest were.
         packets: How many there were.
         size_bytes: How many bytes they had, as IP packets.
-        flags: All flags that they had together.
+        flags: All flags that they had together, as a number.
     """
 
     first_s: float
     last_s: float
     packets: float
     size_bytes: float
-    flags: Flag
+    flags: int
 
     @property
     def ended(self) -> bool:
@@ -77,22 +79,29 @@ class ConnectionTable:
             adopt: Whether connections are taken whose opening was not seen.
 
         Returns:
-            Packets of TCP that open no connection and belong to none that is known. Those without any flag are left
-            out: some exporters tell no flags at all.
+            Packets of TCP that open no connection and belong to none that is known, also single answers to openings.
+            Those without any flag are left out: some exporters tell no flags at all.
         """
         if window.ended_s - self._swept_s >= self._idle_s / 4:
             self._sweep(window.ended_s)
         connections = self._destinations.setdefault(window.destination, {})
         strays = []
+        now_s = window.ended_s
         for item in window.slices:
-            if item.protocol is not Protocol.TCP or not item.flags:
+            flags = int(item.flags or 0)
+            if not flags or item.protocol is not Protocol.TCP:
                 continue
             key = key_of(item)
             connection = connections.get(key)
-            if connection is not None and not (item.opens_only and connection.ended):
-                _add(connection, item, window.ended_s)
-            elif adopt or Flag.SYN in item.flags:
-                self._open(connections, key, item, window.ended_s)
+            if connection is not None and not (flags == SYN and connection.ended):
+                if now_s > connection.last_s:
+                    connection.last_s = now_s
+                    connection.packets += item.packets
+                    connection.size_bytes += item.packets * item.length_bytes
+                    connection.flags |= flags
+            # Of a connection that was opened from here, more follows than the answer to its opening.
+            elif adopt or (flags & SYN and not item.answers_only):
+                self._open(connections, key, item, now_s)
             else:
                 strays.append(item)
         return strays
@@ -102,9 +111,8 @@ class ConnectionTable:
             if self.full:
                 return
             self._count += 1
-        connections[key] = Connection(
-            now_s, now_s, item.packets, item.packets * item.length_bytes, item.flags or Flag(0)
-        )
+        size_bytes = item.packets * item.length_bytes
+        connections[key] = Connection(now_s, now_s, item.packets, size_bytes, int(item.flags or 0))
 
     def _sweep(self, now_s: float) -> None:
         self._swept_s = now_s
@@ -115,12 +123,3 @@ class ConnectionTable:
                 self._destinations[destination] = kept
             else:
                 del self._destinations[destination]
-
-
-def _add(connection: Connection, item: Slice, now_s: float) -> None:
-    if now_s <= connection.last_s:
-        return
-    connection.last_s = now_s
-    connection.packets += item.packets
-    connection.size_bytes += item.packets * item.length_bytes
-    connection.flags |= item.flags or Flag(0)

@@ -20,6 +20,7 @@ MOST_WEIGHED = 400
 # Suspect connections to one port, from which on a source's other connections there are not ordinary either.
 MOST_HELD = 10
 _HANDSHAKE = Flag.SYN | Flag.ACK
+_ALONE = (Flag.RST, Flag.ACK, Flag.FIN, _HANDSHAKE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,12 +154,14 @@ class _Flood:
         slices: Its packets.
         excess_per_s: How many are too much.
         mixed: Whether ordinary packets of its kind are among them.
+        flags: Of packets of connections, the flags that each of them has; None where they differ.
     """
 
     kind: Kind
     slices: Sequence[Slice]
     excess_per_s: float
     mixed: bool
+    flags: Flag | None = None
 
 
 def _flood(window: Traffic, ordinary: Ordinary, kinds: Collection[Kind], suspects: Sequence[Slice]) -> _Flood | None:
@@ -168,7 +171,15 @@ def _flood(window: Traffic, ordinary: Ordinary, kinds: Collection[Kind], suspect
     if kind is None or excess[kind] <= 0:
         return None
     slices = [item for item in suspects or window.slices if kind_of(item) is kind]
-    return _Flood(kind=kind, slices=slices, excess_per_s=excess[kind], mixed=not suspects)
+    flags = _flags(slices) if kind is Kind.CONNECTED else None
+    return _Flood(kind=kind, slices=slices, excess_per_s=excess[kind], mixed=not suspects, flags=flags)
+
+
+def _flags(flood: Sequence[Slice]) -> Flag | None:
+    # Several packets that have opening and acknowledgement together need not have both each.
+    flags = _common([(None if _is_answered(item) else item.flags, item.packets) for item in flood], most=1)
+    # A rule about the flags of a connection's later packets is a rule about one flag, about answers, or about none.
+    return flags[0] if flags and flags[0] in _ALONE else None
 
 
 def _without(ordinary: Sequence[Slice], suspects: Sequence[Slice]) -> Sequence[Slice]:
@@ -187,7 +198,7 @@ def _without(ordinary: Sequence[Slice], suspects: Sequence[Slice]) -> Sequence[S
 
 def _is_answered(item: Slice) -> bool:
     # Who has completed a connection was sent the answer to its opening: nobody's forgery.
-    return item.flags is not None and item.flags & _HANDSHAKE == _HANDSHAKE
+    return item.flags is not None and item.flags & _HANDSHAKE == _HANDSHAKE and not item.answers_only
 
 
 def _beyond(flood: _Flood, window: Traffic, ordinary: Ordinary) -> Sequence[Slice]:
@@ -212,7 +223,7 @@ def _beyond(flood: _Flood, window: Traffic, ordinary: Ordinary) -> Sequence[Slic
 def _candidates(
     destination: Address, flood: _Flood, sources: tuple[Network, ...], rules: DecisionRules
 ) -> Iterator[Match]:
-    base = _base(destination, flood.kind, flood.slices)
+    base = _base(destination, flood)
     narrowings = _narrowings(flood.kind, flood.slices, sources, rules)
     for count in range(len(narrowings), -1, -1):
         for chosen in combinations(narrowings, count):
@@ -221,18 +232,16 @@ def _candidates(
                 yield replace(base, **{name: narrowings[name] for name in chosen})
 
 
-def _base(destination: Address, kind: Kind, flood: Sequence[Slice]) -> Match:
+def _base(destination: Address, flood: _Flood) -> Match:
+    kind = flood.kind
     everything = Match(destination=ip_network(destination))
     if kind is Kind.FRAGMENTS:
         return replace(everything, fragments=destination.version == 4)
     if kind is Kind.OPENING:
         return replace(everything, protocol=Protocol.TCP, flags=Flag.SYN)
     if kind is Kind.CONNECTED:
-        flags = _common([(item.flags, item.packets) for item in flood], most=1)
-        # A rule about the flags of a connection's later packets is a rule about one flag, or about none.
-        alone = flags[0] if flags and flags[0] is not None and flags[0] in (Flag.RST, Flag.ACK, Flag.FIN) else None
-        return replace(everything, protocol=Protocol.TCP, flags=alone)
-    protocols = _common([(item.protocol, item.packets) for item in flood], most=1)
+        return replace(everything, protocol=Protocol.TCP, flags=flood.flags)
+    protocols = _common([(item.protocol, item.packets) for item in flood.slices], most=1)
     return replace(everything, protocol=protocols[0]) if protocols else everything
 
 

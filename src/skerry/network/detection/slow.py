@@ -9,12 +9,12 @@ from typing import ClassVar
 
 from skerry.errors import ConfigError
 from skerry.network.actions import Address, Flag, Protocol
-from skerry.network.detection.connections import Connection, ConnectionTable, Key, key_of
+from skerry.network.detection.connections import ACK, SYN, Connection, ConnectionTable, Key, key_of
 from skerry.network.detection.detector import Detector, Verdict
 from skerry.network.detection.kind import Kind
 from skerry.network.detection.traffic import Slice, Traffic
 
-_HANDSHAKE = Flag.SYN | Flag.ACK
+_HANDSHAKE = SYN | ACK
 # How many times `half_open_s` a connection that is not completed is old when it does not count any more.
 _OLD = 3
 
@@ -133,9 +133,9 @@ class SlowDetector(Detector):
         fresh: defaultdict[int, int] = defaultdict(int)
         others: defaultdict[int, int] = defaultdict(int)
         connections = self._table.of(destination)
-        answered = {key[0] for key, found in connections.items() if Flag.ACK in found.flags}
+        answered = {key[0] for key, found in connections.items() if found.flags & ACK}
         for key, found in connections.items():
-            if found.flags == Flag.SYN:
+            if found.flags == SYN:
                 if key[0] not in answered:
                     age = int((now_s - found.first_s) / self._rules.half_open_s)
                     fresh[key[2]] += age == 0
@@ -192,7 +192,7 @@ class _Crowd:
                 protocol=Protocol.TCP,
                 source_port=key[1],
                 destination_port=key[2],
-                flags=found.flags,
+                flags=Flag(found.flags),
                 length_bytes=round(found.size_bytes / found.packets),
                 packets=found.packets * window.length_s / max(window.ended_s - found.first_s, window.length_s),
             )

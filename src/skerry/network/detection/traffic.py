@@ -56,6 +56,11 @@ class Slice:
         """Whether they are TCP packets that open connections, of which nothing else was seen."""
         return self.flags == Flag.SYN
 
+    @property
+    def answers_only(self) -> bool:
+        """Whether they are one answer to the opening of a connection, of which nothing else was seen."""
+        return self.flags == Flag.SYN | Flag.ACK and self.packets == 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:

@@ -37,6 +37,30 @@ def test_a_flood_of_acknowledgements_without_connections_raises_an_alarm():
     assert str(VICTIM) in verdict.reason
 
 
+def test_answers_to_openings_that_nobody_sent_raise_an_alarm_and_are_stopped_as_such():
+    detector, now_s = warmed()
+    answers = [replace(item, flags=Flag.SYN | Flag.ACK, source_port=443) for item in ack_flood(seeded())]
+    flood = window(clients(), answers, ended_s=now_s)
+
+    verdict = detector.judge(flood)
+
+    assert verdict.alarm
+    ordinary = Ordinary(slices=clients(), length_s=1.0)
+    decision = decide(flood, ordinary, kinds=verdict.kinds, suspects=verdict.suspects, rules=DecisionRules())
+    assert (decision.match.flags, decision.match.source_ports) == (Flag.SYN | Flag.ACK, (443,))
+    assert (decision.limit, decision.hurt_ratio) == (None, 0)
+
+
+def test_answers_to_connections_that_were_opened_from_here_raise_none():
+    detector, now_s = warmed()
+    for second in range(20):
+        answers = [replace(item, flags=Flag.SYN | Flag.ACK, packets=1) for item in clients(30, port=50_000 + second)]
+        later = [replace(item, flags=Flag.ACK) for item in clients(30, port=50_000 + second - 1, packets=500)]
+        seen = window(answers, later if second else [], ended_s=now_s + second)
+        assert not detector.judge(seen).alarm
+        detector.learn(seen)
+
+
 def test_the_packets_of_connections_that_were_opened_raise_none_however_many():
     opened = [client(number, packets=2) for number in range(20)]
     detector, now_s = warmed(None, opened)
