@@ -74,7 +74,6 @@ experiment = Experiment(
         "after_s": Option(default="3", title="calm after it, at least, seconds"),
     },
     quick={"before_s": "4.5", "attack_s": "4", "slow_s": "8", "after_s": "0.5"},
-    pairs=tuple((f"{attack}-skerry", f"{attack}-{other}") for attack in FLOODS for other in ("fastnetmon", "none")),
     curves=draw,
     conclude=conclude,
     place=StarPlace,
