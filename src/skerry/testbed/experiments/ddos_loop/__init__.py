@@ -70,11 +70,10 @@ experiment = Experiment(
     options={
         "before_s": Option(default="6", title="calm before the attack, seconds"),
         "attack_s": Option(default="8", title="how long floods and controls are, seconds"),
-        "slow_s": Option(default="20", title="how long the low-and-slow attack is, seconds"),
+        "slow_s": Option(default="30", title="how long the low-and-slow attack is, seconds"),
         "after_s": Option(default="3", title="calm after it, at least, seconds"),
     },
     quick={"before_s": "4.5", "attack_s": "4", "slow_s": "8", "after_s": "0.5"},
-    pairs=tuple((f"{attack}-skerry", f"{attack}-{other}") for attack in FLOODS for other in ("fastnetmon", "none")),
     curves=draw,
     conclude=conclude,
     place=StarPlace,

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from statistics import mean
 
+from skerry.errors import PlatformError
 from skerry.testbed.experiments.ddos_loop import trial as trials
 from skerry.testbed.experiments.ddos_loop.attacks import ATTACKS, CONTROLS
 from skerry.testbed.experiments.ddos_loop.defences import Defence, FastNetMon, Nothing, Said, Skerry
@@ -81,8 +82,11 @@ def measure(seen: Seen, began_s: float) -> dict[str, float]:
         began_s: When the first packet of the attack came.
     """
     ended_s = last_packet_s(seen)
+    before = goodput(seen, 0.0, began_s)
+    if not before:
+        raise PlatformError("the steady connection sent nothing before the attack, so there is nothing to compare with")
     values = {
-        "goodput_ratio": goodput(seen, began_s, ended_s) / goodput(seen, 0.0, began_s),
+        "goodput_ratio": goodput(seen, began_s, ended_s) / before,
         "connections_ratio": answered(seen, began_s, ended_s),
         "attack_passed_ratio": seen.counts[-1][1][1] / max(seen.counts[-1][1][0], 1),
         "legitimate_dropped": dropped(seen),

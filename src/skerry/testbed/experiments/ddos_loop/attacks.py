@@ -14,7 +14,7 @@ from skerry.testbed.experiments.training_6g.articles import data_folder
 SYN = f"hping3 -q -S -p {PORT} --flood --rand-source"
 RECORDED = Path("pcap_ddos/amp.UDP.isakmp.pcap.gz")
 REPLAYED_PER_S = 8000
-SLOW_CONNECTIONS = 150
+SLOW_CONNECTIONS = 250
 CROWD_PER_S = 200
 STEADY_CLIENTS = 20
 SPEED_TEST_PORT = 5202

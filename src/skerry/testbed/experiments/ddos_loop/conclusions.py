@@ -11,6 +11,7 @@ from skerry.testbed.experiments.ddos_loop.attacks import ATTACKS, CONTROLS
 from skerry.testbed.experiments.results import Results, TrialRecord
 
 DETECT_S, MITIGATE_S, WITHDRAW_S, GOODPUT_RATIO, BENIGN_WINDOWS = 0.5, 1.0, 5.0, 0.95, 10_000
+DRAWN_FROM_S = -3.0
 FLOODS = ("syn-flood", "syn-options", "amplification")
 SHOWN = {"skerry": "Skerry", "fastnetmon": "FastNetMon", "none": "no defence"}
 
@@ -127,7 +128,7 @@ def _pictures(results: Results, attack: str) -> Iterator[Curves]:
         title=f"Packets of the attack that pass the router in a second, {attack}",
         across=across,
         unit="count",
-        lines={name: [(at_s, passed) for at_s, _, passed in trial.notes["attack"]] for name, trial in told.items()},
+        lines={name: _passed(trial) for name, trial in told.items()},
         read="Counted behind all rules. Where the line falls to the ground, the attack is stopped.",
     )
 
@@ -141,4 +142,8 @@ def _goodput(trial: TrialRecord) -> list[tuple[float, float]]:
     # The first seconds are those in which the connection finds its rate.
     before = [rate for at_s, rate in rates if rates[0][0] + 2 <= at_s < 0]
     usual = mean(before) if before else 1.0
-    return [(at_s, rate / usual) for at_s, rate in rates if at_s >= -3]
+    return [(at_s, rate / usual) for at_s, rate in rates if at_s >= DRAWN_FROM_S]
+
+
+def _passed(trial: TrialRecord) -> list[tuple[float, float]]:
+    return [(at_s, passed) for at_s, _, passed in trial.notes["attack"] if at_s >= DRAWN_FROM_S]

@@ -103,9 +103,12 @@ THRESHOLD_PPS = 2000
 NOTIFY = """#!/bin/sh
 set -e
 PATH=$PATH:/usr/sbin:/sbin
+say() {{ echo "$1 $(cut -d ' ' -f 1 /proc/uptime) $2" >> {events}; }}
 cat > /dev/null
 case "$4" in
-ban) nft -f - << END
+ban)
+say detected $3
+nft -f - << END
 table inet fastnetmon {{
     chain ban {{
         type filter hook prerouting priority -450;
@@ -113,11 +116,13 @@ table inet fastnetmon {{
     }}
 }}
 END
+say acted $3
 ;;
-unban) nft delete table inet fastnetmon ;;
-*) exit 0 ;;
+unban)
+nft delete table inet fastnetmon
+say withdrawn $3
+;;
 esac
-echo "$4 $(cut -d ' ' -f 1 /proc/uptime) $3" >> {events}
 """
 
 
@@ -144,13 +149,8 @@ class FastNetMon(Defence):
             lines = (self.folder / "events").read_text().splitlines()
         except FileNotFoundError:
             return []
-        found = []
-        for line in lines:
-            word, at, rate = line.split()
-            if word == "ban":
-                found.append(Said(what="detected", at_s=float(at), reason=f"{rate} packets per second"))
-            found.append(Said(what="acted" if word == "ban" else "withdrawn", at_s=float(at)))
-        return found
+        words = [line.split() for line in lines]
+        return [Said(what=what, at_s=float(at), reason=f"{rate} packets per second") for what, at, rate in words]
 
     def _settings(self, script: Path) -> dict[str, str]:
         return {

@@ -18,7 +18,9 @@ from skerry.testbed.experiments.ddos_loop.processes import Program
 from skerry.testbed.experiments.ddos_loop.star import CLIENTS, VICTIM
 from skerry.testbed.experiments.usage import trees_cpu_s
 
-RATE = "8M"  # of the steady connection, about half of the thin link
+STEADY_PORT = 5201
+# The steady connection takes about half of the thin link, in pieces small enough to be even.
+STEADY = f"iperf3 -c {VICTIM} -p {STEADY_PORT} -B {CLIENTS[0]} -t 600 -l 8K -b 8M -i 0.2 -J"
 VISITS_PER_S = 20
 WITHDRAWN_WITHIN_S = 12.0
 SERVER = {"role": "server", "places": 100, "patience_s": 10.0}
@@ -100,8 +102,11 @@ class _Scene:
         self._folder = folder
         self._running = running
         web = self._keep(Program.python(networks["victim"], "web", SERVER, folder))
-        self._start("victim", "iperf3 -s")
-        self._start("victim", f"iperf3 -s -p {SPEED_TEST_PORT}")
+        servers = [
+            self._start("victim", f"iperf3 -s --forceflush -p {port}") for port in (STEADY_PORT, SPEED_TEST_PORT)
+        ]
+        for server in servers:
+            server.wait_for(lambda line: "listening" in line)
         web.wait_for(_is_ready)
         steady = visitors(0, STEADY_CLIENTS, VISITS_PER_S)
         self._visitors = self._keep(Program.python(networks["client"], "web", steady, folder))
@@ -109,7 +114,7 @@ class _Scene:
         for program in (self._visitors, self._meter):
             program.wait_for(_is_ready)
         self._steady_s = time.monotonic()
-        self._steady = self._start("client", f"iperf3 -c {VICTIM} -B {CLIENTS[0]} -t 600 -b {RATE} -i 0.2 -J")
+        self._steady = self._start("client", STEADY)
 
     def play(self, defence: Defence, disturbance: Disturbance, times: Times, *, cold: bool) -> Seen:
         """Let it happen, and return what was seen."""
