@@ -1,15 +1,18 @@
+import os
 import random
 import struct
 
 import numpy as np
 import pytest
 
+from skerry.errors import ConfigError
 from skerry.testbed.experiments import load_experiment
 from skerry.testbed.experiments.ddos_loop import benign, conclusions
 from skerry.testbed.experiments.ddos_loop.arms import dropped, last_packet_s, measure, note, stopped_at, tell
 from skerry.testbed.experiments.ddos_loop.defences import Said
 from skerry.testbed.experiments.ddos_loop.replay import make_datagrams, read_datagrams
 from skerry.testbed.experiments.ddos_loop.trial import Seen
+from skerry.testbed.experiments.places import choose_place
 from skerry.testbed.experiments.results import Manifest, Results, TrialRecord
 from support.flow_traffic import ETHERNET, SYN, ipv4, tcp, udp
 
@@ -177,3 +180,18 @@ def test_made_up_traffic_is_full_of_clients_and_raises_no_alarm():
     assert found.alarms == []
     assert all(set(batch["protocol"].tolist()) <= {6, 17} for batch in batches)
     assert all((batch["sampling"] == benign.SAMPLING).all() for batch in batches)
+
+
+def test_the_experiment_brings_its_own_network_and_takes_no_other(tmp_path):
+    experiment, _ = load_experiment("ddos-loop")
+
+    for other in ({"topology": "6g-edge"}, {"without_links": True}):
+        with pytest.raises(ConfigError, match="brings a network of its own along"):
+            choose_place(experiment, tmp_path, **other)
+
+
+def test_without_root_there_is_no_star(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+
+    with pytest.raises(ConfigError, match="ddos-loop needs root"):
+        choose_place(load_experiment("ddos-loop")[0], tmp_path)

@@ -97,8 +97,10 @@ def measure(seen: Seen, began_s: float) -> dict[str, float]:
         if times:
             values[measured] = times[0] - began_s if what == "detected" else times[-1] - ended_s
     stopped_s = stopped_at(seen, began_s, ended_s)
-    if stopped_s is not None and any(said.what == "acted" for said in seen.said):
-        values["time_to_mitigate_s"] = stopped_s - began_s
+    acted = [said.at_s for said in seen.said if said.what == "acted" and said.at_s >= began_s]
+    if stopped_s is not None and acted:
+        # What passed just before the rule is less than the tenth that may pass after it.
+        values["time_to_mitigate_s"] = max(stopped_s, acted[0]) - began_s
     return {**values, **_cost(seen)}
 
 
