@@ -213,7 +213,12 @@ class Loop:
             self._verify(memory, mitigation, now_s)
         elif not counted:
             return  # whether the attack goes on is seen when its time to live has ended
-        elif has_ended(mitigation.readings, self._rules.end, relapses=memory.relapses):
+        elif has_ended(
+            mitigation.readings,
+            self._rules.end,
+            relapses=memory.relapses,
+            attack_per_s=mitigation.decision.attack_per_s,
+        ):
             self._roll_back(memory, mitigation, "the attack has ended: its rule drops next to nothing")
         elif now_s - mitigation.renewed_s >= self._rules.ttl_s / 2:
             self._confirm(mitigation, Step.RENEWED, "the attack goes on", now_s)

@@ -152,6 +152,19 @@ def test_what_nobody_confirms_is_withdrawn_when_the_acting_process_is_killed(act
     journal.close()
 
 
+def test_without_a_daemon_or_a_session_an_action_is_refused_with_what_to_do(actuator, tmp_path, monkeypatch):
+    nowhere = GobgpActuator(folder=tmp_path / "routes", port=9)
+    with pytest.raises(PlatformError, match="port 9 refused") as refused:
+        nowhere.check(some_action())
+    assert "gobgpd" in refused.value.details["hint"]
+    monkeypatch.setattr(Gobgp, "has_session", lambda self: False)
+    with pytest.raises(PlatformError, match="nobody would hear"):
+        actuator.check(some_action())
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(PlatformError, match="apt install gobgpd"):
+        GobgpActuator(folder=tmp_path / "routes")
+
+
 def test_the_actor_refuses_what_routes_cannot_say(actuator, tmp_path):
     actor = Actor(actuator, POLICY, tmp_path, dry_run=False)
     hole = Action(match=Match(destination=ip_network("10.9.3.2")), ttl_s=60)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from skerry.errors import ConfigError
@@ -18,12 +19,17 @@ class EndRules:
         quiet_ratio: What next to nothing is: a share of the highest rate so far.
         relapse_factor: How many times longer each time that it came back, from 1.
         longest_quiet_s: At most so long.
+        slow_per_s: Packets per second of an attack, below which it is slow: it pauses for seconds by itself, and its
+            connections wait longer and longer before they send again what was dropped.
+        slow_quiet_s: Seconds for which the rule of a slow attack must drop nothing at all, above 0.
     """
 
     quiet_s: float = 2.0
     quiet_ratio: float = 0.02
     relapse_factor: float = 2.0
     longest_quiet_s: float = 120.0
+    slow_per_s: float = 250.0
+    slow_quiet_s: float = 15.0
 
     def __post_init__(self) -> None:
         """Refuse rules that would end an attack at once, or never.
@@ -31,8 +37,8 @@ class EndRules:
         Raises:
             ConfigError: one is out of range.
         """
-        if self.quiet_s <= 0 or self.relapse_factor < 1 or not 0 <= self.quiet_ratio < 1:
-            raise ConfigError("quiet_s is above 0, relapse_factor from 1, and quiet_ratio in [0, 1)")
+        if min(self.quiet_s, self.slow_quiet_s) <= 0 or self.relapse_factor < 1 or not 0 <= self.quiet_ratio < 1:
+            raise ConfigError("quiet_s and slow_quiet_s are above 0, relapse_factor from 1, and quiet_ratio in [0, 1)")
 
     def wait_s(self, relapses: int) -> float:
         """Return how long it must be quiet after an attack has come back so many times."""
@@ -55,14 +61,19 @@ class Reading:
     packets: int
 
 
-def has_ended(readings: Sequence[Reading], rules: EndRules, *, relapses: int = 0) -> bool:
+def has_ended(
+    readings: Sequence[Reading], rules: EndRules, *, relapses: int = 0, attack_per_s: float = math.inf
+) -> bool:
     """Return whether a rule has dropped next to nothing for long enough.
 
     Args:
         readings: Its counter since it was applied, the oldest first.
         rules: When an attack counts as ended.
         relapses: How many times this attack has come back before.
+        attack_per_s: Packets per second that it sent before its rule was applied.
     """
+    if attack_per_s < rules.slow_per_s:
+        rules = replace(rules, quiet_s=max(rules.quiet_s, rules.slow_quiet_s), quiet_ratio=0.0)
     if len(readings) < 2:
         return False
     now_s, wait_s = readings[-1].at_s, rules.wait_s(relapses)

@@ -50,3 +50,14 @@ def test_pauses_that_are_shorter_end_nothing(rates, pause):
 def test_rules_without_a_meaning_are_refused(wrong):
     with pytest.raises(ConfigError):
         EndRules(**wrong)
+
+
+def test_a_slow_attack_has_to_be_silent_for_longer_and_altogether():
+    sparse = [Reading(at_s=float(second), packets=400 + second // 10) for second in range(100)]
+    silent = [Reading(at_s=float(second), packets=min(second, 80)) for second in range(100)]
+    rules = EndRules()
+
+    assert not has_ended(sparse, rules, attack_per_s=40.0)
+    assert has_ended(silent, rules, attack_per_s=40.0)
+    assert not has_ended(silent[:90], rules, attack_per_s=40.0)
+    assert has_ended(silent[:90], rules, attack_per_s=4000.0)

@@ -1,5 +1,5 @@
 from dataclasses import replace
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 
 import pytest
 from hypothesis import given, settings
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from skerry.errors import ConfigError
 from skerry.network.actions import Flag
-from skerry.network.detection import DecisionRules, Kind, Ordinary, SlowDetector, SlowRules, decide
+from skerry.network.detection import DecisionRules, Kind, Ordinary, SlowDetector, SlowRules, decide, make_traffic
 from support.traffic import HeldConnections, clients, window
 
 STEP_S = 2.0
@@ -95,6 +95,19 @@ def test_so_many_machines_that_no_rule_can_name_them_are_not_answered_with_a_rul
     decision = decide(watcher.window, Ordinary(), kinds=kinds, suspects=suspects, rules=DecisionRules())
 
     assert decision is None
+
+
+def test_they_are_found_and_named_in_ipv6_as_well():
+    detector, victim = SlowDetector(), ip_address("2001:db8::10")
+    attack = HeldConnections(400, sources=2)
+    for number in range(30):
+        said = attack.between(number * STEP_S, (number + 1) * STEP_S)
+        slices = [replace(item, source=ip_address(f"2001:db8:1::{int(item.source) & 1}")) for item in said]
+        verdict = detector.judge(make_traffic(victim, slices, ended_s=(number + 1) * STEP_S, length_s=STEP_S))
+        if verdict.alarm:
+            break
+
+    assert {str(item.source) for item in verdict.suspects} == {"2001:db8:1::", "2001:db8:1::1"}
 
 
 def test_a_rule_that_silences_them_ends_the_alarm():
