@@ -132,6 +132,10 @@ class Loop:
                 self.tend()
                 tended_s = self._clock()
 
+    def known(self, destination: Address) -> set[Address]:
+        """Return the sources of a destination's latest quiet windows, for sensors."""
+        return self._memory.of(destination).known()
+
     def look(self, windows: Sequence[Traffic]) -> None:
         """Judge windows that have ended: learn from the quiet ones, act on the others."""
         for window in windows:
@@ -142,7 +146,7 @@ class Loop:
                 self._answer(left, memory, verdict)
             elif not memory.mitigations:
                 self._detector.learn(window)
-                memory.quiet.append(window)
+                memory.remember(window)
                 memory.said = None
 
     def tend(self) -> None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from skerry.network.actions import Action, Address, Match
 from skerry.network.detection import Decision, Ordinary, Reading, Slice, Traffic, hit_ratio, make_traffic
 
-REMEMBERED_WINDOWS = 20
+REMEMBERED_WINDOWS = 100
+REMEMBERED_SLICES = 10_000
 MOST_DESTINATIONS = 10_000
 MOST_READINGS = 2000
 
@@ -37,17 +38,26 @@ class Destination:
 
     Attributes:
         quiet: The latest windows without an attack.
+        slices: How many slices these have.
         mitigations: What is done about attacks on it.
         relapses: How many times an attack has come back soon after its rule was withdrawn.
         ended_s: When the latest rule was withdrawn; None when there was none.
         said: The match that was refused, or only tried, so that it is not tried again with each window.
     """
 
-    quiet: deque[Traffic] = field(default_factory=lambda: deque(maxlen=REMEMBERED_WINDOWS))
+    quiet: deque[Traffic] = field(default_factory=deque)
+    slices: int = 0
     mitigations: list[Mitigation] = field(default_factory=list)
     relapses: int = 0
     ended_s: float | None = None
     said: Match | None = None
+
+    def remember(self, window: Traffic) -> None:
+        """Remember a quiet window, and forget the oldest where there are too many, or too much in them."""
+        self.quiet.append(window)
+        self.slices += len(window.slices)
+        while len(self.quiet) > 1 and (len(self.quiet) > REMEMBERED_WINDOWS or self.slices > REMEMBERED_SLICES):
+            self.slices -= len(self.quiet.popleft().slices)
 
     def ordinary(self) -> Ordinary:
         """Return the traffic of the latest quiet windows."""

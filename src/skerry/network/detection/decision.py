@@ -124,9 +124,10 @@ def decide(
         return None
     before = replace(ordinary, slices=_thin(_without(ordinary.slices, suspects)))
     weighed = replace(flood, slices=_thin(flood.slices))
+    beyond = replace(weighed, slices=_beyond(weighed, window, before)) if flood.mixed else weighed
     options = [
         _weigh(match, weighed, window, before)
-        for match in _candidates(window.destination, weighed, _real_sources(flood.slices, rules), rules)
+        for match in _candidates(window.destination, beyond, _real_sources(flood.slices, rules), rules)
         if match.narrowed
     ]
     enough = [option for option in options if option.stopped_ratio >= rules.least_stopped_ratio]
@@ -200,6 +201,25 @@ def _is_answered(item: Slice) -> bool:
     return item.flags is not None and item.flags & _HANDSHAKE == _HANDSHAKE and not item.answers_only
 
 
+def _beyond(flood: _Flood, window: Traffic, ordinary: Ordinary) -> Sequence[Slice]:
+    """Return the flood without as many packets of each length and port as are ordinary."""
+    expected: Counter[tuple[int, int]] = Counter()
+    for item in (item for item in ordinary.slices if kind_of(item) is flood.kind):
+        expected[item.length_bytes, item.destination_port] += (  # type: ignore[assignment]  # a Counter of rates
+            item.packets * window.length_s / ordinary.length_s
+        )
+    found: Counter[tuple[int, int]] = Counter()
+    for item in flood.slices:
+        found[item.length_bytes, item.destination_port] += item.packets  # type: ignore[assignment]  # as above
+    share = {key: max(0.0, 1 - expected[key] / packets) for key, packets in found.items() if packets}
+    kept = [
+        replace(item, packets=item.packets * share[item.length_bytes, item.destination_port])
+        for item in flood.slices
+        if share.get((item.length_bytes, item.destination_port))
+    ]
+    return kept or flood.slices
+
+
 def _candidates(
     destination: Address, flood: _Flood, sources: tuple[Network, ...], rules: DecisionRules
 ) -> Iterator[Match]:
@@ -235,7 +255,7 @@ def _narrowings(
             [(item.destination_port, item.packets) for item in flood], most=rules.most_ports
         )
     if kind is not Kind.CONNECTED:  # packets of a connection have all lengths, whatever the mean is
-        found["length_bytes"] = _length_range(flood)
+        found["length_bytes"] = _length_range(flood, rules.least_stopped_ratio)
     found["sources"] = sources
     return {name: value for name, value in found.items() if value}
 
@@ -255,7 +275,7 @@ def _common(weighted: Sequence[tuple[Any, float]], *, most: int, ratio: float = 
     return ()
 
 
-def _length_range(flood: Sequence[Slice], *, ratio: float = 0.95) -> tuple[int, int] | None:
+def _length_range(flood: Sequence[Slice], ratio: float) -> tuple[int, int] | None:
     """Return the narrowest range of lengths that holds nearly all packets."""
     counts: dict[int, float] = {}
     for item in flood:

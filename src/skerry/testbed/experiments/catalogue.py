@@ -17,6 +17,7 @@ DEFAULT_ATTRIBUTE = "experiment"
 EXPERIMENTS: Mapping[str, str] = MappingProxyType(
     {
         "6g-training": "skerry.testbed.experiments.training_6g:experiment",
+        "ddos-loop": "skerry.testbed.experiments.ddos_loop:experiment",
         "edge-federated": "skerry.testbed.experiments.edge_federated:experiment",
         "faults": "skerry.testbed.experiments.faults:experiment",
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skerry.errors import ConfigError
@@ -12,7 +13,7 @@ from skerry.testbed.experiments.measures import OF_EVERY_TRIAL, find_measure
 
 if TYPE_CHECKING:
     from skerry.testbed.experiments.curves import Curves
-    from skerry.testbed.experiments.place import SiteAddress
+    from skerry.testbed.experiments.place import Place, SiteAddress
     from skerry.testbed.experiments.results import Results
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -141,6 +142,8 @@ class Experiment:
         curves: Makes pictures with lines of the results, for the report.
         conclude: Says in plain words what the results mean, for the top of the report.
         prepare: Called once in the client before the first trial.
+        place: Makes the place of a run in a folder, for one that brings a network of its own along.
+        boxes: Measures that the report shows as pictures, beside those that all experiments have there.
         clusters: How it runs on clusters; none where it needs what only engines and the testbed can do.
 
     Raises:
@@ -162,6 +165,8 @@ class Experiment:
     curves: Callable[[Results], Sequence[Curves]] | None = None
     conclude: Callable[[Results], Sequence[str]] | None = None
     prepare: Callable[[Trial], None] | None = None
+    place: Callable[[Path], Place] | None = None
+    boxes: tuple[str, ...] = ()
     clusters: OnClusters | None = None
 
     def __post_init__(self) -> None:

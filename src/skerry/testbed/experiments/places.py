@@ -45,6 +45,12 @@ def choose_place(
                 "--without-links are for engines"
             )
         return ClustersPlace(experiment, folder, clusters)
+    if experiment.place is not None:
+        if without_links or topology is not None:
+            raise ConfigError(
+                f"{experiment.name} brings a network of its own along: --topology and --without-links are not for it"
+            )
+        return experiment.place(folder)
     wanted = topology or experiment.topology
     if without_links or wanted is None:
         return OneMachine(experiment.sites, experiment.app)

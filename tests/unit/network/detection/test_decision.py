@@ -111,3 +111,18 @@ def test_a_rule_stops_the_attack_spares_the_rest_and_is_never_against_the_victim
     assert decision.match.destination == ip_network(VICTIM)
     policy = Policy(scope=(ip_network("10.9.3.0/24"),))
     assert find_refusal(Action(match=decision.match, limit=decision.limit, ttl_s=60), [], policy) is None
+
+
+def test_a_flood_that_has_only_begun_is_told_from_the_clients_that_open_connections_as_ever():
+    opening = [
+        Slice(
+            source=item.source, protocol=Protocol.TCP, destination_port=80, flags=Flag.SYN, length_bytes=60, packets=1
+        )
+        for item in clients()[:10]
+    ]
+    flood = syn_flood(seeded())[:40]
+
+    decision = decided(opening, flood, ordinary=Ordinary(slices=opening * 10, length_s=10.0))
+
+    assert decision.match.length_bytes == (40, 40)
+    assert decision.limit is None

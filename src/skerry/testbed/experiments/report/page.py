@@ -121,7 +121,7 @@ def _what_ran(results: Results) -> str:
 
 def _pictures(results: Results) -> str:
     found = []
-    for measure in BOXED:
+    for measure in dict.fromkeys((*BOXED, *_boxes(results))):
         if measure not in results.manifest.measures:
             continue
         groups = {arm: results.values(arm, measure) for arm in results.arm_names()}
@@ -132,6 +132,13 @@ def _pictures(results: Results) -> str:
             read = "A dot is one trial; the box holds the middle half of them, the line in it is the median."
             found.append(section(known.title.capitalize(), scroll(picture), paragraph(read, "soft")))
     return "".join(found)
+
+
+def _boxes(results: Results) -> tuple[str, ...]:
+    try:
+        return load_experiment(results.manifest.target)[0].boxes
+    except ConfigError:
+        return ()
 
 
 def _curves(results: Results) -> str:

@@ -1,0 +1,141 @@
+"""The loop's eyes: flow records of exporters, as windows of traffic that have ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Sequence
+from itertools import chain
+from typing import Literal
+
+from skerry.errors import ConfigError
+from skerry.network.actions import Address, Network
+from skerry.network.detection import Traffic, make_traffic
+from skerry.network.features import split
+from skerry.network.flows import FlowBatch, FlowCollector
+from skerry.network.slicing import slice_by_destination
+
+Clock = Literal["received_ms", "last_ms"]
+Known = Callable[[Address], Collection[Address]]
+
+
+class FlowWindows:
+    """Puts batches of flow records into windows of time, and hands over those that have ended.
+
+    Args:
+        width_ms: How long a window is. An exporter that tells what it has seen once a second needs windows of a second,
+            one that tells each packet by itself can have 100 ms.
+        clock: ``received_ms``: a record belongs to when it arrived; or ``last_ms``: to when its last packet came, as
+            the exporter says. An exporter that gathers packets while it is calm tells many at once, and the second
+            clock takes them apart again; a window ends there when a later record comes. All exporters need one time.
+        scope: Networks whose addresses are watched; all by default.
+        late_ms: How long after the end of a window records of it may come.
+        idle_ms: Windows of ``last_ms`` end as well when nothing has come for so long.
+        known: Returns the sources of a destination that were seen before.
+
+    Raises:
+        ConfigError: the width is below 10 ms.
+    """
+
+    def __init__(
+        self,
+        *,
+        width_ms: int = 200,
+        clock: Clock = "received_ms",
+        scope: Sequence[Network] = (),
+        late_ms: int = 60,
+        idle_ms: int = 2500,
+        known: Known = lambda destination: (),
+    ) -> None:
+        if width_ms < 10:
+            raise ConfigError(f"width_ms={width_ms}: windows are from 10 ms")
+        self._width_ms = width_ms
+        self._clock = clock
+        self._scope = tuple(scope)
+        self._late_ms = late_ms
+        self._idle_ms = idle_ms
+        self._known = known
+        self._open: dict[int, list[FlowBatch]] = {}
+        self._arrived_ms = 0
+        self._latest_ms = 0
+
+    def add(self, batch: FlowBatch) -> None:
+        """Take records in the order in which they arrived."""
+        if not len(batch):
+            return
+        self._arrived_ms = int(batch["received_ms"].max())
+        if self._clock == "last_ms":
+            batch = FlowBatch(records=batch.records.copy())
+            batch["last_ms"][:] = batch["last_ms"].clip(max=batch["received_ms"])  # nothing comes from the future
+            self._latest_ms = max(self._latest_ms, int(batch["last_ms"].max()))
+        for window, part in split(batch, self._width_ms, clock=self._clock):
+            self._open.setdefault(window.start_ms, []).append(part)
+
+    def next_end_ms(self) -> int | None:
+        """Return until when a window ends if nothing more comes, Unix time; None without a window."""
+        if not self._open:
+            return None
+        if self._clock == "last_ms":
+            return self._arrived_ms + self._idle_ms
+        return min(self._open) + self._width_ms + self._late_ms
+
+    def ended(self, now_ms: int) -> list[Traffic]:
+        """Return the windows that have ended, each destination's by itself.
+
+        Args:
+            now_ms: The time, Unix time.
+        """
+        until_ms = now_ms
+        if self._clock == "last_ms" and now_ms < self._arrived_ms + self._idle_ms:
+            until_ms = self._latest_ms
+        over = sorted(start for start in self._open if start + self._width_ms + self._late_ms <= until_ms)
+        return list(chain.from_iterable(self._windows(start) for start in over))
+
+    def _windows(self, start_ms: int) -> list[Traffic]:
+        return [
+            make_traffic(
+                found.destination,
+                found.slices,
+                ended_s=(start_ms + self._width_ms) / 1000,
+                length_s=self._width_ms / 1000,
+                known=self._known(found.destination),
+                sampling=found.sampling,
+            )
+            for found in slice_by_destination(FlowBatch.join(self._open.pop(start_ms)), self._scope)
+        ]
+
+
+class FlowSensor:
+    """Waits for windows of what a collector receives: what the loop takes as its sensor.
+
+    Args:
+        collector: Listens; it is open.
+        windows: How its records become windows.
+
+    Example:
+        ```python
+        with FlowCollector(port=2055, interval_ms=20) as collector:
+            loop.run(FlowSensor(collector, FlowWindows(scope=[ip_network("192.0.2.0/24")])), stopped)
+        ```
+    """
+
+    def __init__(self, collector: FlowCollector, windows: FlowWindows) -> None:
+        self._collector = collector
+        self._windows = windows
+
+    def __call__(self, timeout_s: float) -> Sequence[Traffic]:
+        """Return the windows that have ended, as soon as there is one; none when there is none in time."""
+        until_ms = _now_ms() + timeout_s * 1000
+        while True:
+            ended = self._windows.ended(int(_now_ms()))
+            now_ms = _now_ms()
+            if ended or now_ms >= until_ms:
+                return ended
+            end_ms = self._windows.next_end_ms()
+            wait_ms = min(until_ms, until_ms if end_ms is None else end_ms) - now_ms
+            batch = self._collector.take(max(wait_ms, 1.0) / 1000)
+            if batch is not None:
+                self._windows.add(batch)
+
+
+def _now_ms() -> float:
+    return time.time() * 1000  # the collector's clock

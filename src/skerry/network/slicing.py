@@ -1,0 +1,157 @@
+"""From flow records to what detectors take: the packets to each destination, by kind and source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skerry.network.actions import Address, Flag, Network, Protocol
+from skerry.network.detection import Slice
+from skerry.network.features.groups import Codes, code_addresses, code_numbers, join_codes
+from skerry.network.flows.batch import IPV4_PREFIX, FlowBatch
+
+# Slices of one destination in one window; a flood with forged sources would have one for each packet.
+MOST_SLICES = 4000
+
+_PROTOCOLS = {1: Protocol.ICMP, 6: Protocol.TCP, 17: Protocol.UDP, 58: Protocol.ICMP}
+_TCP, _UDP = 6, 17
+_ASKED = int(Flag.FIN | Flag.SYN | Flag.RST | Flag.ACK)
+_FIELDS = ("source_port", "destination_port", "protocol", "flags", "length", "packets")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slices:
+    """What went to one destination.
+
+    Args:
+        destination: Where it went.
+        slices: The packets, by kind and source.
+        sampling: Packets that each seen one stands for.
+    """
+
+    destination: Address
+    slices: tuple[Slice, ...]
+    sampling: float
+
+
+def slice_by_destination(
+    batch: FlowBatch, scope: Sequence[Network] = (), *, most: int = MOST_SLICES
+) -> Iterator[Slices]:
+    """Yield the traffic to each destination.
+
+    Records of one conversation are one slice, with the flags of all: exporters without a cache tell each packet by
+    itself, and the first packet of a connection is not one that nobody has answered.
+
+    Args:
+        batch: All records of a window.
+        scope: Networks whose addresses are wanted; all by default.
+        most: Slices of one destination; of those beyond, some stand for the others.
+
+    Example:
+        >>> list(slice_by_destination(FlowBatch()))
+        []
+    """
+    wanted = batch.select(_within(batch["destination"], scope)) if scope else batch
+    if not len(wanted):
+        return
+    owner = code_addresses(wanted["destination"])
+    rows = _merge(wanted, owner)
+    sources, destinations = wanted["source"], wanted["destination"]
+    order = np.argsort(rows["owner"], kind="stable")
+    begins = np.flatnonzero(np.r_[True, np.diff(rows["owner"][order]) > 0])
+    for begin, end in zip(begins, [*begins[1:], len(order)], strict=True):
+        chosen = _thin(rows[order[begin:end]], most)
+        first = chosen["first"]
+        yield Slices(
+            destination=_address(*destinations[first[0]].item()),
+            slices=tuple(_slices(chosen, sources[first])),
+            sampling=float(chosen["sampling"].max()),
+        )
+
+
+_ROW = np.dtype(
+    [
+        ("owner", "<i8"),
+        ("first", "<i8"),
+        ("source_port", "<u2"),
+        ("destination_port", "<u2"),
+        ("protocol", "u1"),
+        ("flags", "<u2"),
+        ("length", "<i8"),
+        ("packets", "<f8"),
+        ("sampling", "<f8"),
+    ]
+)
+
+
+def _merge(batch: FlowBatch, owner: Codes) -> NDArray[Any]:
+    """Return a row for each conversation."""
+    group = join_codes(owner, code_addresses(batch["source"]))
+    for column in ("source_port", "destination_port", "protocol"):
+        group = join_codes(group, code_numbers(batch[column]))
+    rows = np.zeros(int(group.of.max()) + 1, _ROW)
+    first = np.zeros(len(rows), np.int64)
+    first[group.of[::-1]] = np.arange(len(batch))[::-1]
+    rows["first"], rows["owner"] = first, owner.of[first]
+    for column in ("source_port", "destination_port", "protocol", "sampling"):
+        rows[column] = batch[column][first]
+    rows["packets"] = np.bincount(group.of, batch["packets"], len(rows))
+    octets = np.bincount(group.of, batch["bytes"], len(rows))
+    rows["length"] = np.minimum(np.rint(octets / np.maximum(rows["packets"], 1e-12)), 65_535)
+    flags = np.zeros(len(rows), np.uint16)
+    np.bitwise_or.at(flags, group.of, (batch["tcp_flags"] & _ASKED).astype(np.uint16))
+    rows["flags"] = flags
+    return rows
+
+
+def _thin(rows: NDArray[Any], most: int) -> NDArray[Any]:
+    """Return the largest rows, and of the rest some with the weight of all."""
+    if len(rows) <= most:
+        return rows
+    ordered = rows[np.argsort(-rows["packets"], kind="stable")]
+    largest, rest = ordered[: most // 2], ordered[most // 2 :]
+    some = rest[:: -(-len(rest) // (most - most // 2))].copy()
+    some["packets"] *= rest["packets"].sum() / some["packets"].sum()
+    return np.concatenate([largest, some])
+
+
+def _slices(rows: NDArray[Any], sources: NDArray[Any]) -> Iterator[Slice]:
+    columns = [rows[name].tolist() for name in _FIELDS]
+    for source, source_port, port, protocol, flags, length, packets in zip(sources.tolist(), *columns, strict=True):
+        yield Slice(
+            source=_address(*source),
+            protocol=_PROTOCOLS.get(protocol),
+            source_port=source_port,
+            destination_port=0 if protocol in (1, 58) else port,  # of ICMP it is type and code
+            flags=Flag(flags) if protocol == _TCP else None,
+            length_bytes=length,
+            packets=packets,
+            # Later pieces of a datagram have no ports, and exporters say 0.
+            fragments=protocol == _UDP and source_port == 0 and port == 0,
+        )
+
+
+def _within(addresses: NDArray[Any], scope: Sequence[Network]) -> NDArray[np.bool_]:
+    found = np.zeros(len(addresses), np.bool_)
+    for network in scope:
+        if network.version == 4:
+            low = IPV4_PREFIX | int(network.network_address)
+            found |= (addresses["high"] == 0) & (addresses["low"] - np.uint64(low) < network.num_addresses)
+            continue
+        both = np.ones(len(addresses), np.bool_)
+        for half, shift in (("high", 64), ("low", 0)):
+            mask = np.uint64(int(network.netmask) >> shift & 0xFFFF_FFFF_FFFF_FFFF)
+            both &= addresses[half] & mask == np.uint64(int(network.network_address) >> shift & 0xFFFF_FFFF_FFFF_FFFF)
+        found |= both
+    return found
+
+
+def _address(high: int, low: int) -> Address:
+    if high == 0 and low >> 32 == IPV4_PREFIX >> 32:
+        return IPv4Address(low & 0xFFFF_FFFF)
+    return IPv6Address(high << 64 | low)

@@ -1,0 +1,149 @@
+"""What a run says in plain words, and its pictures with lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from statistics import mean
+
+from skerry.pages.words import say
+from skerry.testbed.experiments.curves import Curves
+from skerry.testbed.experiments.ddos_loop.attacks import ATTACKS, CONTROLS
+from skerry.testbed.experiments.results import Results, TrialRecord
+
+DETECT_S, MITIGATE_S, WITHDRAW_S, GOODPUT_RATIO, BENIGN_WINDOWS = 0.5, 1.0, 5.0, 0.95, 10_000
+DRAWN_FROM_S = -3.0
+FLOODS = ("syn-flood", "syn-options", "amplification")
+SHOWN = {"skerry": "Skerry", "fastnetmon": "FastNetMon", "none": "no defence"}
+
+
+def conclude(results: Results) -> Sequence[str]:
+    """Return sentences about a run: each attack, the controls, and then which bars were kept."""
+    said = [sentence for attack in ATTACKS for sentence in _attack(results, attack)]
+    said += _controls(results)
+    kept = [(name, passed) for name, passed in find_bars(results) if passed is not None]
+    if kept:
+        missed = [name for name, passed in kept if not passed]
+        said.append(f"Of {len(kept)} bars {len(kept) - len(missed)} are kept.")
+        said += [f"Not kept: {name}." for name in missed]
+    return said
+
+
+def find_bars(results: Results) -> list[tuple[str, bool | None]]:
+    """Return what was asked for, and whether it is so; None where the run does not tell."""
+    bars: list[tuple[str, bool | None]] = []
+    for attack in FLOODS:
+        arm, other = f"{attack}-skerry", f"{attack}-fastnetmon"
+        for measure, most, words in (
+            ("time_to_detect_s", DETECT_S, "detected within 0.5 s in the median"),
+            ("time_to_mitigate_s", MITIGATE_S, "stopped within a second in the median"),
+            ("time_to_withdraw_s", WITHDRAW_S, "its rule withdrawn within 5 s of the end in the median"),
+        ):
+            bars.append((f"{attack}: {words}", _most(results.median(arm, measure), most)))
+        bars.append(
+            (f"{attack}: its rule withdrawn not before the end", _least(results, arm, "time_to_withdraw_s", 0.0))
+        )
+        bars.append((f"{attack}: sooner stopped than by FastNetMon", _is_sooner(results, arm, other)))
+        goodput = results.median(arm, "goodput_ratio")
+        bars.append((f"{attack}: goodput of 95 % in the median", None if goodput is None else goodput >= GOODPUT_RATIO))
+    for control in CONTROLS:
+        for measure, words in (("blocked_clients", "no client blocked"), ("legitimate_dropped", "no packet dropped")):
+            values = results.values(f"{control}-skerry", measure)
+            bars.append((f"{control}: {words}", sum(values) == 0 if values else None))
+    windows, alarms = (results.values("benign-skerry", name) for name in ("benign_windows", "false_alarms"))
+    enough = bool(windows) and min(windows) >= BENIGN_WINDOWS
+    bars.append(("no false alarm in 10,000 windows", sum(alarms) == 0 and enough if windows else None))
+    return bars
+
+
+def draw(results: Results) -> Sequence[Curves]:
+    """Return for each attack the goodput and what came through, in the first trial of each defence."""
+    return [picture for attack in ATTACKS for picture in _pictures(results, attack)]
+
+
+def _attack(results: Results, attack: str) -> Iterator[str]:
+    for defence, name in SHOWN.items():
+        arm = f"{attack}-{defence}"
+        goodput = results.median(arm, "goodput_ratio")
+        kept = results.median(arm, "connections_ratio")
+        if goodput is None or kept is None:
+            continue
+        left = f"goodput is {say(goodput, 'ratio')} of before, {say(kept, 'ratio')} of new connections are answered"
+        detect, stop = (results.median(arm, measure) for measure in ("time_to_detect_s", "time_to_mitigate_s"))
+        if defence == "none":
+            yield f"{attack}, no defence: {left}."
+        elif detect is None:
+            yield f"{attack}, {name}: it is not detected; {left}."
+        else:
+            when = "it is not stopped" if stop is None else f"it is stopped after {say(stop, 's')}"
+            yield f"{attack}, {name}: detected after {say(detect, 's')}, {when}; {left}."
+
+
+def _controls(results: Results) -> Iterator[str]:
+    for control in CONTROLS:
+        for defence, name in SHOWN.items():
+            arm = f"{control}-{defence}"
+            values = results.values(arm, "legitimate_dropped")
+            if values:
+                blocked, alarms = (sum(results.values(arm, what)) for what in ("blocked_clients", "false_alarms"))
+                yield (
+                    f"{control}, {name}: {blocked:.0f} clients blocked, {sum(values):.0f} packets dropped, "
+                    f"{alarms:.0f} alarms in {len(values)} trials."
+                )
+    windows, alarms_ = (results.values("benign-skerry", name) for name in ("benign_windows", "false_alarms"))
+    if windows:
+        yield f"{sum(windows):.0f} windows without an attack were judged: {sum(alarms_):.0f} false alarms."
+
+
+def _most(value: float | None, most: float) -> bool | None:
+    return None if value is None else value <= most
+
+
+def _least(results: Results, arm: str, measure: str, least: float) -> bool | None:
+    values = results.values(arm, measure)
+    return min(values) >= least if values else None
+
+
+def _is_sooner(results: Results, arm: str, other: str) -> bool | None:
+    ours, theirs = (results.median(name, "time_to_mitigate_s") for name in (arm, other))
+    if ours is None or not results.values(other, "goodput_ratio"):
+        return None
+    return theirs is None or ours < theirs
+
+
+def _pictures(results: Results, attack: str) -> Iterator[Curves]:
+    trials = {name: _first(results, f"{attack}-{defence}") for defence, name in SHOWN.items()}
+    told = {name: trial for name, trial in trials.items() if trial is not None}
+    across = "seconds from the first packet of the attack"
+    yield Curves(
+        name=f"goodput-{attack}",
+        title=f"Goodput of a client, {attack}",
+        across=across,
+        unit="ratio",
+        lines={name: _goodput(trial) for name, trial in told.items()},
+        marks={"95 % of before": GOODPUT_RATIO},
+        read="A connection of 8 Mbit/s that was there before the attack, in the first trial of each defence.",
+    )
+    yield Curves(
+        name=f"passed-{attack}",
+        title=f"Packets of the attack that pass the router in a second, {attack}",
+        across=across,
+        unit="count",
+        lines={name: _passed(trial) for name, trial in told.items()},
+        read="Counted behind all rules. Where the line falls to the ground, the attack is stopped.",
+    )
+
+
+def _first(results: Results, arm: str) -> TrialRecord | None:
+    return next((trial for trial in results.trials if trial.arm == arm and "rates" in trial.notes), None)
+
+
+def _goodput(trial: TrialRecord) -> list[tuple[float, float]]:
+    rates = trial.notes["rates"]
+    # The first seconds are those in which the connection finds its rate.
+    before = [rate for at_s, rate in rates if rates[0][0] + 2 <= at_s < 0]
+    usual = mean(before) if before else 1.0
+    return [(at_s, rate / usual) for at_s, rate in rates if at_s >= DRAWN_FROM_S]
+
+
+def _passed(trial: TrialRecord) -> list[tuple[float, float]]:
+    return [(at_s, passed) for at_s, _, passed in trial.notes["attack"] if at_s >= DRAWN_FROM_S]

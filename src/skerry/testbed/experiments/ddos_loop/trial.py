@@ -1,0 +1,177 @@
+"""One trial: calm traffic, then an attack or a control, then calm again, and what was seen of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from skerry.testbed.experiments.ddos_loop.attacks import SPEED_TEST_PORT, STEADY_CLIENTS, Disturbance, visitors
+from skerry.testbed.experiments.ddos_loop.defences import EXPORTER_START_S, Defence, Said
+from skerry.testbed.experiments.ddos_loop.processes import Program
+from skerry.testbed.experiments.ddos_loop.star import CLIENTS, VICTIM
+from skerry.testbed.experiments.usage import trees_cpu_s
+
+STEADY_PORT = 5201
+# The steady connection takes about half of the thin link, in pieces small enough to be even.
+STEADY = f"iperf3 -c {VICTIM} -p {STEADY_PORT} -B {CLIENTS[0]} -t 600 -l 8K -b 8M -i 0.2 -J"
+VISITS_PER_S = 20
+WITHDRAWN_WITHIN_S = 12.0
+SERVER = {"role": "server", "places": 100, "patience_s": 10.0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """How long the parts of a trial are, seconds.
+
+    Args:
+        before_s: Calm, before.
+        during_s: The attack, or the control.
+        after_s: Calm, at least, after it.
+    """
+
+    before_s: float
+    during_s: float
+    after_s: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Seen:
+    """What a trial has seen; times are of the machine's monotonic clock.
+
+    Args:
+        began_s: When the attack or control was started.
+        ended_s: When it was ended.
+        said: What the defence did.
+        counts: Time, and packets of attacker and client before and after the rules.
+        visits: New connections: when, from where, whether they were answered.
+        rates: Time, and bits per second of the steady connection.
+        first_packet_s: When the attacker's first packet came; none without one.
+        cpu_s: Processor time of the defence, by program.
+        memory_bytes: Most memory of the defence.
+    """
+
+    began_s: float
+    ended_s: float
+    said: Sequence[Said] = ()
+    counts: Sequence[tuple[float, Sequence[int]]] = ()
+    visits: Sequence[Mapping[str, Any]] = ()
+    rates: Sequence[tuple[float, float]] = ()
+    first_packet_s: float | None = None
+    cpu_s: Sequence[float] = field(default_factory=tuple)
+    memory_bytes: int = 0
+
+
+def run(
+    networks: Mapping[str, str],
+    make: Callable[[str, Path], Defence],
+    disturbance: Disturbance,
+    times: Times,
+    *,
+    cold: bool = False,
+) -> Seen:
+    """Run a trial.
+
+    Args:
+        networks: Names of the star's networks, by role.
+        make: Makes the defence, for a network and a folder.
+        disturbance: The attack or the control.
+        times: How long.
+        cold: Whether the defence starts only after the calm, and knows nothing of it.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="skerry-ddos-"))
+    try:
+        with ExitStack() as running:
+            scene = _Scene(networks, folder, running)
+            return scene.play(make(networks["router"], folder), disturbance, times, cold=cold)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Scene:
+    """The programs of a trial, which end with it."""
+
+    def __init__(self, networks: Mapping[str, str], folder: Path, running: ExitStack) -> None:
+        self._networks = networks
+        self._folder = folder
+        self._running = running
+        web = self._keep(Program.python(networks["victim"], "web", SERVER, folder))
+        servers = [
+            self._start("victim", f"iperf3 -s --forceflush -p {port}") for port in (STEADY_PORT, SPEED_TEST_PORT)
+        ]
+        for server in servers:
+            server.wait_for(lambda line: "listening" in line)
+        web.wait_for(_is_ready)
+        steady = visitors(0, STEADY_CLIENTS, VISITS_PER_S)
+        self._visitors = self._keep(Program.python(networks["client"], "web", steady, folder))
+        self._meter = self._keep(Program.python(networks["router"], "meter", {}, folder))
+        for program in (self._visitors, self._meter):
+            program.wait_for(_is_ready)
+        self._steady_s = time.monotonic()
+        self._steady = self._start("client", STEADY)
+
+    def play(self, defence: Defence, disturbance: Disturbance, times: Times, *, cold: bool) -> Seen:
+        """Let it happen, and return what was seen."""
+        if cold:
+            time.sleep(times.before_s)
+        programs = [self._keep(program) for program in defence.start()]
+        time.sleep(EXPORTER_START_S if cold else EXPORTER_START_S + times.before_s)
+        attack = self._keep(disturbance.start(self._networks[disturbance.where], self._folder))
+        if disturbance.says_ready:
+            attack.wait_for(_is_ready)
+        seen = Seen(began_s=time.monotonic(), ended_s=0.0)
+        time.sleep(times.during_s)
+        attack.stop()
+        seen.ended_s = time.monotonic()
+        _wait_for_calm(defence, seen.ended_s, times.after_s)
+        seen.cpu_s = [trees_cpu_s([program.pid]) for program in programs]
+        seen.memory_bytes = _most_memory_bytes(programs[0].pid) if programs else 0
+        for program in (self._steady, self._visitors, self._meter):
+            program.stop()
+        seen.said = defence.said()
+        lines = self._meter.objects()
+        seen.counts = [(line["at_s"], line["counts"]) for line in lines if "counts" in line]
+        seen.first_packet_s = next((line["first_packet_s"] for line in lines if "first_packet_s" in line), None)
+        seen.visits = [line for line in (*self._visitors.objects(), *attack.objects()) if "answered" in line]
+        seen.rates = _rates(self._steady.lines, self._steady_s)
+        return seen
+
+    def _keep(self, program: Program) -> Program:
+        self._running.callback(program.stop)
+        return program
+
+    def _start(self, role: str, words: str) -> Program:
+        return self._keep(Program(self._networks[role], words.split(), self._folder))
+
+
+def _is_ready(line: str) -> bool:
+    return '"ready"' in line
+
+
+def _wait_for_calm(defence: Defence, ended_s: float, after_s: float) -> None:
+    """Wait for so long, and then until what was acted on is withdrawn."""
+    while (passed_s := time.monotonic() - ended_s) < max(after_s, WITHDRAWN_WITHIN_S):
+        words = [said.what for said in defence.said()]
+        if passed_s >= after_s and words.count("acted") <= words.count("withdrawn"):
+            return
+        time.sleep(0.1)
+
+
+def _most_memory_bytes(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _rates(lines: Sequence[str], began_s: float) -> list[tuple[float, float]]:
+    """Return the bits per second of each interval of iperf3, by when it began."""
+    found = json.loads("\n".join(lines))
+    sums = [interval["sum"] for interval in found["intervals"]]
+    return [(began_s + one["start"], one["bits_per_second"]) for one in sums if one["seconds"] > 0.1]

@@ -1,0 +1,66 @@
+"""What a person runs on a router: flow records in, and in a dry run nothing out but words."""
+
+import socket
+import threading
+import time
+from ipaddress import IPv4Address, ip_network
+
+import pytest
+
+from skerry.errors import ConfigError
+from skerry.network.defence import DefenceSettings, defend
+from skerry.network.loop import Step
+from support.flow_messages import netflow5, record5
+from support.own_network import rule_set
+
+VICTIM = "203.0.113.9"  # where the records of these tests go to
+DEADLINE_S = 60.0
+
+
+def send_flood(port, ended):
+    """Tell a collector of opening packets from forged sources, until it is enough."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for turn in range(10_000):
+            for part in range(10):
+                records = [record5(f"198.{turn % 250}.{part}.{number}") for number in range(30)]
+                sender.sendto(netflow5(*records), ("127.0.0.1", port))
+            if ended.wait(0.05):
+                return
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return DefenceSettings(scope=(ip_network("203.0.113.0/24"),), folder=tmp_path / "defence", port=0, paths=())
+
+
+def test_a_flood_in_flow_records_is_found_and_in_a_dry_run_nothing_is_done(settings):
+    said, ended, before = [], threading.Event(), rule_set()
+    ends_at = time.monotonic() + DEADLINE_S
+    senders = []
+
+    def begin(port):
+        senders.append(threading.Thread(target=send_flood, args=(port, ended)))
+        senders[0].start()
+
+    def stopped():
+        return any(each.step is Step.TRIED for each in said) or time.monotonic() > ends_at
+
+    try:
+        defend(settings, stopped, tell=said.append, ready=begin)
+    finally:
+        ended.set()
+        senders[0].join()
+
+    assert [each.step for each in said[:2]] == [Step.DETECTED, Step.TRIED]
+    assert {each.destination for each in said} == {IPv4Address(VICTIM)}
+    assert rule_set() == before
+
+
+def test_a_port_that_is_taken_is_refused_with_the_reason(settings):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        taken = DefenceSettings(
+            scope=settings.scope, folder=settings.folder, port=other.getsockname()[1], paths=settings.paths
+        )
+        with pytest.raises(ConfigError, match="Address already in use"):
+            defend(taken, lambda: True)
