@@ -163,6 +163,16 @@ def test_a_chunk_larger_than_a_read_comes_whole(stub, pool):
     assert b"".join(iter(reply.read_some, b"")) == sent + b"!"
 
 
+def test_large_answers_come_whole_over_one_connection(stub, pool):
+    bodies = [bytes([n]) * 1_500_000 for n in range(3)]
+    server = stub.serve(lambda method, path, body, headers: stub.Reply(body=bodies[int(path[1:])]))
+
+    answers = [pool.request("GET", f"/{n}").body for n in range(3)]
+
+    assert answers == bodies
+    assert server.connections == 1
+
+
 def test_a_reply_with_a_length_is_read_in_parts_too(stub, pool):
     server = stub.serve(lambda *_: stub.Reply(body=b"x" * 100_000))
     reply = pool.open("GET", "/")
@@ -302,6 +312,8 @@ def test_answers_of_other_servers_are_understood(raw, answer, body):
         (b"", "without an answer"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", "was lost"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhalf", "cut off"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\n" + bytes(900_000), "cut off"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 999999999999999\r\n\r\nhalf", "cut off"),
     ],
 )
 def test_what_is_no_whole_answer_is_an_error(raw, answer, why):

@@ -11,6 +11,7 @@ from skerry.platforms.transfer import add_bytes, is_counting
 
 HEAD_BYTES = 65_536  # of a first read, which most answers fit into
 READ_BYTES = 262_144  # as much as a Unix socket hands over at a time
+PLACED_BYTES = 1 << 26  # of a body whose length is believed before it has come
 
 
 class Incoming:
@@ -58,11 +59,40 @@ class Incoming:
 
     def read_all(self) -> bytes:
         """Wait for the rest of the body and return it; raises as `read_head`."""
+        left_bytes = self._left_bytes()
+        if READ_BYTES < left_bytes <= PLACED_BYTES:
+            return self._read_rest(left_bytes)
         while not self.is_whole:
             self._read(READ_BYTES)
         body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces.clear()
         return body
+
+    def _left_bytes(self) -> int:
+        """Return how much of the body has not come, 0 where its length is not known."""
+        length = self.headers.get("content-length", "")
+        if self.is_whole or "transfer-encoding" in self.headers or not (length.isascii() and length.isdecimal()):
+            return 0
+        return int(length) - sum(map(len, self._pieces))
+
+    def _read_rest(self, left_bytes: int) -> bytes:
+        """Read a large body of known length into its place: pieces of it would leave holes in the heap."""
+        body = bytearray(sum(map(len, self._pieces)) + left_bytes)
+        end = 0
+        while self._pieces:
+            piece = self._pieces.popleft()
+            body[end : end + len(piece)] = piece
+            end += len(piece)
+        with memoryview(body) as view:
+            while end < len(body):
+                count = self._sock.recv_into(view[end:])
+                if not count:
+                    raise ConnectionResetError("the answer was cut off before its end")
+                if is_counting():
+                    add_bytes(self._address, received=count)
+                end += count
+        self.is_whole, self.keeps = True, self._parser.should_keep_alive()
+        return bytes(body)
 
     def _read(self, most_bytes: int) -> None:
         content = self._sock.recv(most_bytes)
