@@ -41,6 +41,8 @@ from skerry.spec import FunctionSpec, function_spec
 
 logger = logging.getLogger(__name__)
 STOP_LIMIT_S = 10.0
+# The zygote of an app that is not proven yet is forked twice or so: its first forks need not be made cheaper.
+UNPROVEN_PATIENCE_S = 10.0
 
 
 class Supervisor:
@@ -87,7 +89,7 @@ class Supervisor:
     @contextmanager
     def throwaway_nursery(self, environment: Environment) -> Iterator[Nursery]:
         """Give a zygote of its own to an app that is not proven yet: what its imports do, they do to nobody else."""
-        nursery = self._new_nursery(environment)
+        nursery = self._new_nursery(environment, patience_s=UNPROVEN_PATIENCE_S)
         try:
             yield nursery
         finally:
@@ -99,7 +101,8 @@ class Supervisor:
 
         The app's libraries are imported in it, and another one would begin with importing them again.
         """
-        self._nurseries.setdefault(environment.python, nursery)
+        if self._nurseries.setdefault(environment.python, nursery) is nursery:
+            nursery.settle()
 
     def serve(
         self,
@@ -366,12 +369,14 @@ class Supervisor:
         if before is not None and not keep_before:
             self._retire(before)
 
-    def _new_nursery(self, environment: Environment) -> Nursery:
+    def _new_nursery(self, environment: Environment, *, patience_s: float | None = None) -> Nursery:
         variables = {**os.environ, "SKERRY_ENGINE": str(self._home.socket), MARK: str(self._home.socket)}
         variables.pop("PYTHONSTARTUP", None)
         # What every app imports is imported once in the zygote, not at each worker's start.
         wanted = known_imports({})
-        return Nursery(environment.python, reaper=self._reaper, imports=wanted, environment=variables)
+        return Nursery(
+            environment.python, reaper=self._reaper, imports=wanted, environment=variables, patience_s=patience_s
+        )
 
     def _pool(
         self,

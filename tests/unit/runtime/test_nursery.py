@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import ctypes
 import os
 import signal
@@ -80,6 +81,16 @@ async def first_answer(nursery, folder, attempts):
     raise AssertionError(f"no worker came alive in {attempts} attempts")
 
 
+def processes_with(variable):
+    """Return the live processes whose environment has a variable."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if folder.name.isdigit() and variable in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
+    return found
+
+
 def test_workers_find_what_was_preloaded(run, tmp_path):
     async def test(nursery):
         nursery.preload(["lib_good"])
@@ -116,3 +127,18 @@ def test_a_zygote_that_somebody_kills_while_it_imports_costs_no_library(run, tmp
         assert await first_answer(nursery, tmp_path, 2) == {"libgood", "libslow"}
 
     run(test)
+
+
+def test_a_patient_zygote_forks_nothing_ahead_until_it_is_told_to_settle(run, tmp_path):
+    mark = f"PYTHONPATH={tmp_path}".encode()
+
+    def forked(nursery):
+        return [pid for pid in processes_with(mark) if pid != nursery.pid]
+
+    async def test(nursery):
+        assert await preloaded(nursery, tmp_path) == set()
+        await asyncio.to_thread(wait_until, lambda: not forked(nursery), what="the end of the one that was asked for")
+        nursery.settle()
+        await asyncio.to_thread(wait_until, lambda: len(forked(nursery)) == 1, what="the process forked ahead")
+
+    run(test, patience_s=1000.0)
