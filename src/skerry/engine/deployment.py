@@ -14,6 +14,7 @@ from skerry.engine.journal import Journal
 from skerry.engine.models.revisions import fetch_pinned, pin_of
 from skerry.engine.records import AppRecord, Deployment, ModelPin, Records, RevisionDraft, RevisionRecord
 from skerry.engine.sources.environment import Builds, Environment, ensure
+from skerry.engine.sources.imports import leading_imports
 from skerry.engine.sources.requirements import check_requirements, declared_requirements, read_lock
 from skerry.engine.sources.source import Source, take
 from skerry.engine.supervisor import Supervisor, source_target
@@ -91,6 +92,7 @@ class Deployer:
             lock = read_lock(source)
             environment = await asyncio.to_thread(ensure, requirements, self._home, lock=lock, builds=self._builds)
             with self._supervisor.throwaway_nursery(environment) as nursery:
+                nursery.preload(await asyncio.to_thread(leading_imports, source))
                 description = await self._inspect(source, nursery)
                 check_requirements(requirements, description)
                 imports = (*project.get("app", {}).get("imports", ()), *description["imports"])
