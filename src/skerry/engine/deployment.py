@@ -91,7 +91,7 @@ class Deployer:
             requirements = declared_requirements(project, source)
             lock = read_lock(source)
             environment = await asyncio.to_thread(ensure, requirements, self._home, lock=lock, builds=self._builds)
-            with self._supervisor.throwaway_nursery(environment) as nursery:
+            with self._supervisor.nurseries.throwaway(environment) as nursery:
                 nursery.preload(await asyncio.to_thread(leading_imports, source))
                 description = await self._inspect(source, nursery)
                 check_requirements(requirements, description)
@@ -133,7 +133,7 @@ class Deployer:
                     for (name, spec), needed in zip(specs.items(), modules, strict=True)
                 ]
                 deployment = self._records.apps.deploy(app, drafts, now_s=time.time())
-                self._supervisor.keep_nursery(environment, nursery)
+                self._supervisor.nurseries.keep(environment, nursery)
             self._switch(deployment, environment, models)
             self._supervisor.end_unused_zygotes()
             await self.on_change()
@@ -242,7 +242,7 @@ class Deployer:
             self._supervisor.serve(deployment.app, revision, environment, pinned=models[revision.function])
             self._journal.add(revision.function, "deployed", {"revision": revision.name, "app": deployment.app.name})
         # It imports the libraries meanwhile, also when no worker is wanted yet: the first call finds them there.
-        self._supervisor.nursery(environment).start()
+        self._supervisor.nurseries.of(environment).start()
 
 
 async def _nothing() -> None:
