@@ -164,6 +164,8 @@ class Nursery:
         if process.asked:
             self._asked.append(list(process.asked))
             self._watch()
+        if self._patience_s is not None:
+            self._send_import([])  # it is told with each request, and libraries there may be none
         self._send_imports([name for name in self._imports if name not in process.asked])
         return process.control
 

@@ -33,6 +33,10 @@ def one() -> int:
 """
 
 
+def python_path(folder):
+    return os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 @pytest.fixture
 def run(tmp_path):
     """Run a test's coroutine with a nursery whose zygote finds the libraries above."""
@@ -45,7 +49,7 @@ def run(tmp_path):
     def run(test, **options):
         async def main():
             reaper = Reaper(asyncio.get_running_loop())
-            environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+            environment = {**os.environ, "PYTHONPATH": python_path(tmp_path)}
             nursery = Nursery(Path(sys.executable), reaper=reaper, environment=environment, **options)
             try:
                 async with asyncio.timeout(60):
@@ -130,7 +134,7 @@ def test_a_zygote_that_somebody_kills_while_it_imports_costs_no_library(run, tmp
 
 
 def test_a_patient_zygote_forks_nothing_ahead_until_it_is_told_to_settle(run, tmp_path):
-    mark = f"PYTHONPATH={tmp_path}".encode()
+    mark = f"PYTHONPATH={python_path(tmp_path)}".encode()
 
     def forked(nursery):
         return [pid for pid in processes_with(mark) if pid != nursery.pid]
