@@ -99,3 +99,36 @@ def test_a_cluster_that_does_not_come_up_says_what_it_said(played):
     played.cluster.command = ["sh", "-c", "echo no cgroups; exit 1", "cluster"]
     with pytest.raises(AssertionError, match="no cgroups"), use(played.cluster):
         raise AssertionError("used")
+
+
+def test_a_process_leaves_the_cluster_before_the_first_test_after_all_that_need_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", ":".join(path for path in sys.path if path))
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = pods\n")
+    (tmp_path / "conftest.py").write_text(
+        textwrap.dedent("""
+        from pathlib import Path
+        import pytest
+        pytest_plugins = ["support.cluster_fixtures"]
+
+        @pytest.fixture(scope="session")
+        def cluster(leaving):
+            leaving.callback(Path("left").touch)
+        """)
+    )
+    (tmp_path / "test_some.py").write_text(
+        textwrap.dedent("""
+        from pathlib import Path
+        import pytest
+
+        def left(): return Path("left").exists()
+        def test_uses_it(cluster): assert not left()
+        def test_does_not(): assert not left()
+        @pytest.mark.pods
+        def test_asks_for_it(request): assert request.getfixturevalue("cluster") is None and not left()
+        def test_comes_afterwards(): assert left()
+        """)
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "4 passed" in done.stdout

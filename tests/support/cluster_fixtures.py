@@ -5,6 +5,7 @@ The cluster is the one of ``../shared/cluster``, with the stand-in for Knative's
 address of its ingress, and ``SKERRY_TEST_IMAGE`` an image with Skerry and NumPy that it can pull.
 """
 
+import contextlib
 import os
 import uuid
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from support.machine_image import push_machine_image
 REAL = "SKERRY_TEST_KUBECONFIG"
 REAL_INGRESS = "SKERRY_TEST_INGRESS"
 REAL_IMAGE = "SKERRY_TEST_IMAGE"
+LEAVING = pytest.StashKey[contextlib.ExitStack]()
+IS_AFTERWARDS = pytest.StashKey[bool]()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,23 +65,46 @@ class Knative:
         return self.cluster.api
 
 
+def pytest_collection_finish(session):
+    """Note the tests after the last one that needs the cluster: a process that runs one of them needs it no more.
+
+    The processes are given the files in this order.
+    """
+    for item in reversed(session.items):
+        if "cluster" in item.fixturenames or item.get_closest_marker("pods") is not None:
+            return
+        item.stash[IS_AFTERWARDS] = True
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Leave the cluster as soon as may be: as long as it is up, it takes a fifth of a processor."""
+    if IS_AFTERWARDS in item.stash and LEAVING in item.config.stash:
+        item.config.stash[LEAVING].close()
+
+
 @pytest.fixture(scope="session")
-def cluster():
+def leaving(request):
+    """What is done when this process needs the cluster no more: the last first."""
+    with contextlib.ExitStack() as stack:
+        request.config.stash[LEAVING] = stack
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def cluster(leaving):
     """A running cluster, which all tests of all processes share."""
     if os.environ.get(REAL):
         kubeconfig = Path(os.environ[REAL])
-        api = KubeApi(kubeconfig)
-        yield TestCluster(kubeconfig=kubeconfig, api=api, registry=None, is_real=True)
-        api.close()
-        return
+        api = leaving.enter_context(contextlib.closing(KubeApi(kubeconfig)))
+        return TestCluster(kubeconfig=kubeconfig, api=api, registry=None, is_real=True)
     refusal = shared_cluster.refusal()
     if refusal is not None:
         pytest.skip(refusal)
     program = shared_cluster.ClusterProgram([shared_cluster.program()], shared_cluster.state_folder())
-    with shared_cluster.use(program) as found:
-        api = KubeApi(found["kubeconfig"])
-        yield TestCluster(kubeconfig=Path(found["kubeconfig"]), api=api, registry=found["registry"], is_real=False)
-        api.close()
+    found = leaving.enter_context(shared_cluster.use(program))
+    api = leaving.enter_context(contextlib.closing(KubeApi(found["kubeconfig"])))
+    return TestCluster(kubeconfig=Path(found["kubeconfig"]), api=api, registry=found["registry"], is_real=False)
 
 
 @pytest.fixture(scope="session")
@@ -98,11 +124,11 @@ def real_image():
 
 
 @pytest.fixture(scope="session")
-def shared_namespace(cluster):
+def shared_namespace(cluster, leaving):
     """A namespace for what several tests use."""
     name = make_namespace(cluster.api)
-    yield name
-    drop_namespace(cluster.api, name)
+    leaving.callback(drop_namespace, cluster.api, name)
+    return name
 
 
 def make_namespace(api):

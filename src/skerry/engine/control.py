@@ -21,8 +21,9 @@ from skerry.engine.sources.bundles import Bundles
 from skerry.engine.supervisor import Supervisor
 from skerry.errors import MalformedBodyError, PrivacyError, UnauthorizedError
 from skerry.runtime.confinement import share_bytes
-from skerry.runtime.front import Authorize, Front, header
+from skerry.runtime.front import Authorize, Front
 from skerry.runtime.message import Request, Response
+from skerry.runtime.origins import header
 from skerry.runtime.reading import Headers
 from skerry.spec import Batch, FunctionSpec, Scale, support_matrix
 from skerry.version import __version__

@@ -15,6 +15,7 @@ from skerry.engine.journal import Journal
 from skerry.engine.models.revisions import fetch_pinned, pin_of
 from skerry.engine.records import AppRecord, Deployment, ModelPin, Records, RevisionDraft, RevisionRecord
 from skerry.engine.sources.environment import Builds, Environment, ensure
+from skerry.engine.sources.imports import leading_imports
 from skerry.engine.sources.requirements import check_requirements, declared_requirements, read_lock
 from skerry.engine.sources.source import Source, take
 from skerry.engine.supervisor import Supervisor, source_target
@@ -92,7 +93,8 @@ class Deployer:
             requirements = declared_requirements(project, source)
             lock = read_lock(source)
             environment = await asyncio.to_thread(ensure, requirements, self._home, lock=lock, builds=self._builds)
-            with self._supervisor.throwaway_nursery(environment) as nursery:
+            with self._supervisor.nurseries.throwaway(environment) as nursery:
+                nursery.preload(await asyncio.to_thread(leading_imports, source))
                 description = await self._inspect(source, nursery)
                 check_requirements(requirements, description)
                 imports = (*project.get("app", {}).get("imports", ()), *description["imports"])
@@ -138,7 +140,7 @@ class Deployer:
                     for (name, spec), needed in zip(specs.items(), modules, strict=True)
                 ]
                 deployment = self._records.apps.deploy(app, drafts, now_s=time.time())
-                self._supervisor.keep_nursery(environment, nursery)
+                self._supervisor.nurseries.keep(environment, nursery)
             self._switch(deployment, environment, models)
             self._supervisor.end_unused_zygotes()
             await self.on_change()
@@ -247,7 +249,7 @@ class Deployer:
             self._supervisor.serve(deployment.app, revision, environment, pinned=models[revision.function])
             self._journal.add(revision.function, "deployed", {"revision": revision.name, "app": deployment.app.name})
         # It imports the libraries meanwhile, also when no worker is wanted yet: the first call finds them there.
-        self._supervisor.nursery(environment).start()
+        self._supervisor.nurseries.of(environment).start()
 
 
 async def _nothing() -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,13 @@ from skerry.engine.journal import Journal
 from skerry.engine.logs import Logs
 from skerry.engine.memory.budget import memory_budget
 from skerry.engine.memory.residency import MemoryGate
+from skerry.engine.nurseries import Nurseries
 from skerry.engine.records import AppRecord, RevisionRecord
 from skerry.engine.served import Served, unloaded
 from skerry.engine.sources.environment import Environment
 from skerry.engine.sources.source import Source
-from skerry.engine.strays import MARK
 from skerry.engine.usage import UsageMeter
 from skerry.errors import FunctionNotFoundError, StartError
-from skerry.runtime.confinement import share_bytes
 from skerry.runtime.contract import identity
 from skerry.runtime.front import Front
 from skerry.runtime.inputs import INPUTS_VARIABLE
@@ -35,7 +33,6 @@ from skerry.runtime.reaper import Reaper
 from skerry.runtime.serving import worker_target
 from skerry.runtime.split import Split
 from skerry.runtime.target import Target
-from skerry.runtime.zygote_process import known_imports
 from skerry.scaling import ReactivePolicy, Shares
 from skerry.spec import FunctionSpec, function_spec
 
@@ -62,6 +59,7 @@ class Supervisor:
         self.standby: dict[str, Served] = {}  # revisions beside those that serve, by the revision's name
         self.on_change: list[Callable[[str], None]] = []  # called when another revision serves a function, or none
         self.sources = home.sources
+        self.nurseries = Nurseries(home, reaper)
         self._home = home
         self._front = front
         self._reaper = reaper
@@ -69,37 +67,12 @@ class Supervisor:
         self._observing = observing
         self.usage = usage
         self._logs = Logs(home.logs)
-        self._nurseries: dict[Path, Nursery] = {}
         self._retiring: dict[WorkerPool, asyncio.Task[None]] = {}
         self._capacity = os.cpu_count() or 1
         self._shares: Shares[Autoscaler] = Shares()
         self.memory = MemoryGate(
             memory_budget(os.environ), served=self.served, retiring=self._retiring, notify=journal.add
         )
-
-    def nursery(self, environment: Environment) -> Nursery:
-        """Return the zygote of an environment; there is one for each interpreter."""
-        nursery = self._nurseries.get(environment.python)
-        if nursery is None:
-            nursery = self._nurseries[environment.python] = self._new_nursery(environment)
-        return nursery
-
-    @contextmanager
-    def throwaway_nursery(self, environment: Environment) -> Iterator[Nursery]:
-        """Give a zygote of its own to an app that is not proven yet: what its imports do, they do to nobody else."""
-        nursery = self._new_nursery(environment)
-        try:
-            yield nursery
-        finally:
-            if nursery not in self._nurseries.values():
-                nursery.stop()
-
-    def keep_nursery(self, environment: Environment, nursery: Nursery) -> None:
-        """Make the zygote of an app that is proven now that of its environment, unless there is one.
-
-        The app's libraries are imported in it, and another one would begin with importing them again.
-        """
-        self._nurseries.setdefault(environment.python, nursery)
 
     def serve(
         self,
@@ -124,7 +97,7 @@ class Supervisor:
         Raises:
             SkerryError: the revision's source is gone.
         """
-        served = self._make(app, revision, self.nursery(environment), pinned)
+        served = self._make(app, revision, self.nurseries.of(environment), pinned)
         self._watch(served)
         self._take_over(served, workers)
         for other in list(self.standby.values()):
@@ -246,11 +219,8 @@ class Supervisor:
         self._tell_change(function)
 
     def end_unused_zygotes(self) -> None:
-        """End the zygotes of environments that no function uses; one that is wanted after all starts again."""
-        used = {served.nursery for served in self._all()}
-        for nursery in self._nurseries.values():
-            if nursery not in used:
-                nursery.stop()
+        """End the zygotes of environments that no function uses."""
+        self.nurseries.end_unused({served.nursery for served in self._all()})
 
     def find(self, function: str) -> Served:
         """Return what serves a function.
@@ -296,9 +266,8 @@ class Supervisor:
 
     def memory_bytes(self) -> dict[str, int]:
         """Return the memory of zygotes and of workers, each page counted once."""
-        zygotes = [nursery.pid for nursery in self._nurseries.values() if nursery.pid is not None]
         return {
-            "zygotes": sum(share_bytes(pid) for pid in zygotes),
+            "zygotes": self.nurseries.memory_bytes(),
             "workers": sum(served.pool.memory_bytes() for served in self._all()),
         }
 
@@ -312,8 +281,7 @@ class Supervisor:
             *(pool.drain(limit_s=limit_s) for pool in pools),
             *(self._end_retiring(pool, task, limit_s) for pool, task in self._retiring.items()),
         )
-        for nursery in self._nurseries.values():
-            nursery.stop()
+        self.nurseries.stop()
 
     def _all(self) -> list[Served]:
         return [*self.served.values(), *self.standby.values()]
@@ -365,13 +333,6 @@ class Supervisor:
             self._scale(served, workers)
         if before is not None and not keep_before:
             self._retire(before)
-
-    def _new_nursery(self, environment: Environment) -> Nursery:
-        variables = {**os.environ, "SKERRY_ENGINE": str(self._home.socket), MARK: str(self._home.socket)}
-        variables.pop("PYTHONSTARTUP", None)
-        # What every app imports is imported once in the zygote, not at each worker's start.
-        wanted = known_imports({})
-        return Nursery(environment.python, reaper=self._reaper, imports=wanted, environment=variables)
 
     def _pool(
         self,

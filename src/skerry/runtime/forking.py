@@ -27,7 +27,11 @@ def fork_orphan() -> bool:
 
 
 def redirect_output(log_fd: int) -> None:
-    """Write what is printed to ``log_fd`` from now on, line by line, and read nothing; the descriptor is closed."""
+    """Write what is printed to ``log_fd`` from now on, line by line, and read nothing; the descriptor is closed.
+
+    A line is written at once when it ends, and in one piece: workers share a log. Python's own way of not buffering
+    (``PYTHONUNBUFFERED``, which many containers set) would write each argument of a ``print`` by itself.
+    """
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(log_fd, 1)
@@ -35,7 +39,7 @@ def redirect_output(log_fd: int) -> None:
     os.close(null)
     os.close(log_fd)
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # both are text files here
+        stream.reconfigure(line_buffering=True, write_through=False)  # type: ignore[union-attr]  # both are text files here
 
 
 def reseed() -> None:

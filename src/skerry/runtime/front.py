@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import os
 import select
 import socket
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from skerry.errors import (
     FunctionNotFoundError,
@@ -18,7 +17,6 @@ from skerry.errors import (
     MethodNotAllowedError,
     PrivacyError,
     SkerryError,
-    UnauthorizedError,
 )
 from skerry.runtime.connection import Connection
 from skerry.runtime.delivery import STALLED_S, deliver
@@ -28,6 +26,7 @@ from skerry.runtime.intake import TakeBody
 from skerry.runtime.known_heads import KnownHeads
 from skerry.runtime.message import Request, Response, Route
 from skerry.runtime.observer import CallTrace
+from skerry.runtime.origins import refuse_foreign_origin
 from skerry.runtime.pool import WorkerPool
 from skerry.runtime.probe import answer_health, answer_network_probe, is_probe, network_probe
 from skerry.runtime.reading import Headers, Reading, read_head
@@ -200,7 +199,7 @@ class Front:
         """
         path = exchange.target.partition(b"?")[0]
         if not exchange.connection.trusted:
-            _refuse_foreign_origin(exchange.headers)
+            refuse_foreign_origin(exchange.headers)
             if self._authorize is not None:
                 self._authorize(path, exchange.headers, method=exchange.method, public=exchange.connection.public)
         pool = self._functions.get(path)
@@ -392,47 +391,6 @@ def _private_listener(path: Path) -> socket.socket:
     finally:
         os.umask(before)
     return listener
-
-
-def header(headers: Headers, name: bytes) -> str | None:
-    """Return the last header of a name (in lower case)."""
-    found = None
-    for key, value in headers:
-        if key == name:
-            found = value.decode("latin-1")
-    return found
-
-
-def _refuse_foreign_origin(headers: Headers) -> None:
-    """Refuse what a page of another site sends: a browser would let any page call a server on loopback.
-
-    A page whose name its owner has pointed at this machine (DNS rebinding) says the same in both headers: a page is
-    trusted only at an address, or at localhost.
-    """
-    origin = header(headers, b"origin")
-    if origin is None:
-        return
-    host = (header(headers, b"host") or "").lower()
-    if _authority(origin) != host or not _is_address(host):
-        raise UnauthorizedError(f"requests from pages of {origin} are not accepted")
-
-
-def _authority(origin: str) -> str:
-    try:
-        return urlsplit(origin).netloc.lower()
-    except ValueError:  # not a URL, so nobody's own page
-        return ""
-
-
-def _is_address(host: str) -> bool:
-    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
-    if name == "localhost":
-        return True
-    try:
-        ipaddress.ip_address(name.strip("[]"))
-    except ValueError:
-        return False
-    return True
 
 
 def _internal_error(request: Request) -> Response:

@@ -50,6 +50,8 @@ class Nursery:
         environment: Variables of the zygote and, unless a worker sets its own, of all its workers.
         import_limit_s: How long the import of one request's libraries may take, seconds.
         first: A zygote of this environment that runs already.
+        patience_s: How long nothing has to be asked of the zygote before it makes later forks cheaper; none means a
+            moment. One that will hardly be forked again need not begin with that; see `settle`.
     """
 
     def __init__(
@@ -61,12 +63,14 @@ class Nursery:
         environment: Mapping[str, str] | None = None,
         import_limit_s: float = IMPORT_LIMIT_S,
         first: ZygoteProcess | None = None,
+        patience_s: float | None = None,
     ) -> None:
         self._python = python
         self._reaper = reaper
         self._environment = dict(os.environ if environment is None else environment)
         self._imports: dict[str, None] = dict.fromkeys(imports)
         self._import_limit_s = import_limit_s
+        self._patience_s = patience_s
         self._refused: set[str] = set()  # packages that start threads when imported, or end the zygote
         self._asked: deque[list[str]] = deque()  # requests that the zygote has not answered, the first one first
         self._one_by_one = False
@@ -123,6 +127,12 @@ class Nursery:
         """Start the zygote now rather than when the first worker is wanted."""
         self._running()
 
+    def settle(self) -> None:
+        """Have the zygote make later forks cheaper as soon as nothing is asked of it, however patient it was."""
+        if self._patience_s is not None:
+            self._patience_s = None
+            self._send_import([])
+
     def stop(self) -> None:
         """End the zygote; its workers go on."""
         self._disconnect()
@@ -154,6 +164,8 @@ class Nursery:
         if process.asked:
             self._asked.append(list(process.asked))
             self._watch()
+        if self._patience_s is not None:
+            self._send_import([])  # it is told with each request, and libraries there may be none
         self._send_imports([name for name in self._imports if name not in process.asked])
         return process.control
 
@@ -174,7 +186,7 @@ class Nursery:
         if self._control is None:
             return
         with contextlib.suppress(OSError):  # it has just died; the next one is told when it starts
-            request_imports(self._control, batch)
+            request_imports(self._control, batch, patience_s=self._patience_s)
             self._asked.append(batch)
             if self._watchdog is None:
                 self._watch()

@@ -2,7 +2,7 @@
 
 One zygote stands for one Python environment. It is asked over a socket, one MessagePack map per packet::
 
-    {"import": ["numpy", ...]}                    answered {"imported": n, "failed": {...}, "threaded": [...]}
+    {"import": ["numpy", ...], "patience_s": ..}  answered {"imported": n, "failed": {...}, "threaded": [...]}
                                                   with a library in "threaded", it begins again without any library
     {"spawn": {...}, "asked_at_s": ..}      with the descriptors of link, progress page and log
     {"template": {...}, "asked_at_s": ..}   with the descriptors of its socket and log; see `template`
@@ -76,7 +76,7 @@ def serve(
             if spare is not None:
                 spare.close()  # it lacks what is imported now; it reads the end of its socket and exits
                 spare = None
-            settled, patience_s = False, SPARE_DELAY_S
+            settled, patience_s = False, request.get("patience_s", SPARE_DELAY_S)
             if not _answer_import(control, request["import"]):
                 return
             continue

@@ -124,12 +124,20 @@ def _sockets() -> tuple[socket.socket, socket.socket]:
     return ours, theirs
 
 
-def request_imports(control: socket.socket, names: Sequence[str]) -> None:
+def request_imports(control: socket.socket, names: Sequence[str], *, patience_s: float | None = None) -> None:
     """Ask a zygote to import libraries; it answers.
+
+    Args:
+        control: The front's end of its socket.
+        names: The libraries.
+        patience_s: How long nothing has to be asked from now on before it makes later forks cheaper; none is a moment.
 
     Raises:
         OSError: it has died, or is stuck.
     """
     import msgpack  # as above
 
-    control.send(msgpack.packb({"import": list(names)}))
+    request: dict[str, object] = {"import": list(names)}
+    if patience_s is not None:
+        request["patience_s"] = patience_s
+    control.send(msgpack.packb(request))

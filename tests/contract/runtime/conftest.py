@@ -236,7 +236,11 @@ OVER_TLS = {"test_calls", "test_drain", "test_http", "test_leaving", "test_limit
 def pytest_generate_tests(metafunc):
     """Run each test at each place; calls over TLS where they can differ from plain ones on the same engine."""
     over_tls = metafunc.module.__name__.rpartition(".")[2] in OVER_TLS
-    places = [name for name in PLACES if name != "site" or over_tls]
+    places = [
+        pytest.param(name, marks=pytest.mark.pods) if name == "pod" else name
+        for name in PLACES
+        if name != "site" or over_tls
+    ]
     for name, scope in {"platform": "module", "make_place": "function", "own_platform": "function"}.items():
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, places, indirect=True, scope=scope)

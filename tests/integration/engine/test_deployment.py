@@ -529,7 +529,8 @@ def test_a_failed_deployment_leaves_nothing_of_its_imports_to_other_functions(ma
     assert engine.call("sees").json() is True
 
 
-def test_the_zygote_in_which_the_first_app_was_tried_goes_on_and_imports_nothing_twice(make_engine, tmp_path):
+@pytest.mark.parametrize("how", ["declared", "imported"])
+def test_the_zygote_in_which_the_first_app_was_tried_goes_on_and_imports_nothing_twice(make_engine, tmp_path, how):
     libraries, notes = tmp_path / "libraries", tmp_path / "notes"
     libraries.mkdir()
     (libraries / "noting_library.py").write_text(
@@ -537,8 +538,9 @@ def test_the_zygote_in_which_the_first_app_was_tried_goes_on_and_imports_nothing
     )
     path = os.pathsep.join([str(libraries), *filter(None, [os.environ.get("PYTHONPATH")])])
     engine = make_engine(environment={"PYTHONPATH": path, "NOTES": str(notes)}).start()
-    source = """
-        app = skerry.App("sees", imports=["noting_library"])
+    source = f"""
+        {"" if how == "declared" else "import noting_library"}
+        app = skerry.App("sees", imports={["noting_library"] if how == "declared" else []})
 
         @app.function
         def sees() -> bool:

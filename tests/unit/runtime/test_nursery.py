@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import ctypes
 import os
 import signal
@@ -32,6 +33,10 @@ def one() -> int:
 """
 
 
+def python_path(folder):
+    return os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 @pytest.fixture
 def run(tmp_path):
     """Run a test's coroutine with a nursery whose zygote finds the libraries above."""
@@ -44,7 +49,7 @@ def run(tmp_path):
     def run(test, **options):
         async def main():
             reaper = Reaper(asyncio.get_running_loop())
-            environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+            environment = {**os.environ, "PYTHONPATH": python_path(tmp_path)}
             nursery = Nursery(Path(sys.executable), reaper=reaper, environment=environment, **options)
             try:
                 async with asyncio.timeout(60):
@@ -78,6 +83,16 @@ async def first_answer(nursery, folder, attempts):
         if found is not None:
             return found
     raise AssertionError(f"no worker came alive in {attempts} attempts")
+
+
+def processes_with(variable):
+    """Return the live processes whose environment has a variable."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if folder.name.isdigit() and variable in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
+    return found
 
 
 def test_workers_find_what_was_preloaded(run, tmp_path):
@@ -116,3 +131,18 @@ def test_a_zygote_that_somebody_kills_while_it_imports_costs_no_library(run, tmp
         assert await first_answer(nursery, tmp_path, 2) == {"libgood", "libslow"}
 
     run(test)
+
+
+def test_a_patient_zygote_forks_nothing_ahead_until_it_is_told_to_settle(run, tmp_path):
+    mark = f"PYTHONPATH={python_path(tmp_path)}".encode()
+
+    def forked(nursery):
+        return [pid for pid in processes_with(mark) if pid != nursery.pid]
+
+    async def test(nursery):
+        assert await preloaded(nursery, tmp_path) == set()
+        await asyncio.to_thread(wait_until, lambda: not forked(nursery), what="the end of the one that was asked for")
+        nursery.settle()
+        await asyncio.to_thread(wait_until, lambda: len(forked(nursery)) == 1, what="the process forked ahead")
+
+    run(test, patience_s=1000.0)
