@@ -81,7 +81,7 @@ def giver(supervisor: Supervisor) -> Give:
             parcel.on_outcome(Outcome(503, error.message, NOT_SERVED_S))  # it is deployed, and will be served
             return
         try:
-            pool.take(EventCall(pool, parcel))
+            pool.take_later(EventCall(pool, parcel))
         except SkerryError as error:
             parcel.on_outcome(outcome_of(error))
 

@@ -8,6 +8,7 @@ log into the file, is done by a thread.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import sqlite3
 import time
@@ -230,7 +231,7 @@ class SqliteBacklog(Backlog):
         connection.execute("BEGIN IMMEDIATE")
         try:
             now_s = time.time()
-            outcomes = [[self._insert(entry, names, now_s) for entry, names in entries] for entries, _ in puts]
+            outcomes = self._insert_new(puts, now_s) or self._insert_each(puts, now_s)
             done = [(one.trigger, one.delivery.position) for one in settled if one.outcome == "done"]
             if done:
                 connection.executemany("DELETE FROM deliveries WHERE trigger = ? AND position = ?", done)
@@ -243,10 +244,38 @@ class SqliteBacklog(Backlog):
                 connection.execute("ROLLBACK")
         return outcomes
 
+    def _insert_new(self, puts: Sequence[Put], now_s: float) -> list[list[Accepted]] | None:
+        """Insert all events at once; none, and nothing is inserted, where one of them is there already."""
+        first = number = self._number + 1
+        position = self._position + 1
+        events: list[tuple[object, ...]] = []
+        deliveries: list[tuple[int, str, int]] = []
+        for entries, _ in puts:
+            for entry, names in entries:
+                events.append((number, entry.source, entry.id, entry.type, entry.key, now_s, entry.document))
+                for name in names:
+                    deliveries.append((position, name, number))
+                    position += 1
+                number += 1
+        if not events:
+            return [[] for _ in puts]
+        if self._connection.executemany(INSERT_EVENT, events).rowcount < len(events):
+            self._connection.execute("DELETE FROM events WHERE number >= ?", (first,))
+            return None
+        if deliveries:
+            self._connection.executemany(INSERT_DELIVERY, deliveries)
+        self._number, self._position = number - 1, position - 1
+        numbers = itertools.count(first)
+        return [[Accepted(next(numbers), True) for _ in entries] for entries, _ in puts]
+
+    def _insert_each(self, puts: Sequence[Put], now_s: float) -> list[list[Accepted]]:
+        """Insert events one by one, those that are not there yet."""
+        return [[self._insert(entry, names, now_s) for entry, names in entries] for entries, _ in puts]
+
     def _insert(self, entry: Entry, triggers: Sequence[str], now_s: float) -> Accepted:
         execute = self._connection.execute
         values = (self._number + 1, entry.source, entry.id, entry.type, entry.key, now_s, entry.document)
-        if execute("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", values).rowcount == 0:
+        if execute(INSERT_EVENT, values).rowcount == 0:
             found = execute("SELECT number FROM events WHERE source = ? AND id = ?", (entry.source, entry.id))
             return Accepted(int(found.fetchone()[0]), False)
         self._number += 1
@@ -300,6 +329,7 @@ class SqliteBacklog(Backlog):
         return int(self._connection.execute(statement, values).fetchone()[0] or 0)
 
 
+INSERT_EVENT = "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?)"
 INSERT_DELIVERY = """INSERT INTO deliveries (position, trigger, event, attempts, due_at, state)
                      VALUES (?, ?, ?, 0, 0, 'waiting')"""
 
