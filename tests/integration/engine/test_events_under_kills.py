@@ -171,6 +171,7 @@ def test_random_kills_lose_no_event_repeat_no_effect_and_keep_the_order_of_keys(
     ledger.close()
     assert sorted(int(id) for id, _, _ in effects) == list(range(EVENTS))
     assert runs[1] == EVENTS
+    print(f"{EVENTS} events, {runs[0]} runs, {ENGINE_KILLS} kills of the engine, {killer.kills} of workers")  # with -s
     for key in {key for _, key, _ in effects}:
         places = [place for _, other, place in effects if other == key]
         assert places == sorted(places), key
