@@ -13,6 +13,7 @@ from skerry.engine.certificate import Certificate
 from skerry.engine.engine import Listen, PublicListen, run_engine
 from skerry.engine.home import Home
 from skerry.errors import ConfigError, SkerryError, exit_code
+from skerry.runtime.collector import calm_collector
 
 
 def main() -> int:
@@ -65,6 +66,7 @@ def _public_listen(arguments: argparse.Namespace) -> PublicListen | None:
 
 
 def _say_ready(address: str) -> None:
+    calm_collector()
     sys.stdout.write(f"skerry engine: {address}\n")
     sys.stdout.flush()
 

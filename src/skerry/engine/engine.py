@@ -25,7 +25,6 @@ from skerry.engine.sources.bundles import Bundles
 from skerry.engine.strays import end_strays
 from skerry.engine.supervisor import Supervisor
 from skerry.engine.usage import UsageMeter
-from skerry.runtime.collector import calm_collector
 from skerry.runtime.confinement import become_subreaper, raise_file_limit
 from skerry.runtime.front import Front, add_health_routes
 from skerry.runtime.memory import MemoryReturn
@@ -162,7 +161,6 @@ async def run_engine(
                 if not await _finish(first, unless=stopping):
                     return
             started.set()
-            calm_collector()
             info = EngineInfo(pid=os.getpid(), address=control.address, version=__version__)
             home.publish_engine(info)
             on_ready(control.address)
