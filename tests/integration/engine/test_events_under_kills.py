@@ -1,6 +1,6 @@
 """Events while engine, broker and workers are killed at random: nothing lost, effects once, keys in order.
 
-``SKERRY_TEST_EVENTS=100000 pytest --timeout=0 tests/integration/engine/test_events_under_kills.py`` is the long form.
+``SKERRY_TEST_EVENTS=100000 pytest -s tests/integration/engine/test_events_under_kills.py`` is the long form.
 """
 
 import contextlib
@@ -106,7 +106,7 @@ def nats(request, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(max(300, EVENTS // 20))
 def test_random_kills_lose_no_event_repeat_no_effect_and_keep_the_order_of_keys(make_engine, tmp_path, nats):
     chance = random.Random(8)
     path = tmp_path / "ledger.sqlite3"
