@@ -10,12 +10,13 @@ from skerry.events.feed import Give, Outcome, Parcel
 from skerry.events.reading import read_events
 from skerry.payload import event_http
 from skerry.runtime.call import Call
-from skerry.runtime.frames import CONTENT_TYPE_OF, Codec, Frame, Kind
+from skerry.runtime.frames import CONTENT_TYPE_OF, NO_META, Codec, Frame, Kind
 from skerry.runtime.pool import WorkerPool
 
 URGENCY = 4  # behind callers, who wait for an answer (theirs is 3 unless they say something else)
 NOT_SERVED_S = 1.0
 DONE = Outcome(200)
+CODECS = {event_http.STRUCTURED: Codec.EVENT, event_http.BATCH: Codec.EVENTS}
 
 
 class EventCall(Call):
@@ -29,7 +30,7 @@ class EventCall(Call):
     urgency = URGENCY
 
     def __init__(self, pool: WorkerPool, parcel: Parcel) -> None:
-        super().__init__(parcel.body, Codec.OTHER, {"content_type": parcel.content_type}, self._ended)
+        super().__init__(parcel.body, CODECS[parcel.content_type], NO_META, self._ended)
         self.attempts = parcel.attempts
         self._pool = pool
         self._on_outcome = parcel.on_outcome
