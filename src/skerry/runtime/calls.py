@@ -124,7 +124,7 @@ class CallLoop:
         """Return whether a call needs more than the short way."""
         return (
             self._handler.signature.read_argument is None
-            or (frame.codec != 0 and frame.codec != self._own_codec)
+            or frame.codec not in (0, self._own_codec)
             or frame.number in cancelled
             or not UNUSUAL.isdisjoint(frame.meta)
             or self._inbox.is_overdue(frame)
