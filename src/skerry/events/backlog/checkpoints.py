@@ -80,7 +80,7 @@ class Checkpoints:
         try:
             log_bytes = await asyncio.to_thread(self._checkpoint, "PASSIVE")
             rests = rests and not self._has_written
-            if rests or log_bytes >= MUCH_BYTES:
+            if rests or (self._has_written and log_bytes >= MUCH_BYTES):  # where nobody has, all of it is moved
                 self.holds_up = True
                 await asyncio.to_thread(self._checkpoint, "TRUNCATE" if rests else "PASSIVE")
         except sqlite3.Error as error:

@@ -53,7 +53,7 @@ class SqliteBacklog(Backlog):
         self._recorded: list[asyncio.Future[None]] = []
         self._is_due = False
         self._settling: asyncio.TimerHandle | None = None
-        self._checkpoints = Checkpoints(path, resume=self._commit_soon)
+        self._checkpoints = Checkpoints(path, resume=self._resume)
         self._number = self._last("SELECT max(number) FROM events")
         self._position = self._last(
             "SELECT max(position) FROM (SELECT max(position) position FROM deliveries GROUP BY trigger)"
@@ -199,6 +199,10 @@ class SqliteBacklog(Backlog):
         if not self._is_due and not self._checkpoints.holds_up:
             self._is_due = True
             self._loop.call_soon(self._commit)
+
+    def _resume(self) -> None:
+        if self._puts or self._settled or self._recorded:
+            self._commit_soon()
 
     def _commit(self) -> None:
         """Record everything that has gathered, as one transaction."""
