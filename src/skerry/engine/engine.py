@@ -131,7 +131,7 @@ async def run_engine(
         models = ModelServing(records, supervisor, journal, source)
         jobs = JobRunner(records, supervisor)
         front.respond_async = jobs.submit
-        events = await EventHosting.open(home, records, supervisor, os.environ)
+        events = await EventHosting.open(home, records, supervisor, os.environ, observing)
         deployer.on_change = events.follow
         bundles = Bundles(home)
         control = Control(

@@ -14,7 +14,9 @@ from skerry.engine.supervisor import Supervisor
 from skerry.errors import ConfigError, SkerryError
 from skerry.events.backlog import Backlog, SqliteBacklog
 from skerry.events.broker import Broker, BrokerLimits
+from skerry.events.metrics import BrokerMetrics
 from skerry.runtime.front import Front
+from skerry.runtime.observing import Observing
 from skerry.spec import FunctionSpec, function_spec
 
 logger = logging.getLogger(__name__)
@@ -39,7 +41,12 @@ class EventHosting:
 
     @classmethod
     async def open(
-        cls, home: Home, records: Records, supervisor: Supervisor, environment: Mapping[str, str]
+        cls,
+        home: Home,
+        records: Records,
+        supervisor: Supervisor,
+        environment: Mapping[str, str],
+        observing: Observing,
     ) -> EventHosting:
         """Return the engine's broker: with a file in its folder, or where ``SKERRY_EVENTS`` says.
 
@@ -56,7 +63,9 @@ class EventHosting:
             backlog = await JetStreamBacklog.open(address)
         else:
             backlog = SqliteBacklog(home.backlog)
-        return cls(records, Broker(backlog, giver(supervisor), limits=limits))
+        tracer, metrics = observing.tracer, BrokerMetrics(observing.registry)
+        give = giver(supervisor, tracer)
+        return cls(records, Broker(backlog, give, limits=limits, metrics=metrics, tracer=tracer))
 
     def add_routes(self, front: Front) -> None:
         """Serve the broker's addresses on a front."""
