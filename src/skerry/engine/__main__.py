@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import sys
 from pathlib import Path
@@ -47,6 +48,9 @@ def main() -> int:
         sys.stderr.write(f"error: {error.message}\n{error.details.get('traceback', '')}")
         return exit_code(error)
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            sys.stderr.write(f"error: the engine's folder cannot be written: {error}; make room on its disk\n")
+            return 1
         places = f"{arguments.host}:{arguments.port}" + (f" or {arguments.listen}" if arguments.listen else "")
         sys.stderr.write(f"error: cannot listen on {places}: {error}\n")
         return 1

@@ -11,6 +11,7 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 PERIOD_S = 0.5
 BUSY_TIMEOUT_S = 0.2
+RESCUE_S = 5.0
 SOME_BYTES = 4 * 2**20  # of the log, from which on it is moved beside the writer
 MUCH_BYTES = 64 * 2**20  # from which on the writer is held up until all of it is moved, or it would grow for ever
 
@@ -37,6 +38,7 @@ class Checkpoints:
         self._work: asyncio.Task[None] | None = None
         self._has_written = False  # since the log was looked at
         self._stopping = False
+        self._next_rescue_s = 0.0
         self._connection: sqlite3.Connection | None = None  # the thread's
 
     def wrote(self) -> None:
@@ -44,6 +46,13 @@ class Checkpoints:
         self._has_written = True
         if self._timer is None and self._work is None:
             self._look_later()
+
+    def make_room(self) -> None:
+        """Move and cut the log, unless that was tried a moment ago: a disk that is full may have room then."""
+        now_s = self._loop.time()
+        if self._work is None and not self._stopping and now_s >= self._next_rescue_s:
+            self._next_rescue_s = now_s + RESCUE_S
+            self._work = self._loop.create_task(self._move(rests=True, rescues=True))
 
     async def leave(self) -> None:
         """Return once the writer is not held up."""
@@ -76,10 +85,10 @@ class Checkpoints:
         if size_bytes >= SOME_BYTES:
             self._work = self._loop.create_task(self._move(rests=rests))
 
-    async def _move(self, *, rests: bool) -> None:
+    async def _move(self, *, rests: bool, rescues: bool = False) -> None:
         try:
             log_bytes = await asyncio.to_thread(self._checkpoint, "PASSIVE")
-            rests = rests and not self._has_written
+            rests = rescues or (rests and not self._has_written)
             if rests or (self._has_written and log_bytes >= MUCH_BYTES):  # where nobody has, all of it is moved
                 self.holds_up = True
                 await asyncio.to_thread(self._checkpoint, "TRUNCATE" if rests else "PASSIVE")

@@ -52,7 +52,9 @@ class SqliteBacklog(Backlog):
         self._settled: list[Settled] = []
         self._recorded: list[asyncio.Future[None]] = []
         self._is_due = False
+        self._is_refusing = False  # the last commit has failed
         self._settling: asyncio.TimerHandle | None = None
+        self._again: asyncio.TimerHandle | None = None  # set where the last commit has failed
         self._checkpoints = Checkpoints(path, resume=self._resume)
         self._number = self._last("SELECT max(number) FROM events")
         self._position = self._last(
@@ -79,7 +81,7 @@ class SqliteBacklog(Backlog):
     def settle(self, settled: Settled) -> None:
         """See `Backlog.settle`."""
         self._settled.append(settled)
-        if self._settling is None:
+        if self._settling is None and self._again is None:
             self._settling = self._loop.call_later(SETTLE_S, self._commit_soon)
 
     async def flush(self) -> None:
@@ -187,8 +189,7 @@ class SqliteBacklog(Backlog):
     async def close(self) -> None:
         """See `Backlog.close`."""
         await self._checkpoints.stop()
-        if self._settling is not None:
-            self._settling.cancel()
+        self._cancel_timers()
         if self._puts or self._settled:
             self._commit()
         self._connection.close()
@@ -207,9 +208,7 @@ class SqliteBacklog(Backlog):
     def _commit(self) -> None:
         """Record everything that has gathered, as one transaction."""
         self._is_due = False
-        if self._settling is not None:
-            self._settling.cancel()
-            self._settling = None
+        self._cancel_timers()
         puts, self._puts = self._puts, []
         settled, self._settled = self._settled, []
         recorded, self._recorded = self._recorded, []
@@ -228,7 +227,16 @@ class SqliteBacklog(Backlog):
         for done in recorded:
             if not done.done():
                 done.set_result(None)
+        if self._is_refusing:
+            logger.warning("the backlog of events can be written again")
+        self._is_refusing = False
         self._checkpoints.wrote()
+
+    def _cancel_timers(self) -> None:
+        for timer in (self._settling, self._again):
+            if timer is not None:
+                timer.cancel()
+        self._settling = self._again = None
 
     def _record(self, puts: Sequence[Put], settled: Sequence[Settled]) -> list[list[Accepted]]:
         connection = self._connection
@@ -304,7 +312,9 @@ class SqliteBacklog(Backlog):
         return [(first + n, trigger, number) for n, trigger in enumerate(triggers)]
 
     def _refuse(self, puts: Sequence[Put], error: Exception) -> None:
-        logger.warning("the backlog of events cannot be written: %s", error)
+        if not self._is_refusing:
+            logger.warning("the backlog of events cannot be written: %s; it is tried again until it can", error)
+        self._is_refusing = True
         for _, waiter in puts:
             if not waiter.done():
                 waiter.set_exception(
@@ -313,7 +323,8 @@ class SqliteBacklog(Backlog):
                         retry_after_s=AGAIN_S,
                     )
                 )
-        self._loop.call_later(AGAIN_S, self._commit_soon)
+        self._again = self._loop.call_later(AGAIN_S, self._commit_soon)
+        self._checkpoints.make_room()
 
     async def _write(self, statement: str, values: Sequence[tuple[object, ...]]) -> int:
         await self._checkpoints.leave()
