@@ -5,7 +5,10 @@ import resource
 import subprocess
 import time
 
+import pytest
+
 from support.engine_process import wait_until, write_app
+from support.nats_server import NatsServer
 
 BATCH = "application/cloudevents-batch+json"
 LIMIT_BYTES = 3 * 2**20
@@ -73,3 +76,33 @@ def test_a_second_engine_on_the_folder_of_the_broker_is_refused_and_the_first_go
     assert answer.status == 202
     wait_until(lambda: set(ids) <= set(seen.read_text().split()), within_s=60, what="the delivery")
     engine.stop()
+
+
+def test_a_second_engine_with_the_same_place_on_a_nats_server_is_refused_and_nothing_is_lost(make_engine, tmp_path):
+    pytest.importorskip("nats", reason='no nats-py: pip install "skerry[nats]"')
+    server = NatsServer(tmp_path).start()
+    try:
+        seen = tmp_path / "seen"
+        seen.touch()
+        engine = make_engine(environment={"SKERRY_EVENTS": server.url}).start()
+        engine.deploy(write_app(tmp_path / "app.py", APP.format(path=str(seen))))
+        second = make_engine("other", environment={"SKERRY_EVENTS": server.url})
+        ended = subprocess.run(
+            second.command("--port", "0"),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env=second.variables(),
+        )
+        assert ended.returncode == 2
+        assert str(engine.home) in ended.stderr
+        assert "give each engine a name of its own" in ended.stderr
+        engine.kill()
+        engine.start()  # the same engine goes on at once
+        answer, ids = publish(engine, 0)
+        assert answer.status == 202
+        wait_until(lambda: set(ids) <= set(seen.read_text().split()), within_s=60, what="the delivery")
+        engine.stop()
+    finally:
+        server.kill()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import Mapping
 
 from skerry.engine.events.giving import giver
@@ -60,7 +61,7 @@ class EventHosting:
         if address:
             from skerry.events.backlog.jetstream.backlog import JetStreamBacklog
 
-            backlog = await JetStreamBacklog.open(address)
+            backlog = await JetStreamBacklog.open(address, owner=f"{socket.gethostname()}:{home.path}")
         else:
             backlog = SqliteBacklog(home.backlog)
         tracer, metrics = observing.tracer, BrokerMetrics(observing.registry)
