@@ -12,7 +12,7 @@ import itertools
 import logging
 import sqlite3
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from skerry.errors import UnavailableError
@@ -24,7 +24,7 @@ from skerry.events.delivery import DeadLetter, Delivery, Entry, KeptEvent
 logger = logging.getLogger(__name__)
 AGAIN_S = 1.0  # until what could not be recorded is tried again
 SETTLE_S = 0.005  # ends of attempts gather for so long; nobody waits for them
-PURGED_AT_ONCE = 500
+PURGED_AT_ONCE = 100  # what comes meanwhile waits for as many
 
 Put = tuple[Sequence[tuple[Entry, Sequence[str]]], "asyncio.Future[list[Accepted]]"]
 
@@ -95,9 +95,8 @@ class SqliteBacklog(Backlog):
     async def keep_only(self, triggers: Collection[str]) -> int:
         """See `Backlog.keep_only`."""
         await self.flush()
-        known = [row[0] for row in self._connection.execute("SELECT DISTINCT trigger FROM deliveries").fetchall()]
         lost = 0
-        for trigger in set(known) - set(triggers):
+        for trigger in set(self._triggers()) - set(triggers):
             lost += self._last("SELECT count(*) FROM deliveries WHERE state = 'waiting' AND trigger = ?", trigger)
             await self._write("DELETE FROM deliveries WHERE trigger = ?", [(trigger,)])
         return lost
@@ -173,17 +172,22 @@ class SqliteBacklog(Backlog):
 
     async def purge(self, before_s: float) -> int:
         """See `Backlog.purge`."""
-        gone = 0
-        while True:
-            some = await self._write(
-                """DELETE FROM events WHERE number IN (
-                     SELECT number FROM events WHERE accepted_at < ?1
-                     AND NOT EXISTS (SELECT 1 FROM deliveries WHERE event = number) LIMIT ?2)""",
-                [(before_s, PURGED_AT_ONCE)],
-            )
-            gone += some
-            if some < PURGED_AT_ONCE:
+        gone = after = 0
+        while True:  # in the order of acceptance, a little at a time: younger ones are not looked at
+            rows = self._connection.execute(
+                "SELECT number, accepted_at FROM events WHERE number > ? ORDER BY number LIMIT ?",
+                (after, PURGED_AT_ONCE),
+            ).fetchall()
+            old = [(number,) for number, accepted_at in rows if accepted_at < before_s]
+            if old:
+                gone += await self._write(
+                    """DELETE FROM events WHERE number = ?1
+                       AND NOT EXISTS (SELECT 1 FROM deliveries WHERE event = ?1)""",
+                    old,
+                )
+            if len(old) < PURGED_AT_ONCE:
                 return gone
+            after = old[-1][0]
             await asyncio.sleep(0)
 
     async def close(self) -> None:
@@ -339,6 +343,16 @@ class SqliteBacklog(Backlog):
         except sqlite3.Error as error:
             raise UnavailableError(f"the backlog of events {self._path} cannot be written: {error}") from error
         return max(0, count)
+
+    def _triggers(self) -> Iterator[str]:
+        """Yield the triggers that have deliveries, each with one look: there may be a million deliveries."""
+        found: str | None = ""
+        while found is not None:
+            (found,) = self._connection.execute(
+                "SELECT min(trigger) FROM deliveries WHERE trigger > ?", (found,)
+            ).fetchone()
+            if found is not None:
+                yield found
 
     def _last(self, statement: str, *values: object) -> int:
         return int(self._connection.execute(statement, values).fetchone()[0] or 0)
