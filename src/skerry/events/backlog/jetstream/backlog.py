@@ -18,7 +18,7 @@ from skerry.errors import UnavailableError
 from skerry.events.backlog.base import Accepted, Backlog, Settled
 from skerry.events.backlog.jetstream import link
 from skerry.events.backlog.jetstream.claim import Claim
-from skerry.events.backlog.jetstream.progress import Progress
+from skerry.events.backlog.jetstream.progress import Progress, kept_progress
 from skerry.events.delivery import DeadLetter, Delivery, Entry, KeptEvent
 
 logger = logging.getLogger(__name__)
@@ -147,7 +147,8 @@ class JetStreamBacklog(Backlog):
                 for letter in [one for one in self._dead.values() if one.trigger == name]:
                     await self._forget(letter.position)
             for name in set(triggers) - set(self._progress):
-                self._progress[name] = Progress(self._last)
+                # A list of keys that was empty for a moment must not make everything before count as dealt with.
+                self._progress[name] = await kept_progress(self._kept, name) or Progress(self._last)
                 await self._kept.put(name, self._progress[name].encode())
         return lost
 
