@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast, overload, runtime_checkable
 
 from skerry.app.binding import Binding
 from skerry.app.chain import Chain
 from skerry.app.decorator import AsyncHandlerObject, HandlerObject
 from skerry.app.function import AsyncFunction, BaseFunction, Function
+from skerry.app.inheritance import Inherited, inherited
 from skerry.errors import ConfigError, SpecError
 from skerry.spec import Filter, Retry, Timer, Trigger
 
@@ -130,6 +132,8 @@ class StartsFunctions:
     def publish(self, *events: Event) -> None:
         """Hand events to the broker of the engine that the app's functions call; they are durable when this returns.
 
+        In a handler, they carry the trace of what it answers, unless they carry one of their own.
+
         Raises:
             ConfigError: the functions call no engine.
             QueueFullError: so many events wait that no more are taken; none of these was.
@@ -144,7 +148,8 @@ class StartsFunctions:
                 f"{type(platform).__name__} has no broker of Skerry's",
                 hint="on a cluster, send events to the address of its broker",
             )
-        platform.publish(events)
+        trace = inherited()
+        platform.publish([_in_trace(event, trace) for event in events])
 
     def _starter(self, option: str, start: Trigger | Timer) -> Starter:
         def declare(decorated: Any) -> BaseFunction[Any, Any] | Chain:
@@ -177,3 +182,12 @@ def _attributes_of(event: Event) -> dict[str, str]:
         for name, value in found.items()
         if value is not None
     }
+
+
+def _in_trace(event: Event, trace: Inherited) -> Event:
+    """Return an event with the trace of the call that is being answered, in CloudEvents' extension for it."""
+    if trace.traceparent is None or "traceparent" in event.extensions:
+        return event
+    state = trace.tracestate or ""
+    known = {"tracestate": state} if state and state.isascii() and state.isprintable() else {}
+    return replace(event, extensions={**event.extensions, "traceparent": trace.traceparent, **known})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from skerry.engine.certificate import Certificate
 from skerry.engine.engine import Listen, PublicListen, run_engine
 from skerry.engine.home import Home
 from skerry.errors import ConfigError, SkerryError, exit_code
+from skerry.runtime.collector import calm_collector
 
 
 def main() -> int:
@@ -46,6 +48,9 @@ def main() -> int:
         sys.stderr.write(f"error: {error.message}\n{error.details.get('traceback', '')}")
         return exit_code(error)
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            sys.stderr.write(f"error: the engine's folder cannot be written: {error}; make room on its disk\n")
+            return 1
         places = f"{arguments.host}:{arguments.port}" + (f" or {arguments.listen}" if arguments.listen else "")
         sys.stderr.write(f"error: cannot listen on {places}: {error}\n")
         return 1
@@ -65,6 +70,7 @@ def _public_listen(arguments: argparse.Namespace) -> PublicListen | None:
 
 
 def _say_ready(address: str) -> None:
+    calm_collector()
     sys.stdout.write(f"skerry engine: {address}\n")
     sys.stdout.flush()
 

@@ -133,7 +133,7 @@ async def run_engine(
         jobs = JobRunner(records, supervisor)
         front.respond_async = jobs.submit
         chains = ChainHosting(home, records, supervisor, front)
-        events = await EventHosting.open(home, records, supervisor, os.environ, chains.begin_for)
+        events = await EventHosting.open(home, records, supervisor, os.environ, chains.begin_for, observing)
         deployer.on_change = events.follow
         bundles = Bundles(home)
         control = Control(

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +17,11 @@ from skerry.events.dead import DeadEvent, sink_function, sink_name
 from skerry.events.delivery import Entry
 from skerry.events.feed import Feed, Give
 from skerry.events.matching import Matches, compile_filter
+from skerry.events.metrics import BrokerMetrics, numbers_of
+from skerry.events.rate import Rate
 from skerry.events.reading import entry_of
 from skerry.events.timetable import Timetable
+from skerry.observe import Registry, Tracer
 from skerry.payload import Event
 from skerry.spec import FunctionSpec, Retry, Timer
 
@@ -50,6 +54,8 @@ class Broker:
         give: Gives events to functions.
         limits: What is kept.
         chance: Returns a random number from 0 to 1, for jitter.
+        metrics: Where it counts.
+        tracer: Traces deliveries; none traces nothing.
     """
 
     def __init__(
@@ -59,6 +65,8 @@ class Broker:
         *,
         limits: BrokerLimits | None = None,
         chance: Callable[[], float] = random.random,
+        metrics: BrokerMetrics | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self.backlog = backlog
         self.feeds: dict[str, Feed] = {}
@@ -67,6 +75,9 @@ class Broker:
         self._give = give
         self._limits = BrokerLimits() if limits is None else limits
         self._chance = chance
+        self.tracer = tracer
+        self._metrics = BrokerMetrics(Registry()) if metrics is None else metrics
+        self._metrics.show_waiting(lambda: self._waiting)
         self._matches: dict[str, Matches] = {}
         self._timetables: dict[str, Timetable] = {}
         self._waiting = 0
@@ -96,29 +107,47 @@ class Broker:
     async def _put(self, wanted: Sequence[tuple[Entry, Sequence[str]]]) -> list[Accepted]:
         count = sum(len(names) for _, names in wanted)
         size_bytes = sum(len(entry.document) for entry, _ in wanted)
-        self._require_room(count, size_bytes)
+        began_s = time.monotonic()
+        try:
+            self._require_room(count, size_bytes)
+        except SkerryError:
+            self._metrics.refused.value += len(wanted)
+            raise
         self._bytes_at_door += size_bytes
         self._waiting += count
         try:
             found = await self.backlog.put(wanted)
         except BaseException:
             self._waiting -= count
+            self._metrics.refused.value += len(wanted)
             raise
         finally:
             self._bytes_at_door -= size_bytes
+        self._metrics.accepting.observe(time.monotonic() - began_s)
+        self._metrics.accepted.value += len(found)
+        self._take_in(wanted, found)
+        return found
+
+    def _take_in(self, wanted: Sequence[tuple[Entry, Sequence[str]]], found: Sequence[Accepted]) -> None:
+        """Count what was accepted, and wake the feeds that have something to do."""
         self.accepted += len(found)
-        woken: set[str] = set()
+        new: Counter[str] = Counter()
         for (_, names), accepted in zip(wanted, found, strict=True):
             if accepted.is_new:
-                woken.update(names)
+                for name in names:
+                    new[name] += 1
             else:
                 self.duplicates += 1
+                self._metrics.duplicates.value += 1
                 self._waiting -= len(names)
-        for name in woken:
+        self._wake(new)
+
+    def _wake(self, new: Mapping[str, int]) -> None:
+        for name, count in new.items():
             feed = self.feeds.get(name)
             if feed is not None:
+                feed.waiting += count
                 feed.wake()
-        return found
 
     def _takers(self, entry: Entry, *, is_foreign: bool = False) -> list[str]:
         attributes = entry.attributes
@@ -153,10 +182,13 @@ class Broker:
             if lost:
                 logger.warning("%d deliveries waited for triggers that are not there any more; they are gone", lost)
             self._waiting -= lost
+            left: Mapping[str, int] = {}
             if self._purge is None:  # what the broker before has left
-                self._waiting = sum((await self.backlog.waiting()).values())
+                left = await self.backlog.waiting()
+                self._waiting = sum(left.values())
             for name, (spec, number) in starts.items():
                 self._begin(name, spec, number)
+                self.feeds[name].waiting += left.get(name, 0)
                 self.feeds[name].wake()
         if self._purge is None:
             self._purge_old()
@@ -174,6 +206,8 @@ class Broker:
                 publish=lambda reply: self.accept([reply]),
                 sink=self._take_dead,
             )
+            feed.tracer = self.tracer
+            feed.metrics = self._metrics.trigger(name, spec.name, numbers_of(feed))
         feed.is_local = spec.local
         if name == sink_name(spec.name):
             feed.retry = Retry()
@@ -206,7 +240,9 @@ class Broker:
         self._timetables[feed.name] = Timetable(feed.function, timer, fire)
 
     def _end(self, name: str) -> None:
-        self.feeds.pop(name).close()
+        feed = self.feeds.pop(name)
+        feed.close()
+        feed.metrics.close()
         self._matches.pop(name, None)
         timetable = self._timetables.pop(name, None)
         if timetable is not None:
@@ -243,8 +279,7 @@ class Broker:
 
     def _revived(self, names: Sequence[str]) -> None:
         self._waiting += len(names)
-        for name in set(names) & self.feeds.keys():
-            self.feeds[name].wake()
+        self._wake(Counter(names))
 
     def describe(self) -> dict[str, Any]:
         """Return what is taken and what waits as plain values."""
@@ -303,28 +338,6 @@ class Broker:
     def _purge_old(self) -> None:
         self._do(self.backlog.purge(time.time() - self._limits.kept_s))
         self._purge = asyncio.get_running_loop().call_later(PURGE_PERIOD_S, self._purge_old)
-
-
-class Rate:
-    """How many deliveries are settled per second, over the last seconds."""
-
-    def __init__(self, window_s: float = 10.0) -> None:
-        self._window_s = window_s
-        self._began_s = time.monotonic()
-        self._count = 0
-        self._before = 0.0
-
-    def add(self, count: int) -> None:
-        """Count some."""
-        self._count += count
-
-    def per_s(self) -> float:
-        """Return the rate."""
-        passed_s = time.monotonic() - self._began_s
-        if passed_s >= self._window_s:
-            self._before, self._count, self._began_s = self._count / passed_s, 0, time.monotonic()
-            return self._before
-        return max(self._before, self._count / max(1.0, passed_s))
 
 
 def starts_of(functions: Sequence[FunctionSpec]) -> Mapping[str, tuple[FunctionSpec, int]]:

@@ -39,7 +39,7 @@ class Delivery:
         due_at: Unix time before which it is not given to the function, seconds.
     """
 
-    __slots__ = ("accepted_at", "alone", "attempts", "document", "due_at", "event", "key", "position")
+    __slots__ = ("accepted_at", "alone", "attempts", "document", "due_at", "event", "key", "position", "tries")
 
     def __init__(
         self,
@@ -58,6 +58,7 @@ class Delivery:
         self.accepted_at = accepted_at
         self.attempts = attempts
         self.due_at = due_at
+        self.tries = attempts  # how often it was given to the function, those times included that do not count
         self.alone = attempts > 0  # it shares no call with others: one of those that it was with has failed
 
 

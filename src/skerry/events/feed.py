@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from skerry.errors import SkerryError
@@ -13,8 +13,11 @@ from skerry.events.backlog.base import Backlog, Settled
 from skerry.events.dead import DeadEvent, dead_event
 from skerry.events.delivery import Delivery, Entry
 from skerry.events.line import Line
+from skerry.events.metrics import TriggerMetrics
 from skerry.events.reply import pass_on
+from skerry.events.traces import Delivering, context_of, keep_trace
 from skerry.events.verdict import DEADLINE_STATUS, is_too_late, judge
+from skerry.observe import Tracer
 from skerry.payload import event_http
 from skerry.spec import Retry
 
@@ -50,12 +53,14 @@ class Parcel(NamedTuple):
         content_type: Which of the two.
         attempts: Earlier attempts.
         on_outcome: Called once with what became of it.
+        trace: What the call is below, as ``traceparent`` and ``tracestate``; none of them where nothing is traced.
     """
 
     body: bytes
     content_type: str
     attempts: int
     on_outcome: Callable[[Outcome], None]
+    trace: tuple[str | None, str | None] = (None, None)
 
 
 class Give(Protocol):
@@ -100,6 +105,9 @@ class Feed:
         self.line = Line()
         self.dead = 0  # since it began
         self.done = 0
+        self.waiting = 0  # deliveries that are not settled, in the backlog or here
+        self.metrics = TriggerMetrics()
+        self.tracer: Tracer | None = None
         self._backlog = backlog
         self._give = give
         self._chance = chance
@@ -195,11 +203,34 @@ class Feed:
             body, content_type = going[0].document, event_http.STRUCTURED
         else:
             body, content_type = event_http.write_batch(one.document for one in going), event_http.BATCH
-        attempts = going[0].attempts
-        self._give(self.function, Parcel(body, content_type, attempts, lambda outcome: self._ended(going, outcome)))
+        self._count_attempt(going, now_s)
+        tracing = None if self.tracer is None else Delivering(self.tracer, self.name, going)
 
-    def _ended(self, given: list[Delivery], outcome: Outcome) -> None:
-        now_s = time.time()
+        def on_outcome(outcome: Outcome) -> None:
+            ended_s = time.time()
+            self.metrics.answered(outcome.status, max(0.0, ended_s - now_s), len(going))
+            if tracing is not None:
+                tracing.finish(outcome.status)
+            if outcome.reply is not None:  # it goes on with the trace of what it answers
+                found = context_of(going[0].document)
+                above = found if tracing is None or tracing.traceparent is None else tracing.context
+                outcome = outcome._replace(reply=keep_trace(outcome.reply, *above))
+            self._ended(going, outcome, ended_s)
+
+        parcel = Parcel(body, content_type, going[0].attempts, on_outcome)
+        if tracing is not None:
+            parcel = parcel._replace(trace=tracing.context)
+        self._give(self.function, parcel)
+
+    def _count_attempt(self, going: Sequence[Delivery], now_s: float) -> None:
+        metrics = self.metrics
+        metrics.processing.observe_all([now_s - one.accepted_at for one in going if not one.tries])
+        for one in going:
+            if one.tries:
+                metrics.retries.value += 1
+            one.tries += 1
+
+    def _ended(self, given: list[Delivery], outcome: Outcome, now_s: float) -> None:
         if outcome.reply is not None:
             reply = pass_on(outcome.reply, given[0].document)
             if reply is not None:
@@ -230,9 +261,9 @@ class Feed:
         try:
             await self._publish(reply)
         except SkerryError as error:
-            self._ended(given, Outcome(503, f"its reply is not taken: {error.message}", PASS_ON_AGAIN_S))
+            self._ended(given, Outcome(503, f"its reply is not taken: {error.message}", PASS_ON_AGAIN_S), time.time())
         else:
-            self._ended(given, Outcome(200))
+            self._ended(given, Outcome(200), time.time())
 
     def _failed(self, one: Delivery, outcome: Outcome, now_s: float) -> None:
         verdict = judge(
@@ -282,5 +313,6 @@ class Feed:
         self._count(1)
 
     def _count(self, count: int) -> None:
+        self.waiting -= count
         if not self.closed:  # else the trigger is gone, and what waited for it is counted out already
             self._on_settled(count)

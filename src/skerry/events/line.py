@@ -20,6 +20,7 @@ class Line:
         self._later: list[tuple[float, int, Delivery]] = []  # a heap by the time when they are due
         self._keys: dict[str, deque[Delivery]] = {}  # all of a key, the one whose turn it is first
         self._gone: dict[str, int] = {}  # how many of a key are with the function
+        self._accepted: dict[int, float] = {}  # when what is held was accepted, by position
         self.held = 0  # that are not settled
         self.in_flight = 0
         self.held_bytes = 0
@@ -28,6 +29,7 @@ class Line:
         """Take a delivery; those of one key in their order."""
         self.held += 1
         self.held_bytes += len(delivery.document)
+        self._accepted[delivery.position] = delivery.accepted_at
         if delivery.key is None:
             self._admit(delivery, now_s)
             return
@@ -65,6 +67,7 @@ class Line:
         self.held -= 1
         self.in_flight -= 1
         self.held_bytes -= len(delivery.document)
+        del self._accepted[delivery.position]
         if delivery.key is not None:
             self._keys[delivery.key].remove(delivery)  # it stands at or near the head
             self._came_back(delivery.key, now_s)
@@ -76,6 +79,10 @@ class Line:
             self._admit(delivery, now_s)
         else:
             self._came_back(delivery.key, now_s)
+
+    def oldest_s(self) -> float | None:
+        """Return when the first of what is held was accepted; none where nothing is."""
+        return next(iter(self._accepted.values()), None)
 
     def next_due_s(self) -> float | None:
         """Return when the next delivery that waits for its time is due; none without any."""

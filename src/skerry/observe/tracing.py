@@ -6,13 +6,24 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
-from skerry.observe.otlp import encode_span
-from skerry.observe.spans import FinishedRequest, RequestTimes, SharedBatch, TracedFunction
+from skerry.observe.otlp import Span, encode_span
+from skerry.observe.spans import FinishedRequest, NewId, RequestTimes, SharedBatch, TracedFunction
 from skerry.observe.telemetry import Telemetry
 from skerry.observe.trace_context import SAMPLED, TraceContext, is_unsampled, parse_traceparent
 
+if TYPE_CHECKING:
+    from skerry.observe.event_spans import OpenSpan
+
 _ALL = 1 << 64
+
+
+class Finished(Protocol):
+    """Something that has ended, which is one span or more."""
+
+    def spans(self, offset_ns: int, new_id: NewId, /) -> list[Span]:
+        """Return them; ``offset_ns`` turns a monotonic time into Unix time."""
 
 
 class Tracer:
@@ -69,7 +80,22 @@ class Tracer:
         context = TraceContext(f"{ids[32:]}{low:016x}", ids[:16])
         return RequestTrace(self, context, ids[16:32], "")
 
-    def add(self, finished: FinishedRequest) -> None:
+    def start_span(self, traceparent: str | None, tracestate: str | None = None) -> OpenSpan | None:
+        """Return a span of something else than a request, such as an event on its way; none when it is not sampled.
+
+        Args:
+            traceparent: What is above it, in the header's form, if there is something.
+            tracestate: The same.
+        """
+        from skerry.observe.event_spans import OpenSpan  # most traced processes have no events
+
+        trace = self.start_request(
+            None if traceparent is None else traceparent.encode("latin-1", "replace"),
+            None if tracestate is None else tracestate.encode("latin-1", "replace"),
+        )
+        return None if trace is None else OpenSpan(self, trace.context, trace.parent_id)
+
+    def add(self, finished: Finished) -> None:
         """Encode a finished request and keep it until it is taken, or count it as dropped."""
         waiting = len(self._finished)
         if waiting >= self._max_queue:
@@ -94,23 +120,23 @@ class RequestTrace:
     Its two headers are for the handler: what that calls then appears below the handler's span.
     """
 
-    __slots__ = ("_context", "_handler_id", "_parent_id", "_tracer")
+    __slots__ = ("_handler_id", "_tracer", "context", "parent_id")
 
     def __init__(self, tracer: Tracer, context: TraceContext, handler_id: str, parent_id: str) -> None:
         self._tracer = tracer
-        self._context = context
+        self.context = context
         self._handler_id = handler_id
-        self._parent_id = parent_id
+        self.parent_id = parent_id
 
     @property
     def traceparent(self) -> str:
         """The header that the handler passes on."""
-        return f"00-{self._context.trace_id}-{self._handler_id}-{self._context.flags:02x}"
+        return f"00-{self.context.trace_id}-{self._handler_id}-{self.context.flags:02x}"
 
     @property
     def tracestate(self) -> str:
         """The header that the handler passes on, as it came; may be empty."""
-        return self._context.state
+        return self.context.state
 
     def finish(
         self,
@@ -134,9 +160,9 @@ class RequestTrace:
         """
         self._tracer.add(
             FinishedRequest(
-                self._context,
+                self.context,
                 self._handler_id,
-                self._parent_id,
+                self.parent_id,
                 function,
                 status,
                 times,

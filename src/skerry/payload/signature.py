@@ -275,8 +275,10 @@ class Signature:
     def _argument_reader(self, parameters: tuple[Parameter, ...]) -> Callable[[bytes], Any] | None:
         if len(parameters) != 1 or not parameters[0].required or parameters[0].by_keyword:
             return None
-        if self.takes_event or self.takes_events:
+        if self.takes_events:
             return None
+        if self.takes_event:
+            return _read_structured
         return orjson.loads if self._input is None else self._input.validate_json
 
     def _encoders(self) -> tuple[Callable[[Any], bytes], Callable[[Any], bytes]]:

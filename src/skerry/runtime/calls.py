@@ -17,7 +17,7 @@ import orjson
 from skerry.payload import Event
 from skerry.payload.plain import json_fallback, refuse_non_finite
 from skerry.runtime.context import PLAIN
-from skerry.runtime.frames import HEADER, Frame, Kind
+from skerry.runtime.frames import HEADER, Codec, Frame, Kind
 from skerry.runtime.handler import UNUSUAL, LoadedHandler, since
 from skerry.runtime.inbox import Inbox
 from skerry.runtime.interruption import BUSY_WORD, CANCELLED_WORD, LOOPS, PROGRESS_WORD, CallCancelled
@@ -43,6 +43,7 @@ class CallLoop:
         self._outbox = Outbox(link, page, self._words)
         signature = handler.signature
         read = signature.read_argument or _no_reader
+        self._own_codec = int(Codec.EVENT) if signature.takes_event else 0  # what `read` reads besides JSON
         # What `_answer` needs, at hand with one look: it begins anew with each read.
         self._tools = (handler, handler.call, read, signature.encode_json, self._words, self._outbox)
         self._traits = (signature.writes_plain, signature.returns_event, signature.read_argument is None)
@@ -123,7 +124,7 @@ class CallLoop:
         """Return whether a call needs more than the short way."""
         return (
             self._handler.signature.read_argument is None
-            or frame.codec != 0
+            or frame.codec not in (0, self._own_codec)
             or frame.number in cancelled
             or not UNUSUAL.isdisjoint(frame.meta)
             or self._inbox.is_overdue(frame)

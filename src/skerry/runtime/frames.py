@@ -53,15 +53,22 @@ class Kind(IntEnum):
 
 
 class Codec(IntEnum):
-    """How the body is written, where it is one of the usual two."""
+    """How the body is written, where it is one of the usual ways."""
 
     JSON = 0
     MSGPACK = 1
     OTHER = 2  # the metadata name the content type
+    EVENT = 3  # of calls only: a CloudEvent in structured mode
+    EVENTS = 4  # of calls only: a batch of them
 
 
-CONTENT_TYPE_OF = {Codec.JSON: "application/json", Codec.MSGPACK: "application/msgpack"}
-CODEC_OF = {name: codec for codec, name in CONTENT_TYPE_OF.items()}
+CONTENT_TYPE_OF = {
+    Codec.JSON: "application/json",
+    Codec.MSGPACK: "application/msgpack",
+    Codec.EVENT: "application/cloudevents+json",
+    Codec.EVENTS: "application/cloudevents-batch+json",
+}
+CODEC_OF = {CONTENT_TYPE_OF[codec]: codec for codec in (Codec.JSON, Codec.MSGPACK)}
 
 
 class Frame(NamedTuple):

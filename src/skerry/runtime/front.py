@@ -75,7 +75,7 @@ class Front:
         self._functions: dict[bytes, WorkerPool | Split] = {}
         self._protocols: dict[bytes, str] = {}  # of inference, by the path; the others have none
         self._paths: dict[str, tuple[bytes, ...]] = {}  # by the function's name
-        self._routes: list[tuple[str, list[str], Route]] = []
+        self._routes: dict[tuple[str, int], list[tuple[str, list[str], Route]]] = {}  # by first segment and length
         self._intakes: dict[bytes, tuple[bytes, TakeBody]] = {}  # by the first segment of the path
         self._body_limits: dict[bytes, int] = {}  # of routes, by the first segment of the path
         self._servers: list[asyncio.Server] = []
@@ -117,12 +117,12 @@ class Front:
 
         Args:
             method: Of HTTP.
-            pattern: Such as ``/apps/*``.
+            pattern: Such as ``/apps/*``; its first segment is itself.
             handler: Returns the response.
             max_body_bytes: Largest body of a request to any address that begins with the pattern's first segment.
         """
         segments = pattern.strip("/").split("/")
-        self._routes.append((method, segments, handler))
+        self._routes.setdefault((segments[0], len(segments)), []).append((method, segments, handler))
         if max_body_bytes != ROUTE_BODY_BYTES:
             self._body_limits[segments[0].encode()] = max_body_bytes
 
@@ -344,8 +344,8 @@ class Front:
     def _find_route(self, request: Request) -> Route:
         segments = request.path.strip("/").split("/")
         methods = set()
-        for method, pattern, handler in self._routes:
-            if len(pattern) == len(segments) and all(p in ("*", s) for p, s in zip(pattern, segments, strict=True)):
+        for method, pattern, handler in self._routes.get((segments[0], len(segments)), ()):
+            if all(p in ("*", s) for p, s in zip(pattern, segments, strict=True)):
                 if method == request.method or (method == "GET" and request.method == "HEAD"):
                     return handler
                 methods.add(method)

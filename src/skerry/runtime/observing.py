@@ -59,6 +59,11 @@ class Observing:
             self._trace(front, environment)
         front.route("GET", "/metrics", self._scrape)
 
+    @property
+    def tracer(self) -> Tracer | None:
+        """What traces, none where no collector is configured."""
+        return self._tracer
+
     def _trace(self, front: Front, environment: Mapping[str, str]) -> None:
         """Trace requests, if the variables say where to; most containers do without what that takes."""
         from skerry.observe import SpanExporter, Telemetry, Tracer

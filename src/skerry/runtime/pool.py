@@ -134,6 +134,16 @@ class WorkerPool:
         if not self._pumping or self._sweeper is None:
             self.wake()
 
+    def take_later(self, call: Call) -> None:
+        """Queue a call for whose answer nobody waits: those of this turn of the loop are handed out together.
+
+        Raises:
+            SkerryError: it is not taken; see `Dispatcher.offer`.
+        """
+        self.dispatcher.offer(call)
+        if not self._pumping or self._sweeper is None:
+            self.wake()
+
     def leave(self, call: Call) -> None:
         """Forget a call whose caller has left."""
         if not call.done:

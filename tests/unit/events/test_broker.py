@@ -10,7 +10,9 @@ from skerry.errors import PrivacyError, QueueFullError, UnavailableError
 from skerry.events.backlog import SqliteBacklog
 from skerry.events.broker import Broker, BrokerLimits, starts_of
 from skerry.events.feed import Outcome
+from skerry.events.metrics import BrokerMetrics
 from skerry.events.reading import entry_of
+from skerry.observe import Registry
 from skerry.payload import Event
 from skerry.runtime.message import Request
 from skerry.spec import Filter, FunctionSpec, Retry, Timer, Trigger
@@ -181,3 +183,43 @@ def test_a_broker_that_stops_takes_nothing_more(with_broker):
             await broker.accept([entry("1")])
 
     with_broker(work, TAKES_ALL)
+
+
+def test_metrics_say_what_waits_and_how_it_went(tmp_path, run_loop):
+    def value(registry, name, labels=""):
+        (line,) = [row for row in registry.render().decode().splitlines() if row.startswith(f"{name}{labels} ")]
+        return float(line.rpartition(" ")[2])
+
+    async def work():
+        functions, registry = Functions(), Registry()
+        functions.outcomes["f"] = Outcome(500, "no")
+        broker = Broker(SqliteBacklog(tmp_path / "events.sqlite3"), functions, metrics=BrokerMetrics(registry))
+        retry = Retry(attempts=1, delay="1ms")
+        spec = FunctionSpec(name="f", triggers=(Trigger(retry=retry),))
+        waits = FunctionSpec(name="g", triggers=(Trigger(),))
+        await broker.follow([spec, waits])
+        await broker.accept([entry("1"), entry("2")])
+        await broker.accept([entry("2")])
+        await until(lambda: broker.feeds["f"].dead == 2)
+        f, g = (f'{{trigger_name="{name}",faas_name="{name}"}}' for name in "fg")
+        assert value(registry, "skerry_events_accepted_total") == 3
+        assert value(registry, "skerry_events_duplicates_total") == 1
+        assert value(registry, "skerry_events_waiting") == 2
+        assert value(registry, "event_count_total", '{trigger_name="f",faas_name="f",response_code="500"}') == 4
+        assert value(registry, "skerry_event_retries_total", f) == 2
+        assert value(registry, "skerry_dead_letters_total", f) == 2
+        assert value(registry, "skerry_backlog_deliveries", f) == 0
+        assert value(registry, "skerry_backlog_oldest_age_seconds", f) == 0
+        assert value(registry, "skerry_backlog_deliveries", g) == 2
+        assert value(registry, "skerry_backlog_in_flight", g) == 2
+        assert value(registry, "skerry_backlog_oldest_age_seconds", g) > 0
+        assert value(registry, "event_processing_latencies_seconds_count", g) == 2
+        await broker.follow([waits])
+        assert f not in registry.render().decode()
+        broker.stop()
+        with pytest.raises(UnavailableError):
+            await broker.accept([entry("3")])
+        assert value(registry, "skerry_events_refused_total") == 1
+        await broker.close()
+
+    run_loop(work())

@@ -1,6 +1,7 @@
 """The log of the file while events are written: it is moved in a thread, and does not grow for ever."""
 
 import asyncio
+import os
 import sqlite3
 import time
 
@@ -30,11 +31,17 @@ def test_the_log_is_moved_while_events_come_and_nothing_is_lost(tmp_path, run_lo
     async def run():
         backlog = SqliteBacklog(path)
         number, until = 0, time.monotonic() + 20
-        while len(moved) < 5 or "TRUNCATE" not in moved:
+        written_bytes, largest_bytes = 0, 0
+        while len(moved) < 5 or written_bytes < 3 * largest_bytes:  # the log begins anew, again and again
             assert time.monotonic() < until, moved
             await backlog.put([(entry(n), ["a"]) for n in range(number, number + 20)])
             number += 20
+            written_bytes += 20 * 2000
+            largest_bytes = max(largest_bytes, os.stat(f"{path}-wal").st_size)
             await asyncio.sleep(0)
+        while "TRUNCATE" not in moved:  # the writer rests
+            assert time.monotonic() < until, moved
+            await asyncio.sleep(0.01)
         for one in await backlog.take("a", 0, 10):
             backlog.settle(Settled("a", one, "done"))
         await backlog.flush()

@@ -10,15 +10,18 @@ from skerry.engine.supervisor import Supervisor
 from skerry.errors import DeadlineExceededError, FunctionNotFoundError, SkerryError
 from skerry.events.feed import Give, Outcome, Parcel
 from skerry.events.reading import read_events
+from skerry.observe import Tracer
 from skerry.payload import event_http
 from skerry.runtime.call import Call
-from skerry.runtime.frames import CONTENT_TYPE_OF, Codec, Frame, Kind
+from skerry.runtime.frames import CONTENT_TYPE_OF, NO_META, Codec, Frame, Kind
+from skerry.runtime.observer import CallTrace
 from skerry.runtime.pool import WorkerPool
 
 URGENCY = 4  # behind callers, who wait for an answer (theirs is 3 unless they say something else)
 NOT_SERVED_S = 1.0
 BeginRuns = Callable[[str, Parcel], None]  # the chain's name
 DONE = Outcome(200)
+CODECS = {event_http.STRUCTURED: Codec.EVENT, event_http.BATCH: Codec.EVENTS}
 
 
 class EventCall(Call):
@@ -27,13 +30,17 @@ class EventCall(Call):
     Args:
         pool: The function's workers.
         parcel: What they are given.
+        tracer: Traces the call, where the parcel is traced.
     """
 
     urgency = URGENCY
 
-    def __init__(self, pool: WorkerPool, parcel: Parcel) -> None:
-        super().__init__(parcel.body, Codec.OTHER, {"content_type": parcel.content_type}, self._ended)
+    def __init__(self, pool: WorkerPool, parcel: Parcel, tracer: Tracer | None = None) -> None:
+        super().__init__(parcel.body, CODECS[parcel.content_type], NO_META, self._ended)
         self.attempts = parcel.attempts
+        parent, state = parcel.trace
+        if parent is not None:
+            self._trace(parent, state or "", tracer)
         self._pool = pool
         self._on_outcome = parcel.on_outcome
 
@@ -41,6 +48,12 @@ class EventCall(Call):
         """Let a stream go on: nobody reads it."""
         if frame.body:
             self._pool.credit(self, len(frame.body))
+
+    def _trace(self, parent: str, state: str, tracer: Tracer | None) -> None:
+        trace = None if tracer is None else tracer.start_request(parent.encode(), state.encode("latin-1", "replace"))
+        if trace is not None:
+            self.trace, parent = CallTrace(trace), trace.traceparent
+        self.meta = {"traceparent": parent, **({"tracestate": state} if state else {})}
 
     def _ended(self, answer: Frame | SkerryError) -> None:
         self._on_outcome(outcome_of(answer))
@@ -74,12 +87,13 @@ def _done(answer: Frame) -> Outcome:
     return Outcome(200, reply=reply)
 
 
-def giver(supervisor: Supervisor, begin: BeginRuns) -> Give:
+def giver(supervisor: Supervisor, begin: BeginRuns, tracer: Tracer | None = None) -> Give:
     """Return what gives parcels to the functions that a supervisor serves.
 
     Args:
         supervisor: What serves.
         begin: Begins a run for each event of a parcel that is a chain's.
+        tracer: Writes down the spans of deliveries.
     """
 
     def give(function: str, parcel: Parcel) -> None:
@@ -92,7 +106,7 @@ def giver(supervisor: Supervisor, begin: BeginRuns) -> Give:
             begin(function, parcel)
             return
         try:
-            pool.take(EventCall(pool, parcel))
+            pool.take_later(EventCall(pool, parcel, tracer))
         except SkerryError as error:
             parcel.on_outcome(outcome_of(error))
 

@@ -16,8 +16,10 @@ from skerry.engine.supervisor import Supervisor
 from skerry.errors import ConfigError, SkerryError
 from skerry.events.backlog import Backlog, SqliteBacklog
 from skerry.events.broker import Broker, BrokerLimits
+from skerry.events.metrics import BrokerMetrics
 from skerry.events.sources.roster import Roster
 from skerry.runtime.front import Front
+from skerry.runtime.observing import Observing
 from skerry.spec import FunctionSpec, Source, function_spec, source_of
 
 logger = logging.getLogger(__name__)
@@ -50,6 +52,7 @@ class EventHosting:
         supervisor: Supervisor,
         environment: Mapping[str, str],
         begin_runs: BeginRuns,
+        observing: Observing,
     ) -> EventHosting:
         """Return the engine's broker: with a file in its folder, or where ``SKERRY_EVENTS`` says.
 
@@ -59,6 +62,7 @@ class EventHosting:
             supervisor: What serves.
             environment: The engine's variables.
             begin_runs: Begins runs of chains whose triggers take events.
+            observing: What the engine counts and traces.
 
         Raises:
             ConfigError: the backlog cannot be used, or a limit is no number.
@@ -70,10 +74,12 @@ class EventHosting:
         if address:
             from skerry.events.backlog.jetstream.backlog import JetStreamBacklog
 
-            backlog = await JetStreamBacklog.open(address)
+            backlog = await JetStreamBacklog.open(address, owner=f"{socket.gethostname()}:{home.path}")
         else:
             backlog = SqliteBacklog(home.backlog)
-        broker = Broker(backlog, giver(supervisor, begin_runs), limits=limits)
+        tracer, metrics = observing.tracer, BrokerMetrics(observing.registry)
+        give = giver(supervisor, begin_runs, tracer)
+        broker = Broker(backlog, give, limits=limits, metrics=metrics, tracer=tracer)
         sources = Roster(broker.accept, file=home.seen_files, identity=_identity(home), environment=environment)
         return cls(records, broker, sources)
 

@@ -6,12 +6,13 @@ from typing import Any
 
 import orjson
 
-from skerry.errors import EventNotFoundError, MalformedBodyError, PrivacyError
+from skerry.errors import EventNotFoundError, MalformedBodyError, PrivacyError, SkerryError
 from skerry.events.broker import Broker
 from skerry.events.dead import with_error
-from skerry.events.delivery import DeadLetter, KeptEvent
+from skerry.events.delivery import DeadLetter, Entry, KeptEvent
 from skerry.events.reading import read_events
 from skerry.events.sources.roster import Roster
+from skerry.events.traces import Publishing
 from skerry.runtime.front import Front
 from skerry.runtime.message import Request, Response
 
@@ -44,8 +45,16 @@ class EventRoutes:
         front.route("DELETE", "/broker/dead/*", self._bury)
 
     async def _publish(self, request: Request) -> Response:
-        entries = read_events(request.headers, request.body)
-        found = await self._broker.accept(entries, is_foreign=not request.same_machine)
+        headers = request.headers
+        publishing = Publishing(self._broker.tracer, headers.get("traceparent"), headers.get("tracestate"))
+        entries: list[Entry] = []
+        try:
+            entries = publishing.mark(read_events(headers, request.body))
+            found = await self._broker.accept(entries, is_foreign=not request.same_machine)
+        except SkerryError as error:
+            publishing.finish(error.http_status, len(entries))
+            raise
+        publishing.finish(202, len(entries))
         return Response.of_json(
             {"accepted": len(found), "duplicates": sum(not one.is_new for one in found)}, status=202
         )

@@ -56,9 +56,11 @@ def connect(
         connection.close()
         if isinstance(error, ConfigError):
             raise
-        raise ConfigError(
-            f"{what} {path} cannot be used: {error}; move the file away to start with an empty one"
-        ) from error
+        if isinstance(error, sqlite3.OperationalError):  # the file may be sound: it holds what was accepted
+            advice = "see that there is room on its disk, and that nobody else writes it; what it holds is not lost"
+        else:
+            advice = "move the file away to start with an empty one"
+        raise ConfigError(f"{what} {path} cannot be used: {error}; {advice}") from error
     return connection
 
 
@@ -66,6 +68,9 @@ def _prepare(connection: sqlite3.Connection, path: Path, migrations: tuple[tuple
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA wal_autocheckpoint = 0")  # it waits for the disk, which a thread does: see `Checkpoints`
+    if int(connection.execute("PRAGMA user_version").fetchone()[0]) == len(migrations):
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        return  # nothing is written: a disk that is full keeps nobody from reading
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])

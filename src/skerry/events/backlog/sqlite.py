@@ -8,10 +8,11 @@ log into the file, is done by a thread.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import sqlite3
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from skerry.errors import UnavailableError
@@ -23,7 +24,7 @@ from skerry.events.delivery import DeadLetter, Delivery, Entry, KeptEvent
 logger = logging.getLogger(__name__)
 AGAIN_S = 1.0  # until what could not be recorded is tried again
 SETTLE_S = 0.005  # ends of attempts gather for so long; nobody waits for them
-PURGED_AT_ONCE = 500
+PURGED_AT_ONCE = 100  # what comes meanwhile waits for as many
 
 Put = tuple[Sequence[tuple[Entry, Sequence[str]]], "asyncio.Future[list[Accepted]]"]
 
@@ -51,8 +52,10 @@ class SqliteBacklog(Backlog):
         self._settled: list[Settled] = []
         self._recorded: list[asyncio.Future[None]] = []
         self._is_due = False
+        self._is_refusing = False  # the last commit has failed
         self._settling: asyncio.TimerHandle | None = None
-        self._checkpoints = Checkpoints(path, resume=self._commit_soon)
+        self._again: asyncio.TimerHandle | None = None  # set where the last commit has failed
+        self._checkpoints = Checkpoints(path, resume=self._resume)
         self._number = self._last("SELECT max(number) FROM events")
         self._position = self._last(
             "SELECT max(position) FROM (SELECT max(position) position FROM deliveries GROUP BY trigger)"
@@ -78,7 +81,7 @@ class SqliteBacklog(Backlog):
     def settle(self, settled: Settled) -> None:
         """See `Backlog.settle`."""
         self._settled.append(settled)
-        if self._settling is None:
+        if self._settling is None and self._again is None:
             self._settling = self._loop.call_later(SETTLE_S, self._commit_soon)
 
     async def flush(self) -> None:
@@ -92,9 +95,8 @@ class SqliteBacklog(Backlog):
     async def keep_only(self, triggers: Collection[str]) -> int:
         """See `Backlog.keep_only`."""
         await self.flush()
-        known = [row[0] for row in self._connection.execute("SELECT DISTINCT trigger FROM deliveries").fetchall()]
         lost = 0
-        for trigger in set(known) - set(triggers):
+        for trigger in set(self._triggers()) - set(triggers):
             lost += self._last("SELECT count(*) FROM deliveries WHERE state = 'waiting' AND trigger = ?", trigger)
             await self._write("DELETE FROM deliveries WHERE trigger = ?", [(trigger,)])
         return lost
@@ -170,24 +172,28 @@ class SqliteBacklog(Backlog):
 
     async def purge(self, before_s: float) -> int:
         """See `Backlog.purge`."""
-        gone = 0
-        while True:
-            some = await self._write(
-                """DELETE FROM events WHERE number IN (
-                     SELECT number FROM events WHERE accepted_at < ?1
-                     AND NOT EXISTS (SELECT 1 FROM deliveries WHERE event = number) LIMIT ?2)""",
-                [(before_s, PURGED_AT_ONCE)],
-            )
-            gone += some
-            if some < PURGED_AT_ONCE:
+        gone = after = 0
+        while True:  # in the order of acceptance, a little at a time: younger ones are not looked at
+            rows = self._connection.execute(
+                "SELECT number, accepted_at FROM events WHERE number > ? ORDER BY number LIMIT ?",
+                (after, PURGED_AT_ONCE),
+            ).fetchall()
+            old = [(number,) for number, accepted_at in rows if accepted_at < before_s]
+            if old:
+                gone += await self._write(
+                    """DELETE FROM events WHERE number = ?1
+                       AND NOT EXISTS (SELECT 1 FROM deliveries WHERE event = ?1)""",
+                    old,
+                )
+            if len(old) < PURGED_AT_ONCE:
                 return gone
+            after = old[-1][0]
             await asyncio.sleep(0)
 
     async def close(self) -> None:
         """See `Backlog.close`."""
         await self._checkpoints.stop()
-        if self._settling is not None:
-            self._settling.cancel()
+        self._cancel_timers()
         if self._puts or self._settled:
             self._commit()
         self._connection.close()
@@ -199,12 +205,14 @@ class SqliteBacklog(Backlog):
             self._is_due = True
             self._loop.call_soon(self._commit)
 
+    def _resume(self) -> None:
+        if self._puts or self._settled or self._recorded:
+            self._commit_soon()
+
     def _commit(self) -> None:
         """Record everything that has gathered, as one transaction."""
         self._is_due = False
-        if self._settling is not None:
-            self._settling.cancel()
-            self._settling = None
+        self._cancel_timers()
         puts, self._puts = self._puts, []
         settled, self._settled = self._settled, []
         recorded, self._recorded = self._recorded, []
@@ -223,14 +231,23 @@ class SqliteBacklog(Backlog):
         for done in recorded:
             if not done.done():
                 done.set_result(None)
+        if self._is_refusing:
+            logger.warning("the backlog of events can be written again")
+        self._is_refusing = False
         self._checkpoints.wrote()
+
+    def _cancel_timers(self) -> None:
+        for timer in (self._settling, self._again):
+            if timer is not None:
+                timer.cancel()
+        self._settling = self._again = None
 
     def _record(self, puts: Sequence[Put], settled: Sequence[Settled]) -> list[list[Accepted]]:
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:
             now_s = time.time()
-            outcomes = [[self._insert(entry, names, now_s) for entry, names in entries] for entries, _ in puts]
+            outcomes = self._insert_new(puts, now_s) or self._insert_each(puts, now_s)
             done = [(one.trigger, one.delivery.position) for one in settled if one.outcome == "done"]
             if done:
                 connection.executemany("DELETE FROM deliveries WHERE trigger = ? AND position = ?", done)
@@ -243,10 +260,38 @@ class SqliteBacklog(Backlog):
                 connection.execute("ROLLBACK")
         return outcomes
 
+    def _insert_new(self, puts: Sequence[Put], now_s: float) -> list[list[Accepted]] | None:
+        """Insert all events at once; none, and nothing is inserted, where one of them is there already."""
+        first = number = self._number + 1
+        position = self._position + 1
+        events: list[tuple[object, ...]] = []
+        deliveries: list[tuple[int, str, int]] = []
+        for entries, _ in puts:
+            for entry, names in entries:
+                events.append((number, entry.source, entry.id, entry.type, entry.key, now_s, entry.document))
+                for name in names:
+                    deliveries.append((position, name, number))
+                    position += 1
+                number += 1
+        if not events:
+            return [[] for _ in puts]
+        if self._connection.executemany(INSERT_EVENT, events).rowcount < len(events):
+            self._connection.execute("DELETE FROM events WHERE number >= ?", (first,))
+            return None
+        if deliveries:
+            self._connection.executemany(INSERT_DELIVERY, deliveries)
+        self._number, self._position = number - 1, position - 1
+        numbers = itertools.count(first)
+        return [[Accepted(next(numbers), True) for _ in entries] for entries, _ in puts]
+
+    def _insert_each(self, puts: Sequence[Put], now_s: float) -> list[list[Accepted]]:
+        """Insert events one by one, those that are not there yet."""
+        return [[self._insert(entry, names, now_s) for entry, names in entries] for entries, _ in puts]
+
     def _insert(self, entry: Entry, triggers: Sequence[str], now_s: float) -> Accepted:
         execute = self._connection.execute
         values = (self._number + 1, entry.source, entry.id, entry.type, entry.key, now_s, entry.document)
-        if execute("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", values).rowcount == 0:
+        if execute(INSERT_EVENT, values).rowcount == 0:
             found = execute("SELECT number FROM events WHERE source = ? AND id = ?", (entry.source, entry.id))
             return Accepted(int(found.fetchone()[0]), False)
         self._number += 1
@@ -271,7 +316,9 @@ class SqliteBacklog(Backlog):
         return [(first + n, trigger, number) for n, trigger in enumerate(triggers)]
 
     def _refuse(self, puts: Sequence[Put], error: Exception) -> None:
-        logger.warning("the backlog of events cannot be written: %s", error)
+        if not self._is_refusing:
+            logger.warning("the backlog of events cannot be written: %s; it is tried again until it can", error)
+        self._is_refusing = True
         for _, waiter in puts:
             if not waiter.done():
                 waiter.set_exception(
@@ -280,7 +327,8 @@ class SqliteBacklog(Backlog):
                         retry_after_s=AGAIN_S,
                     )
                 )
-        self._loop.call_later(AGAIN_S, self._commit_soon)
+        self._again = self._loop.call_later(AGAIN_S, self._commit_soon)
+        self._checkpoints.make_room()
 
     async def _write(self, statement: str, values: Sequence[tuple[object, ...]]) -> int:
         await self._checkpoints.leave()
@@ -296,10 +344,21 @@ class SqliteBacklog(Backlog):
             raise UnavailableError(f"the backlog of events {self._path} cannot be written: {error}") from error
         return max(0, count)
 
+    def _triggers(self) -> Iterator[str]:
+        """Yield the triggers that have deliveries, each with one look: there may be a million deliveries."""
+        found: str | None = ""
+        while found is not None:
+            (found,) = self._connection.execute(
+                "SELECT min(trigger) FROM deliveries WHERE trigger > ?", (found,)
+            ).fetchone()
+            if found is not None:
+                yield found
+
     def _last(self, statement: str, *values: object) -> int:
         return int(self._connection.execute(statement, values).fetchone()[0] or 0)
 
 
+INSERT_EVENT = "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?)"
 INSERT_DELIVERY = """INSERT INTO deliveries (position, trigger, event, attempts, due_at, state)
                      VALUES (?, ?, ?, 0, 0, 'waiting')"""
 

@@ -37,17 +37,20 @@ class BrokerClient:
         Example:
             ``engine.publish([skerry.Event(type="door.opened", data={"door": 3})])``
         """
-        bodies = [event.to_structured()[1] for event in events]
-        return self.publish_body(b"[" + b",".join(bodies) + b"]", BATCH)
+        given = list(events)
+        body = b"[" + b",".join(event.to_structured()[1] for event in given) + b"]"
+        traced = [text for event in given if (text := str(event.extensions.get("traceparent", ""))) and text.isascii()]
+        return self.publish_body(body, BATCH, traceparent=traced[0] if traced else None)
 
-    def publish_body(self, body: bytes, content_type: str) -> dict[str, int]:
+    def publish_body(self, body: bytes, content_type: str, *, traceparent: str | None = None) -> dict[str, int]:
         """Hand a body with one event or several to the broker; see :meth:`publish`.
 
         Args:
             body: In structured mode, or a batch.
             content_type: Which of the two.
+            traceparent: The trace that the request belongs to.
         """
-        headers = {"Content-Type": content_type}
+        headers = {"Content-Type": content_type, **({"traceparent": traceparent} if traceparent else {})}
         asked = Request(method="POST", path="/events", body=body, headers=headers, options=_KNOWN)
         return dict(json.loads(self._caller.request(asked).body))
 

@@ -17,7 +17,8 @@ from typing import Any
 from skerry.errors import UnavailableError
 from skerry.events.backlog.base import Accepted, Backlog, Settled
 from skerry.events.backlog.jetstream import link
-from skerry.events.backlog.jetstream.progress import Progress
+from skerry.events.backlog.jetstream.claim import Claim
+from skerry.events.backlog.jetstream.progress import Progress, kept_progress
 from skerry.events.delivery import DeadLetter, Delivery, Entry, KeptEvent
 
 logger = logging.getLogger(__name__)
@@ -33,14 +34,16 @@ class JetStreamBacklog(Backlog):
     Args:
         connection: To the server.
         prefix: Of the names of the stream and the buckets.
+        owner: Names the engine.
     """
 
-    def __init__(self, connection: Any, prefix: str) -> None:
+    def __init__(self, connection: Any, prefix: str, owner: str) -> None:
         self._connection = connection
         self._server = connection.jetstream(timeout=link.ANSWER_S)
         self._stream = f"{prefix}-events"
         self._subject = f"{prefix}.events"
         self._prefix = prefix
+        self._claim = Claim(owner)
         self._kept: Any = None  # the bucket of progress
         self._graves: Any = None  # the bucket of dead letters
         self._progress: dict[str, Progress] = {}
@@ -53,25 +56,31 @@ class JetStreamBacklog(Backlog):
         self._last = 0
 
     @classmethod
-    async def open(cls, address: str) -> JetStreamBacklog:
+    async def open(cls, address: str, *, owner: str = "skerry") -> JetStreamBacklog:
         """Return the backlog of a server, which is made when it is missing.
 
         Args:
             address: Such as ``nats://127.0.0.1:4222``, or ``nats://127.0.0.1:4222/PREFIX``: names of the stream and the
                 buckets begin so.
+            owner: Names the engine, the same after a restart; one at a time uses a prefix.
 
         Raises:
-            ConfigError: the extra ``nats`` is not installed.
+            ConfigError: the extra ``nats`` is not installed, or another engine uses the prefix.
             UnavailableError: the server does not answer, or has no JetStream.
         """
         url, prefix = link.parse(address)
-        backlog = cls(await link.connect(url), prefix)
-        async with _told("opened"):
-            await backlog._prepare()
+        backlog = cls(await link.connect(url), prefix, owner)
+        try:
+            async with _told("opened"):
+                await backlog._prepare()
+        except BaseException:
+            await backlog._connection.close()
+            raise
         return backlog
 
     async def put(self, entries: Sequence[tuple[Entry, Sequence[str]]]) -> list[Accepted]:
         """See `Backlog.put`; what was written of events that are refused is known when they are sent again."""
+        self._claim.check()
         async with _told("written"):
             acks = await asyncio.gather(
                 *(self._publish(entry.document, link.headers_of(entry, " ".join(names))) for entry, names in entries)
@@ -87,6 +96,7 @@ class JetStreamBacklog(Backlog):
         progress = self._progress.get(trigger)
         if progress is None:
             return found
+        self._claim.check()
         async with _told("read"):
             cursor = self._cursors.setdefault(trigger, max(after, progress.floor))
             while len(found) < most and cursor < self._last:
@@ -137,7 +147,8 @@ class JetStreamBacklog(Backlog):
                 for letter in [one for one in self._dead.values() if one.trigger == name]:
                     await self._forget(letter.position)
             for name in set(triggers) - set(self._progress):
-                self._progress[name] = Progress(self._last)
+                # A list of keys that was empty for a moment must not make everything before count as dealt with.
+                self._progress[name] = await kept_progress(self._kept, name) or Progress(self._last)
                 await self._kept.put(name, self._progress[name].encode())
         return lost
 
@@ -232,6 +243,7 @@ class JetStreamBacklog(Backlog):
             await self._writing
         with contextlib.suppress(UnavailableError):
             await self.flush()
+        await self._claim.leave()
         await self._connection.close()
 
     # Inside
@@ -242,6 +254,7 @@ class JetStreamBacklog(Backlog):
         config = api.StreamConfig(
             name=self._stream, subjects=[self._subject], duplicate_window=link.KNOWN_S, storage=api.StorageType.FILE
         )
+        await self._claim.take(await self._server.create_key_value(bucket=f"{self._prefix}-owner"))
         await self._server.add_stream(config)
         self._kept = await self._server.create_key_value(bucket=f"{self._prefix}-progress")
         self._graves = await self._server.create_key_value(bucket=f"{self._prefix}-dead")
@@ -328,6 +341,7 @@ class JetStreamBacklog(Backlog):
             self._writing = asyncio.get_running_loop().create_task(self._write_soon())
 
     async def _write(self) -> None:
+        self._claim.check()
         while self._buried:
             letter = self._buried[0]
             if letter.position in self._dead:

@@ -56,3 +56,13 @@ class Progress:
     def has_finished(self, number: int) -> bool:
         """Whether a message is dealt with."""
         return number <= self.floor or number in self.done
+
+
+async def kept_progress(bucket: Any, name: str) -> Progress | None:
+    """Return the progress of a trigger as the server has it, none where it has none."""
+    from nats.js.errors import KeyNotFoundError
+
+    try:
+        return Progress.of((await bucket.get(name)).value)
+    except KeyNotFoundError:
+        return None
