@@ -18,14 +18,13 @@ from skerry.errors import UnavailableError
 from skerry.events.backlog.base import Accepted, Backlog, Settled
 from skerry.events.backlog.jetstream import link
 from skerry.events.backlog.jetstream.claim import Claim
-from skerry.events.backlog.jetstream.progress import Progress, kept_progress
+from skerry.events.backlog.jetstream.progress import Progress
+from skerry.events.backlog.jetstream.reader import Reader
 from skerry.events.delivery import DeadLetter, Delivery, Entry, KeptEvent
 
 logger = logging.getLogger(__name__)
 WRITE_S = 0.02  # ends of attempts gather for so long
-FETCH_S = 2.0
 SEARCHED = 10_000  # messages that are looked at for a list, at most
-IDLE_S = 24 * 3600.0  # the server keeps a reader that does not read
 
 
 class JetStreamBacklog(Backlog):
@@ -47,7 +46,7 @@ class JetStreamBacklog(Backlog):
         self._kept: Any = None  # the bucket of progress
         self._graves: Any = None  # the bucket of dead letters
         self._progress: dict[str, Progress] = {}
-        self._readers: dict[str, Any] = {}
+        self._readers: dict[str, Reader] = {}
         self._cursors: dict[str, int] = {}
         self._dead: dict[int, DeadLetter] = {}
         self._changed: set[str] = set()
@@ -82,12 +81,7 @@ class JetStreamBacklog(Backlog):
         """See `Backlog.put`; what was written of events that are refused is known when they are sent again."""
         self._claim.check()
         async with _told("written"):
-            acks = await asyncio.gather(
-                *(self._publish(entry.document, link.headers_of(entry, " ".join(names))) for entry, names in entries)
-            )
-        for ack, (_, names) in zip(acks, entries, strict=True):
-            if not ack.duplicate:
-                self._count(names)
+            acks = await asyncio.gather(*(self._write_event(entry, names) for entry, names in entries))
         return [Accepted(ack.seq, not ack.duplicate) for ack in acks]
 
     async def take(self, trigger: str, after: int, most: int) -> list[Delivery]:
@@ -105,6 +99,7 @@ class JetStreamBacklog(Backlog):
                     if trigger not in link.triggers_of(message.headers):
                         progress.finish(cursor)
                     elif not progress.has_finished(cursor):
+                        progress.meet(cursor)
                         found.append(_delivery(message, cursor, progress))
         return found
 
@@ -142,13 +137,12 @@ class JetStreamBacklog(Backlog):
                 self._cursors.pop(name, None)
                 self._changed.discard(name)
                 if reader := self._readers.pop(name, None):
-                    await reader.unsubscribe()
+                    await reader.close()
                 await self._kept.delete(name)
                 for letter in [one for one in self._dead.values() if one.trigger == name]:
                     await self._forget(letter.position)
             for name in set(triggers) - set(self._progress):
-                # A list of keys that was empty for a moment must not make everything before count as dealt with.
-                self._progress[name] = await kept_progress(self._kept, name) or Progress(self._last)
+                self._progress[name] = Progress(self._last)
                 await self._kept.put(name, self._progress[name].encode())
         return lost
 
@@ -259,48 +253,37 @@ class JetStreamBacklog(Backlog):
         self._kept = await self._server.create_key_value(bucket=f"{self._prefix}-progress")
         self._graves = await self._server.create_key_value(bucket=f"{self._prefix}-dead")
         self._last = (await self._server.stream_info(self._stream)).state.last_seq
-        for name in await _keys(self._kept):
-            self._progress[name] = Progress.of((await self._kept.get(name)).value)
-        for number in await _keys(self._graves):
-            self._dead[int(number)] = link.decode_dead(int(number), (await self._graves.get(number)).value)
+        for name, kept in (await link.kept_values(self._server, self._kept, f"{self._prefix}-progress")).items():
+            self._progress[name] = Progress.of(kept)
+        for number, kept in (await link.kept_values(self._server, self._graves, f"{self._prefix}-dead")).items():
+            self._dead[int(number)] = link.decode_dead(int(number), kept)
         await self._count_waiting()
 
     async def _count_waiting(self) -> None:
         """Count what waits for each trigger: the server does not know it."""
         number = min((progress.floor for progress in self._progress.values()), default=self._last)
-        reader = await self._reader(number, headers_only=True)
+        reader = Reader(self._server, self._stream, self._subject, headers_only=True)
         while number < self._last:
-            for message in await reader.fetch(min(1000, self._last - number), timeout=FETCH_S):
+            for message in await reader.fetch(number, min(1000, self._last - number)):
                 number = message.metadata.sequence.stream
                 for name in link.triggers_of(message.headers):
                     progress = self._progress.get(name)
                     if progress is not None:
                         progress.waiting += not progress.has_finished(number)
-        await reader.unsubscribe()
-
-    async def _reader(self, after: int, *, headers_only: bool = False) -> Any:
-        from nats.js import api
-
-        config = api.ConsumerConfig(
-            ack_policy=api.AckPolicy.NONE,
-            deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
-            opt_start_seq=after + 1,
-            headers_only=headers_only,
-            inactive_threshold=IDLE_S,
-        )
-        return await self._server.pull_subscribe(self._subject, stream=self._stream, config=config)
+        await reader.close()
+        for progress in self._progress.values():
+            progress.counted_to = self._last
 
     async def _fetch(self, trigger: str, after: int, most: int) -> list[Any]:
-        from nats.errors import Error
+        if trigger not in self._readers:
+            self._readers[trigger] = Reader(self._server, self._stream, self._subject)
+        return await self._readers[trigger].fetch(after, most)
 
-        reader = self._readers.get(trigger)
-        if reader is None:
-            reader = self._readers[trigger] = await self._reader(after)
-        try:
-            return list(await reader.fetch(most, timeout=FETCH_S))
-        except Error:
-            self._readers.pop(trigger)  # the server may have forgotten it: a new one begins after the cursor
-            raise
+    async def _write_event(self, entry: Entry, names: Sequence[str]) -> Any:
+        ack = await self._publish(entry.document, link.headers_of(entry, " ".join(names)))
+        if not ack.duplicate:
+            self._expect(names, ack.seq)
+        return ack
 
     async def _publish(self, document: bytes, headers: dict[str, str]) -> Any:
         ack = await self._server.publish(self._subject, document, headers=headers, stream=self._stream)
@@ -311,13 +294,14 @@ class JetStreamBacklog(Backlog):
         original = await self._message(number)
         key = None if original is None else (original.headers or {}).get(link.KEY)
         headers = {link.TRIGGERS: " ".join(triggers) or link.NO_TRIGGER, link.EVENT: str(number)}
-        await self._publish(document, headers if key is None else {**headers, link.KEY: key})
-        self._count(triggers)
+        ack = await self._publish(document, headers if key is None else {**headers, link.KEY: key})
+        self._expect(triggers, ack.seq)
 
-    def _count(self, triggers: Sequence[str]) -> None:
+    def _expect(self, triggers: Sequence[str], number: int) -> None:
         for name in triggers:
-            if name in self._progress:
-                self._progress[name].waiting += 1
+            progress = self._progress.get(name)
+            if progress is not None:
+                progress.expect(number, self._cursors.get(name, progress.floor))
 
     async def _message(self, number: int) -> Any:
         from nats.js.errors import NotFoundError
@@ -374,15 +358,6 @@ def _fits(kept: KeptEvent, type: str | None, id: str | None) -> bool:
 
     document = orjson.loads(kept.document)
     return type in (None, document["type"]) and id in (None, document["id"])
-
-
-async def _keys(bucket: Any) -> list[str]:
-    from nats.js.errors import NoKeysError
-
-    try:
-        return list(await bucket.keys())
-    except NoKeysError:
-        return []
 
 
 @contextlib.asynccontextmanager

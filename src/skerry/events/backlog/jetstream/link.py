@@ -90,3 +90,36 @@ def decode_dead(number: int, kept: bytes) -> DeadLetter:
     """Return what `encode_dead` has written."""
     facts, _, document = kept.partition(b"\n")
     return DeadLetter(position=number, document=document, **orjson.loads(facts))
+
+
+async def kept_value(bucket: Any, key: str) -> bytes | None:
+    """Return what a bucket has under a key, none where it has nothing."""
+    from nats.js.errors import KeyNotFoundError
+
+    try:
+        value: bytes = (await bucket.get(key)).value
+    except KeyNotFoundError:
+        return None
+    return value
+
+
+async def kept_values(server: Any, bucket: Any, name: str) -> dict[str, bytes]:
+    """Return what a bucket has, by key.
+
+    The client's own list of keys is now and then empty: where the server is faster than the client, it takes a message
+    that it has not looked at for one that there is not.
+
+    Args:
+        server: Its JetStream.
+        bucket: The bucket.
+        name: The bucket's.
+    """
+    prefix = f"$KV.{name}."
+    info = await server.stream_info(f"KV_{name}", subjects_filter=f"{prefix}>")
+    found = {}
+    for subject in info.state.subjects or {}:
+        key = subject.removeprefix(prefix)
+        value = await kept_value(bucket, key)
+        if value is not None:  # else it was deleted
+            found[key] = value
+    return found

@@ -14,6 +14,11 @@ class Progress:
         floor: Sequence of the last message of those that are all dealt with.
         done: Those above it that are dealt with.
         again: Attempts and time of the next one of those that have failed, by sequence.
+
+    Attributes:
+        waiting: How many messages wait for the trigger, as far as is known.
+        counted_to: Sequence up to which that was counted in the stream.
+        expected: Sequences of later ones that were counted when they were written, and have not been read.
     """
 
     def __init__(
@@ -23,6 +28,8 @@ class Progress:
         self.done = set() if done is None else done
         self.again = {} if again is None else again
         self.waiting = 0
+        self.counted_to = 0
+        self.expected: set[int] = set()
 
     @classmethod
     def of(cls, kept: bytes) -> Progress:
@@ -43,6 +50,24 @@ class Progress:
         values: dict[str, Any] = {"floor": self.floor, "done": ranges}
         return orjson.dumps({**values, "again": {str(number): kept for number, kept in self.again.items()}})
 
+    def expect(self, number: int, read_to: int) -> None:
+        """Count a message that was written.
+
+        Args:
+            number: Its sequence.
+            read_to: Sequence of the last message that was read: one that was read before this is counted already.
+        """
+        if number > read_to:
+            self.expected.add(number)
+            self.waiting += 1
+
+    def meet(self, number: int) -> None:
+        """Count a message that is read, unless it was: who wrote it may not have been told that it was written."""
+        if number in self.expected:
+            self.expected.discard(number)
+        elif number > self.counted_to:
+            self.waiting += 1
+
     def finish(self, number: int) -> None:
         """Note that a message is dealt with."""
         self.again.pop(number, None)
@@ -56,13 +81,3 @@ class Progress:
     def has_finished(self, number: int) -> bool:
         """Whether a message is dealt with."""
         return number <= self.floor or number in self.done
-
-
-async def kept_progress(bucket: Any, name: str) -> Progress | None:
-    """Return the progress of a trigger as the server has it, none where it has none."""
-    from nats.js.errors import KeyNotFoundError
-
-    try:
-        return Progress.of((await bucket.get(name)).value)
-    except KeyNotFoundError:
-        return None

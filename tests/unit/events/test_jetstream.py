@@ -1,0 +1,93 @@
+"""What the backlog on NATS asks of the server: everything that is there, in order, nothing lost on the way."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skerry.events.backlog.jetstream import link
+from skerry.events.backlog.jetstream.progress import Progress
+from skerry.events.backlog.jetstream.reader import Reader
+from support.nats_server import NatsServer
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    pytest.importorskip("nats", reason='no nats-py: pip install "skerry[nats]"')
+    server = NatsServer(tmp_path_factory.mktemp("nats")).start()
+    yield server
+    server.kill()
+
+
+def run_with(server, work):
+    async def run():
+        connection = await link.connect(server.url)
+        try:
+            return await work(connection.jetstream())
+        finally:
+            await connection.close()
+
+    return asyncio.run(run())
+
+
+def test_a_message_that_was_lost_on_its_way_is_read_all_the_same(server):
+    async def read(stream):
+        await stream.add_stream(name="lost", subjects=["lost.events"])
+        reader = Reader(stream, "lost", "lost.events")
+        for number in range(6):
+            await stream.publish("lost.events", b"%d" % number)
+        bodies = [message.data for message in await reader.fetch(0, 2)]
+        # Another takes two messages under the reader's name: the server counts them as read, and the reader has not
+        # seen them, as when its connection breaks while they come.
+        (consumer,) = await stream.consumers_info("lost")
+        thief = await stream.pull_subscribe_bind(consumer.name, "lost")
+        assert [message.data for message in await thief.fetch(2, timeout=10)] == [b"2", b"3"]
+        while len(bodies) < 6:
+            bodies += [message.data for message in await reader.fetch(len(bodies), 6 - len(bodies))]
+        await reader.close()
+        return bodies
+
+    assert run_with(server, read) == [b"%d" % number for number in range(6)]
+
+
+def test_what_a_bucket_holds_is_known_however_fast_the_server_is(server):
+    async def look(stream):
+        bucket = await stream.create_key_value(bucket="kept")
+        assert await link.kept_values(stream, bucket, "kept") == {}
+        await bucket.put("one", b"1")
+        found = [await link.kept_values(stream, bucket, "kept") for _ in range(50)]
+        await bucket.put("two", b"2")
+        await bucket.delete("one")
+        return found, await link.kept_values(stream, bucket, "kept"), await link.kept_value(bucket, "one")
+
+    found, after, deleted = run_with(server, look)
+    assert found == [{"one": b"1"}] * 50
+    assert after == {"two": b"2"}
+    assert deleted is None
+
+
+@given(st.data())
+def test_what_waits_is_counted_once_whoever_knows_of_it_first(data):
+    progress, read_to, open_, unacknowledged, written = Progress(0), 0, set(), set(), 0
+    for _ in range(data.draw(st.integers(0, 30))):
+        step = data.draw(st.sampled_from(["write", "acknowledge", "read", "finish"]))
+        if step == "write":  # the one who wrote it may learn of it late, or never
+            written += 1
+            unacknowledged.add(written)
+        elif step == "acknowledge" and unacknowledged:
+            number = data.draw(st.sampled_from(sorted(unacknowledged)))
+            unacknowledged.discard(number)
+            progress.expect(number, read_to)
+        elif step == "read" and read_to < written:
+            read_to += 1
+            progress.meet(read_to)
+            open_.add(read_to)
+        elif step == "finish" and open_:
+            number = data.draw(st.sampled_from(sorted(open_)))
+            open_.discard(number)
+            progress.waiting -= not progress.has_finished(number)
+            progress.finish(number)
+        unread = {number for number in range(read_to + 1, written + 1) if number not in unacknowledged}
+        assert progress.waiting == len(open_) + len(unread)
+        assert progress.expected == unread
