@@ -54,7 +54,7 @@ class Running:
 
     async def __aenter__(self):
         self.roster = Roster(
-            self._door, file=self._folder / "seen.sqlite3", identity="e1", environment=self._environment
+            self._door, file=self._folder / "seen.sqlite3", identity=self._folder.name, environment=self._environment
         )
         self.roster.follow(self._sources)
         return self.roster
