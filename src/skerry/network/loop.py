@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -23,6 +24,8 @@ from skerry.network.detection import (
 )
 from skerry.network.memory import Destination, Memory, Mitigation
 from skerry.network.verification import EffectVerification, Finding, Verification
+
+logger = logging.getLogger(__name__)
 
 # Waits for windows that have ended, at most so many seconds.
 Sensor = Callable[[float], Sequence[Traffic]]
@@ -93,7 +96,8 @@ class Loop:
         decide_rule: Decides what is done; None for the narrowest rule.
         verification: Says whether an action does what it was taken for; None to look at what it drops.
         rules: How the loop goes about it.
-        tell: Is told everything that the loop did.
+        tell: Is told everything that the loop did, of an attack only once its rule is in force. What it raises is
+            logged, and the defence goes on.
         clock: The machine's monotonic clock, seconds.
     """
 
@@ -178,7 +182,7 @@ class Loop:
         now_s = self._clock()
 
         def say(step: Step, reason: str, action_id: str = "") -> None:
-            self._tell(
+            self._report(
                 Happening(step=step, at_s=now_s, destination=window.destination, reason=reason, action_id=action_id)
             )
 
@@ -188,16 +192,14 @@ class Loop:
             return
         if memory.is_answered(decision.match):
             return
-        say(Step.DETECTED, verdict.reason)
         evidence = {"verdict": verdict.reason, **verdict.evidence, **decision.evidence(), "features": window.features}
         action = Action(match=decision.match, limit=decision.limit, ttl_s=self._rules.ttl_s, evidence=evidence)
         try:
             outcome = self._actor.act(action)
         except SkerryError as error:
+            say(Step.DETECTED, verdict.reason)
             say(Step.FAILED, error.message, action.id)
             return
-        steps = {State.PENDING: Step.ACTED, State.WAITING: Step.WAITING, State.TRIED: Step.TRIED}
-        say(steps.get(outcome.state, Step.REFUSED), outcome.reason, action.id)
         if outcome.state in (State.PENDING, State.WAITING):
             soon = memory.ended_s is not None and now_s - memory.ended_s <= self._rules.relapse_s
             memory.relapses = memory.relapses + 1 if soon else 0
@@ -207,6 +209,10 @@ class Loop:
             memory.mitigations.append(mitigation)
         else:
             memory.said = decision.match
+        # Whoever is told may be slow: the rule comes first.
+        say(Step.DETECTED, verdict.reason)
+        steps = {State.PENDING: Step.ACTED, State.WAITING: Step.WAITING, State.TRIED: Step.TRIED}
+        say(steps.get(outcome.state, Step.REFUSED), outcome.reason, action.id)
 
     def _tend_one(self, memory: Destination, mitigation: Mitigation, now_s: float, *, counted: bool) -> None:
         if mitigation.renewed_s is None:
@@ -250,6 +256,12 @@ class Loop:
 
     def _say(self, step: Step, mitigation: Mitigation, reason: str) -> None:
         address = mitigation.action.match.destination.network_address
-        self._tell(
+        self._report(
             Happening(step=step, at_s=self._clock(), destination=address, reason=reason, action_id=mitigation.action.id)
         )
+
+    def _report(self, happening: Happening) -> None:
+        try:
+            self._tell(happening)
+        except Exception:  # it is the caller's, and may raise anything
+            logger.exception("nobody could be told that the loop %s: %s", happening.step, happening.reason)

@@ -3,7 +3,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from skerry.errors import PlatformError
+from skerry.errors import EngineNotRunningError, PlatformError
 from skerry.network.actions import Flag, Hits, Match, Outcome, State
 from skerry.network.detection import (
     BaselineDetector,
@@ -262,6 +262,34 @@ def test_where_no_rule_spares_the_rest_nothing_is_done():
 
     assert world.steps() == [Step.UNDECIDED]
     assert world.actor.done == []
+
+
+def test_an_attack_is_told_after_its_rule_was_taken_with_the_moment_in_which_it_was_seen():
+    told = []
+
+    class SlowActor(FakeActor):
+        def act(self, action):
+            world.now_s += 3
+            return super().act(action)
+
+    world = World(SlowActor(), tell=lambda what: told.append((what.step, what.at_s, list(world.actor.done))))
+    world.pass_time(20, clients())
+    world.pass_time(0.5, clients(), syn_flood(seeded()), dropped_per_s=2000)
+
+    assert told == [(step, 120.5, ["act"]) for step in (Step.DETECTED, Step.ACTED)]
+
+
+def test_the_defence_goes_on_when_nobody_can_be_told(caplog):
+    def refuse(happening):
+        raise EngineNotRunningError("as the test says")
+
+    world = World(tell=refuse)
+    world.pass_time(20, clients())
+    world.pass_time(5, clients(), syn_flood(seeded()), dropped_per_s=2000)
+    world.pass_time(4, clients())
+
+    assert world.actor.done == ["act", "confirm", "withdraw"]
+    assert "as the test says" in caplog.text
 
 
 def test_the_loop_goes_round_until_it_is_told_to_stop():
