@@ -141,17 +141,18 @@ class Loop:
         return self._memory.of(destination).known()
 
     def look(self, windows: Sequence[Traffic]) -> None:
-        """Judge windows that have ended: learn from the quiet ones, act on the others."""
+        """Judge windows that have ended: learn from the quiet ones, act on the others.
+
+        One that cannot be judged is told as failed: records are forged easily, and must not end the defence.
+        """
         for window in windows:
-            memory = self._memory.of(window.destination)
-            left = memory.left(window)
-            verdict = self._detector.judge(left)
-            if verdict.alarm:
-                self._answer(left, memory, verdict)
-            elif not memory.mitigations:
-                self._detector.learn(window)
-                memory.remember(window)
-                memory.said = None
+            try:
+                self._judge(window)
+            except Exception as error:  # detectors and decisions are replaceable, and may raise anything
+                logger.exception("a window of %s could not be judged", window.destination)
+                reason = f"a window could not be judged: {type(error).__name__}: {error}"
+                at_s, destination = self._clock(), window.destination
+                self._report(Happening(step=Step.FAILED, at_s=at_s, destination=destination, reason=reason))
 
     def tend(self) -> None:
         """Look after actions in force: verify, renew, withdraw."""
@@ -173,6 +174,17 @@ class Loop:
                 self._tend_one(memory, mitigation, now_s, counted=hits[mitigation.action.id].counted)
             except SkerryError as error:
                 self._say(Step.FAILED, mitigation, error.message)
+
+    def _judge(self, window: Traffic) -> None:
+        memory = self._memory.of(window.destination)
+        left = memory.left(window)
+        verdict = self._detector.judge(left)
+        if verdict.alarm:
+            self._answer(left, memory, verdict)
+        elif not memory.mitigations:
+            self._detector.learn(window)
+            memory.remember(window)
+            memory.said = None
 
     def _narrowest(self, window: Traffic, ordinary: Ordinary, verdict: Verdict) -> Decision | None:
         rules = self._rules.decision

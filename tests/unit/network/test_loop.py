@@ -1,5 +1,5 @@
-from dataclasses import dataclass, field
-from ipaddress import ip_network
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_address, ip_network
 
 import pytest
 
@@ -290,6 +290,19 @@ def test_the_defence_goes_on_when_nobody_can_be_told(caplog):
 
     assert world.actor.done == ["act", "confirm", "withdraw"]
     assert "as the test says" in caplog.text
+
+
+def test_a_window_that_cannot_be_judged_is_told_and_the_defence_goes_on(world, caplog):
+    nobody = [replace(item, packets=0) for item in clients(1)]
+    forged = [replace(item, source=ip_address("::"), packets=5000) for item in few_sources()]
+    world.pass_time(0.5, clients(), forged, nobody)
+    assert world.steps() == [Step.FAILED]
+    assert "a window could not be judged" in world.said[0].reason
+    assert str(VICTIM) in caplog.text
+
+    world.pass_time(5, clients(), syn_flood(seeded()), dropped_per_s=2000)
+
+    assert world.steps()[1:] == [Step.DETECTED, Step.ACTED, Step.VERIFIED]
 
 
 def test_the_loop_goes_round_until_it_is_told_to_stop():
