@@ -21,6 +21,7 @@ from skerry.network.detection import BaselineDetector, Detector, Panel, SlowDete
 from skerry.network.flows import FlowCollector
 from skerry.network.loop import Happening, Loop, LoopRules
 from skerry.network.sensing import Clock, FlowSensor, FlowWindows
+from skerry.network.verification import Verification
 
 # How long the collector gathers datagrams; it adds to the time in which an attack is seen.
 GATHER_MS = 20
@@ -79,6 +80,7 @@ def defend(
     *,
     detector: Detector | None = None,
     actuator: Actuator | None = None,
+    verification: Verification | None = None,
     tell: Callable[[Happening], None] | None = None,
     ready: Callable[[int], None] | None = None,
 ) -> None:
@@ -91,6 +93,8 @@ def defend(
         stopped: Whether to stop.
         detector: Says whether a window is an attack; None for that of :func:`make_detector`.
         actuator: Carries actions out; None for nftables on this machine.
+        verification: Says whether an action does what it was taken for; None to look at what it drops. An actuator that
+            does not know, such as GoBGP's, needs one, or each action is withdrawn as not verified.
         tell: Is told everything that the loop did.
         ready: Is told the port once exporters are listened to.
 
@@ -120,7 +124,13 @@ def defend(
             approval=settings.approval,
         )
         opened.callback(actor.close)
-        loop = Loop(actor, detector if detector is not None else make_detector(), rules=settings.rules, tell=tell)
+        loop = Loop(
+            actor,
+            detector if detector is not None else make_detector(),
+            verification=verification,
+            rules=settings.rules,
+            tell=tell,
+        )
         collector = opened.enter_context(
             FlowCollector(settings.host, settings.port, interval_ms=GATHER_MS, exporters=settings.exporters)
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from skerry.errors import SkerryError
-from skerry.network.actions import Action, Actor, Address, State
+from skerry.network.actions import Action, Actor, Address, Hits, State
 from skerry.network.actions.withdrawal import monotonic_s
 from skerry.network.detection import (
     Decision,
@@ -159,19 +159,15 @@ class Loop:
         watched = [(memory, item) for memory in self._memory for item in memory.mitigations]
         if not watched:
             return
-        hits, now_s = self._actor.hits(), self._clock()
+        try:
+            hits = self._actor.hits()
+        except SkerryError as error:  # the keeper withdraws what is not confirmed in time
+            logger.warning("what the rules in force drop cannot be told now: %s", error.message)
+            return
+        now_s = self._clock()
         for memory, mitigation in watched:
-            state = self._actor.state_of(mitigation.action.id)
-            if state is State.WAITING:
-                continue
-            if not mitigation.readings:  # it has just been approved
-                mitigation.readings.append(Reading(at_s=now_s, packets=0))
-            if state not in (State.PENDING, State.CONFIRMED) or mitigation.action.id not in hits:
-                self._forget(memory, mitigation, "it is not in force any more")
-                continue
-            mitigation.readings.append(Reading(at_s=now_s, packets=hits[mitigation.action.id].packets))
             try:
-                self._tend_one(memory, mitigation, now_s, counted=hits[mitigation.action.id].counted)
+                self._tend_one(memory, mitigation, now_s, hits.get(mitigation.action.id))
             except SkerryError as error:
                 self._say(Step.FAILED, mitigation, error.message)
 
@@ -226,7 +222,22 @@ class Loop:
         steps = {State.PENDING: Step.ACTED, State.WAITING: Step.WAITING, State.TRIED: Step.TRIED}
         say(steps.get(outcome.state, Step.REFUSED), outcome.reason, action.id)
 
-    def _tend_one(self, memory: Destination, mitigation: Mitigation, now_s: float, *, counted: bool) -> None:
+    def _tend_one(self, memory: Destination, mitigation: Mitigation, now_s: float, hits: Hits | None) -> None:
+        state = self._actor.state_of(mitigation.action.id)
+        if state is State.WAITING:
+            return
+        if not mitigation.readings:  # it has just been approved
+            mitigation.readings.append(Reading(at_s=now_s, packets=0))
+        if state not in (State.PENDING, State.CONFIRMED):
+            self._forget(memory, mitigation, "it is not in force any more")
+        elif hits is not None:
+            mitigation.readings.append(Reading(at_s=now_s, packets=hits.packets))
+            self._follow(memory, mitigation, now_s, counted=hits.counted)
+        # What was approved in another process may be about to be applied there.
+        elif state is State.CONFIRMED or now_s - mitigation.readings[0].at_s >= self._rules.verify_s:
+            self._roll_back(memory, mitigation, "nothing is left of it in force")
+
+    def _follow(self, memory: Destination, mitigation: Mitigation, now_s: float, *, counted: bool) -> None:
         if mitigation.renewed_s is None:
             self._verify(memory, mitigation, now_s)
         elif not counted:

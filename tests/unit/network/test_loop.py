@@ -254,6 +254,50 @@ def test_an_action_that_somebody_else_withdrew_is_forgotten_and_taken_again(worl
     assert world.steps()[3:6] == [Step.WITHDRAWN, Step.DETECTED, Step.ACTED]
 
 
+def test_an_action_of_which_nothing_is_left_is_withdrawn_before_it_is_forgotten(world):
+    world.pass_time(3, clients(), syn_flood(seeded()), dropped_per_s=2000)
+    world.actor.packets.clear()
+
+    world.pass_time(0.5, clients())
+
+    assert world.steps()[3:] == [Step.WITHDRAWN]
+    assert set(world.actor.states.values()) == {State.WITHDRAWN}
+
+
+def test_an_action_that_is_being_approved_elsewhere_is_waited_for(world):
+    world.actor.answer = State.WAITING
+    world.pass_time(1, clients(), syn_flood(seeded()))
+    packets, world.actor.packets = world.actor.packets, {}
+    world.actor.states = dict.fromkeys(world.actor.states, State.PENDING)
+    world.pass_time(1, clients(), syn_flood(seeded()))
+    assert world.actor.done == ["act"]
+
+    world.actor.packets = packets
+    world.pass_time(1, clients(), syn_flood(seeded()), dropped_per_s=2000)
+
+    assert world.actor.done == ["act", "confirm"]
+
+
+def test_the_defence_goes_on_when_nobody_says_what_is_in_force():
+    class Deaf(FakeActor):
+        deaf = False
+
+        def hits(self):
+            if self.deaf:
+                raise PlatformError("as the test says")
+            return super().hits()
+
+    world = World(Deaf())
+    world.pass_time(20, clients())
+    world.pass_time(3, clients(), syn_flood(seeded()), dropped_per_s=2000)
+    world.actor.deaf = True
+    world.pass_time(3, clients(), syn_flood(seeded()), dropped_per_s=2000)
+    world.actor.deaf = False
+    world.pass_time(4, clients())
+
+    assert world.actor.done == ["act", "confirm", "withdraw"]
+
+
 def test_where_no_rule_spares_the_rest_nothing_is_done():
     world = World(decide_rule=lambda window, ordinary, kinds: None)
     world.pass_time(20, clients())
