@@ -216,12 +216,21 @@ class Actor:
             self._keeper.arm()
             self._actuator.apply(action, timeout_s=self._confirm_s)
         except SkerryError as error:
-            with suppress(SkerryError):
-                self._actuator.withdraw(action.id)
-            reason = f"it could not be applied: {error.message}"
-            self._journal.change(action.id, State.WITHDRAWN, reason, since=IN_FORCE)
+            self._give_up(action.id, f"it could not be applied: {error.message}")
             raise
         return Outcome(action=action, state=State.PENDING, reason=reason)
+
+    def _give_up(self, action_id: str, reason: str) -> None:
+        """Take back what was applied of an action; where that fails it stays in the journal, for the keeper, as due."""
+        try:
+            self._actuator.withdraw(action_id)
+        except SkerryError as error:
+            reason = f"{reason}; nor can it be taken back now: {error.message}"
+            self._journal.change(action_id, State.PENDING, reason, since=IN_FORCE, due_s=self._clock())
+            with suppress(SkerryError):
+                self._keeper.arm()
+        else:
+            self._journal.change(action_id, State.WITHDRAWN, reason, since=IN_FORCE)
 
     def _open(self, action: Action, state: State, reason: str, *, due_s: float) -> None:
         actuator = self._actuator
