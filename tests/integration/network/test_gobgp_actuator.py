@@ -138,6 +138,22 @@ def test_what_is_there_already_is_not_replaced_and_nothing_is_left_behind(actuat
     assert actuator.applied() == {}
 
 
+def test_who_is_spared_is_spared_until_the_last_rule_is_gone(actuator, monkeypatch):
+    deleted, delete = [], Gobgp.delete
+
+    def note(self, family, words):
+        deleted.append("10.9.1.7/32" in words)
+        delete(self, family, words)
+
+    monkeypatch.setattr(Gobgp, "delete", note)
+    action = some_action(match=replace(some_action().match, spared=(ip_network("10.9.1.7"),)))
+    actuator.apply(action, timeout_s=60)
+
+    actuator.withdraw(action.id)
+
+    assert deleted == [False, True]
+
+
 def test_what_is_half_announced_and_cannot_be_taken_back_is_in_force_but_not_renewed(actuator, monkeypatch):
     before = our_routes()
     monkeypatch.setattr(Gobgp, "add", _refuse_the_second(Gobgp.add))

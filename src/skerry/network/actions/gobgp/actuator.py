@@ -142,7 +142,8 @@ class GobgpActuator(Actuator):
                 raise PlatformError(f"there is a route {' '.join(route.words)} already; it would be replaced")
 
     def _take_back(self, action_id: str) -> None:
-        for (family, _), words in self._read(self._file(action_id)):
+        # Routes that spare are announced first, and go last: at no moment is a spared source dropped.
+        for (family, _), words in reversed(self._read(self._file(action_id))):
             self._gobgp.delete(family, words)
         self._file(action_id).unlink()
 
