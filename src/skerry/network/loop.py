@@ -131,10 +131,12 @@ class Loop:
         self._actor.recover()
         tended_s = self._clock()
         while not stopped():
-            self.look(sensor(self._rules.tend_s))
-            if self._clock() - tended_s >= self._rules.tend_s:
-                self.tend()
-                tended_s = self._clock()
+            windows = sensor(self._rules.tend_s)
+            for one in [[window] for window in windows] or [[]]:  # what is in force does not wait for many windows
+                self.look(one)
+                if self._clock() - tended_s >= self._rules.tend_s:
+                    self.tend()
+                    tended_s = self._clock()
 
     def known(self, destination: Address) -> set[Address]:
         """Return the sources of a destination's latest quiet windows, for sensors."""

@@ -363,6 +363,27 @@ def test_the_loop_goes_round_until_it_is_told_to_stop():
     assert asked == [0.25] * 3
 
 
+def test_what_is_in_force_is_tended_between_many_windows():
+    seen = []
+
+    class Slow(BaselineDetector):
+        def judge(self, window):
+            world.now_s += 0.5
+            world.actor.packets = dict.fromkeys(world.actor.packets, 2000 * int(world.now_s))
+            seen.append(list(world.actor.done))
+            return super().judge(window)
+
+    world = World(detector=Slow())
+    world.pass_time(20, clients())
+    world.loop.look([window(clients(), syn_flood(seeded()))])
+    seen.clear()
+
+    world.loop.run(lambda timeout_s: [window(clients())] * 4, lambda: bool(seen))
+
+    assert seen[0] == ["act"]
+    assert seen[-1] == ["act", "confirm"]
+
+
 def test_a_verification_wants_to_see_for_long_enough():
     match = Match(destination=ip_network(VICTIM))
     decision = Decision(
