@@ -181,7 +181,7 @@ class Loop:
             self._answer(left, memory, verdict)
         elif not memory.mitigations:
             self._detector.learn(window)
-            memory.remember(window)
+            self._memory.remember(window)
             memory.said = None
 
     def _narrowest(self, window: Traffic, ordinary: Ordinary, verdict: Verdict) -> Decision | None:
