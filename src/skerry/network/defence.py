@@ -15,6 +15,7 @@ from skerry.network.actions import (
     NftablesActuator,
     Policy,
     find_management_paths,
+    inherit_session,
 )
 from skerry.network.actions.policy import Path as ManagementPath
 from skerry.network.detection import BaselineDetector, Detector, Panel, SlowDetector, StrayDetector
@@ -44,7 +45,8 @@ class DefenceSettings:
         dry_run: Whether actions are only tried; the default.
         approval: Whether a person has to approve each action.
         allowed: Networks whose packets no action touches.
-        paths: What the machine is managed through; None to find it in the environment and the machine's files.
+        paths: What the machine is managed through; None to find it in the environment, also that of
+            the processes above, and the machine's files.
         confirm_s: Seconds after which an action is withdrawn that was not verified.
         rules: How the loop goes about it.
     """
@@ -65,7 +67,7 @@ class DefenceSettings:
 
     def policy(self) -> Policy:
         """Return what no action may ever do."""
-        paths = find_management_paths(os.environ) if self.paths is None else self.paths
+        paths = find_management_paths(inherit_session(os.environ)) if self.paths is None else self.paths
         return Policy(scope=self.scope, allowed=self.allowed, paths=paths)
 
 
