@@ -15,12 +15,14 @@ from skerry.network.actions import (
     NftablesActuator,
     Policy,
     find_management_paths,
+    inherit_session,
 )
 from skerry.network.actions.policy import Path as ManagementPath
 from skerry.network.detection import BaselineDetector, Detector, Panel, SlowDetector, StrayDetector
 from skerry.network.flows import FlowCollector
 from skerry.network.loop import Happening, Loop, LoopRules
 from skerry.network.sensing import Clock, FlowSensor, FlowWindows
+from skerry.network.verification import Verification
 
 # How long the collector gathers datagrams; it adds to the time in which an attack is seen.
 GATHER_MS = 20
@@ -43,7 +45,8 @@ class DefenceSettings:
         dry_run: Whether actions are only tried; the default.
         approval: Whether a person has to approve each action.
         allowed: Networks whose packets no action touches.
-        paths: What the machine is managed through; None to find it in the environment and the machine's files.
+        paths: What the machine is managed through; None to find it in the environment, also that of
+            the processes above, and the machine's files.
         confirm_s: Seconds after which an action is withdrawn that was not verified.
         rules: How the loop goes about it.
     """
@@ -64,7 +67,7 @@ class DefenceSettings:
 
     def policy(self) -> Policy:
         """Return what no action may ever do."""
-        paths = find_management_paths(os.environ) if self.paths is None else self.paths
+        paths = find_management_paths(inherit_session(os.environ)) if self.paths is None else self.paths
         return Policy(scope=self.scope, allowed=self.allowed, paths=paths)
 
 
@@ -79,6 +82,7 @@ def defend(
     *,
     detector: Detector | None = None,
     actuator: Actuator | None = None,
+    verification: Verification | None = None,
     tell: Callable[[Happening], None] | None = None,
     ready: Callable[[int], None] | None = None,
 ) -> None:
@@ -91,6 +95,8 @@ def defend(
         stopped: Whether to stop.
         detector: Says whether a window is an attack; None for that of :func:`make_detector`.
         actuator: Carries actions out; None for nftables on this machine.
+        verification: Says whether an action does what it was taken for; None to look at what it drops. An actuator that
+            does not know, such as GoBGP's, needs one, or each action is withdrawn as not verified.
         tell: Is told everything that the loop did.
         ready: Is told the port once exporters are listened to.
 
@@ -120,7 +126,13 @@ def defend(
             approval=settings.approval,
         )
         opened.callback(actor.close)
-        loop = Loop(actor, detector if detector is not None else make_detector(), rules=settings.rules, tell=tell)
+        loop = Loop(
+            actor,
+            detector if detector is not None else make_detector(),
+            verification=verification,
+            rules=settings.rules,
+            tell=tell,
+        )
         collector = opened.enter_context(
             FlowCollector(settings.host, settings.port, interval_ms=GATHER_MS, exporters=settings.exporters)
         )

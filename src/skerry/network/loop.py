@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from skerry.errors import SkerryError
-from skerry.network.actions import Action, Actor, Address, State
+from skerry.network.actions import Action, Actor, Address, Hits, State
 from skerry.network.actions.withdrawal import monotonic_s
 from skerry.network.detection import (
     Decision,
@@ -23,6 +24,8 @@ from skerry.network.detection import (
 )
 from skerry.network.memory import Destination, Memory, Mitigation
 from skerry.network.verification import EffectVerification, Finding, Verification
+
+logger = logging.getLogger(__name__)
 
 # Waits for windows that have ended, at most so many seconds.
 Sensor = Callable[[float], Sequence[Traffic]]
@@ -93,7 +96,8 @@ class Loop:
         decide_rule: Decides what is done; None for the narrowest rule.
         verification: Says whether an action does what it was taken for; None to look at what it drops.
         rules: How the loop goes about it.
-        tell: Is told everything that the loop did.
+        tell: Is told everything that the loop did, of an attack only once its rule is in force. What it raises is
+            logged, and the defence goes on.
         clock: The machine's monotonic clock, seconds.
     """
 
@@ -127,48 +131,58 @@ class Loop:
         self._actor.recover()
         tended_s = self._clock()
         while not stopped():
-            self.look(sensor(self._rules.tend_s))
-            if self._clock() - tended_s >= self._rules.tend_s:
-                self.tend()
-                tended_s = self._clock()
+            windows = sensor(self._rules.tend_s)
+            for one in [[window] for window in windows] or [[]]:  # what is in force does not wait for many windows
+                self.look(one)
+                if self._clock() - tended_s >= self._rules.tend_s:
+                    self.tend()
+                    tended_s = self._clock()
 
     def known(self, destination: Address) -> set[Address]:
         """Return the sources of a destination's latest quiet windows, for sensors."""
         return self._memory.of(destination).known()
 
     def look(self, windows: Sequence[Traffic]) -> None:
-        """Judge windows that have ended: learn from the quiet ones, act on the others."""
+        """Judge windows that have ended: learn from the quiet ones, act on the others.
+
+        One that cannot be judged is told as failed: records are forged easily, and must not end the defence.
+        """
         for window in windows:
-            memory = self._memory.of(window.destination)
-            left = memory.left(window)
-            verdict = self._detector.judge(left)
-            if verdict.alarm:
-                self._answer(left, memory, verdict)
-            elif not memory.mitigations:
-                self._detector.learn(window)
-                memory.remember(window)
-                memory.said = None
+            try:
+                self._judge(window)
+            except Exception as error:  # detectors and decisions are replaceable, and may raise anything
+                logger.exception("a window of %s could not be judged", window.destination)
+                reason = f"a window could not be judged: {type(error).__name__}: {error}"
+                at_s, destination = self._clock(), window.destination
+                self._report(Happening(step=Step.FAILED, at_s=at_s, destination=destination, reason=reason))
 
     def tend(self) -> None:
         """Look after actions in force: verify, renew, withdraw."""
         watched = [(memory, item) for memory in self._memory for item in memory.mitigations]
         if not watched:
             return
-        hits, now_s = self._actor.hits(), self._clock()
+        try:
+            hits = self._actor.hits()
+        except SkerryError as error:  # the keeper withdraws what is not confirmed in time
+            logger.warning("what the rules in force drop cannot be told now: %s", error.message)
+            return
+        now_s = self._clock()
         for memory, mitigation in watched:
-            state = self._actor.state_of(mitigation.action.id)
-            if state is State.WAITING:
-                continue
-            if not mitigation.readings:  # it has just been approved
-                mitigation.readings.append(Reading(at_s=now_s, packets=0))
-            if state not in (State.PENDING, State.CONFIRMED) or mitigation.action.id not in hits:
-                self._forget(memory, mitigation, "it is not in force any more")
-                continue
-            mitigation.readings.append(Reading(at_s=now_s, packets=hits[mitigation.action.id].packets))
             try:
-                self._tend_one(memory, mitigation, now_s, counted=hits[mitigation.action.id].counted)
+                self._tend_one(memory, mitigation, now_s, hits.get(mitigation.action.id))
             except SkerryError as error:
                 self._say(Step.FAILED, mitigation, error.message)
+
+    def _judge(self, window: Traffic) -> None:
+        memory = self._memory.of(window.destination)
+        left = memory.left(window)
+        verdict = self._detector.judge(left)
+        if verdict.alarm:
+            self._answer(left, memory, verdict)
+        elif not memory.mitigations:
+            self._detector.learn(window)
+            self._memory.remember(window)
+            memory.said = None
 
     def _narrowest(self, window: Traffic, ordinary: Ordinary, verdict: Verdict) -> Decision | None:
         rules = self._rules.decision
@@ -178,7 +192,7 @@ class Loop:
         now_s = self._clock()
 
         def say(step: Step, reason: str, action_id: str = "") -> None:
-            self._tell(
+            self._report(
                 Happening(step=step, at_s=now_s, destination=window.destination, reason=reason, action_id=action_id)
             )
 
@@ -188,16 +202,14 @@ class Loop:
             return
         if memory.is_answered(decision.match):
             return
-        say(Step.DETECTED, verdict.reason)
         evidence = {"verdict": verdict.reason, **verdict.evidence, **decision.evidence(), "features": window.features}
         action = Action(match=decision.match, limit=decision.limit, ttl_s=self._rules.ttl_s, evidence=evidence)
         try:
             outcome = self._actor.act(action)
         except SkerryError as error:
+            say(Step.DETECTED, verdict.reason)
             say(Step.FAILED, error.message, action.id)
             return
-        steps = {State.PENDING: Step.ACTED, State.WAITING: Step.WAITING, State.TRIED: Step.TRIED}
-        say(steps.get(outcome.state, Step.REFUSED), outcome.reason, action.id)
         if outcome.state in (State.PENDING, State.WAITING):
             soon = memory.ended_s is not None and now_s - memory.ended_s <= self._rules.relapse_s
             memory.relapses = memory.relapses + 1 if soon else 0
@@ -207,8 +219,27 @@ class Loop:
             memory.mitigations.append(mitigation)
         else:
             memory.said = decision.match
+        # Whoever is told may be slow: the rule comes first.
+        say(Step.DETECTED, verdict.reason)
+        steps = {State.PENDING: Step.ACTED, State.WAITING: Step.WAITING, State.TRIED: Step.TRIED}
+        say(steps.get(outcome.state, Step.REFUSED), outcome.reason, action.id)
 
-    def _tend_one(self, memory: Destination, mitigation: Mitigation, now_s: float, *, counted: bool) -> None:
+    def _tend_one(self, memory: Destination, mitigation: Mitigation, now_s: float, hits: Hits | None) -> None:
+        state = self._actor.state_of(mitigation.action.id)
+        if state is State.WAITING:
+            return
+        if not mitigation.readings:  # it has just been approved
+            mitigation.readings.append(Reading(at_s=now_s, packets=0))
+        if state not in (State.PENDING, State.CONFIRMED):
+            self._forget(memory, mitigation, "it is not in force any more")
+        elif hits is not None:
+            mitigation.readings.append(Reading(at_s=now_s, packets=hits.packets))
+            self._follow(memory, mitigation, now_s, counted=hits.counted)
+        # What was approved in another process may be about to be applied there.
+        elif state is State.CONFIRMED or now_s - mitigation.readings[0].at_s >= self._rules.verify_s:
+            self._roll_back(memory, mitigation, "nothing is left of it in force")
+
+    def _follow(self, memory: Destination, mitigation: Mitigation, now_s: float, *, counted: bool) -> None:
         if mitigation.renewed_s is None:
             self._verify(memory, mitigation, now_s)
         elif not counted:
@@ -250,6 +281,12 @@ class Loop:
 
     def _say(self, step: Step, mitigation: Mitigation, reason: str) -> None:
         address = mitigation.action.match.destination.network_address
-        self._tell(
+        self._report(
             Happening(step=step, at_s=self._clock(), destination=address, reason=reason, action_id=mitigation.action.id)
         )
+
+    def _report(self, happening: Happening) -> None:
+        try:
+            self._tell(happening)
+        except Exception:  # it is the caller's, and may raise anything
+            logger.exception("nobody could be told that the loop %s: %s", happening.step, happening.reason)

@@ -11,6 +11,7 @@ from skerry.network.detection import Decision, Ordinary, Reading, Slice, Traffic
 
 REMEMBERED_WINDOWS = 100
 REMEMBERED_SLICES = 10_000
+REMEMBERED_SLICES_IN_ALL = 500_000
 MOST_DESTINATIONS = 10_000
 MOST_READINGS = 2000
 
@@ -57,7 +58,11 @@ class Destination:
         self.quiet.append(window)
         self.slices += len(window.slices)
         while len(self.quiet) > 1 and (len(self.quiet) > REMEMBERED_WINDOWS or self.slices > REMEMBERED_SLICES):
-            self.slices -= len(self.quiet.popleft().slices)
+            self.forget_oldest()
+
+    def forget_oldest(self) -> None:
+        """Forget the oldest quiet window."""
+        self.slices -= len(self.quiet.popleft().slices)
 
     def ordinary(self) -> Ordinary:
         """Return the traffic of the latest quiet windows."""
@@ -96,10 +101,17 @@ def _drops(match: Match, item: Slice) -> bool:
 
 
 class Memory:
-    """The destinations; the one not seen for longest is forgotten when there are too many, unless it is defended."""
+    """The destinations; the one not seen for longest is forgotten when there are too many, unless it is defended.
 
-    def __init__(self) -> None:
+    Args:
+        most_slices: Slices of quiet windows, of all destinations together. Where there are more, windows of the
+            destination not seen for longest are forgotten.
+    """
+
+    def __init__(self, most_slices: int = REMEMBERED_SLICES_IN_ALL) -> None:
         self._destinations: dict[Address, Destination] = {}
+        self._most_slices = most_slices
+        self._slices = 0
 
     def __iter__(self) -> Iterator[Destination]:
         return iter(list(self._destinations.values()))
@@ -111,5 +123,18 @@ class Memory:
         if len(self._destinations) > MOST_DESTINATIONS:
             oldest = next((key for key, item in self._destinations.items() if not item.mitigations), None)
             if oldest is not None:
-                del self._destinations[oldest]
+                self._slices -= self._destinations.pop(oldest).slices
         return found
+
+    def remember(self, window: Traffic) -> None:
+        """Remember a quiet window of its destination."""
+        latest = self.of(window.destination)
+        self._slices -= latest.slices
+        latest.remember(window)
+        self._slices += latest.slices
+        for item in self._destinations.values():
+            while self._slices > self._most_slices and item.quiet and item is not latest:
+                self._slices -= len(item.quiet[0].slices)
+                item.forget_oldest()
+            if self._slices <= self._most_slices:
+                break

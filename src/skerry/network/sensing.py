@@ -14,6 +14,11 @@ from skerry.network.features import split
 from skerry.network.flows import FlowBatch, FlowCollector
 from skerry.network.slicing import slice_by_destination
 
+# By the exporter's clock a record belongs at most so long before it arrived: who forges one cannot open many windows.
+OLDEST_MS = 5000
+# Spans of time that are handed over at once; the others follow.
+MOST_SPANS = 50
+
 Clock = Literal["received_ms", "last_ms"]
 Known = Callable[[Address], Collection[Address]]
 
@@ -62,10 +67,15 @@ class FlowWindows:
         """Take records in the order in which they arrived."""
         if not len(batch):
             return
-        self._arrived_ms = int(batch["received_ms"].max())
+        arrived_ms = int(batch["received_ms"].max())
+        if arrived_ms < self._arrived_ms:  # the clock was set back, and what has come since is in the past again
+            self._latest_ms = min(self._latest_ms, arrived_ms)
+        self._arrived_ms = arrived_ms
         if self._clock == "last_ms":
             batch = FlowBatch(records=batch.records.copy())
-            batch["last_ms"][:] = batch["last_ms"].clip(max=batch["received_ms"])  # nothing comes from the future
+            received_ms = batch["received_ms"]
+            # Nothing comes from the future, nor from long ago.
+            batch["last_ms"][:] = batch["last_ms"].clip(min=received_ms - OLDEST_MS, max=received_ms)
             self._latest_ms = max(self._latest_ms, int(batch["last_ms"].max()))
         for window, part in split(batch, self._width_ms, clock=self._clock):
             self._open.setdefault(window.start_ms, []).append(part)
@@ -79,7 +89,7 @@ class FlowWindows:
         return min(self._open) + self._width_ms + self._late_ms
 
     def ended(self, now_ms: int) -> list[Traffic]:
-        """Return the windows that have ended, each destination's by itself.
+        """Return the windows that have ended, each destination's by itself; of many, the earliest.
 
         Args:
             now_ms: The time, Unix time.
@@ -88,7 +98,7 @@ class FlowWindows:
         if self._clock == "last_ms" and now_ms < self._arrived_ms + self._idle_ms:
             until_ms = self._latest_ms
         over = sorted(start for start in self._open if start + self._width_ms + self._late_ms <= until_ms)
-        return list(chain.from_iterable(self._windows(start) for start in over))
+        return list(chain.from_iterable(self._windows(start) for start in over[:MOST_SPANS]))
 
     def _windows(self, start_ms: int) -> list[Traffic]:
         return [

@@ -45,7 +45,8 @@ def slice_by_destination(
     """Yield the traffic to each destination.
 
     Records of one conversation are one slice, with the flags of all: exporters without a cache tell each packet by
-    itself, and the first packet of a connection is not one that nobody has answered.
+    itself, and the first packet of a connection is not one that nobody has answered. Left out are records of no
+    packets, and those without a source of the destination's IP version: anybody may forge a record.
 
     Args:
         batch: All records of a window.
@@ -56,7 +57,9 @@ def slice_by_destination(
         >>> list(slice_by_destination(FlowBatch()))
         []
     """
-    wanted = batch.select(_within(batch["destination"], scope)) if scope else batch
+    wanted = batch.select(_plausible(batch))
+    if scope:
+        wanted = wanted.select(_within(wanted["destination"], scope))
     if not len(wanted):
         return
     owner = code_addresses(wanted["destination"])
@@ -134,6 +137,17 @@ def _slices(rows: NDArray[Any], sources: NDArray[Any]) -> Iterator[Slice]:
             # Later pieces of a datagram have no ports, and exporters say 0.
             fragments=protocol == _UDP and source_port == 0 and port == 0,
         )
+
+
+def _plausible(batch: FlowBatch) -> NDArray[np.bool_]:
+    same_version = _is_ipv4(batch["source"]) == _is_ipv4(batch["destination"])
+    plausible: NDArray[np.bool_] = same_version & (batch["packets"] > 0)
+    return plausible
+
+
+def _is_ipv4(addresses: NDArray[Any]) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = (addresses["high"] == 0) & (addresses["low"] >> np.uint64(32) == IPV4_PREFIX >> 32)
+    return found
 
 
 def _within(addresses: NDArray[Any], scope: Sequence[Network]) -> NDArray[np.bool_]:

@@ -188,6 +188,15 @@ def test_what_no_journal_knows_is_withdrawn_on_recovery(make_actor, actuator):
     assert "skerry" not in rule_set()
 
 
+def test_a_dry_run_leaves_the_rules_of_a_defence_with_another_folder(make_actor, actuator):
+    theirs = some_action()
+    actuator.apply(theirs, timeout_s=600)
+
+    assert make_actor().recover() == []
+
+    assert list(actuator.applied()) == [theirs.id]
+
+
 def test_a_person_approves(make_actor):
     actor = make_actor(dry_run=False, confirm_s=60, approval=True)
     outcome = actor.act(some_action())

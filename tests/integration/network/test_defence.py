@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from dataclasses import replace
 from ipaddress import IPv4Address, ip_network
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from skerry.errors import ConfigError
 from skerry.network.defence import DefenceSettings, defend
 from skerry.network.loop import Step
+from skerry.network.verification import Finding
 from support.flow_messages import netflow5, record5
 from support.own_network import rule_set
 
@@ -33,8 +35,9 @@ def settings(tmp_path):
     return DefenceSettings(scope=(ip_network("203.0.113.0/24"),), folder=tmp_path / "defence", port=0, paths=())
 
 
-def test_a_flood_in_flow_records_is_found_and_in_a_dry_run_nothing_is_done(settings):
-    said, ended, before = [], threading.Event(), rule_set()
+def defend_until(step, settings, **options):
+    """Defend against a flood until the loop has done something; return all that it has done."""
+    said, ended = [], threading.Event()
     ends_at = time.monotonic() + DEADLINE_S
     senders = []
 
@@ -43,16 +46,34 @@ def test_a_flood_in_flow_records_is_found_and_in_a_dry_run_nothing_is_done(setti
         senders[0].start()
 
     def stopped():
-        return any(each.step is Step.TRIED for each in said) or time.monotonic() > ends_at
+        return any(each.step is step for each in said) or time.monotonic() > ends_at
 
     try:
-        defend(settings, stopped, tell=said.append, ready=begin)
+        defend(settings, stopped, tell=said.append, ready=begin, **options)
     finally:
         ended.set()
         senders[0].join()
+    return said
+
+
+def test_a_flood_in_flow_records_is_found_and_in_a_dry_run_nothing_is_done(settings):
+    before = rule_set()
+
+    said = defend_until(Step.TRIED, settings)
 
     assert [each.step for each in said[:2]] == [Step.DETECTED, Step.TRIED]
     assert {each.destination for each in said} == {IPv4Address(VICTIM)}
+    assert rule_set() == before
+
+
+def test_an_action_is_verified_as_the_caller_says(settings):
+    before = rule_set()
+    acting = replace(settings, dry_run=False)
+
+    said = defend_until(Step.WITHDRAWN, acting, verification=lambda decision, readings: Finding.FAILED)
+
+    assert [each.step for each in said[:3]] == [Step.DETECTED, Step.ACTED, Step.WITHDRAWN]
+    assert said[2].reason == "the verification has failed"
     assert rule_set() == before
 
 

@@ -17,6 +17,8 @@ from support.bgp import bgp_neighbours, missing_for_bgp, our_routes, wait_for
 from support.own_network import own_network
 
 POLICY = Policy(scope=(ip_network("10.9.0.0/16"),), allowed=(ip_network("10.9.7.0/24"),), black_holes=True)
+SOURCES = (ip_network("198.51.100.1"), ip_network("203.0.113.1"))
+TWO_SOURCES = some_action(match=Match(destination=ip_network("10.9.3.2"), sources=SOURCES))
 SOMEBODY_ELSES = ["gobgp", "global", "rib", "add", "-a", "ipv4-flowspec", "match", "destination", "10.9.5.5/32"]
 # A process that acts, says so, and never confirms.
 ACTING = """
@@ -129,12 +131,59 @@ def test_what_is_there_already_is_not_replaced_and_nothing_is_left_behind(actuat
     assert actuator.withdraw(theirs.id)
     monkeypatch.setattr(Gobgp, "add", _refuse_the_second(Gobgp.add))
 
-    sources = (ip_network("198.51.100.1"), ip_network("203.0.113.1"))
     with pytest.raises(PlatformError, match="as the test says"):
-        actuator.apply(some_action(match=Match(destination=ip_network("10.9.3.2"), sources=sources)), timeout_s=60)
+        actuator.apply(TWO_SOURCES, timeout_s=60)
 
     assert our_routes() == before
     assert actuator.applied() == {}
+
+
+def test_who_is_spared_is_spared_until_the_last_rule_is_gone(actuator, monkeypatch):
+    deleted, delete = [], Gobgp.delete
+
+    def note(self, family, words):
+        deleted.append("10.9.1.7/32" in words)
+        delete(self, family, words)
+
+    monkeypatch.setattr(Gobgp, "delete", note)
+    action = some_action(match=replace(some_action().match, spared=(ip_network("10.9.1.7"),)))
+    actuator.apply(action, timeout_s=60)
+
+    actuator.withdraw(action.id)
+
+    assert deleted == [False, True]
+
+
+def test_what_is_half_announced_and_cannot_be_taken_back_is_in_force_but_not_renewed(actuator, monkeypatch):
+    before = our_routes()
+    monkeypatch.setattr(Gobgp, "add", _refuse_the_second(Gobgp.add))
+    with monkeypatch.context() as patched:
+        patched.setattr(Gobgp, "delete", _refuse)
+        with pytest.raises(PlatformError, match="as the test says"):
+            actuator.apply(TWO_SOURCES, timeout_s=60)
+
+    assert set(actuator.applied()) == {TWO_SOURCES.id}
+    with pytest.raises(PlatformError, match="only 1 of 2 routes"):
+        actuator.renew(TWO_SOURCES, timeout_s=60)
+    assert actuator.withdraw(TWO_SOURCES.id)
+    assert our_routes() == before
+
+
+def test_the_keeper_takes_back_what_the_acting_process_could_not(actuator, tmp_path, monkeypatch):
+    before = our_routes()
+    monkeypatch.setattr(Gobgp, "add", _refuse_the_second(Gobgp.add))
+    monkeypatch.setattr(Gobgp, "delete", _refuse)
+    actor = Actor(actuator, POLICY, tmp_path, dry_run=False, confirm_s=60)
+
+    with pytest.raises(PlatformError, match="as the test says"):
+        actor.act(TWO_SOURCES)
+
+    wait_for(lambda: actor.journal.find(TWO_SOURCES.id).state is State.WITHDRAWN)
+    assert our_routes() == before
+    records = actor.journal.audit(TWO_SOURCES.id)
+    assert [record.state for record in records] == [State.PENDING, State.PENDING, State.WITHDRAWN]
+    assert "nor can it be taken back now" in records[1].reason
+    actor.close()
 
 
 def test_what_nobody_confirms_is_withdrawn_when_the_acting_process_is_killed(actuator, tmp_path):
@@ -191,3 +240,7 @@ def _refuse_the_second(add):
         add(self, route, next_hop=next_hop)
 
     return refuse
+
+
+def _refuse(self, family, words):
+    raise PlatformError("as the test says")

@@ -1,9 +1,9 @@
-from dataclasses import dataclass, field
-from ipaddress import ip_network
+from dataclasses import dataclass, field, replace
+from ipaddress import ip_address, ip_network
 
 import pytest
 
-from skerry.errors import PlatformError
+from skerry.errors import EngineNotRunningError, PlatformError
 from skerry.network.actions import Flag, Hits, Match, Outcome, State
 from skerry.network.detection import (
     BaselineDetector,
@@ -254,6 +254,50 @@ def test_an_action_that_somebody_else_withdrew_is_forgotten_and_taken_again(worl
     assert world.steps()[3:6] == [Step.WITHDRAWN, Step.DETECTED, Step.ACTED]
 
 
+def test_an_action_of_which_nothing_is_left_is_withdrawn_before_it_is_forgotten(world):
+    world.pass_time(3, clients(), syn_flood(seeded()), dropped_per_s=2000)
+    world.actor.packets.clear()
+
+    world.pass_time(0.5, clients())
+
+    assert world.steps()[3:] == [Step.WITHDRAWN]
+    assert set(world.actor.states.values()) == {State.WITHDRAWN}
+
+
+def test_an_action_that_is_being_approved_elsewhere_is_waited_for(world):
+    world.actor.answer = State.WAITING
+    world.pass_time(1, clients(), syn_flood(seeded()))
+    packets, world.actor.packets = world.actor.packets, {}
+    world.actor.states = dict.fromkeys(world.actor.states, State.PENDING)
+    world.pass_time(1, clients(), syn_flood(seeded()))
+    assert world.actor.done == ["act"]
+
+    world.actor.packets = packets
+    world.pass_time(1, clients(), syn_flood(seeded()), dropped_per_s=2000)
+
+    assert world.actor.done == ["act", "confirm"]
+
+
+def test_the_defence_goes_on_when_nobody_says_what_is_in_force():
+    class Deaf(FakeActor):
+        deaf = False
+
+        def hits(self):
+            if self.deaf:
+                raise PlatformError("as the test says")
+            return super().hits()
+
+    world = World(Deaf())
+    world.pass_time(20, clients())
+    world.pass_time(3, clients(), syn_flood(seeded()), dropped_per_s=2000)
+    world.actor.deaf = True
+    world.pass_time(3, clients(), syn_flood(seeded()), dropped_per_s=2000)
+    world.actor.deaf = False
+    world.pass_time(4, clients())
+
+    assert world.actor.done == ["act", "confirm", "withdraw"]
+
+
 def test_where_no_rule_spares_the_rest_nothing_is_done():
     world = World(decide_rule=lambda window, ordinary, kinds: None)
     world.pass_time(20, clients())
@@ -262,6 +306,47 @@ def test_where_no_rule_spares_the_rest_nothing_is_done():
 
     assert world.steps() == [Step.UNDECIDED]
     assert world.actor.done == []
+
+
+def test_an_attack_is_told_after_its_rule_was_taken_with_the_moment_in_which_it_was_seen():
+    told = []
+
+    class SlowActor(FakeActor):
+        def act(self, action):
+            world.now_s += 3
+            return super().act(action)
+
+    world = World(SlowActor(), tell=lambda what: told.append((what.step, what.at_s, list(world.actor.done))))
+    world.pass_time(20, clients())
+    world.pass_time(0.5, clients(), syn_flood(seeded()), dropped_per_s=2000)
+
+    assert told == [(step, 120.5, ["act"]) for step in (Step.DETECTED, Step.ACTED)]
+
+
+def test_the_defence_goes_on_when_nobody_can_be_told(caplog):
+    def refuse(happening):
+        raise EngineNotRunningError("as the test says")
+
+    world = World(tell=refuse)
+    world.pass_time(20, clients())
+    world.pass_time(5, clients(), syn_flood(seeded()), dropped_per_s=2000)
+    world.pass_time(4, clients())
+
+    assert world.actor.done == ["act", "confirm", "withdraw"]
+    assert "as the test says" in caplog.text
+
+
+def test_a_window_that_cannot_be_judged_is_told_and_the_defence_goes_on(world, caplog):
+    nobody = [replace(item, packets=0) for item in clients(1)]
+    forged = [replace(item, source=ip_address("::"), packets=5000) for item in few_sources()]
+    world.pass_time(0.5, clients(), forged, nobody)
+    assert world.steps() == [Step.FAILED]
+    assert "a window could not be judged" in world.said[0].reason
+    assert str(VICTIM) in caplog.text
+
+    world.pass_time(5, clients(), syn_flood(seeded()), dropped_per_s=2000)
+
+    assert world.steps()[1:] == [Step.DETECTED, Step.ACTED, Step.VERIFIED]
 
 
 def test_the_loop_goes_round_until_it_is_told_to_stop():
@@ -276,6 +361,27 @@ def test_the_loop_goes_round_until_it_is_told_to_stop():
     world.loop.run(sensor, lambda: len(asked) == 3)
 
     assert asked == [0.25] * 3
+
+
+def test_what_is_in_force_is_tended_between_many_windows():
+    seen = []
+
+    class Slow(BaselineDetector):
+        def judge(self, window):
+            world.now_s += 0.5
+            world.actor.packets = dict.fromkeys(world.actor.packets, 2000 * int(world.now_s))
+            seen.append(list(world.actor.done))
+            return super().judge(window)
+
+    world = World(detector=Slow())
+    world.pass_time(20, clients())
+    world.loop.look([window(clients(), syn_flood(seeded()))])
+    seen.clear()
+
+    world.loop.run(lambda timeout_s: [window(clients())] * 4, lambda: bool(seen))
+
+    assert seen[0] == ["act"]
+    assert seen[-1] == ["act", "confirm"]
 
 
 def test_a_verification_wants_to_see_for_long_enough():

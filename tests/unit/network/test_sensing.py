@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from skerry.errors import ConfigError
 from skerry.network.flows import FlowBatch, FlowCollector
-from skerry.network.sensing import FlowSensor, FlowWindows
+from skerry.network.sensing import MOST_SPANS, OLDEST_MS, FlowSensor, FlowWindows
 from support.flow_batches import batch
 from support.flow_messages import netflow5, record5
 
@@ -64,6 +64,38 @@ def test_an_exporter_whose_clock_is_ahead_does_not_end_windows_of_the_future():
     windows.add(arrived(TEN + 230, told_ms=TEN + 900_500))
 
     assert counts(windows.ended(TEN + 230)) == [(TEN + 100, 10)]
+
+
+def test_records_of_long_ago_belong_to_a_few_seconds_before_they_arrived():
+    windows = FlowWindows(width_ms=100, clock="last_ms", late_ms=20)
+    told = [arrived(TEN + 900_010, told_ms=at_ms) for at_ms in range(0, 800_000, 1000)]
+    windows.add(FlowBatch.join([*told, arrived(TEN + 900_010, told_ms=TEN + 900_000)]))
+
+    ended = counts(windows.ended(TEN + 900_010))
+
+    assert ended == [(TEN + 900_000 - OLDEST_MS + 100, 8000)]
+
+
+def test_many_windows_are_handed_over_in_parts_the_earliest_first():
+    windows = FlowWindows(width_ms=10, late_ms=0)
+    windows.add(FlowBatch.join([arrived(TEN + at_ms) for at_ms in range(0, 1000, 10)]))
+
+    parts = [windows.ended(TEN + 1000) for _ in range(3)]
+
+    assert [len(part) for part in parts] == [MOST_SPANS, MOST_SPANS, 0]
+    ends = [each.ended_s for part in parts for each in part]
+    assert ends == sorted(ends)
+
+
+def test_a_clock_that_is_set_back_does_not_end_windows_too_early():
+    windows = FlowWindows(width_ms=100, clock="last_ms", late_ms=20)
+    windows.add(arrived(TEN + 60_000))
+    windows.add(arrived(TEN + 10))
+    windows.add(arrived(TEN + 50))
+
+    assert windows.ended(TEN + 60) == []
+    windows.add(arrived(TEN + 130))
+    assert counts(windows.ended(TEN + 130)) == [(TEN + 100, 20)]
 
 
 @given(st.lists(st.integers(0, 3000), min_size=1, max_size=40), st.sampled_from(["received_ms", "last_ms"]))

@@ -71,6 +71,30 @@ def test_only_the_scope_is_watched(scope, wanted):
     assert any(isinstance(each.destination, IPv6Address) for each in found) == any(":" in text for text in wanted)
 
 
+def test_records_that_cannot_be_are_left_out():
+    found = slice_by_destination(
+        batch(
+            ("10.0.0.1", "10.9.3.2", 4000, 80, 6, SYN, 1, 60),
+            ("10.0.0.2", "10.9.3.2", 4000, 80, 6, SYN, 0, 60),
+            ("10.0.0.3", "10.9.3.2", 4000, 80, 6, SYN, float("nan"), 60),
+            ("::", "10.9.3.2", 4000, 80, 6, SYN, 1, 60),
+            ("10.0.0.1", "2001:db8::1", 4000, 80, 6, SYN, 1, 60),
+            ("::", "2001:db8::2", 4000, 80, 6, SYN, 1, 60),
+        )
+    )
+
+    assert {str(each.destination): [str(part.source) for part in each.slices] for each in found} == {
+        "10.9.3.2": ["10.0.0.1"],
+        "2001:db8::2": ["::"],
+    }
+
+
+def test_many_records_of_no_packets_are_no_traffic():
+    rows = [(f"10.1.0.{number}", "10.9.3.2", 9, 80, 6, SYN, 0, 40) for number in range(20)]
+
+    assert list(slice_by_destination(batch(*rows), most=4)) == []
+
+
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=300), st.integers(4, 50))
 def test_a_flood_becomes_few_slices_that_stand_for_all_its_packets(packets, most):
     rows = [

@@ -5,7 +5,7 @@ from skerry.network.actions.actor import Actor, Outcome
 from skerry.network.actions.actuator import Actuator, Hits
 from skerry.network.actions.gobgp import GobgpActuator
 from skerry.network.actions.journal import AuditRecord, Entry, Journal, State, Summary
-from skerry.network.actions.management import find_management_paths
+from skerry.network.actions.management import find_management_paths, inherit_session
 from skerry.network.actions.match import Address, Flag, Match, Network, Protocol
 from skerry.network.actions.nftables import NftablesActuator
 from skerry.network.actions.policy import Path, Policy, find_refusal, spare
@@ -35,6 +35,7 @@ __all__ = [
     "action_to_plain",
     "find_management_paths",
     "find_refusal",
+    "inherit_session",
     "new_id",
     "spare",
 ]

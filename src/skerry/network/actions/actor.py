@@ -177,9 +177,10 @@ class Actor:
         return self._journal.change(action_id, State.WITHDRAWN, reason, since=since, detail=detail) or removed
 
     def recover(self) -> list[str]:
-        """Withdraw what is due and what no journal knows of, after a death or a restart of the machine.
+        """Withdraw what is due and what the journal does not know of, after a death or a restart of the machine.
 
-        It also starts the keeper, so that the first action does not wait for that: call it before anything else.
+        It also starts the keeper, so that the first action does not wait for that: call it before anything else. In a
+        dry run only what is due is withdrawn: the rest may be the rules of a defence with another folder.
 
         Returns:
             The ids of what was withdrawn.
@@ -187,10 +188,11 @@ class Actor:
         before = {entry.action.id for entry in self._journal.in_force()}
         withdraw_due(self._journal, lambda _: self._actuator, now_s=self._clock())
         known = {entry.action.id for entry in self._journal.in_force()}
-        strays = [action_id for action_id in self._actuator.applied() if action_id not in known]
-        for action_id in strays:
-            self._actuator.withdraw(action_id)
+        strays: list[str] = []
         if not self._dry_run:
+            strays = [action_id for action_id in self._actuator.applied() if action_id not in known]
+            for action_id in strays:
+                self._actuator.withdraw(action_id)
             self._keeper.arm()
         return sorted({*(before - known), *strays})
 
@@ -216,12 +218,21 @@ class Actor:
             self._keeper.arm()
             self._actuator.apply(action, timeout_s=self._confirm_s)
         except SkerryError as error:
-            with suppress(SkerryError):
-                self._actuator.withdraw(action.id)
-            reason = f"it could not be applied: {error.message}"
-            self._journal.change(action.id, State.WITHDRAWN, reason, since=IN_FORCE)
+            self._give_up(action.id, f"it could not be applied: {error.message}")
             raise
         return Outcome(action=action, state=State.PENDING, reason=reason)
+
+    def _give_up(self, action_id: str, reason: str) -> None:
+        """Take back what was applied of an action; where that fails it stays in the journal, for the keeper, as due."""
+        try:
+            self._actuator.withdraw(action_id)
+        except SkerryError as error:
+            reason = f"{reason}; nor can it be taken back now: {error.message}"
+            self._journal.change(action_id, State.PENDING, reason, since=IN_FORCE, due_s=self._clock())
+            with suppress(SkerryError):
+                self._keeper.arm()
+        else:
+            self._journal.change(action_id, State.WITHDRAWN, reason, since=IN_FORCE)
 
     def _open(self, action: Action, state: State, reason: str, *, due_s: float) -> None:
         actuator = self._actuator

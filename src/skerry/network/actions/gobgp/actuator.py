@@ -102,10 +102,13 @@ class GobgpActuator(Actuator):
         """Make sure that an action is in force: there is no time-out to be set.
 
         Raises:
-            PlatformError: it is not in force any more.
+            PlatformError: it is not in force any more, or not all of it.
         """
-        if action.id not in self.applied():
+        there = self._announced().get(action.id)
+        if not there:
             raise PlatformError(f"action {action.id} is not in force any more: it was withdrawn")
+        if not all(there):
+            raise PlatformError(f"of action {action.id} only {sum(there)} of {len(there)} routes are announced")
 
     def withdraw(self, action_id: str) -> bool:
         """Withdraw an action's routes.
@@ -120,14 +123,17 @@ class GobgpActuator(Actuator):
             return True
 
     def applied(self) -> Mapping[str, Hits]:
-        """Return the actions whose routes are announced. Nobody counts what they drop."""
+        """Return the actions of which a route is announced, be it one of many. Nobody counts what they drop."""
+        return {name: Hits(packets=0, bytes=0, counted=False) for name in self._announced()}
+
+    def _announced(self) -> dict[str, list[bool]]:
+        """Return for each of an action's routes whether it is announced; nothing of actions of which none is."""
         files = sorted(self._folder.glob("*.routes")) if self._folder.exists() else []
         if not files:
             return {}
         there = self._gobgp.routes(FAMILIES)
-        wanted = {file.stem: self._read(file) for file in files}
-        nothing = Hits(packets=0, bytes=0, counted=False)
-        return {name: nothing for name, routes in wanted.items() if all(key in there for key, _ in routes)}
+        found = {file.stem: [key in there for key, _ in self._read(file)] for file in files}
+        return {name: routes for name, routes in found.items() if any(routes)}
 
     def _check_new(self, routes: Sequence[Route]) -> None:
         there = self._gobgp.routes({route.family for route in routes})
@@ -136,7 +142,8 @@ class GobgpActuator(Actuator):
                 raise PlatformError(f"there is a route {' '.join(route.words)} already; it would be replaced")
 
     def _take_back(self, action_id: str) -> None:
-        for (family, _), words in self._read(self._file(action_id)):
+        # Routes that spare are announced first, and go last: at no moment is a spared source dropped.
+        for (family, _), words in reversed(self._read(self._file(action_id))):
             self._gobgp.delete(family, words)
         self._file(action_id).unlink()
 
