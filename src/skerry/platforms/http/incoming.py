@@ -9,7 +9,7 @@ from httptools import HttpResponseParser
 
 from skerry.platforms.transfer import add_bytes, is_counting
 
-HEAD_BYTES = 65_536  # of a first read, which most answers fit into
+HEAD_BYTES = 16_384  # of a first read, which most answers fit into
 READ_BYTES = 262_144  # as much as a Unix socket hands over at a time
 PLACED_BYTES = 1 << 26  # of a body whose length is believed before it has come
 
@@ -60,7 +60,7 @@ class Incoming:
     def read_all(self) -> bytes:
         """Wait for the rest of the body and return it; raises as `read_head`."""
         left_bytes = self._left_bytes()
-        if READ_BYTES < left_bytes <= PLACED_BYTES:
+        if 0 < left_bytes <= PLACED_BYTES:
             return self._read_rest(left_bytes)
         while not self.is_whole:
             self._read(READ_BYTES)
