@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from skerry.errors import ConfigError
+from skerry.network.detection import EndRules
 from skerry.testbed.experiments import load_experiment
 from skerry.testbed.experiments.ddos_loop import benign, conclusions
 from skerry.testbed.experiments.ddos_loop.arms import dropped, last_packet_s, measure, note, stopped_at, tell
+from skerry.testbed.experiments.ddos_loop.attacks import ATTACKS
 from skerry.testbed.experiments.ddos_loop.defences import Said
 from skerry.testbed.experiments.ddos_loop.replay import make_datagrams, read_datagrams
 from skerry.testbed.experiments.ddos_loop.trial import Seen
@@ -195,3 +197,8 @@ def test_without_root_there_is_no_star(tmp_path, monkeypatch):
 
     with pytest.raises(ConfigError, match="ddos-loop needs root"):
         choose_place(load_experiment("ddos-loop")[0], tmp_path)
+
+
+def test_a_trial_waits_for_the_silence_that_the_rule_of_a_slow_attack_needs():
+    assert ATTACKS["low-and-slow"].let_go_s >= EndRules().slow_quiet_s + 10
+    assert all(ATTACKS[flood].let_go_s > EndRules().quiet_s for flood in conclusions.FLOODS)

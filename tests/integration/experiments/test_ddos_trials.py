@@ -1,0 +1,65 @@
+"""What trials of the closed loop leave behind, and what becomes of them when a program dies: with real networks."""
+
+import os
+import subprocess
+
+import pytest
+
+from skerry.errors import PlatformError
+from skerry.testbed.experiments.ddos_loop import trial as trials
+from skerry.testbed.experiments.ddos_loop.attacks import ATTACKS
+from skerry.testbed.experiments.ddos_loop.clearing import check_clear
+from skerry.testbed.experiments.ddos_loop.defences import Nothing
+from skerry.testbed.experiments.ddos_loop.star import ROLES
+from skerry.testbed.experiments.ddos_loop.trial import Times
+from skerry.testbed.links.namespace import FOLDER, add_namespace, delete_namespace, run_tool
+from support.own_network import missing_for_nftables
+
+pytestmark = pytest.mark.skipif(bool(missing_for_nftables()), reason=missing_for_nftables() or "")
+
+TIMES = Times(before_s=0.0, during_s=0.0, after_s=0.0)
+TABLE = "add table inet skerry\n"
+
+
+@pytest.fixture
+def network():
+    name = f"sk-trial-{os.getpid()}"
+    add_namespace(name)
+    yield name
+    for pid in run_tool(["ip", "netns", "pids", name]).split():
+        os.kill(int(pid), 9)
+    delete_namespace(name)
+
+
+def run_in(network, *words, **how):
+    return subprocess.run(["nsenter", f"--net={FOLDER / network}", *words], check=True, **how)
+
+
+def keep_alive(network):
+    """Leave a process in a network that is nobody's child, as a keeper whose loop has ended is."""
+    run_in(network, "setsid", "--fork", "sleep", "600")
+
+
+def test_rules_and_processes_that_a_defence_leaves_go_with_its_trial(network):
+    folders = []
+
+    def leave(router, folder):
+        run_in(router, "nft", "-f", "-", input=TABLE, text=True)
+        keep_alive(router)
+        folders.append(folder)
+        return Nothing(router, folder)
+
+    # There is no victim in this network, so that the trial ends when its service finds no address.
+    with pytest.raises(PlatformError, match="is not ready"):
+        trials.run(dict.fromkeys(ROLES, network), leave, ATTACKS["syn-flood"], TIMES)
+
+    check_clear(network)
+    assert run_tool(["ip", "netns", "pids", network]) == ""
+    assert not folders[0].exists()
+
+
+def test_a_trial_does_not_begin_while_the_router_has_rules(network):
+    run_in(network, "nft", "-f", "-", input=TABLE, text=True)
+
+    with pytest.raises(PlatformError, match="already has the tables skerry of nftables before the trial begins"):
+        trials.run(dict.fromkeys(ROLES, network), Nothing, ATTACKS["syn-flood"], TIMES)
