@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -9,7 +10,7 @@ from skerry.errors import PlatformError
 from skerry.testbed.experiments.ddos_loop import trial as trials
 from skerry.testbed.experiments.ddos_loop.attacks import ATTACKS
 from skerry.testbed.experiments.ddos_loop.clearing import check_clear
-from skerry.testbed.experiments.ddos_loop.defences import Nothing
+from skerry.testbed.experiments.ddos_loop.defences import FastNetMon, Nothing, Said
 from skerry.testbed.experiments.ddos_loop.star import ROLES
 from skerry.testbed.experiments.ddos_loop.trial import Times
 from skerry.testbed.links.namespace import FOLDER, add_namespace, delete_namespace, run_tool
@@ -63,3 +64,25 @@ def test_a_trial_does_not_begin_while_the_router_has_rules(network):
 
     with pytest.raises(PlatformError, match="already has the tables skerry of nftables before the trial begins"):
         trials.run(dict.fromkeys(ROLES, network), Nothing, ATTACKS["syn-flood"], TIMES)
+
+
+def test_bans_of_fastnetmon_are_stamped_by_the_clock_of_everything_else(network, tmp_path):
+    defence = FastNetMon(network, tmp_path)
+    script, bans = defence.write_script(), defence.listen()
+    began_s = time.monotonic()
+
+    for action in ("ban", "unban"):
+        run_in(network, str(script), "10.9.3.2", "incoming", "23456", action, input="details\n", text=True)
+        if action == "ban":
+            assert (
+                "ip daddr 10.9.3.2" in run_in(network, "nft", "list", "ruleset", capture_output=True, text=True).stdout
+            )
+    bans.wait_for(lambda line: "withdrawn" in line)
+    bans.stop()
+
+    said = defence.said()
+    assert [one.what for one in said] == ["detected", "acted", "withdrawn"]
+    stamps = [began_s, *(one.at_s for one in said), time.monotonic()]
+    assert stamps == sorted(set(stamps))  # not one of them is rounded
+    assert said[0] == Said(what="detected", at_s=stamps[1], reason="23456 packets per second")
+    check_clear(network)
