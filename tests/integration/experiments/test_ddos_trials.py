@@ -1,17 +1,21 @@
 """What trials of the closed loop leave behind, and what becomes of them when a program dies: with real networks."""
 
 import os
+import shutil
 import subprocess
 import time
+from functools import partial
+from threading import Timer
 
 import pytest
 
 from skerry.errors import PlatformError
 from skerry.testbed.experiments.ddos_loop import trial as trials
-from skerry.testbed.experiments.ddos_loop.attacks import ATTACKS
+from skerry.testbed.experiments.ddos_loop.attacks import ATTACKS, Disturbance
 from skerry.testbed.experiments.ddos_loop.clearing import check_clear
-from skerry.testbed.experiments.ddos_loop.defences import FastNetMon, Nothing, Said
-from skerry.testbed.experiments.ddos_loop.star import ROLES
+from skerry.testbed.experiments.ddos_loop.defences import EXPORTER_START_S, Defence, FastNetMon, Nothing, Said
+from skerry.testbed.experiments.ddos_loop.processes import Program
+from skerry.testbed.experiments.ddos_loop.star import ROLES, StarPlace
 from skerry.testbed.experiments.ddos_loop.trial import Times
 from skerry.testbed.links.namespace import FOLDER, add_namespace, delete_namespace, run_tool
 from support.own_network import missing_for_nftables
@@ -86,3 +90,37 @@ def test_bans_of_fastnetmon_are_stamped_by_the_clock_of_everything_else(network,
     assert stamps == sorted(set(stamps))  # not one of them is rounded
     assert said[0] == Said(what="detected", at_s=stamps[1], reason="23456 packets per second")
     check_clear(network)
+
+
+class Dying(Defence):
+    """A defence whose exporter has died, before the attack or in the middle of it."""
+
+    def __init__(self, network, folder, *, life_s):
+        super().__init__(network, folder)
+        self._life_s = life_s
+
+    def start(self):
+        log = self.folder / "exporter.log"
+        log.write_text("there is no such interface\n")
+        alive, exporter = (Program(self.network, ["sleep", "600"], self.folder, log=log) for _ in range(2))
+        if self._life_s is None:
+            exporter.stop()
+        else:
+            Timer(self._life_s, exporter.stop).start()
+        return [alive, exporter]
+
+    def said(self):
+        return []
+
+
+@pytest.mark.skipif(any(shutil.which(name) is None for name in ("iperf3", "tc")), reason="needs iperf3 and tc")
+@pytest.mark.parametrize("life_s", [None, EXPORTER_START_S + 0.3])
+def test_a_trial_fails_when_a_program_of_its_defence_has_died(tmp_path, life_s):
+    idle = Disturbance(title="", start=lambda network, folder: Program(network, ["sleep", "600"], folder))
+    times = Times(before_s=0.0, during_s=0.0, after_s=0.0 if life_s is None else 1.0)
+
+    with (
+        StarPlace(tmp_path) as place,
+        pytest.raises(PlatformError, match=r"sleep has ended in the middle of the trial[^$]*no such interface"),
+    ):
+        trials.run(place.disturb("networks", {}), partial(Dying, life_s=life_s), idle, times)

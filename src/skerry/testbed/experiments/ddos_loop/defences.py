@@ -142,10 +142,11 @@ class FastNetMon(Defence):
         script = self.write_script()
         config = self.folder / "fastnetmon.conf"
         config.write_text(_configure(DEFAULTS.read_text(), self._settings(script)))
-        words = ["fastnetmon", f"--configuration_file={config}", f"--log_file={self.folder / 'fastnetmon.log'}"]
+        log = self.folder / "fastnetmon.log"
+        words = ["fastnetmon", f"--configuration_file={config}", f"--log_file={log}"]
         bans = self.listen()
         try:
-            return [Program(self.network, words, self.folder), bans]
+            return [Program(self.network, words, self.folder, log=log), bans]
         except BaseException:
             bans.stop()
             raise

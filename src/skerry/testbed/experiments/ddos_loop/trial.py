@@ -127,6 +127,8 @@ class _Scene:
             time.sleep(times.before_s)
         programs = [self._keep(program) for program in defence.start()]
         time.sleep(EXPORTER_START_S if cold else EXPORTER_START_S + times.before_s)
+        for program in programs:
+            program.check()
         attack = self._keep(disturbance.start(self._networks[disturbance.where], self._folder))
         if disturbance.says_ready:
             attack.wait_for(_is_ready)
@@ -135,6 +137,9 @@ class _Scene:
         attack.stop()
         seen.ended_s = time.monotonic()
         _wait_for_calm(defence, seen.ended_s, times.after_s, disturbance.let_go_s)
+        # One that has died would otherwise be one that has detected nothing.
+        for program in programs:
+            program.check()
         seen.cpu_s = [trees_cpu_s([program.pid]) for program in programs]
         seen.memory_bytes = _most_memory_bytes(programs[0].pid) if programs else 0
         for program in (self._steady, self._visitors, self._meter):
