@@ -83,6 +83,30 @@ def test_an_alarm_before_the_attack_is_a_false_one():
     assert values["time_to_detect_s"] == pytest.approx(0.2)
 
 
+RELAPSED = (
+    Said(what="detected", at_s=100.2),
+    Said(what="acted", at_s=100.5),
+    Said(what="withdrawn", at_s=103.0),
+    Said(what="acted", at_s=103.5),
+)
+
+
+def test_a_rule_that_is_withdrawn_too_soon_breaks_its_bar_also_when_it_comes_back_and_goes_in_time():
+    seen = make_seen(said=(*RELAPSED, Said(what="withdrawn", at_s=107.5)))
+
+    values = measure(seen, BEGAN_S)
+    bars = dict(conclusions.find_bars(make_results(syn_flood_skerry=(values, {}))))
+
+    assert values["first_withdrawal_s"] == pytest.approx(-2.0, abs=0.05)
+    assert values["time_to_withdraw_s"] == pytest.approx(2.5, abs=0.05)
+    assert bars["syn-flood: its rule withdrawn not before the end"] is False
+    assert bars["syn-flood: its rule withdrawn within 5 s of the end in the median"] is True
+
+
+def test_a_rule_that_is_left_was_not_withdrawn_also_when_one_before_it_was():
+    assert "time_to_withdraw_s" not in measure(make_seen(said=RELAPSED), BEGAN_S)
+
+
 def test_what_the_report_draws_and_tells_begins_with_the_attack():
     seen = make_seen(said=DEFENDED)
     noted = note(seen, BEGAN_S)

@@ -54,6 +54,7 @@ experiment = Experiment(
         "time_to_detect_s",
         "time_to_mitigate_s",
         "time_to_withdraw_s",
+        "first_withdrawal_s",
         "goodput_ratio",
         "connections_ratio",
         "attack_passed_ratio",

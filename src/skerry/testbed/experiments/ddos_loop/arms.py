@@ -92,16 +92,22 @@ def measure(seen: Seen, began_s: float) -> dict[str, float]:
         "legitimate_dropped": dropped(seen),
         "false_alarms": float(sum(said.what == "detected" and said.at_s < began_s for said in seen.said)),
     }
-    for measured, what in (("time_to_detect_s", "detected"), ("time_to_withdraw_s", "withdrawn")):
-        times = [said.at_s for said in seen.said if said.what == what and said.at_s >= began_s]
-        if times:
-            values[measured] = times[0] - began_s if what == "detected" else times[-1] - ended_s
+    detected, acted, withdrawn = (_times_of(seen, what, began_s) for what in ("detected", "acted", "withdrawn"))
+    if detected:
+        values["time_to_detect_s"] = detected[0] - began_s
+    if withdrawn:
+        values["first_withdrawal_s"] = withdrawn[0] - ended_s
+        if len(withdrawn) >= len(acted):  # else a rule is left that nobody has withdrawn
+            values["time_to_withdraw_s"] = withdrawn[-1] - ended_s
     stopped_s = stopped_at(seen, began_s, ended_s)
-    acted = [said.at_s for said in seen.said if said.what == "acted" and said.at_s >= began_s]
     if stopped_s is not None and acted:
         # What passed just before the rule is less than the tenth that may pass after it.
         values["time_to_mitigate_s"] = max(stopped_s, acted[0]) - began_s
     return {**values, **_cost(seen)}
+
+
+def _times_of(seen: Seen, what: str, began_s: float) -> list[float]:
+    return [said.at_s for said in seen.said if said.what == what and said.at_s >= began_s]
 
 
 def _cost(seen: Seen) -> dict[str, float]:

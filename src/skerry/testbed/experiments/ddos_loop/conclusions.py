@@ -40,7 +40,7 @@ def find_bars(results: Results) -> list[tuple[str, bool | None]]:
         ):
             bars.append((f"{attack}: {words}", _most(results.median(arm, measure), most)))
         bars.append(
-            (f"{attack}: its rule withdrawn not before the end", _least(results, arm, "time_to_withdraw_s", 0.0))
+            (f"{attack}: its rule withdrawn not before the end", _least(results, arm, "first_withdrawal_s", 0.0))
         )
         bars.append((f"{attack}: sooner stopped than by FastNetMon", _is_sooner(results, arm, other)))
         goodput = results.median(arm, "goodput_ratio")
