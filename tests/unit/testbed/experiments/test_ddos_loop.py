@@ -9,7 +9,15 @@ from skerry.errors import ConfigError
 from skerry.network.detection import EndRules
 from skerry.testbed.experiments import load_experiment
 from skerry.testbed.experiments.ddos_loop import benign, conclusions
-from skerry.testbed.experiments.ddos_loop.arms import dropped, last_packet_s, measure, note, stopped_at, tell
+from skerry.testbed.experiments.ddos_loop.arms import (
+    ALARM_SETTLE_S,
+    dropped,
+    last_packet_s,
+    measure,
+    note,
+    stopped_at,
+    tell,
+)
 from skerry.testbed.experiments.ddos_loop.attacks import ATTACKS
 from skerry.testbed.experiments.ddos_loop.defences import Said
 from skerry.testbed.experiments.ddos_loop.replay import make_datagrams, read_datagrams
@@ -81,6 +89,14 @@ def test_an_alarm_before_the_attack_is_a_false_one():
 
     assert values["false_alarms"] == 1
     assert values["time_to_detect_s"] == pytest.approx(0.2)
+
+
+def test_an_alarm_when_the_attack_has_long_ended_is_a_false_one_and_detects_nothing():
+    soon, late = (Said(what="detected", at_s=ENDED_S + ALARM_SETTLE_S + shift_s) for shift_s in (-0.5, 0.5))
+
+    assert measure(make_seen(said=(*DEFENDED, soon)), BEGAN_S)["false_alarms"] == 0
+    assert measure(make_seen(said=(*DEFENDED, late)), BEGAN_S)["false_alarms"] == 1
+    assert "time_to_detect_s" not in measure(make_seen(said=(late,)), BEGAN_S)
 
 
 RELAPSED = (

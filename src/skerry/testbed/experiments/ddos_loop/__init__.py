@@ -72,7 +72,7 @@ experiment = Experiment(
         "before_s": Option(default="6", title="calm before the attack, seconds"),
         "attack_s": Option(default="8", title="how long floods and controls are, seconds"),
         "slow_s": Option(default="30", title="how long the low-and-slow attack is, seconds"),
-        "after_s": Option(default="3", title="calm after it, at least, seconds"),
+        "after_s": Option(default="5", title="calm after it, at least, seconds"),
     },
     quick={"before_s": "4.5", "attack_s": "4", "slow_s": "8", "after_s": "0.5"},
     curves=draw,

@@ -20,6 +20,8 @@ STOPPED_RATIO = 0.1
 STOPPED_S = 0.3
 # The first seconds of the steady connection, in which it finds its rate.
 SETTLE_S = 1.5
+# Alarms so soon after an attack's last packet may be about it: averages and flows of a second, looked at once a second.
+ALARM_SETTLE_S = 2.0
 
 DEFENCES: dict[str, Callable[[str, Path], Defence]] = {
     "skerry": partial(Skerry, exporter="pmacct"),
@@ -90,9 +92,10 @@ def measure(seen: Seen, began_s: float) -> dict[str, float]:
         "connections_ratio": answered(seen, began_s, ended_s),
         "attack_passed_ratio": seen.counts[-1][1][1] / max(seen.counts[-1][1][0], 1),
         "legitimate_dropped": dropped(seen),
-        "false_alarms": float(sum(said.what == "detected" and said.at_s < began_s for said in seen.said)),
+        "false_alarms": float(len(_alarms_outside(seen, began_s, ended_s + ALARM_SETTLE_S))),
     }
-    detected, acted, withdrawn = (_times_of(seen, what, began_s) for what in ("detected", "acted", "withdrawn"))
+    detected = [at_s for at_s in _times_of(seen, "detected", began_s) if at_s <= ended_s + ALARM_SETTLE_S]
+    acted, withdrawn = (_times_of(seen, what, began_s) for what in ("acted", "withdrawn"))
     if detected:
         values["time_to_detect_s"] = detected[0] - began_s
     if withdrawn:
@@ -104,6 +107,10 @@ def measure(seen: Seen, began_s: float) -> dict[str, float]:
         # What passed just before the rule is less than the tenth that may pass after it.
         values["time_to_mitigate_s"] = max(stopped_s, acted[0]) - began_s
     return {**values, **_cost(seen)}
+
+
+def _alarms_outside(seen: Seen, began_s: float, ended_s: float) -> list[Said]:
+    return [said for said in seen.said if said.what == "detected" and not began_s <= said.at_s <= ended_s]
 
 
 def _times_of(seen: Seen, what: str, began_s: float) -> list[float]:
