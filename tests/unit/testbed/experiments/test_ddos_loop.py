@@ -135,11 +135,14 @@ def test_what_the_report_draws_and_tells_begins_with_the_attack():
     assert dropped(seen) == 3
 
 
-def make_results(**arms):
+def make_results(*, failed=(), **arms):
+    """Return a run with a trial of each arm, or with as many as a list has, and failed ones."""
     trials = [
-        TrialRecord(arm=arm.replace("_", "-"), repeat=0, seed=0, session=0, values=values, notes=notes)
-        for arm, (values, notes) in arms.items()
+        TrialRecord(arm=arm.replace("_", "-"), repeat=repeat, seed=0, session=0, values=values, notes=notes)
+        for arm, given in arms.items()
+        for repeat, (values, notes) in enumerate(given if isinstance(given, list) else [given])
     ]
+    failures = [TrialRecord(arm=arm, repeat=9, seed=0, session=0, error="it has died") for arm in failed]
     experiment, target = load_experiment("ddos-loop")
     manifest = Manifest(
         experiment=experiment.name,
@@ -154,7 +157,7 @@ def make_results(**arms):
         place="",
         begun="",
     )
-    return Results(manifest=manifest, sessions=[], trials=trials, failures=[])
+    return Results(manifest=manifest, sessions=[], trials=trials, failures=failures)
 
 
 def test_a_run_says_what_was_seen_and_which_bars_were_not_kept():
@@ -175,6 +178,37 @@ def test_a_run_says_what_was_seen_and_which_bars_were_not_kept():
     assert "Of 8 bars 6 are kept." in said
     assert "Not kept: syn-flood: goodput of 95 % in the median." in said
     assert "Not kept: flash-crowd: no packet dropped." in said
+
+
+def test_what_did_not_happen_in_a_trial_is_missed_and_not_left_out():
+    good, bad = measure(make_seen(said=DEFENDED), BEGAN_S), measure(make_seen(stops=False), BEGAN_S)
+    results = make_results(
+        syn_flood_skerry=[(good, {}), (bad, {}), (bad, {})],
+        syn_flood_fastnetmon=(good, {}),
+        amplification_skerry=[(good, {}), (good, {}), (bad, {})],
+    )
+
+    bars, said = dict(conclusions.find_bars(results)), "\n".join(conclusions.conclude(results))
+
+    assert {passed for name, passed in bars.items() if name.startswith("syn-flood:")} == {False}
+    assert bars["amplification: detected within 0.5 s in the median"] is True
+    assert bars["amplification: its rule withdrawn not before the end"] is False
+    assert bars["amplification: sooner stopped than by FastNetMon"] is None  # which has not run
+    assert "syn-flood, Skerry: detected not in the trial (1 of 3 trials), it is stopped not in the trial" in said
+    assert "amplification, Skerry: detected after 200 ms (2 of 3 trials), it is stopped after" in said
+    assert "Not kept: syn-flood: detected within 0.5 s in the median." in said
+
+
+def test_trials_that_failed_are_missed_by_skerry_and_not_held_against_fastnetmon():
+    good = measure(make_seen(said=DEFENDED), BEGAN_S)
+    failed = ("syn-flood-skerry", "speed-test-skerry", "amplification-fastnetmon")
+    results = make_results(failed=failed, syn_flood_skerry=(good, {}), amplification_skerry=(good, {}))
+
+    bars = dict(conclusions.find_bars(results))
+
+    assert bars["syn-flood: detected within 0.5 s in the median"] is False
+    assert bars["speed-test: no packet dropped"] is False
+    assert bars["amplification: sooner stopped than by FastNetMon"] is None
 
 
 def test_each_attack_has_its_pictures():
