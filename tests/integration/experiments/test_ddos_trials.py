@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import time
 from functools import partial
@@ -12,18 +13,24 @@ import pytest
 from skerry.errors import PlatformError
 from skerry.testbed.experiments.ddos_loop import trial as trials
 from skerry.testbed.experiments.ddos_loop.attacks import ATTACKS, Disturbance
-from skerry.testbed.experiments.ddos_loop.clearing import check_clear
+from skerry.testbed.experiments.ddos_loop.clearing import check_clear, clear
 from skerry.testbed.experiments.ddos_loop.defences import EXPORTER_START_S, Defence, FastNetMon, Nothing, Said
 from skerry.testbed.experiments.ddos_loop.processes import Program
 from skerry.testbed.experiments.ddos_loop.star import ROLES, StarPlace
 from skerry.testbed.experiments.ddos_loop.trial import Times
-from skerry.testbed.links.namespace import FOLDER, add_namespace, delete_namespace, run_tool
+from skerry.testbed.links.namespace import FOLDER, add_namespace, delete_namespace, inside, run_tool
 from support.own_network import missing_for_nftables
 
 pytestmark = pytest.mark.skipif(bool(missing_for_nftables()), reason=missing_for_nftables() or "")
 
 TIMES = Times(before_s=0.0, during_s=0.0, after_s=0.0)
 TABLE = "add table inet skerry\n"
+DROPPING = """table inet skerry {
+    chain dropping {
+        type filter hook input priority 0; policy drop;
+    }
+}
+"""
 
 
 @pytest.fixture
@@ -61,6 +68,21 @@ def test_rules_and_processes_that_a_defence_leaves_go_with_its_trial(network):
     check_clear(network)
     assert run_tool(["ip", "netns", "pids", network]) == ""
     assert not folders[0].exists()
+
+
+def test_connections_whose_ends_were_dropped_do_not_send_them_in_the_next_trial(network):
+    with inside(network), socket.create_server(("127.0.0.1", 0)) as server:
+        client = socket.create_connection(server.getsockname())
+        served, _ = server.accept()
+        run_in(network, "nft", "-f", "-", input=DROPPING, text=True)
+        client.close()
+        served.close()
+    assert run_in(network, "ss", "-Htan", capture_output=True, text=True).stdout.count("FIN-WAIT-1") == 2
+
+    clear([network])
+
+    assert run_in(network, "ss", "-Htan", capture_output=True, text=True).stdout == ""
+    check_clear(network)
 
 
 def test_a_trial_does_not_begin_while_the_router_has_rules(network):

@@ -19,9 +19,10 @@ SLOW_CONNECTIONS = 250
 CROWD_PER_S = 200
 STEADY_CLIENTS = 20
 SPEED_TEST_PORT = 5202
-# How long is waited for rules to be withdrawn: those of slow attacks have to see silence for longer.
+# How long is waited for rules to be withdrawn. Those of slow attacks have to see silence for longer, and what they have
+# dropped is sent again by both ends of each connection for one or two minutes, less and less often.
 LET_GO_S = 12.0
-SLOW_LET_GO_S = EndRules().slow_quiet_s + 15.0
+SLOW_LET_GO_S = EndRules().slow_quiet_s + 105.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Between trials: nothing of the last one is left in the star's networks, neither its rules nor its processes."""
+"""Between trials: nothing of the last one is left in the star's networks, neither processes, connections nor rules."""
 
 from __future__ import annotations
 
@@ -32,15 +32,20 @@ def check_clear(network: str) -> None:
 
 
 def clear(networks: Iterable[str]) -> None:
-    """End who is left in networks, such as the keeper of a loop that has ended, and then delete all their rules.
+    """End who is left in networks, such as the keeper of a loop that has ended, then connections, and then all rules.
 
-    Processes go first: the script of a ban that is still running would bring its rule back.
+    Processes go before rules: the script of a ban that is still running would bring its rule back. Connections go as
+    well: the kernel would send for minutes what the rules have dropped, also in the following trials.
 
     Raises:
         PlatformError: a process does not end, or rules cannot be deleted.
     """
-    for network in networks:
+    names = sorted(set(networks))
+    for network in names:
         _end_processes(network)
+    for network in names:
+        run_tool(["ip", "netns", "exec", network, "ss", "--kill", "--all", "--tcp", "--numeric"])
+    for network in names:
         with inside(network):
             rules = Nftables()
             try:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
-import struct
 import sys
 from contextlib import suppress
 
@@ -13,8 +11,6 @@ from skerry.testbed.experiments.ddos_loop.saying import say
 from skerry.testbed.experiments.ddos_loop.star import PORT, VICTIM
 
 PAUSE_S = 2.0
-# A connection that is closed is reset: else the kernel goes on sending for minutes what a rule drops, in later trials.
-RESET = struct.pack("ii", 1, 0)
 
 
 async def hold() -> None:
@@ -23,7 +19,6 @@ async def hold() -> None:
         writer = None
         with suppress(OSError):
             _, writer = await asyncio.open_connection(VICTIM, PORT)
-            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             writer.write(b"GET / HTTP/1.0\r\n")
             while not writer.is_closing():
                 await asyncio.sleep(PAUSE_S)
