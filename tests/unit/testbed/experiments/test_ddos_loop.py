@@ -1,3 +1,4 @@
+import gzip
 import os
 import random
 import struct
@@ -15,6 +16,7 @@ from skerry.testbed.experiments.ddos_loop.arms import (
     last_packet_s,
     measure,
     note,
+    run_benign,
     stopped_at,
     tell,
 )
@@ -22,6 +24,7 @@ from skerry.testbed.experiments.ddos_loop.attacks import ATTACKS
 from skerry.testbed.experiments.ddos_loop.defences import Said
 from skerry.testbed.experiments.ddos_loop.replay import make_datagrams, read_datagrams
 from skerry.testbed.experiments.ddos_loop.trial import Seen
+from skerry.testbed.experiments.experiment import Trial
 from skerry.testbed.experiments.places import choose_place
 from skerry.testbed.experiments.results import Manifest, Results, TrialRecord
 from support.flow_traffic import ETHERNET, SYN, ipv4, tcp, udp
@@ -256,6 +259,52 @@ def test_made_up_traffic_is_full_of_clients_and_raises_no_alarm():
     assert found.alarms == []
     assert all(set(batch["protocol"].tolist()) <= {6, 17} for batch in batches)
     assert all((batch["sampling"] == benign.SAMPLING).all() for batch in batches)
+
+
+def test_windows_in_which_the_detectors_warm_up_are_judged_and_not_counted():
+    short = benign.judge(list(benign.make_traffic(3, servers=1, length_ms=9_000)))
+    longer = benign.judge(list(benign.make_traffic(3, servers=1, length_ms=15_000)))
+
+    assert (short.windows, short.counted) == (short.warm_up, 0)
+    assert longer.windows == longer.counted + longer.warm_up
+    assert longer.counted > 0
+    assert longer.warm_up <= 1000 / benign.WINDOW_MS * benign.WARM_UP_S
+
+
+def test_recordings_are_judged_once_and_made_up_traffic_anew_in_each_repeat(tmp_path, monkeypatch):
+    folder = tmp_path / "data" / "pcap_normal"
+    folder.mkdir(parents=True)
+    frames = [ETHERNET + ipv4("198.51.100.7", "192.0.2.1", 17, udp(500, 4500, 100))] * 2
+    for number in range(3):
+        plain = write_capture(tmp_path / "plain.pcap", *frames)
+        (folder / f"{number}.pcap.gz").write_bytes(gzip.compress(plain.read_bytes()))
+    monkeypatch.setenv("SKERRY_SHARED", str(tmp_path))
+    seeds = []
+    monkeypatch.setattr(benign, "make_traffic", lambda seed: seeds.append(seed) or [])
+
+    outcomes = [
+        run_benign(Trial(arm="", repeat=repeat, seed=repeat + 7, sites={}, options={}, memory={})) for repeat in (0, 1)
+    ]
+
+    # A recording of one window is all warm-up.
+    assert [outcome.notes["warm_up_windows"] for outcome in outcomes] == [3, 0]
+    assert [outcome.values["benign_windows"] for outcome in outcomes] == [0, 0]
+    assert seeds == [7, 8]
+
+
+def test_windows_without_an_attack_are_those_of_all_repeats_together():
+    def benign_trial(recorded, made):
+        notes = {"recorded_windows": recorded, "made_windows": made, "warm_up_windows": 500}
+        return {"benign_windows": float(recorded + made), "false_alarms": 0.0}, notes
+
+    few = make_results(benign_skerry=[benign_trial(3000, 3000), benign_trial(0, 3000)])
+    enough = make_results(benign_skerry=[benign_trial(3000, 3000), benign_trial(0, 4000)])
+
+    assert dict(conclusions.find_bars(few))["no false alarm in 10,000 windows"] is False
+    assert dict(conclusions.find_bars(enough))["no false alarm in 10,000 windows"] is True
+    assert "3000 are of recordings, each judged once, and 7000 are made up; 1000 more" in "".join(
+        conclusions.conclude(enough)
+    )
 
 
 def test_the_experiment_brings_its_own_network_and_takes_no_other(tmp_path):
