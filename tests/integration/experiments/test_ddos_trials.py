@@ -21,7 +21,13 @@ from skerry.testbed.experiments.ddos_loop.trial import Times
 from skerry.testbed.links.namespace import FOLDER, add_namespace, delete_namespace, inside, run_tool
 from support.own_network import missing_for_nftables
 
-pytestmark = pytest.mark.skipif(bool(missing_for_nftables()), reason=missing_for_nftables() or "")
+
+def find_missing():
+    absent = [name for name in ("iperf3", "tc", "ss", "nsenter", "prlimit", "setsid") if shutil.which(name) is None]
+    return missing_for_nftables() or (f"needs the programs {', '.join(absent)}" if absent else "")
+
+
+pytestmark = pytest.mark.skipif(bool(find_missing()), reason=find_missing() or "")
 
 TIMES = Times(before_s=0.0, during_s=0.0, after_s=0.0)
 TABLE = "add table inet skerry\n"
@@ -135,7 +141,6 @@ class Dying(Defence):
         return []
 
 
-@pytest.mark.skipif(any(shutil.which(name) is None for name in ("iperf3", "tc")), reason="needs iperf3 and tc")
 @pytest.mark.parametrize("life_s", [None, EXPORTER_START_S + 0.3])
 def test_a_trial_fails_when_a_program_of_its_defence_has_died(tmp_path, life_s):
     idle = Disturbance(title="", start=lambda network, folder: Program(network, ["sleep", "600"], folder))
