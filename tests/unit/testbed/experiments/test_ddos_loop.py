@@ -102,6 +102,21 @@ def test_an_alarm_when_the_attack_has_long_ended_is_a_false_one_and_detects_noth
     assert "time_to_detect_s" not in measure(make_seen(said=(late,)), BEGAN_S)
 
 
+def test_what_is_sent_again_after_the_end_does_not_lengthen_the_time_in_which_clients_were_attacked():
+    seen = make_seen(said=DEFENDED)
+    plain = measure(seen, BEGAN_S)
+    last_s, (came, *others) = seen.counts[-1]
+    seen.counts = [*seen.counts, (last_s + 40.0, [came + 1, *others])]
+    seen.visits = [*seen.visits, *({"at_s": last_s + number, "answered": True} for number in range(40))]
+    seen.rates = [*seen.rates, *((last_s + number, 8e6) for number in range(40))]
+
+    values = measure(seen, BEGAN_S)
+
+    assert last_packet_s(seen) == last_s + 40.0
+    assert values["connections_ratio"] == pytest.approx(plain["connections_ratio"], abs=0.01)
+    assert values["goodput_ratio"] == pytest.approx(plain["goodput_ratio"], abs=0.01)
+
+
 RELAPSED = (
     Said(what="detected", at_s=100.2),
     Said(what="acted", at_s=100.5),

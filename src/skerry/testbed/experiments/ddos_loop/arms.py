@@ -99,12 +99,14 @@ def measure(seen: Seen, began_s: float) -> dict[str, float]:
         began_s: When the first packet of the attack came.
     """
     ended_s = last_packet_s(seen)
+    # What a kernel sends again when the attack has been ended is no time in which clients were attacked.
+    attacked_until_s = min(ended_s, seen.ended_s)
     before = goodput(seen, 0.0, began_s)
     if not before:
         raise PlatformError("the steady connection sent nothing before the attack, so there is nothing to compare with")
     values = {
-        "goodput_ratio": goodput(seen, began_s, ended_s) / before,
-        "connections_ratio": answered(seen, began_s, ended_s),
+        "goodput_ratio": goodput(seen, began_s, attacked_until_s) / before,
+        "connections_ratio": answered(seen, began_s, attacked_until_s),
         "attack_passed_ratio": seen.counts[-1][1][1] / max(seen.counts[-1][1][0], 1),
         "legitimate_dropped": dropped(seen),
         "false_alarms": float(len(_alarms_outside(seen, began_s, ended_s + ALARM_SETTLE_S))),
