@@ -77,6 +77,7 @@ _MEASURES = (
     Measure(name="time_to_detect_s", title="time to detect", unit="s"),
     Measure(name="time_to_mitigate_s", title="time to mitigate", unit="s"),
     Measure(name="time_to_withdraw_s", title="time to withdraw", unit="s"),
+    Measure(name="first_withdrawal_s", title="first withdrawal, after the end of the attack", unit="s"),
     Measure(name="goodput_ratio", title="goodput during the attack, of before", unit="ratio"),
     Measure(name="connections_ratio", title="new connections kept", unit="ratio"),
     Measure(name="attack_passed_ratio", title="share of the attack that passed", unit="ratio"),

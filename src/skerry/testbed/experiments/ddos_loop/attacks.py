@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from skerry.network.detection.ending import EndRules
 from skerry.testbed.experiments.ddos_loop.processes import Program
 from skerry.testbed.experiments.ddos_loop.star import CLIENTS, PORT, VICTIM
 from skerry.testbed.experiments.training_6g.articles import data_folder
@@ -18,6 +19,10 @@ SLOW_CONNECTIONS = 250
 CROWD_PER_S = 200
 STEADY_CLIENTS = 20
 SPEED_TEST_PORT = 5202
+# How long is waited for rules to be withdrawn. Those of slow attacks have to see silence for longer, and what they have
+# dropped is sent again by both ends of each connection for one or two minutes, less and less often.
+LET_GO_S = 12.0
+SLOW_LET_GO_S = EndRules().slow_quiet_s + 105.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +34,14 @@ class Disturbance:
         start: Starts it in a network, with its files in a folder.
         where: Role of the network.
         says_ready: Whether its program says when it begins; others begin at once.
+        let_go_s: How long, at most, is waited after its end for rules to be withdrawn, seconds.
     """
 
     title: str
     start: Callable[[str, Path], Program]
     where: str = "attacker"
     says_ready: bool = False
+    let_go_s: float = LET_GO_S
 
 
 def _flood(network: str, folder: Path) -> Program:
@@ -84,7 +91,10 @@ ATTACKS: Mapping[str, Disturbance] = MappingProxyType(
         ),
         "amplification": Disturbance(title="a recorded UDP amplification, replayed", start=_replay, says_ready=True),
         "low-and-slow": Disturbance(
-            title="connections that are held open and take all places", start=_hold, says_ready=True
+            title="connections that are held open and take all places",
+            start=_hold,
+            says_ready=True,
+            let_go_s=SLOW_LET_GO_S,
         ),
     }
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +11,18 @@ from typing import Any
 
 import numpy as np
 
+from skerry.network.actions import Address
 from skerry.network.defence import make_detector
-from skerry.network.detection import Traffic
+from skerry.network.detection import BaselineRules, SlowRules, StrayRules, Traffic
 from skerry.network.features import split
 from skerry.network.flows.batch import FLOW, IPV4_PREFIX, FlowBatch
 from skerry.network.flows.packets.recording import read_packets
 from skerry.network.sensing import FlowWindows
 
 WINDOW_MS = 100
+# How long the detectors' own warm-up is, for each destination.
+WARM_UP_WINDOWS = BaselineRules().warm_up
+WARM_UP_S = max(StrayRules().warm_up_s, SlowRules().warm_up * SlowRules().look_s)
 FOLDERS = ("pcap_normal", "pcap_iot_normal")
 SAMPLING = 10
 SERVERS, LENGTH_MS = 20, 60_000
@@ -30,35 +35,48 @@ class Judged:
 
     Args:
         windows: How many there were.
+        warm_up: How many of them were among the first of their destination, in which not every detector says something
+            or has thresholds of its own.
         alarms: Why it raised an alarm, for each that it raised.
     """
 
     windows: int
+    warm_up: int
     alarms: Sequence[str]
+
+    @property
+    def counted(self) -> int:
+        """How many windows tell something of the detector."""
+        return self.windows - self.warm_up
 
 
 def judge_recordings(folder: Path) -> Judged:
     """Let a new detector judge each recording, one after the other, and learn."""
-    windows, alarms = 0, []
+    windows, warm_up, alarms = 0, 0, []
     for file in sorted(path for name in FOLDERS for path in (folder / name).glob("*.pcap.gz")):
         found = judge([FlowBatch.join(list(read_packets(file)))])
         windows += found.windows
+        warm_up += found.warm_up
         alarms += [f"{file.name}: {alarm}" for alarm in found.alarms]
-    return Judged(windows=windows, alarms=alarms)
+    return Judged(windows=windows, warm_up=warm_up, alarms=alarms)
 
 
 def judge(batches: Sequence[FlowBatch]) -> Judged:
     """Let a new detector judge all windows, and learn from those that it takes for ordinary, as the loop does."""
     detector = make_detector()
-    count, alarms = 0, []
+    first_s: dict[Address, float] = {}
+    seen: Counter[Address] = Counter()
+    warm_up, alarms = 0, []
     for window in _windows(batches):
-        count += 1
+        first = first_s.setdefault(window.destination, window.ended_s)
+        seen[window.destination] += 1
+        warm_up += seen[window.destination] <= WARM_UP_WINDOWS or window.ended_s - first < WARM_UP_S
         verdict = detector.judge(window)
         if verdict.alarm:
             alarms.append(verdict.reason)
         else:
             detector.learn(window)
-    return Judged(windows=count, alarms=alarms)
+    return Judged(windows=seen.total(), warm_up=warm_up, alarms=alarms)
 
 
 def make_traffic(seed: int, *, servers: int = SERVERS, length_ms: int = LENGTH_MS) -> Iterator[FlowBatch]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from statistics import mean
+from math import inf, isfinite
+from statistics import mean, median
 
 from skerry.pages.words import say
 from skerry.testbed.experiments.curves import Curves
@@ -29,7 +30,10 @@ def conclude(results: Results) -> Sequence[str]:
 
 
 def find_bars(results: Results) -> list[tuple[str, bool | None]]:
-    """Return what was asked for, and whether it is so; None where the run does not tell."""
+    """Return what was asked for, and whether it is so; None where the run has no trial that could tell.
+
+    What did not happen in a trial is missed there: it counts as infinitely late, and is not left out of the median.
+    """
     bars: list[tuple[str, bool | None]] = []
     for attack in FLOODS:
         arm, other = f"{attack}-skerry", f"{attack}-fastnetmon"
@@ -38,19 +42,20 @@ def find_bars(results: Results) -> list[tuple[str, bool | None]]:
             ("time_to_mitigate_s", MITIGATE_S, "stopped within a second in the median"),
             ("time_to_withdraw_s", WITHDRAW_S, "its rule withdrawn within 5 s of the end in the median"),
         ):
-            bars.append((f"{attack}: {words}", _most(results.median(arm, measure), most)))
-        bars.append(
-            (f"{attack}: its rule withdrawn not before the end", _least(results, arm, "time_to_withdraw_s", 0.0))
-        )
+            times = _each(results, arm, measure, inf, failed=True)
+            bars.append((f"{attack}: {words}", median(times) <= most if times else None))
+        first = _each(results, arm, "first_withdrawal_s", -inf, failed=True)
+        bars.append((f"{attack}: its rule withdrawn not before the end", min(first) >= 0 if first else None))
         bars.append((f"{attack}: sooner stopped than by FastNetMon", _is_sooner(results, arm, other)))
-        goodput = results.median(arm, "goodput_ratio")
-        bars.append((f"{attack}: goodput of 95 % in the median", None if goodput is None else goodput >= GOODPUT_RATIO))
+        goodput = _each(results, arm, "goodput_ratio", 0.0, failed=True)
+        bars.append((f"{attack}: goodput of 95 % in the median", median(goodput) >= GOODPUT_RATIO if goodput else None))
     for control in CONTROLS:
         for measure, words in (("blocked_clients", "no client blocked"), ("legitimate_dropped", "no packet dropped")):
-            values = results.values(f"{control}-skerry", measure)
+            values = _each(results, f"{control}-skerry", measure, inf, failed=True)
             bars.append((f"{control}: {words}", sum(values) == 0 if values else None))
     windows, alarms = (results.values("benign-skerry", name) for name in ("benign_windows", "false_alarms"))
-    enough = bool(windows) and min(windows) >= BENIGN_WINDOWS
+    # No two repeats judge the same windows.
+    enough = sum(windows) >= BENIGN_WINDOWS
     bars.append(("no false alarm in 10,000 windows", sum(alarms) == 0 and enough if windows else None))
     return bars
 
@@ -68,14 +73,17 @@ def _attack(results: Results, attack: str) -> Iterator[str]:
         if goodput is None or kept is None:
             continue
         left = f"goodput is {say(goodput, 'ratio')} of before, {say(kept, 'ratio')} of new connections are answered"
-        detect, stop = (results.median(arm, measure) for measure in ("time_to_detect_s", "time_to_mitigate_s"))
         if defence == "none":
             yield f"{attack}, no defence: {left}."
-        elif detect is None:
-            yield f"{attack}, {name}: it is not detected; {left}."
-        else:
-            when = "it is not stopped" if stop is None else f"it is stopped after {say(stop, 's')}"
-            yield f"{attack}, {name}: detected after {say(detect, 's')}, {when}; {left}."
+            continue
+        detected, stopped, withdrawn = (
+            _say_when(_each(results, arm, measure, inf))
+            for measure in ("time_to_detect_s", "time_to_mitigate_s", "time_to_withdraw_s")
+        )
+        yield (
+            f"{attack}, {name}: detected {detected}, it is stopped {stopped}, "
+            f"and once it has ended let go {withdrawn}; {left}."
+        )
 
 
 def _controls(results: Results) -> Iterator[str]:
@@ -91,23 +99,43 @@ def _controls(results: Results) -> Iterator[str]:
                 )
     windows, alarms_ = (results.values("benign-skerry", name) for name in ("benign_windows", "false_alarms"))
     if windows:
-        yield f"{sum(windows):.0f} windows without an attack were judged: {sum(alarms_):.0f} false alarms."
+        recorded, made, warm_up = (
+            sum(trial.notes.get(f"{what}_windows", 0) for trial in results.trials if trial.arm == "benign-skerry")
+            for what in ("recorded", "made", "warm_up")
+        )
+        yield (
+            f"{sum(windows):.0f} windows without an attack were judged: {sum(alarms_):.0f} false alarms. "
+            f"Of these windows {recorded} are of recordings, each judged once, and {made} are made up; "
+            f"{warm_up} more, in which the detector had only just begun with a destination, are not counted, but their "
+            "alarms are."
+        )
 
 
-def _most(value: float | None, most: float) -> bool | None:
-    return None if value is None else value <= most
+def _each(results: Results, arm: str, measure: str, missing: float, *, failed: bool = False) -> list[float]:
+    """Return a value for each trial of an arm: also for those in which what is measured did not happen.
+
+    Args:
+        results: The run.
+        arm: The arm's name.
+        measure: What is asked for.
+        missing: The value where there is none, which is as bad as one can be.
+        failed: Whether trials that failed count as such too: a defence may be what has failed.
+    """
+    trials = (*results.trials, *results.failures) if failed else results.trials
+    return [trial.values.get(measure, missing) for trial in trials if trial.arm == arm]
 
 
-def _least(results: Results, arm: str, measure: str, least: float) -> bool | None:
-    values = results.values(arm, measure)
-    return min(values) >= least if values else None
+def _say_when(times: Sequence[float]) -> str:
+    middle, found = median(times), sum(isfinite(time_s) for time_s in times)
+    when = f"after {say(middle, 's')}" if isfinite(middle) else "not in the trial"
+    return when if found == len(times) else f"{when} ({found} of {len(times)} trials)"
 
 
 def _is_sooner(results: Results, arm: str, other: str) -> bool | None:
-    ours, theirs = (results.median(name, "time_to_mitigate_s") for name in (arm, other))
-    if ours is None or not results.values(other, "goodput_ratio"):
-        return None
-    return theirs is None or ours < theirs
+    ours = _each(results, arm, "time_to_mitigate_s", inf, failed=True)
+    # A failed trial of the other one is not held against it.
+    theirs = _each(results, other, "time_to_mitigate_s", inf)
+    return median(ours) < median(theirs) if ours and theirs else None
 
 
 def _pictures(results: Results, attack: str) -> Iterator[Curves]:

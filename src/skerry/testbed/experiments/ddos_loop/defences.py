@@ -103,7 +103,7 @@ THRESHOLD_PPS = 2000
 NOTIFY = """#!/bin/sh
 set -e
 PATH=$PATH:/usr/sbin:/sbin
-say() {{ echo "$1 $(cut -d ' ' -f 1 /proc/uptime) $2" >> {events}; }}
+say() {{ echo "$1 $2" > {pipe}; }}
 cat > /dev/null
 case "$4" in
 ban)
@@ -129,28 +129,51 @@ esac
 class FastNetMon(Defence):
     """FastNetMon, which sees every packet that comes to the router, and blocks the address that is attacked."""
 
+    def __init__(self, network: str, folder: Path) -> None:
+        super().__init__(network, folder)
+        self._bans: Program | None = None
+
     def start(self) -> list[Program]:
         """Start it with the thresholds of the issue's sketch; it begins to ban as soon as it has an average."""
         if not DEFAULTS.is_file():
             raise PlatformError(f"there is no {DEFAULTS}; install the Debian package fastnetmon")
         (self.folder / "networks").write_text("10.9.3.0/24\n")
         (self.folder / "allowed").write_text("")
-        script = self.folder / "notify.sh"
-        script.write_text(NOTIFY.format(events=self.folder / "events"))
-        script.chmod(0o755)
+        script = self.write_script()
         config = self.folder / "fastnetmon.conf"
         config.write_text(_configure(DEFAULTS.read_text(), self._settings(script)))
-        words = ["fastnetmon", f"--configuration_file={config}", f"--log_file={self.folder / 'fastnetmon.log'}"]
-        return [Program(self.network, words, self.folder)]
+        log = self.folder / "fastnetmon.log"
+        words = ["fastnetmon", f"--configuration_file={config}", f"--log_file={log}"]
+        bans = self.listen()
+        try:
+            return [Program(self.network, words, self.folder, log=log), bans]
+        except BaseException:
+            bans.stop()
+            raise
+
+    def write_script(self) -> Path:
+        """Write the script that it calls, and return where it is."""
+        script = self.folder / "notify.sh"
+        script.write_text(NOTIFY.format(pipe=self.folder / "bans"))
+        script.chmod(0o755)
+        return script
+
+    def listen(self) -> Program:
+        """Start the process that the script tells what it does, and return it when it is ready."""
+        self._bans = Program.python(self.network, "bans", {"pipe": str(self.folder / "bans")}, self.folder)
+        try:
+            self._bans.wait_for(lambda line: '"ready"' in line)
+        except BaseException:
+            self._bans.stop()
+            raise
+        return self._bans
 
     def said(self) -> list[Said]:
         """Return its bans, which it tells together with the detection."""
-        try:
-            lines = (self.folder / "events").read_text().splitlines()
-        except FileNotFoundError:
+        if self._bans is None:
             return []
-        words = [line.split() for line in lines]
-        return [Said(what=what, at_s=float(at), reason=f"{rate} packets per second") for what, at, rate in words]
+        lines = [line for line in self._bans.objects() if "what" in line]
+        return [Said(what=line["what"], at_s=line["at_s"], reason=line["reason"]) for line in lines]
 
     def _settings(self, script: Path) -> dict[str, str]:
         return {

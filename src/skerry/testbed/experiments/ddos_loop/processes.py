@@ -20,6 +20,7 @@ from skerry.testbed.links.namespace import FOLDER
 
 END_TIMEOUT_S = 5.0
 READY_TIMEOUT_S = 60.0
+LAST_LINES = 20
 
 
 def find_program(name: str) -> str:
@@ -41,10 +42,13 @@ class Program:
         network: Name of the namespace.
         words: Its command line.
         folder: Where it runs.
+        log: The file that it writes to instead of its output; none for one without.
     """
 
-    def __init__(self, network: str, words: Sequence[str], folder: Path) -> None:
+    def __init__(self, network: str, words: Sequence[str], folder: Path, *, log: Path | None = None) -> None:
         self.lines: list[str] = []
+        self._name = words[2] if words[0] == sys.executable else words[0]
+        self._log = log
         self._came = threading.Condition()
         self._process = subprocess.Popen(
             [
@@ -91,8 +95,26 @@ class Program:
                     if wanted(line):
                         return line
                 if not self._reader.is_alive() or not self._came.wait(ends_s - time.monotonic()):
-                    said = "\n".join(self.lines[-20:]) or "it said nothing"
+                    said = "\n".join(self.lines[-LAST_LINES:]) or "it said nothing"
                     raise PlatformError(f"{self._process.args!r} is not ready: {said}")
+
+    def check(self) -> None:
+        """Look whether it still runs.
+
+        Raises:
+            PlatformError: it has ended by itself; the message holds its last lines.
+        """
+        code = self._process.poll()
+        if code is None:
+            return
+        self._reader.join(END_TIMEOUT_S)
+        lines = list(self.lines)
+        if self._log is not None and self._log.is_file():
+            lines += self._log.read_text(errors="replace").splitlines()
+        said = "\n".join(lines[-LAST_LINES:]) or "it said nothing"
+        raise PlatformError(
+            f"{self._name} has ended in the middle of the trial, with exit code {code}, so nothing was measured: {said}"
+        )
 
     def objects(self) -> list[Any]:
         """Return the lines so far that are JSON objects."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from skerry.testbed.experiments.ddos_loop.attacks import SPEED_TEST_PORT, STEADY_CLIENTS, Disturbance, visitors
+from skerry.testbed.experiments.ddos_loop.clearing import check_clear, clear
 from skerry.testbed.experiments.ddos_loop.defences import EXPORTER_START_S, Defence, Said
 from skerry.testbed.experiments.ddos_loop.processes import Program
 from skerry.testbed.experiments.ddos_loop.star import CLIENTS, VICTIM
@@ -22,7 +23,6 @@ STEADY_PORT = 5201
 # The steady connection takes about half of the thin link, in pieces small enough to be even.
 STEADY = f"iperf3 -c {VICTIM} -p {STEADY_PORT} -B {CLIENTS[0]} -t 600 -l 8K -b 8M -i 0.2 -J"
 VISITS_PER_S = 20
-WITHDRAWN_WITHIN_S = 12.0
 SERVER = {"role": "server", "places": 100, "patience_s": 10.0}
 
 
@@ -84,14 +84,19 @@ def run(
         disturbance: The attack or the control.
         times: How long.
         cold: Whether the defence starts only after the calm, and knows nothing of it.
+
+    Raises:
+        PlatformError: the router has rules already, or a program does not do its work.
     """
+    check_clear(networks["router"])
     folder = Path(tempfile.mkdtemp(prefix="skerry-ddos-"))
-    try:
-        with ExitStack() as running:
-            scene = _Scene(networks, folder, running)
-            return scene.play(make(networks["router"], folder), disturbance, times, cold=cold)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with ExitStack() as ending:
+        # Last of all: as long as the keeper lives it needs the journal that is in there.
+        ending.callback(shutil.rmtree, folder, ignore_errors=True)
+        ending.callback(clear, networks.values())
+        running = ending.enter_context(ExitStack())
+        defence = make(networks["router"], folder)
+        return _Scene(networks, folder, running).play(defence, disturbance, times, cold=cold)
 
 
 class _Scene:
@@ -122,6 +127,8 @@ class _Scene:
             time.sleep(times.before_s)
         programs = [self._keep(program) for program in defence.start()]
         time.sleep(EXPORTER_START_S if cold else EXPORTER_START_S + times.before_s)
+        for program in programs:
+            program.check()
         attack = self._keep(disturbance.start(self._networks[disturbance.where], self._folder))
         if disturbance.says_ready:
             attack.wait_for(_is_ready)
@@ -129,7 +136,10 @@ class _Scene:
         time.sleep(times.during_s)
         attack.stop()
         seen.ended_s = time.monotonic()
-        _wait_for_calm(defence, seen.ended_s, times.after_s)
+        _wait_for_calm(defence, seen.ended_s, times.after_s, disturbance.let_go_s)
+        # One that has died would otherwise be one that has detected nothing.
+        for program in programs:
+            program.check()
         seen.cpu_s = [trees_cpu_s([program.pid]) for program in programs]
         seen.memory_bytes = _most_memory_bytes(programs[0].pid) if programs else 0
         for program in (self._steady, self._visitors, self._meter):
@@ -154,9 +164,9 @@ def _is_ready(line: str) -> bool:
     return '"ready"' in line
 
 
-def _wait_for_calm(defence: Defence, ended_s: float, after_s: float) -> None:
+def _wait_for_calm(defence: Defence, ended_s: float, after_s: float, let_go_s: float) -> None:
     """Wait for so long, and then until what was acted on is withdrawn."""
-    while (passed_s := time.monotonic() - ended_s) < max(after_s, WITHDRAWN_WITHIN_S):
+    while (passed_s := time.monotonic() - ended_s) < max(after_s, let_go_s):
         words = [said.what for said in defence.said()]
         if passed_s >= after_s and words.count("acted") <= words.count("withdrawn"):
             return
