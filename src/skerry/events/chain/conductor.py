@@ -70,6 +70,7 @@ class Conductor:
         self._on_end = on_end
         self._chance = chance
         self._courses: dict[str, Course] = {}
+        self._beginning: set[asyncio.Task[RunRecord]] = set()
         self._waiters: dict[str, list[asyncio.Future[None]]] = {}
         self._purge: asyncio.TimerHandle | None = None
         self._stopping = False
@@ -102,14 +103,11 @@ class Conductor:
             value=order.value,
             began_at=time.time(),
         )
-        record, is_new = await self.journal.begin(wanted)
-        if record.chain != order.chain:
-            raise MalformedBodyError(
-                f"id = {record.id!r} is that of a run of chain {record.chain!r}; choose another one"
-            )
-        if is_new and not self._stopping:
-            self._course(record).go()
-        return record
+        # A caller that goes away meanwhile does not keep what is on record from going.
+        task = asyncio.get_running_loop().create_task(self._begin(wanted))
+        self._beginning.add(task)
+        task.add_done_callback(self._beginning.discard)
+        return await asyncio.shield(task)
 
     def resume(self) -> None:
         """Take up the runs that have not ended."""
@@ -155,11 +153,23 @@ class Conductor:
 
     async def close(self) -> None:
         """Write down what functions have answered; nothing answers any more."""
+        if self._beginning:
+            await asyncio.wait(self._beginning)
         for course in self._courses.values():
             course.close()
         await self.journal.close()
 
     # Inside
+
+    async def _begin(self, wanted: RunRecord) -> RunRecord:
+        record, is_new = await self.journal.begin(wanted)
+        if record.chain != wanted.chain:
+            raise MalformedBodyError(
+                f"id = {record.id!r} is that of a run of chain {record.chain!r}; choose another one"
+            )
+        if is_new and not self._stopping:
+            self._course(record).go()
+        return record
 
     def _course(self, record: RunRecord) -> Course:
         course = Course(record, journal=self.journal, give=self._give, chance=self._chance, on_end=self._ended)

@@ -247,6 +247,21 @@ def test_a_run_is_known_by_its_id_and_begins_once(conduct):
     assert len(functions.given) == 1
 
 
+def test_a_run_goes_on_although_its_caller_leaves_before_it_is_on_record(conduct):
+    async def work(conductor):
+        caller = asyncio.create_task(conductor.begin(order(call("a"))))
+        await asyncio.sleep(0)  # it waits for the journal now
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        await conductor.begin(order(call("a")))
+        return await ended(conductor)
+
+    functions = Functions()
+    assert conduct(work, functions).status == "succeeded"
+    assert len(functions.given) == 1
+
+
 def test_a_run_that_is_cancelled_takes_its_steps_back_and_does_not_go_on(conduct):
     functions = Functions(left_open=("b",))
 
