@@ -12,7 +12,7 @@ import orjson
 
 from skerry.events.chain.calls import Cancel, Give, Piece, StepCall, StepOutcome, write_work
 from skerry.events.chain.journal import RunJournal, RunRecord, StepRecord
-from skerry.events.chain.machine import End, Fault, Machine, Task
+from skerry.events.chain.machine import MOST_BYTES, TOO_LARGE, End, Fault, Machine, Task
 from skerry.events.chain.values import read_plan
 from skerry.events.verdict import judge
 
@@ -209,6 +209,10 @@ class Course:
 
     def _settle(self, step: StepRecord) -> None:
         """Take how a step has ended; what follows goes once that is durable."""
+        if len(step.body) > MOST_BYTES:
+            error = f"it ends with {len(step.body)} bytes, and a run keeps {MOST_BYTES} of a step at most"
+            logger.info("run %s: step %s has failed for good: %s", self.record.id, step.path, error)
+            step = step._replace(state="failed", body=b"", code=TOO_LARGE, error=error)
         self._take(step.path, _end(step))
         self._unwritten += 1
         self._journal.note(self.record.number, step._replace(place=self._next_place()), self._written)

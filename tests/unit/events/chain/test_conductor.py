@@ -1,8 +1,10 @@
 """Runs on a real journal, with functions that answer as the test says: whatever is cut off goes on where it was."""
 
 import asyncio
+import json
 import sqlite3
 import time
+from unittest.mock import ANY
 
 import msgpack
 import pytest
@@ -230,6 +232,27 @@ def test_a_wait_keeps_its_end_over_a_restart(conduct, mode):
     assert [function for _, function, *_ in functions.given] == ["b"]
     assert record.ended_at >= due_at
     assert msgpack.unpackb(record.result) == ["b", ["a", None]]
+
+
+@pytest.mark.parametrize("mode", ["separated", "fused"])
+def test_what_the_journal_cannot_keep_fails_its_own_run_alone(conduct, monkeypatch, mode):
+    monkeypatch.setattr("skerry.events.chain.course.MOST_BYTES", 100)
+    monkeypatch.setattr("skerry.events.chain.machine.MOST_BYTES", 30)
+    functions = Functions()
+
+    async def work(conductor):
+        await conductor.begin(order(call("a"), call("b"), mode=mode, id="step", value=pack("x" * 100)))
+        await conductor.begin(order(call("a", undo="una"), mode=mode, id="result", value=pack("x" * 40)))
+        await conductor.begin(order(call("a"), mode=mode, id="small"))
+        return [await ended(conductor, id) for id in ("step", "result", "small")]
+
+    step, result, small = conduct(work, functions)
+    assert json.loads(step.error) == {"step": "0", "code": 413, "detail": ANY}
+    assert "it ends with 105 bytes" in step.error
+    assert json.loads(result.error) == {"step": "0", "code": 413, "detail": ANY}
+    assert "the result has 45 bytes" in result.error
+    assert small.status == "succeeded"
+    assert [function for _, function, *_ in functions.given].count("una") == 1
 
 
 def test_a_run_is_known_by_its_id_and_begins_once(conduct):
