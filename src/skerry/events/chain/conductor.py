@@ -112,16 +112,24 @@ class Conductor:
     def resume(self) -> None:
         """Take up the runs that have not ended."""
         for record in self.journal.live():
-            self._course(record).resume(self.journal.steps(record.number))
+            try:
+                self._course(record).resume(self.journal.steps(record.number))
+            except Exception as error:  # such as a plan that this version refuses: the others go on
+                course = self._courses.pop(record.id, None)
+                if course is not None:
+                    course.close()
+                logger.warning("run %s of chain %s is not taken up: %s", record.id, record.chain, error)
         self._purge_old()
 
     async def cancel(self, id: str) -> RunRecord | None:
         """End a run, and undo nothing; return it, none when it is not known. One that has ended stays as it is."""
         course = self._courses.get(id)
-        if course is not None and course.record.status == LIVE:
-            del self._courses[id]
-            course.close()
-            number = course.record.number
+        found = self.journal.run(id) if course is None else course.record  # one that was not taken up has no course
+        if found is not None and found.status == LIVE:
+            if course is not None:
+                del self._courses[id]
+                course.close()
+            number = found.number
             written = asyncio.get_running_loop().create_future()
             self.journal.end(number, "cancelled", result=None, error=None, at=time.time())
             self.journal.then(lambda: written.set_result(None))

@@ -178,7 +178,8 @@ class RunJournal:
     def runs(self, *, chain: str | None = None, status: str | None = None, most: int) -> list[RunRecord]:
         """Return the newest runs, of one chain or with one status only where that is given."""
         rows = self._connection.execute(
-            RUNS + "WHERE (?1 IS NULL OR chain = ?1) AND (?2 IS NULL OR status = ?2) ORDER BY number DESC LIMIT ?3",
+            LISTED_RUNS
+            + "WHERE (?1 IS NULL OR chain = ?1) AND (?2 IS NULL OR status = ?2) ORDER BY number DESC LIMIT ?3",
             (chain, status, most),
         )
         return [RunRecord(*row) for row in rows.fetchall()]
@@ -238,7 +239,10 @@ class RunJournal:
             if not waiter.done():
                 waiter.set_result(is_new)
         for told in written:
-            told()
+            try:
+                told()
+            except Exception:  # whatever it is, it is this run's: the others go on
+                logger.exception("a run does not go on")
         self._checkpoints.wrote()
 
     def _write(

@@ -307,6 +307,40 @@ def test_a_run_that_is_cancelled_takes_its_steps_back_and_does_not_go_on(conduct
     assert conduct(look, functions, resume=True) == []
 
 
+def test_a_run_whose_plan_is_refused_keeps_no_other_from_going_on_and_can_be_cancelled(conduct, tmp_path):
+    async def begin(conductor):
+        for id in ("odd", "sound"):
+            await conductor.begin(order(call("a"), id=id))
+
+    conduct(begin, Functions(left_open=("a",)))
+    database = sqlite3.connect(tmp_path / "chains.sqlite3")
+    with database:
+        database.execute("UPDATE runs SET plan = ? WHERE id = 'odd'", ('{"steps": [{"kind": "later"}]}',))
+    database.close()
+
+    async def work(conductor):
+        assert (await ended(conductor, "sound")).status == "succeeded"
+        assert (await conductor.wait("odd", SOON_S)).status == "running"
+        return await conductor.cancel("odd")
+
+    assert conduct(work, Functions(), resume=True).status == "cancelled"
+
+
+def test_a_run_that_cannot_go_on_holds_up_none_that_is_told_after_it(conduct, caplog):
+    async def work(conductor):
+        def fail():
+            raise ValueError("odd")
+
+        told = []
+        conductor.journal.then(fail)
+        conductor.journal.then(lambda: told.append("the next one"))
+        await conductor.begin(order(call("a")))  # in the same transaction
+        return told
+
+    assert conduct(work, Functions()) == ["the next one"]
+    assert "ValueError: odd" in caplog.text
+
+
 def test_a_conductor_that_stops_begins_nothing_and_forgets_no_answer(conduct):
     functions = Functions(left_open=("a",))
 
