@@ -341,6 +341,17 @@ def test_a_run_that_cannot_go_on_holds_up_none_that_is_told_after_it(conduct, ca
     assert "ValueError: odd" in caplog.text
 
 
+def test_runs_are_listed_without_what_they_hold(conduct):
+    async def work(conductor):
+        await conductor.begin(order(call("a"), value=pack("x")))
+        whole = await ended(conductor)
+        (listed,) = conductor.journal.runs(most=9)
+        assert listed == whole._replace(value=b"", result=None)
+        assert whole.result
+
+    conduct(work, Functions())
+
+
 def test_a_conductor_that_stops_begins_nothing_and_forgets_no_answer(conduct):
     functions = Functions(left_open=("a",))
 
