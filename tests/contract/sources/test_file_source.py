@@ -170,3 +170,15 @@ def test_a_file_that_changes_after_it_was_found_is_looked_at_again(inbox):
     assert place.is_written(found)
     (inbox / "a").unlink()
     assert place.is_written(found)
+
+
+def test_a_list_of_files_that_cannot_be_read_stops_the_sources_of_files_alone(inbox, tmp_path, run_loop):
+    (tmp_path / "seen.sqlite3").write_text("no database" * 100)
+
+    async def work():
+        async with Running(tmp_path, Door(), source(inbox)) as roster:
+            await until(lambda: "cannot be read or written" in (roster.describe()[0]["error"] or ""))
+            roster.follow({})
+            assert roster.describe() == []
+
+    run_loop(work())
