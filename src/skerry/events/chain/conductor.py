@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from skerry.errors import MalformedBodyError, QueueFullError, UnavailableError
+from skerry.errors import MalformedBodyError, QueueFullError, SkerryError, UnavailableError
 from skerry.events.chain.calls import Give
 from skerry.events.chain.course import Course
 from skerry.events.chain.journal import LIVE, RunJournal, RunRecord
@@ -118,7 +118,10 @@ class Conductor:
                 course = self._courses.pop(record.id, None)
                 if course is not None:
                     course.close()
-                logger.warning("run %s of chain %s is not taken up: %s", record.id, record.chain, error)
+                is_known = isinstance(error, SkerryError)
+                logger.warning(
+                    "run %s of chain %s is not taken up: %s", record.id, record.chain, error, exc_info=not is_known
+                )
         self._purge_old()
 
     async def cancel(self, id: str) -> RunRecord | None:
