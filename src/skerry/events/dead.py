@@ -1,7 +1,8 @@
-"""Dead letters as events: with the attributes that Knative gives to them, and where they are sent. Pure."""
+"""Dead letters as events, with the attributes that Knative gives them, and where they are sent. Pure but for logs."""
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -10,6 +11,7 @@ from skerry.events.delivery import Delivery, Entry
 from skerry.events.reply import pass_on
 from skerry.spec import Retry
 
+logger = logging.getLogger(__name__)
 FUNCTION: Final = "/function/"
 MOST_ERROR_DATA: Final = 1024  # Knative cuts what a dead letter says of the error as well
 ORIGINAL_TYPE: Final = "skerrydeadtype"
@@ -57,7 +59,9 @@ def with_error(document: bytes, *, trigger: str, code: int, error: str) -> dict[
 
 
 def dead_event(delivery: Delivery, retry: Retry, *, trigger: str, code: int, error: str) -> DeadEvent | None:
-    """Return what is sent where a dead letter goes; none where it goes nowhere, or has gone round in circles.
+    """Return what is sent where a dead letter goes; none where it goes nowhere.
+
+    It goes nowhere without a sink, once it has gone round in circles, and where it cannot be written.
 
     The event stays what it was, with its id and its source: a function that gets it can tell what it stands for. Where
     it is for all that take it, it has the type that is asked for, and the one before in ``skerrydeadtype``.
@@ -81,13 +85,18 @@ def dead_event(delivery: Delivery, retry: Retry, *, trigger: str, code: int, err
         for name, value in document.items()
         if name not in ("specversion", "data", "data_base64") and value is not None
     }
+    try:
+        written = orjson.dumps(document)
+    except TypeError as refused:  # only of events that an earlier version has taken
+        logger.warning("event %d goes nowhere as a dead letter: it cannot be written: %s", delivery.event, refused)
+        return None
     # It is known by its death, not by its own source and id: under those the broker knows it already.
     entry = Entry(
         source=f"/skerry/dead/{trigger}",
         id=f"{delivery.event} {delivery.position}",
         type=document["type"],
         key=delivery.key,
-        document=orjson.dumps(document),
+        document=written,
         attributes=attributes,
     )
     passed = pass_on(entry, delivery.document)

@@ -21,6 +21,7 @@ from skerry.payload.media import JSON, codec_name, essence
 KEY: Final = "partitionkey"  # the extension of CloudEvents
 DATA: Final = ("data", "data_base64")
 USUAL: Final = frozenset(["specversion", "id", "source", "type", KEY, "data"])  # attributes, all of them text
+FEW_LEVELS: Final = 200  # JSON that opens fewer lists and objects is written whatever its form
 NO_ATTRIBUTES: Final = ("specversion", *DATA)
 
 
@@ -52,6 +53,7 @@ def entry_of(event: Event) -> Entry:
 
     Raises:
         InvalidPayloadError: its data have no form in their content type.
+        MalformedBodyError: it is nested too deeply.
     """
     body = event.to_structured()[1]
     return _entry(_load(body), body)
@@ -64,6 +66,19 @@ def _load(body: bytes) -> Any:
         raise MalformedBodyError(f"CloudEvent: the body is not JSON: {error}") from error
 
 
+def _check_depth(document: Any, body: bytes) -> None:
+    """Refuse what can be read and not be written again: as a dead letter, with further attributes, or in a list."""
+    if body.count(b"[") + body.count(b"{") >= FEW_LEVELS:
+        _write([{"event": document}])
+
+
+def _write(document: Any) -> bytes:
+    try:
+        return orjson.dumps(document)
+    except TypeError as error:
+        raise MalformedBodyError(f"CloudEvent: it is nested too deeply: {error}") from error
+
+
 def _read_batch(body: bytes) -> list[Entry]:
     documents = _load(body)
     if not isinstance(documents, list):
@@ -71,7 +86,7 @@ def _read_batch(body: bytes) -> list[Entry]:
     found = []
     for number, document in enumerate(documents):
         try:
-            found.append(_entry(document, orjson.dumps(document)))
+            found.append(_entry(document, _write(document)))
         except MalformedBodyError as error:
             raise MalformedBodyError(
                 f"event {number} of the batch: {error.message}; none of them was accepted", **error.details
@@ -86,7 +101,8 @@ def _read_binary(headers: Mapping[str, str], body: bytes) -> Entry:
     if content_type is not None:
         document["datacontenttype"] = content_type
     if raw and codec_name(content_type or "") == JSON:
-        _load(raw)  # it must be what it says, or the document would not be JSON either
+        value = _load(raw)  # it must be what it says, or the document would not be JSON either
+        _check_depth({"data": value}, raw)
         document["data"] = orjson.Fragment(raw)
     elif raw:
         document["data_base64"] = base64.b64encode(raw).decode("ascii")
@@ -96,6 +112,7 @@ def _read_binary(headers: Mapping[str, str], body: bytes) -> Entry:
 
 def _entry(document: Any, written: bytes) -> Entry:
     """Return an event as it is accepted; most are of a usual form, which is quickly seen."""
+    _check_depth(document, written)
     if not isinstance(document, dict) or "data_base64" in document or not document.keys() <= USUAL:
         return _check_entry(document, written)
     attributes = {name: value for name, value in document.items() if name not in NO_ATTRIBUTES}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any, Final, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from skerry.errors import SpecError
 
@@ -38,7 +38,8 @@ def check_text(source: Any, *names: str) -> None:
 def refuse_password(url: str) -> None:
     """Raise `SpecError` where an address has a user or a password in it; the message does not repeat it."""
     # The message repeats no part of the address: it may be the secret.
-    if "@" in url.partition("?")[0]:
+    place, _, options = url.partition("?")
+    if "@" in place or (url.startswith("s3:") and "@" in unquote(options)):  # an endpoint is an address too
         raise SpecError(
             "url: an address that stands in an app can be read by many: leave user and password out", field="url"
         )

@@ -1,12 +1,16 @@
 """What is particular to files: whole ones alone, each once, also where they come, go and come back."""
 
+import dataclasses
+import json
 import os
 
 import pytest
 
 from skerry.errors import UnavailableError
+from skerry.events.sources.files.inlet import FileInlet
 from skerry.events.sources.files.ledger import KEPT_S, Ledger
 from skerry.events.sources.files.place import BucketPlace, FolderPlace
+from skerry.events.sources.inlet import Intake
 from skerry.spec import FileSource
 from skerry.store.objects import FolderStore
 from support.event_sources import Door, Running, until
@@ -74,6 +78,16 @@ def test_names_that_do_not_count_and_names_that_are_no_text(inbox, tmp_path, run
         }
 
     run_loop(work())
+
+
+@pytest.mark.parametrize("modified_at", [3e11, -1e12, 1e30])
+def test_a_file_from_beyond_the_years_that_have_a_date_comes_without_one(inbox, tmp_path, modified_at):
+    (inbox / "a").write_text("1")
+    (found,) = FolderPlace(inbox, "*").files()
+    inlet = FileInlet(Intake("app/inbox", Door(), lambda: 0.5), FileSource(url=str(inbox)), tmp_path / "seen.sqlite3")
+    document = json.loads(inlet._entry(dataclasses.replace(found, modified_at=modified_at)).document)
+    assert (document["subject"], document["data"]["modified_at"]) == ("a", modified_at)
+    assert "time" not in document
 
 
 def test_a_file_that_is_written_anew_is_a_new_one_and_a_folder_that_is_away_makes_no_file_new(
@@ -156,3 +170,15 @@ def test_a_file_that_changes_after_it_was_found_is_looked_at_again(inbox):
     assert place.is_written(found)
     (inbox / "a").unlink()
     assert place.is_written(found)
+
+
+def test_a_list_of_files_that_cannot_be_read_stops_the_sources_of_files_alone(inbox, tmp_path, run_loop):
+    (tmp_path / "seen.sqlite3").write_text("no database" * 100)
+
+    async def work():
+        async with Running(tmp_path, Door(), source(inbox)) as roster:
+            await until(lambda: "cannot be read or written" in (roster.describe()[0]["error"] or ""))
+            roster.follow({})
+            assert roster.describe() == []
+
+    run_loop(work())

@@ -60,6 +60,23 @@ def test_a_server_that_was_killed_is_found_again_and_nothing_comes_twice(tmp_pat
         server.kill()
 
 
+def test_another_subject_of_a_stream_brings_what_is_published_there(nats_server, tmp_path, run_loop):
+    name = tmp_path.name
+    origin = NatsOrigin(nats_server, name)
+    origin.add("a")
+    origin.add("b")
+
+    async def bring(subject):
+        door = Door()
+        sources = {"app/here": NatsSource(url=nats_server.url, subject=f"{name}.{subject}", stream=name)}
+        async with Running(tmp_path, door, sources):
+            await until(lambda: door.taken)
+        return [document["data"] for document in door.documents]
+
+    assert run_loop(bring("a")) == ["a"]
+    assert run_loop(bring("b")) == ["b"]
+
+
 def test_passwords_come_from_the_environment_and_errors_repeat_none(tmp_path, run_loop, caplog):
     pytest.importorskip("nats")
     server = NatsServer(tmp_path, "--user", "edge", "--pass", SECRET).start()

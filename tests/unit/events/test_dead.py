@@ -12,6 +12,7 @@ from skerry.events.dead import dead_event
 from skerry.events.delivery import Delivery
 from skerry.events.feed import Outcome
 from skerry.events.reading import entry_of
+from skerry.events.reply import pass_on
 from skerry.payload import Event
 from skerry.spec import Filter, FunctionSpec, Retry, Timer, Trigger, resolve
 from support.event_sources import until
@@ -149,6 +150,23 @@ def test_events_that_die_of_their_own_death_end_after_some_turns():
     document = EVENT._replace(document=json.dumps({**json.loads(EVENT.document), "skerryhops": 255}).encode()).document
     retry = Retry(dead_letter_sink="t")
     assert dead_event(Delivery(1, 1, None, document, 0.0), retry, trigger="f", code=500, error="x") is None
+
+
+def test_an_event_that_cannot_be_written_again_is_a_dead_letter_that_is_sent_nowhere(with_broker):
+    functions = Functions(**WRONG)
+    nested = b"[" * 300 + b"]" * 300
+    deep = EVENT._replace(document=EVENT.document.replace(b'{"a":1}', nested))  # as earlier versions took it
+    assert nested in deep.document
+
+    async def work(broker):
+        await broker.accept([deep])
+        await until(lambda: broker.describe()["waiting"] == 0)
+        (kept,) = await broker.backlog.dead(most=9)
+        assert (kept.trigger, kept.code) == ("note", 500)
+
+    with_broker(work, functions, failing("/function/report"), FunctionSpec(name="report"))
+    assert [function for function, _ in functions.given] == ["note"]
+    assert pass_on(deep, EVENT.document) is None
 
 
 def test_sinks_have_a_place_among_what_starts_functions():

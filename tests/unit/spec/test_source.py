@@ -54,6 +54,10 @@ def test_a_secret_in_a_source_is_refused_and_not_repeated(options):
     with pytest.raises(SpecError) as refused:
         FileSource(url="s3://bucket/in?aws_secret_access_key=hunter2")
     assert "hunter2" not in refused.value.message
+    for endpoint in ("http://ada:hunter2@h", "http%3A%2F%2Fada%3Ahunter2%40h", "http://h#ada:hunter2@h"):
+        with pytest.raises(SpecError) as refused:
+            FileSource(url=f"s3://bucket/in?endpoint={endpoint}")
+        assert "hunter2" not in refused.value.message
     with pytest.raises(SpecError) as refused:
         MqttSource(topics=("a",), **options)
     assert "hunter2" not in refused.value.message

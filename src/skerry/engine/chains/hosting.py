@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import secrets
 
 from skerry.engine.chains.checking import check_fusible
@@ -21,6 +22,9 @@ from skerry.payload import MSGPACK, Event, encode, event_http
 from skerry.runtime.front import Front
 from skerry.spec import FunctionSpec
 from skerry.spec.chain import ChainPlan
+
+logger = logging.getLogger(__name__)
+BEGIN_AGAIN_S = 1.0
 
 
 class ChainHosting:
@@ -130,6 +134,9 @@ class ChainHosting:
         except SkerryError as error:
             wait_s = error.details.get("retry_after_s")
             parcel.on_outcome(Outcome(error.http_status, error.message, wait_s))
+        except Exception as error:  # without an answer, the event would wait for ever, and all behind it
+            logger.exception("chain %s", chain)
+            parcel.on_outcome(Outcome(503, f"{type(error).__name__}: {error}", BEGIN_AGAIN_S))
         else:
             parcel.on_outcome(Outcome(200))
 

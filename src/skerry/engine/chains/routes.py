@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from skerry.errors import HandlerError, JobNotFoundError, JobNotReadyError, MalformedBodyError, PrivacyError
+from skerry.events.chain.course import retell
 from skerry.events.chain.journal import RunRecord, StepRecord
 from skerry.events.chain.paths import item_of
 from skerry.events.chain.values import read_plan
@@ -15,7 +16,6 @@ from skerry.payload.codec import decode_json, encode_json, encode_msgpack
 from skerry.payload.media import require_codec
 from skerry.runtime.front import Front
 from skerry.runtime.message import Request, Response
-from skerry.spec.chain import ChainPlan
 
 if TYPE_CHECKING:
     from skerry.engine.chains.hosting import ChainHosting
@@ -88,9 +88,7 @@ class ChainRoutes:
     async def _show(self, request: Request) -> Response:
         record = await self._find(request)
         steps = self._conductor.journal.steps(record.number)
-        return Response.of_json(
-            {**run_view(record), "cost": cost_of(record, steps), **steps_view(read_plan(record.plan), steps)}
-        )
+        return Response.of_json({**run_view(record), "cost": cost_of(record, steps), **steps_view(record, steps)})
 
     async def _result(self, request: Request) -> Response:
         record = await self._find(request)
@@ -135,7 +133,7 @@ def run_view(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def steps_view(plan: ChainPlan, steps: list[StepRecord]) -> dict[str, Any]:
+def steps_view(record: RunRecord, steps: list[StepRecord]) -> dict[str, Any]:
     """Return the steps of a run as plain values, and the items that were left out with Knative's attributes."""
     listed = [
         {
@@ -150,16 +148,20 @@ def steps_view(plan: ChainPlan, steps: list[StepRecord]) -> dict[str, Any]:
         }
         for step in steps
     ]
-    failed = [step for step in steps if step.state == "failed"]
+    machine, plan = retell(record, steps), read_plan(record.plan)
     dead = [
-        {"step": step.path, "item": item, "knativeerrorcode": step.code, "knativeerrordata": step.error}
-        for step in failed
-        if not step.path.endswith("~") and (item := item_of(plan, step.path)) is not None
+        {
+            "step": fault.path,
+            "item": item_of(plan, fault.path),
+            "knativeerrorcode": fault.code,
+            "knativeerrordata": fault.message,
+        }
+        for fault in machine.dead
     ]
     return {
         "steps": listed,
         "dead": dead,
-        "not_undone": [s.path.removesuffix("~") for s in failed if s.path[-1] == "~"],
+        "not_undone": [fault.path.removesuffix("~") for fault in machine.stuck],
     }
 
 

@@ -121,7 +121,10 @@ class EventHosting:
         found = {}
         for app in self._records.apps.all():
             for name, values in app.event_sources.items():
-                found[f"{app.name}/{name}"] = source_of(values, where=f"app {app.name!r}: source {name!r}")
+                try:
+                    found[f"{app.name}/{name}"] = source_of(values, where=f"app {app.name!r}: source {name!r}")
+                except SkerryError as error:  # an earlier version took it; the other sources go on
+                    logger.warning("a source is left out: %s", error.message)
         return found
 
     async def _try(self) -> bool:

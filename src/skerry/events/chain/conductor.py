@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from skerry.errors import MalformedBodyError, QueueFullError, UnavailableError
+from skerry.errors import MalformedBodyError, QueueFullError, SkerryError, UnavailableError
 from skerry.events.chain.calls import Give
 from skerry.events.chain.course import Course
 from skerry.events.chain.journal import LIVE, RunJournal, RunRecord
@@ -70,6 +70,7 @@ class Conductor:
         self._on_end = on_end
         self._chance = chance
         self._courses: dict[str, Course] = {}
+        self._beginning: set[asyncio.Task[RunRecord]] = set()
         self._waiters: dict[str, list[asyncio.Future[None]]] = {}
         self._purge: asyncio.TimerHandle | None = None
         self._stopping = False
@@ -102,28 +103,36 @@ class Conductor:
             value=order.value,
             began_at=time.time(),
         )
-        record, is_new = await self.journal.begin(wanted)
-        if record.chain != order.chain:
-            raise MalformedBodyError(
-                f"id = {record.id!r} is that of a run of chain {record.chain!r}; choose another one"
-            )
-        if is_new and not self._stopping:
-            self._course(record).go()
-        return record
+        # A caller that goes away meanwhile does not keep what is on record from going.
+        task = asyncio.get_running_loop().create_task(self._begin(wanted))
+        self._beginning.add(task)
+        task.add_done_callback(self._beginning.discard)
+        return await asyncio.shield(task)
 
     def resume(self) -> None:
         """Take up the runs that have not ended."""
         for record in self.journal.live():
-            self._course(record).resume(self.journal.steps(record.number))
+            try:
+                self._course(record).resume(self.journal.steps(record.number))
+            except Exception as error:  # such as a plan that this version refuses: the others go on
+                course = self._courses.pop(record.id, None)
+                if course is not None:
+                    course.close()
+                is_known = isinstance(error, SkerryError)
+                logger.warning(
+                    "run %s of chain %s is not taken up: %s", record.id, record.chain, error, exc_info=not is_known
+                )
         self._purge_old()
 
     async def cancel(self, id: str) -> RunRecord | None:
         """End a run, and undo nothing; return it, none when it is not known. One that has ended stays as it is."""
         course = self._courses.get(id)
-        if course is not None and course.record.status == LIVE:
-            del self._courses[id]
-            course.close()
-            number = course.record.number
+        found = self.journal.run(id) if course is None else course.record  # one that was not taken up has no course
+        if found is not None and found.status == LIVE:
+            if course is not None:
+                del self._courses[id]
+                course.close()
+            number = found.number
             written = asyncio.get_running_loop().create_future()
             self.journal.end(number, "cancelled", result=None, error=None, at=time.time())
             self.journal.then(lambda: written.set_result(None))
@@ -155,11 +164,23 @@ class Conductor:
 
     async def close(self) -> None:
         """Write down what functions have answered; nothing answers any more."""
+        if self._beginning:
+            await asyncio.wait(self._beginning)
         for course in self._courses.values():
             course.close()
         await self.journal.close()
 
     # Inside
+
+    async def _begin(self, wanted: RunRecord) -> RunRecord:
+        record, is_new = await self.journal.begin(wanted)
+        if record.chain != wanted.chain:
+            raise MalformedBodyError(
+                f"id = {record.id!r} is that of a run of chain {record.chain!r}; choose another one"
+            )
+        if is_new and not self._stopping:
+            self._course(record).go()
+        return record
 
     def _course(self, record: RunRecord) -> Course:
         course = Course(record, journal=self.journal, give=self._give, chance=self._chance, on_end=self._ended)

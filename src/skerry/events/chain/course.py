@@ -12,11 +12,12 @@ import orjson
 
 from skerry.events.chain.calls import Cancel, Give, Piece, StepCall, StepOutcome, write_work
 from skerry.events.chain.journal import RunJournal, RunRecord, StepRecord
-from skerry.events.chain.machine import End, Fault, Machine, Task
+from skerry.events.chain.machine import MOST_BYTES, TOO_LARGE, End, Fault, Machine, Task
 from skerry.events.chain.values import read_plan
 from skerry.events.verdict import judge
 
 logger = logging.getLogger(__name__)
+ENDED = ("done", "failed")
 MOST_ERROR = 2000  # characters of what an error says that are kept
 
 
@@ -63,10 +64,8 @@ class Course:
         """Take up what is on record, and go on."""
         for step in steps:
             self._place = step.place
-            if step.state == "done":
-                self._take(step.path, step.body)
-            elif step.state == "failed":
-                self._take(step.path, Fault(step.path, step.code, step.error))
+            if step.state in ENDED:
+                self._take(step.path, _end(step))
             else:
                 self._attempts[step.path] = step.attempts
                 self._due_at[step.path] = step.due_at
@@ -210,8 +209,11 @@ class Course:
 
     def _settle(self, step: StepRecord) -> None:
         """Take how a step has ended; what follows goes once that is durable."""
-        end: End = step.body if step.state == "done" else Fault(step.path, step.code, step.error)
-        self._take(step.path, end)
+        if len(step.body) > MOST_BYTES:
+            error = f"it ends with {len(step.body)} bytes, and a run keeps {MOST_BYTES} of a step at most"
+            logger.info("run %s: step %s has failed for good: %s", self.record.id, step.path, error)
+            step = step._replace(state="failed", body=b"", code=TOO_LARGE, error=error)
+        self._take(step.path, _end(step))
         self._unwritten += 1
         self._journal.note(self.record.number, step._replace(place=self._next_place()), self._written)
         if self.machine.end is not None:
@@ -248,6 +250,27 @@ class Course:
     def _next_place(self) -> int:
         self._place += 1
         return self._place
+
+
+def retell(record: RunRecord, steps: Sequence[StepRecord]) -> Machine:
+    """Return how a run is, from what is on record of it.
+
+    Args:
+        record: The run.
+        steps: What is noted of its steps, in order.
+
+    Raises:
+        SpecError: its plan is none.
+    """
+    machine = Machine(read_plan(record.plan), record.value)
+    for step in steps:
+        if step.state in ENDED:
+            machine.settle(step.path, _end(step))
+    return machine
+
+
+def _end(step: StepRecord) -> End:
+    return step.body if step.state == "done" else Fault(step.path, step.code, step.error)
 
 
 def _nothing() -> None:

@@ -42,6 +42,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
 )
 # Columns in the order of the fields of `RunRecord` and `StepRecord`.
 RUNS = "SELECT number, id, chain, plan, mode, status, traceparent, value, result, error, began_at, ended_at FROM runs "
+LISTED_RUNS = RUNS.replace("value, result", "x'' AS value, NULL AS result")
 ADD_RUN = "INSERT OR IGNORE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 END_RUN = "UPDATE runs SET status = ?, result = ?, error = ?, ended_at = ? WHERE number = ? AND status = 'running'"
 STEPS = """SELECT path, place, state, body, code, error, attempts, due_at, began_at, ended_at, handler_us FROM steps
@@ -176,9 +177,10 @@ class RunJournal:
         return None if row is None else RunRecord(*row)
 
     def runs(self, *, chain: str | None = None, status: str | None = None, most: int) -> list[RunRecord]:
-        """Return the newest runs, of one chain or with one status only where that is given."""
+        """Return the newest runs, of one chain or with one status only where that is given; without their values."""
         rows = self._connection.execute(
-            RUNS + "WHERE (?1 IS NULL OR chain = ?1) AND (?2 IS NULL OR status = ?2) ORDER BY number DESC LIMIT ?3",
+            LISTED_RUNS
+            + "WHERE (?1 IS NULL OR chain = ?1) AND (?2 IS NULL OR status = ?2) ORDER BY number DESC LIMIT ?3",
             (chain, status, most),
         )
         return [RunRecord(*row) for row in rows.fetchall()]
@@ -238,7 +240,10 @@ class RunJournal:
             if not waiter.done():
                 waiter.set_result(is_new)
         for told in written:
-            told()
+            try:
+                told()
+            except Exception:  # whatever it is, it is this run's: the others go on
+                logger.exception("a run does not go on")
         self._checkpoints.wrote()
 
     def _write(

@@ -19,6 +19,8 @@ from skerry.spec import Retry
 from skerry.spec.chain import STEP_RETRY, CallStep, ChainPlan, ChoiceStep, EachStep, ParallelStep, Step, WaitStep
 
 UNFIT = 422  # as a function says of a value that does not fit
+TOO_LARGE = 413
+MOST_BYTES = 512 * 2**20  # of what a step or a run ends with: SQLite keeps no row of more than a billion
 
 
 class Task(NamedTuple):
@@ -87,6 +89,7 @@ class Machine:
         self.end: End | None = None
         self.dead: list[Fault] = []
         self.stuck: list[Fault] = []
+        self._plan = plan
         self._then: dict[str, Then] = {}
         self._root = Scope()
         self._sequence(plan.steps, "", value, self._root, self._finish)
@@ -104,8 +107,12 @@ class Machine:
     # Inside
 
     def _finish(self, end: End) -> None:
+        if not isinstance(end, Fault) and len(end) > MOST_BYTES:
+            last = str(len(self._plan.steps) - 1)
+            end = Fault(last, TOO_LARGE, f"the result has {len(end)} bytes, and a run keeps {MOST_BYTES} at most")
         if isinstance(end, Fault):
-            self._undo(self._root, lambda: self._close(end))
+            fault = end
+            self._undo(self._root, lambda: self._close(fault))
         else:
             self._close(end)
 
@@ -165,7 +172,7 @@ class Machine:
                 name, steps = "otherwise", step.otherwise
             if steps is None:
                 there = ", ".join(step.branches)
-                then(Fault(path, UNFIT, f"function {step.function!r} chose {name!r}; the branches are: {there}"))
+                then(Fault(path, UNFIT, f"function {step.function!r} chose {name!r:.80}; the branches are: {there}"))
             else:
                 self._sequence(steps, f"{path}/{name}/", value, scope, then)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,6 +18,18 @@ logger = logging.getLogger(__name__)
 BACKOFF: Final = Retry(delay="200ms", max_delay="30s")  # of connections, and of a broker that takes nothing now
 
 Accept = Callable[[Sequence[Entry]], Awaitable[object]]
+
+
+def peer_name(source: str, identity: str, *also: str) -> str:
+    """Return by what another broker knows a source: the same after a restart, and no other source's.
+
+    Args:
+        source: The source's name.
+        identity: What tells this engine from others.
+        also: What else makes it another one there.
+    """
+    digest = hashlib.sha256("\0".join((source, *also)).encode()).hexdigest()[:12]
+    return f"skerry-{source.replace('/', '-')}-{identity}-{digest}"
 
 
 class Intake:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import orjson
 
-from skerry.errors import MalformedBodyError
+from skerry.errors import SkerryError
 from skerry.events.delivery import Entry
 from skerry.events.reading import KEY, entry_of, read_events
 from skerry.payload import Event, event_http
@@ -65,19 +65,25 @@ def entry_of_message(message: Message, wrapping: Wrapping, *, id: str, now_s: fl
     if found is not None:
         return found
     channel = message.channel if message.channel.isprintable() else quote(message.channel, safe="/")
-    content_type, data = _data(message)
-    return entry_of(
-        Event(
-            type=wrapping.type,
-            source=wrapping.source,
-            id=id,
-            subject=channel,
-            time=datetime.datetime.fromtimestamp(now_s, datetime.UTC),
-            datacontenttype=content_type,
-            data=data,
-            extensions={KEY: channel} if wrapping.ordered else {},
+
+    def wrap(content_type: str | None, data: Any) -> Entry:
+        return entry_of(
+            Event(
+                type=wrapping.type,
+                source=wrapping.source,
+                id=id,
+                subject=channel,
+                time=datetime.datetime.fromtimestamp(now_s, datetime.UTC),
+                datacontenttype=content_type,
+                data=data,
+                extensions={KEY: channel} if wrapping.ordered else {},
+            )
         )
-    )
+
+    try:
+        return wrap(*_data(message))
+    except SkerryError:  # JSON that is read but not written, such as what is nested too deeply
+        return wrap(BYTES, message.payload)
 
 
 def _cloud_event(message: Message) -> Entry | None:
@@ -92,7 +98,7 @@ def _cloud_event(message: Message) -> Entry | None:
         return None
     try:
         (found,) = read_events(headers, message.payload)
-    except MalformedBodyError:
+    except (SkerryError, ValueError):  # it is none, or not one
         return None  # it is wrapped as it came, and the function that wants an event says so
     return found
 

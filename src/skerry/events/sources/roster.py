@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from skerry.errors import UnavailableError
 from skerry.events.sources.inlet import Accept, Inlet, Intake
 from skerry.events.sources.post import Post
 from skerry.spec import FileSource, NatsSource, Source
+
+logger = logging.getLogger(__name__)
 
 
 class Roster:
@@ -43,17 +47,16 @@ class Roster:
         self._stopping = False
 
     def follow(self, sources: Mapping[str, Source]) -> None:
-        """Have exactly these sources at work, by ``APP/NAME``; those that stay as they are go on.
-
-        Raises:
-            UnavailableError: what files have become events cannot be read or written.
-        """
+        """Have exactly these sources at work, by ``APP/NAME``; those that stay as they are go on."""
         if self._stopping:
             return
         for name, post in list(self._posts.items()):
             if sources.get(name) != post.source:
                 self._end(name)
-        self._forget(sources)
+        try:
+            self._forget(sources)
+        except UnavailableError as error:  # the sources of files say so themselves; others need no such file
+            logger.warning("files of sources that are gone are not forgotten: %s", error.message)
         for name, source in sources.items():
             if name not in self._posts:
                 self._posts[name] = self._begin(name, source)

@@ -1,8 +1,10 @@
 """Runs on a real journal, with functions that answer as the test says: whatever is cut off goes on where it was."""
 
 import asyncio
+import json
 import sqlite3
 import time
+from unittest.mock import ANY
 
 import msgpack
 import pytest
@@ -232,6 +234,27 @@ def test_a_wait_keeps_its_end_over_a_restart(conduct, mode):
     assert msgpack.unpackb(record.result) == ["b", ["a", None]]
 
 
+@pytest.mark.parametrize("mode", ["separated", "fused"])
+def test_what_the_journal_cannot_keep_fails_its_own_run_alone(conduct, monkeypatch, mode):
+    monkeypatch.setattr("skerry.events.chain.course.MOST_BYTES", 100)
+    monkeypatch.setattr("skerry.events.chain.machine.MOST_BYTES", 30)
+    functions = Functions()
+
+    async def work(conductor):
+        await conductor.begin(order(call("a"), call("b"), mode=mode, id="step", value=pack("x" * 100)))
+        await conductor.begin(order(call("a", undo="una"), mode=mode, id="result", value=pack("x" * 40)))
+        await conductor.begin(order(call("a"), mode=mode, id="small"))
+        return [await ended(conductor, id) for id in ("step", "result", "small")]
+
+    step, result, small = conduct(work, functions)
+    assert json.loads(step.error) == {"step": "0", "code": 413, "detail": ANY}
+    assert "it ends with 105 bytes" in step.error
+    assert json.loads(result.error) == {"step": "0", "code": 413, "detail": ANY}
+    assert "the result has 45 bytes" in result.error
+    assert small.status == "succeeded"
+    assert [function for _, function, *_ in functions.given].count("una") == 1
+
+
 def test_a_run_is_known_by_its_id_and_begins_once(conduct):
     functions = Functions()
 
@@ -244,6 +267,21 @@ def test_a_run_is_known_by_its_id_and_begins_once(conduct):
             await conductor.begin(order(call("a"), id="a b"))
 
     conduct(work, functions)
+    assert len(functions.given) == 1
+
+
+def test_a_run_goes_on_although_its_caller_leaves_before_it_is_on_record(conduct):
+    async def work(conductor):
+        caller = asyncio.create_task(conductor.begin(order(call("a"))))
+        await asyncio.sleep(0)  # it waits for the journal now
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        await conductor.begin(order(call("a")))
+        return await ended(conductor)
+
+    functions = Functions()
+    assert conduct(work, functions).status == "succeeded"
     assert len(functions.given) == 1
 
 
@@ -267,6 +305,51 @@ def test_a_run_that_is_cancelled_takes_its_steps_back_and_does_not_go_on(conduct
         return conductor.journal.live()
 
     assert conduct(look, functions, resume=True) == []
+
+
+def test_a_run_whose_plan_is_refused_keeps_no_other_from_going_on_and_can_be_cancelled(conduct, tmp_path):
+    async def begin(conductor):
+        for id in ("odd", "sound"):
+            await conductor.begin(order(call("a"), id=id))
+
+    conduct(begin, Functions(left_open=("a",)))
+    database = sqlite3.connect(tmp_path / "chains.sqlite3")
+    with database:
+        database.execute("UPDATE runs SET plan = ? WHERE id = 'odd'", ('{"steps": [{"kind": "later"}]}',))
+    database.close()
+
+    async def work(conductor):
+        assert (await ended(conductor, "sound")).status == "succeeded"
+        assert (await conductor.wait("odd", SOON_S)).status == "running"
+        return await conductor.cancel("odd")
+
+    assert conduct(work, Functions(), resume=True).status == "cancelled"
+
+
+def test_a_run_that_cannot_go_on_holds_up_none_that_is_told_after_it(conduct, caplog):
+    async def work(conductor):
+        def fail():
+            raise ValueError("odd")
+
+        told = []
+        conductor.journal.then(fail)
+        conductor.journal.then(lambda: told.append("the next one"))
+        await conductor.begin(order(call("a")))  # in the same transaction
+        return told
+
+    assert conduct(work, Functions()) == ["the next one"]
+    assert "ValueError: odd" in caplog.text
+
+
+def test_runs_are_listed_without_what_they_hold(conduct):
+    async def work(conductor):
+        await conductor.begin(order(call("a"), value=pack("x")))
+        whole = await ended(conductor)
+        (listed,) = conductor.journal.runs(most=9)
+        assert listed == whole._replace(value=b"", result=None)
+        assert whole.result
+
+    conduct(work, Functions())
 
 
 def test_a_conductor_that_stops_begins_nothing_and_forgets_no_answer(conduct):

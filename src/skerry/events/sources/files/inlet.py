@@ -73,10 +73,18 @@ class FileInlet(Inlet):
                 source=f"/skerry/source/{self.intake.name}",
                 id=f"{file.key}@{file.version}",
                 subject=file.key,
-                time=datetime.datetime.fromtimestamp(file.modified_at, datetime.UTC),
+                time=_moment(file.modified_at),
                 data=data,
             )
         )
+
+
+def _moment(at_s: float) -> datetime.datetime | None:
+    """Return a moment as events tell it; none where that has no year of four digits, as some tools write."""
+    try:
+        return datetime.datetime.fromtimestamp(at_s, datetime.UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _files(place: Place) -> dict[str, FoundFile]:

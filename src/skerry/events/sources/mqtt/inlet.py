@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from skerry.events.delivery import Entry
-from skerry.events.sources.inlet import Inlet, Intake
+from skerry.events.sources.inlet import Inlet, Intake, peer_name
 from skerry.events.sources.message import Message, Wrapping, entry_of_message
 from skerry.events.sources.mqtt.connection import Connection
 from skerry.spec import MqttSource
@@ -33,7 +33,7 @@ class MqttInlet(Inlet):
     def __init__(self, intake: Intake, source: MqttSource, *, identity: str, environment: Mapping[str, str]) -> None:
         super().__init__(intake)
         self._source = source
-        self._client_id = f"skerry-{intake.name.replace('/', '-')}-{identity}"
+        self._client_id = peer_name(intake.name, identity)
         self._environment = environment
         self._wrapping = Wrapping(type=source.type, source=f"/skerry/source/{intake.name}", ordered=source.ordered)
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from skerry.errors import ConfigError, UnavailableError
 from skerry.events.delivery import Entry
 from skerry.events.sources.credentials import password_of, tls_of
-from skerry.events.sources.inlet import Inlet, Intake
+from skerry.events.sources.inlet import Inlet, Intake, peer_name
 from skerry.events.sources.message import Message, Wrapping, entry_of_message
 from skerry.spec import NatsSource
 
@@ -42,7 +42,8 @@ class NatsInlet(Inlet):
     def __init__(self, intake: Intake, source: NatsSource, *, identity: str, environment: Mapping[str, str]) -> None:
         super().__init__(intake)
         self._source = source
-        self._durable = f"skerry-{intake.name.replace('/', '-')}-{identity}"
+        # A consumer keeps the subject that it was made with: another subject has another one.
+        self._durable = peer_name(intake.name, identity, source.subject)
         self._environment = environment
         self._wrapping = Wrapping(type=source.type, source=f"/skerry/source/{intake.name}", ordered=source.ordered)
         self._lost = asyncio.Event()

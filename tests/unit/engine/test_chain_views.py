@@ -1,0 +1,25 @@
+"""What is told of a run: the items that were left out, whoever found their fault."""
+
+import msgpack
+
+from skerry.engine.chains.routes import steps_view
+from skerry.events.chain.journal import RunRecord, StepRecord
+from skerry.events.chain.values import write_plan
+from skerry.spec.chain import CallStep, ChainPlan, ChoiceStep, EachStep
+
+
+def test_items_that_no_function_has_refused_are_told_as_left_out():
+    choice = ChoiceStep(function="which", branches={"left": (CallStep(function="a"),)})
+    inner = EachStep(steps=(CallStep(function="b"),))
+    plan = ChainPlan(steps=(EachStep(steps=(choice, inner)),))
+    record = RunRecord(1, "r", "c", write_plan(plan), "separated", "running", "", msgpack.packb(["x", "y", "z"]))
+    ends = [("0/0/0/?", "up"), ("0/1/0/?", "left"), ("0/1/0/left/0", "no list"), ("0/2/0/?", "left")]
+    steps = [StepRecord(path, place, "done", msgpack.packb(value)) for place, (path, value) in enumerate(ends)]
+    steps.append(StepRecord("0/2/0/left/0", len(steps), "failed", b"", 500, "a says 500"))
+    dead = steps_view(record, steps)["dead"]
+    assert [(one["step"], one["item"], one["knativeerrorcode"]) for one in dead] == [
+        ("0/0/0", 0, 422),
+        ("0/1/1", 1, 422),
+        ("0/2/0/left/0", 2, 500),
+    ]
+    assert "chose 'up'" in dead[0]["knativeerrordata"]
