@@ -15,6 +15,7 @@ from skerry.errors import FunctionNotFoundError
 from skerry.runtime.beginning import Beginning
 from skerry.runtime.concurrency import check_concurrency
 from skerry.runtime.confinement import raise_file_limit
+from skerry.runtime.contract import FUNCTION_VARIABLE
 from skerry.runtime.delivery import STALLED_S
 from skerry.runtime.front import Front, add_health_routes
 from skerry.runtime.inference_routes import InferenceRoutes, ServedModel
@@ -183,7 +184,7 @@ def _start(
 ) -> list[WorkerPool]:
     loop = asyncio.get_running_loop()
     variables = {name: pinned.variables() for name, pinned in models.items()}
-    first.late = frozenset(key for found in variables.values() for key in found)
+    first.late = frozenset((FUNCTION_VARIABLE, *(key for found in variables.values() for key in found)))
     targets = {
         spec.name: worker_target(begun.target, spec, begun.contract.variables(spec.name) | variables.get(spec.name, {}))
         for spec in specs

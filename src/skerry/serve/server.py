@@ -79,7 +79,7 @@ class ModelServer:
         Raises:
             SkerryError: there is no such model, or it cannot be opened or run.
         """
-        self._model = LoadedModel.open(find_folder(self._settings.model))
+        self._model = LoadedModel.open(find_folder(self._settings.model, function=type(self).__name__))
         if self._settings.cache_bytes:
             self._cache = ResponseCache(self._settings.cache_bytes, self._model.manifest.digest)
 

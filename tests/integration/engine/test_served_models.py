@@ -11,6 +11,7 @@ from skerry.cli.main import main
 from skerry.errors import InvalidPayloadError
 from skerry.platforms.engine import EnginePlatform
 from skerry.serve import push
+from support.engine_process import write_app
 from support.onnx_models import classifier, write
 from support.served_models import digits, publish_digits
 
@@ -65,3 +66,21 @@ def test_an_engine_starts_in_a_home_that_a_push_has_made(make_engine, tmp_path, 
     assert engine.home == home
     assert main(["models", "serve", "pets", "--home", str(home)]) == 0
     assert engine.call("pets", [[1.0, 2.0]]).json()["model"] == "pets@1"
+
+
+def test_a_deployment_may_set_another_model_than_the_app_names(engine, tmp_path, monkeypatch):
+    monkeypatch.setenv("SKERRY_HOME", str(engine.home))
+    push_by_function(write(tmp_path, classifier(), "pets.onnx"))
+    app = write_app(
+        tmp_path / "app.py",
+        """
+        import skerry
+
+        app = skerry.App("pets")
+        classify = app.serve("classify", model="digits")
+        """,
+    )
+
+    engine.deploy(app, flags=["classify.model=pets@production"])
+
+    assert engine.call("classify", [[1.0, 2.0]]).json()["model"] == "pets@1"

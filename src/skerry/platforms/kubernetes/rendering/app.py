@@ -12,7 +12,7 @@ from skerry.platforms.kubernetes.api.objects import object_name
 from skerry.spec import Batch, FunctionSpec
 
 # What Knative sets in every container, and refuses in a Service; Skerry sets the last itself.
-RESERVED = frozenset({"PORT", "K_SERVICE", "K_CONFIGURATION", "K_REVISION", "SKERRY_SET"})
+RESERVED = frozenset({"PORT", "K_SERVICE", "K_CONFIGURATION", "K_REVISION", "SKERRY_FUNCTION", "SKERRY_SET"})
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
