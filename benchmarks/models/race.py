@@ -75,7 +75,7 @@ def serving(kind: str) -> Iterator[str]:
             return
         os.environ.update({"AWS_ACCESS_KEY_ID": "benchmark", "AWS_SECRET_ACCESS_KEY": "benchmark"})
         server = subprocess.Popen(
-            [sys.executable, str(S3_SERVER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, str(S3_SERVER), "127.0.0.1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
         with server:  # it ends with its standard input
             endpoint = f"http://127.0.0.1:{int(server.stdout.readline() if server.stdout else 0)}"
