@@ -22,6 +22,7 @@ from skerry.network.detection import BaselineDetector, Detector, Panel, SlowDete
 from skerry.network.flows import FlowCollector
 from skerry.network.loop import Happening, Loop, LoopRules
 from skerry.network.sensing import Clock, FlowSensor, FlowWindows
+from skerry.network.telling import Teller
 from skerry.network.verification import Verification
 
 # How long the collector gathers datagrams; it adds to the time in which an attack is seen.
@@ -97,12 +98,15 @@ def defend(
         actuator: Carries actions out; None for nftables on this machine.
         verification: Says whether an action does what it was taken for; None to look at what it drops. An actuator that
             does not know, such as GoBGP's, needs one, or each action is withdrawn as not verified.
-        tell: Is told everything that the loop did.
+        tell: Is told everything that the loop did, in its order and in a thread of its own: it may be slow. Where it is
+            so slow that very much waits, the rest is only counted. What waits at the end is told before this returns,
+            for 10 seconds at most.
         ready: Is told the port once exporters are listened to.
 
     Raises:
         ConfigError: the address cannot be listened on.
-        PlatformError: nftables is not on this machine.
+        PlatformError: nftables is not on this machine, or the socket that is listened on is gone.
+        StorageError: the journal cannot be opened, or what it says is due cannot be read.
 
     Example:
         ```python
@@ -113,6 +117,7 @@ def defend(
     policy = settings.policy()
     settings.folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as opened:
+        told = opened.enter_context(Teller(tell)) if tell is not None else None
         if actuator is None:
             ours = NftablesActuator(policy=policy, lock_file=settings.folder / "nftables.lock")
             opened.callback(ours.close)
@@ -131,7 +136,7 @@ def defend(
             detector if detector is not None else make_detector(),
             verification=verification,
             rules=settings.rules,
-            tell=tell,
+            tell=told,
         )
         collector = opened.enter_context(
             FlowCollector(settings.host, settings.port, interval_ms=GATHER_MS, exporters=settings.exporters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -23,11 +24,13 @@ from skerry.network.detection import (
     has_ended,
 )
 from skerry.network.memory import Destination, Memory, Mitigation
+from skerry.network.sight import Sight
 from skerry.network.verification import EffectVerification, Finding, Verification
 
 logger = logging.getLogger(__name__)
 
-# Waits for windows that have ended, at most so many seconds.
+# Waits for windows that have ended, at most so many seconds. What it raises is told, and it is asked again, unless that
+# is a SkerryError with `ended=True`: it will never give a window again.
 Sensor = Callable[[float], Sequence[Traffic]]
 Decide = Callable[[Traffic, Ordinary, Verdict], Decision | None]
 
@@ -45,6 +48,9 @@ class Step(StrEnum):
     RENEWED = "renewed"
     WITHDRAWN = "withdrawn"
     FAILED = "failed"
+    BLIND = "blind"
+    SEEING = "seeing"
+    MISSED = "missed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +60,14 @@ class Happening:
     Attributes:
         step: What.
         at_s: When, seconds on the machine's monotonic clock.
-        destination: About which destination.
+        destination: About which destination; None where it is about all of them.
         reason: Why, with numbers.
         action_id: About which action; empty before there is one.
     """
 
     step: Step
     at_s: float
-    destination: Address
+    destination: Address | None
     reason: str
     action_id: str = ""
 
@@ -99,6 +105,7 @@ class Loop:
         tell: Is told everything that the loop did, of an attack only once its rule is in force. What it raises is
             logged, and the defence goes on.
         clock: The machine's monotonic clock, seconds.
+        pause: Waits for so many seconds.
     """
 
     def __init__(
@@ -111,6 +118,7 @@ class Loop:
         rules: LoopRules | None = None,
         tell: Callable[[Happening], None] | None = None,
         clock: Callable[[], float] = monotonic_s,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._actor = actor
         self._detector = detector
@@ -119,19 +127,26 @@ class Loop:
         self._verification = verification if verification is not None else EffectVerification()
         self._tell = tell if tell is not None else lambda happening: None
         self._clock = clock
+        self._pause = pause
         self._memory = Memory()
+        self._sight = Sight()
 
     def run(self, sensor: Sensor, stopped: Callable[[], bool]) -> None:
         """Go round until told to stop. What is in force then is withdrawn when nobody renews it.
 
+        A sensor that fails is told as blind, and asked again; what is in force is looked after meanwhile.
+
         Args:
             sensor: Gives windows that have ended.
             stopped: Whether to stop.
+
+        Raises:
+            SkerryError: the sensor has ended for good, or what an earlier loop has left cannot be withdrawn.
         """
         self._actor.recover()
         tended_s = self._clock()
         while not stopped():
-            windows = sensor(self._rules.tend_s)
+            windows = self._sense(sensor)
             for one in [[window] for window in windows] or [[]]:  # what is in force does not wait for many windows
                 self.look(one)
                 if self._clock() - tended_s >= self._rules.tend_s:
@@ -152,9 +167,7 @@ class Loop:
                 self._judge(window)
             except Exception as error:  # detectors and decisions are replaceable, and may raise anything
                 logger.exception("a window of %s could not be judged", window.destination)
-                reason = f"a window could not be judged: {type(error).__name__}: {error}"
-                at_s, destination = self._clock(), window.destination
-                self._report(Happening(step=Step.FAILED, at_s=at_s, destination=destination, reason=reason))
+                self._note(Step.FAILED, f"a window could not be judged: {_describe(error)}", window.destination)
 
     def tend(self) -> None:
         """Look after actions in force: verify, renew, withdraw."""
@@ -163,15 +176,33 @@ class Loop:
             return
         try:
             hits = self._actor.hits()
-        except SkerryError as error:  # the keeper withdraws what is not confirmed in time
-            logger.warning("what the rules in force drop cannot be told now: %s", error.message)
+        except Exception as error:  # the keeper withdraws what is not confirmed in time
+            logger.warning("what the rules in force drop cannot be told now: %s", _describe(error))
             return
         now_s = self._clock()
         for memory, mitigation in watched:
             try:
                 self._tend_one(memory, mitigation, now_s, hits.get(mitigation.action.id))
-            except SkerryError as error:
-                self._say(Step.FAILED, mitigation, error.message)
+                mitigation.failure = ""
+            except Exception as error:  # verifications are replaceable, and may raise anything
+                self._tell_failure(mitigation, error)
+
+    def _sense(self, sensor: Sensor) -> Sequence[Traffic]:
+        """Return windows that have ended; none where the sensor fails, after a pause."""
+        try:
+            windows = sensor(self._rules.tend_s)
+        except Exception as error:  # it is replaceable, and may raise anything
+            if isinstance(error, SkerryError) and error.details.get("ended"):
+                raise
+            if self._sight.failed(error, self._clock()):
+                logger.warning("the sensor has failed, and is asked again", exc_info=error)
+                self._note(Step.BLIND, f"the sensor has failed, and is asked again: {_describe(error)}")
+            self._pause(self._sight.pause_s(self._rules.tend_s))
+            return ()
+        failures = self._sight.worked(self._clock())
+        if failures:
+            self._note(Step.SEEING, f"the sensor works again, after it has failed {failures} times")
+        return windows
 
     def _judge(self, window: Traffic) -> None:
         memory = self._memory.of(window.destination)
@@ -206,9 +237,9 @@ class Loop:
         action = Action(match=decision.match, limit=decision.limit, ttl_s=self._rules.ttl_s, evidence=evidence)
         try:
             outcome = self._actor.act(action)
-        except SkerryError as error:
+        except Exception as error:  # actuators are replaceable, and may raise anything
             say(Step.DETECTED, verdict.reason)
-            say(Step.FAILED, error.message, action.id)
+            say(Step.FAILED, _describe(error), action.id)
             return
         if outcome.state in (State.PENDING, State.WAITING):
             soon = memory.ended_s is not None and now_s - memory.ended_s <= self._rules.relapse_s
@@ -279,6 +310,18 @@ class Loop:
         memory.ended_s = self._clock()
         self._say(Step.WITHDRAWN, mitigation, reason)
 
+    def _tell_failure(self, mitigation: Mitigation, error: Exception) -> None:
+        """Tell what has failed with an action in force: once, since it is tried again with the next look at it."""
+        reason = _describe(error)
+        if reason == mitigation.failure:
+            return
+        mitigation.failure = reason
+        logger.warning("action %s: %s", mitigation.action.id, reason)
+        self._say(Step.FAILED, mitigation, reason)
+
+    def _note(self, step: Step, reason: str, destination: Address | None = None) -> None:
+        self._report(Happening(step=step, at_s=self._clock(), destination=destination, reason=reason))
+
     def _say(self, step: Step, mitigation: Mitigation, reason: str) -> None:
         address = mitigation.action.match.destination.network_address
         self._report(
@@ -290,3 +333,7 @@ class Loop:
             self._tell(happening)
         except Exception:  # it is the caller's, and may raise anything
             logger.exception("nobody could be told that the loop %s: %s", happening.step, happening.reason)
+
+
+def _describe(error: Exception) -> str:
+    return error.message if isinstance(error, SkerryError) else f"{type(error).__name__}: {error}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from skerry.network.actions import Action, Address, Match
-from skerry.network.detection import Decision, Ordinary, Reading, Slice, Traffic, hit_ratio, make_traffic
+from skerry.network.detection import Decision, Hitter, Ordinary, Reading, Slice, Traffic, make_traffic
 
 REMEMBERED_WINDOWS = 100
 REMEMBERED_SLICES = 10_000
@@ -25,12 +25,24 @@ class Mitigation:
         decision: What it was decided on.
         renewed_s: When its time to live began to count; None until it was verified.
         readings: What it has dropped, by when; empty while it waits for a person.
+        failure: What failed at the latest look at it; empty where nothing did.
     """
 
     action: Action
     decision: Decision
     renewed_s: float | None = None
+    failure: str = ""
     readings: deque[Reading] = field(default_factory=lambda: deque(maxlen=MOST_READINGS))
+    _hitter: Hitter = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Make the rule ready to be tried on each window."""
+        self._hitter = Hitter(self.action.match)
+
+    def drops(self, item: Slice) -> bool:
+        """Return whether it drops a slice's packets, while it is in force."""
+        # An opened connection counts as hit when its first packet would be; here the packets count that are dropped.
+        return self.action.match.flags in (None, item.flags) and self._hitter.ratio(item) > 0
 
 
 @dataclass(slots=True)
@@ -81,8 +93,8 @@ class Destination:
 
     def left(self, window: Traffic) -> Traffic:
         """Return a window without what the rules in force drop. A sensor before the firewall sees those packets too."""
-        matches = [mitigation.action.match for mitigation in self.mitigations if mitigation.readings]
-        slices = [item for item in window.slices if not any(_drops(match, item) for match in matches)]
+        in_force = [mitigation for mitigation in self.mitigations if mitigation.readings]
+        slices = [item for item in window.slices if not any(mitigation.drops(item) for mitigation in in_force)]
         if len(slices) == len(window.slices):
             return window
         return make_traffic(
@@ -93,11 +105,6 @@ class Destination:
             known=self.known(),
             sampling=window.sampling,
         )
-
-
-def _drops(match: Match, item: Slice) -> bool:
-    # An opened connection counts as hit when its first packet would be; here the packets count that are really dropped.
-    return match.flags in (None, item.flags) and hit_ratio(match, item) > 0
 
 
 class Memory:

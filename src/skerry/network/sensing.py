@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from itertools import chain
 from typing import Literal
 
 from skerry.errors import ConfigError
@@ -62,6 +61,7 @@ class FlowWindows:
         self._open: dict[int, list[FlowBatch]] = {}
         self._arrived_ms = 0
         self._latest_ms = 0
+        self._failure: Exception | None = None
 
     def add(self, batch: FlowBatch) -> None:
         """Take records in the order in which they arrived."""
@@ -91,14 +91,28 @@ class FlowWindows:
     def ended(self, now_ms: int) -> list[Traffic]:
         """Return the windows that have ended, each destination's by itself; of many, the earliest.
 
+        A window that cannot be made is lost, and what it raised is raised by itself: those before it are handed over.
+
         Args:
             now_ms: The time, Unix time.
         """
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
         until_ms = now_ms
         if self._clock == "last_ms" and now_ms < self._arrived_ms + self._idle_ms:
             until_ms = self._latest_ms
         over = sorted(start for start in self._open if start + self._width_ms + self._late_ms <= until_ms)
-        return list(chain.from_iterable(self._windows(start) for start in over[:MOST_SPANS]))
+        found: list[Traffic] = []
+        for start in over[:MOST_SPANS]:
+            try:
+                found += self._windows(start)
+            except Exception as error:  # of records that nobody has thought of
+                if not found:
+                    raise
+                self._failure = error
+                break
+        return found
 
     def _windows(self, start_ms: int) -> list[Traffic]:
         return [

@@ -7,11 +7,12 @@ is never given to a second worker unless the first certainly did not begin it, o
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from copy import copy
 from typing import Any
 
-from skerry.errors import QueueFullError, SkerryError, UnavailableError, WorkerLostError
+from skerry.errors import InternalError, QueueFullError, SkerryError, UnavailableError, WorkerLostError
 from skerry.observe import CLIENT_LEFT
 from skerry.runtime import verdicts
 from skerry.runtime.call import Call, Slot, frame_of
@@ -23,6 +24,8 @@ from skerry.runtime.sizing import Depth, ObjectiveBatches, Sizing
 from skerry.runtime.soundness import fits
 from skerry.runtime.waiting import WaitingLine
 from skerry.spec import Batch, FunctionSpec
+
+logger = logging.getLogger(__name__)
 
 MAX_RETURNS = 10  # workers that die before they begin a call, one after the other, will not stop doing so
 UNRESPONSIVE_S = 5.0
@@ -183,7 +186,10 @@ class Dispatcher:
                     self.observer.ran_for_nobody(frame)
             elif not call.done:
                 call.streaming = True
-                call.on_piece(frame)
+                try:
+                    call.on_piece(frame)
+                except Exception:  # the answers to others came with it
+                    self._break_off(slot, call)
         if has_ended:
             self._take_answers(slot, answers, now)
         if not is_sound and outstanding:
@@ -200,7 +206,10 @@ class Dispatcher:
             if self.queued:
                 self.pump()
         for call, frame in answers:
-            call.on_answer(frame)
+            try:
+                call.on_answer(frame)
+            except Exception:  # the others are owed their answers all the same
+                self._log_undelivered()
         if answers and not self.load.in_system:
             self._on_empty()
         if slot.draining and not outstanding:
@@ -482,7 +491,19 @@ class Dispatcher:
 
     def _answer(self, call: Call, answer: SkerryError) -> None:
         self._finish(call, answer.http_status)
-        call.on_answer(answer)
+        try:
+            call.on_answer(answer)
+        except Exception:  # whoever answers several at once goes on with the next
+            self._log_undelivered()
+
+    def _break_off(self, slot: Slot, call: Call) -> None:
+        """End a stream of which a piece could not be delivered: what comes after it would look like the whole."""
+        self._log_undelivered()
+        self._answer(call, InternalError(f"function {self.spec.name!r}: a piece of its answer could not be delivered"))
+        slot.port.cancel(call.number)
+
+    def _log_undelivered(self) -> None:
+        logger.exception("function %r: an answer could not be delivered", self.spec.name)
 
     def _finish(self, call: Call, status: int) -> None:
         now = self._clock()

@@ -151,3 +151,41 @@ def test_a_trial_fails_when_a_program_of_its_defence_has_died(tmp_path, life_s):
         pytest.raises(PlatformError, match=r"sleep has ended in the middle of the trial[^$]*no such interface"),
     ):
         trials.run(place.disturb("networks", {}), partial(Dying, life_s=life_s), idle, times)
+
+
+DIES = "sleep 0.3; echo there is no way to the victim; exit 3"
+
+
+@pytest.mark.parametrize(
+    ("command", "during_s", "said"),
+    [
+        (DIES, 30.0, r"sh has ended in the middle of the trial, with exit code 3[^$]*no way to the victim"),
+        ("echo I wait; sleep 600", 0.5, r"sh has run, but no packet of it came to the router[^$]*I wait"),
+    ],
+    ids=["dies", "does nothing"],
+)
+def test_a_trial_fails_when_its_attack_was_none(tmp_path, command, during_s, said):
+    attack = Disturbance(title="", start=lambda network, folder: Program(network, ["sh", "-c", command], folder))
+    times = Times(before_s=0.0, during_s=during_s, after_s=0.0)
+
+    with StarPlace(tmp_path) as place, pytest.raises(PlatformError, match=said):
+        trials.run(place.disturb("networks", {}), Nothing, attack, times)
+
+
+def test_a_trial_fails_when_the_traffic_of_its_clients_has_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(trials, "STEADY", trials.STEADY.replace(f"-p {trials.STEADY_PORT}", "-p 9"))
+
+    with (
+        StarPlace(tmp_path) as place,
+        pytest.raises(PlatformError, match=r"iperf3 has ended in the middle of the trial[^$]*unable to connect"),
+    ):
+        trials.run(place.disturb("networks", {}), Nothing, ATTACKS["syn-flood"], TIMES)
+
+
+def test_a_program_that_ends_before_it_is_ready_says_how(network, tmp_path):
+    program = Program(network, ["sh", "-c", "echo there is no such option; exit 4"], tmp_path)
+
+    with pytest.raises(PlatformError, match=r"sh is not ready; it has ended with exit code 4: there is no such option"):
+        program.wait_for(lambda line: "ready" in line)
+
+    program.stop()

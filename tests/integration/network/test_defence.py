@@ -10,6 +10,7 @@ import pytest
 
 from skerry.errors import ConfigError
 from skerry.network.defence import DefenceSettings, defend
+from skerry.network.detection import BaselineDetector
 from skerry.network.loop import Step
 from skerry.network.verification import Finding
 from support.flow_messages import netflow5, record5
@@ -35,8 +36,8 @@ def settings(tmp_path):
     return DefenceSettings(scope=(ip_network("203.0.113.0/24"),), folder=tmp_path / "defence", port=0, paths=())
 
 
-def defend_until(step, settings, **options):
-    """Defend against a flood until the loop has done something; return all that it has done."""
+def defend_until(step, settings, *, is_over=lambda: False, **options):
+    """Defend against a flood until the loop has told something, or it is over; return all that it has told."""
     said, ended = [], threading.Event()
     ends_at = time.monotonic() + DEADLINE_S
     senders = []
@@ -46,7 +47,7 @@ def defend_until(step, settings, **options):
         senders[0].start()
 
     def stopped():
-        return any(each.step is step for each in said) or time.monotonic() > ends_at
+        return is_over() or any(each.step is step for each in said) or time.monotonic() > ends_at
 
     try:
         defend(settings, stopped, tell=said.append, ready=begin, **options)
@@ -69,12 +70,56 @@ def test_a_flood_in_flow_records_is_found_and_in_a_dry_run_nothing_is_done(setti
 def test_an_action_is_verified_as_the_caller_says(settings):
     before = rule_set()
     acting = replace(settings, dry_run=False)
+    asked = threading.Event()  # by the loop itself: what is told comes a moment later, when it may act once more
 
-    said = defend_until(Step.WITHDRAWN, acting, verification=lambda decision, readings: Finding.FAILED)
+    def refuse(decision, readings):
+        asked.set()
+        return Finding.FAILED
+
+    said = defend_until(Step.WITHDRAWN, acting, is_over=asked.is_set, verification=refuse)
 
     assert [each.step for each in said[:3]] == [Step.DETECTED, Step.ACTED, Step.WITHDRAWN]
     assert said[2].reason == "the verification has failed"
     assert rule_set() == before
+
+
+def test_who_is_told_slowly_delays_no_window_and_is_told_everything_before_the_end(settings):
+    told, may_go, senders, flooded = [], threading.Event(), [], threading.Event()
+    ends_at = time.monotonic() + DEADLINE_S
+
+    class Counting(BaselineDetector):
+        judged = 0
+
+        def judge(self, window):
+            self.judged += bool(told)
+            return super().judge(window)
+
+    def tell(what):
+        told.append(what.step)
+        may_go.wait(DEADLINE_S)
+
+    def begin(port):
+        senders.append(threading.Thread(target=send_flood, args=(port, flooded)))
+        senders[0].start()
+
+    def stopped():
+        is_over = detector.judged >= 5 or time.monotonic() > ends_at
+        if is_over:
+            seen.extend(told)
+            may_go.set()
+        return is_over
+
+    detector, seen = Counting(), []
+    try:
+        defend(settings, stopped, detector=detector, tell=tell, ready=begin)
+    finally:
+        flooded.set()
+        may_go.set()
+        senders[0].join()
+
+    assert detector.judged >= 5
+    assert seen == [Step.DETECTED]  # whoever is told has not come back from the first one
+    assert told[:2] == [Step.DETECTED, Step.TRIED]
 
 
 def test_a_port_that_is_taken_is_refused_with_the_reason(settings):

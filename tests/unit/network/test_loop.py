@@ -384,6 +384,66 @@ def test_what_is_in_force_is_tended_between_many_windows():
     assert seen[-1] == ["act", "confirm"]
 
 
+class Failing:
+    """A sensor that raises what the test says, turn by turn, or gives a window."""
+
+    def __init__(self, world, *turns):
+        self._world = world
+        self._turns = list(turns)
+
+    def __call__(self, timeout_s):
+        self._world.now_s += 0.5
+        for name in self._world.actor.packets:
+            self._world.actor.packets[name] += 1000
+        turn = self._turns.pop(0)
+        if isinstance(turn, Exception):
+            raise turn
+        return [window(*turn, ended_s=self._world.now_s)]
+
+    def has_ended(self):
+        return not self._turns
+
+
+def test_a_sensor_that_fails_is_told_once_and_asked_again_and_what_is_in_force_is_tended_meanwhile(caplog):
+    pauses = []
+    world = World(pause=pauses.append)
+    world.pass_time(20, clients())
+    attack = (clients(), syn_flood(seeded()))
+    broken = [OSError("as the test says")] * 7
+    sensor = Failing(world, attack, *broken, attack, ValueError("another"), attack, *[(clients(),)] * 6)
+
+    world.loop.run(sensor, sensor.has_ended)
+
+    told = [(happening.step, happening.destination) for happening in world.said]
+    about = [(step, VICTIM) for step in (Step.DETECTED, Step.ACTED, Step.VERIFIED)]
+    assert told[:4] == [*about[:2], (Step.BLIND, None), about[2]]
+    assert told[4:] == [(Step.BLIND, None), (Step.SEEING, None)]
+    assert "OSError: as the test says" in world.said[2].reason
+    assert world.said[-1].reason.endswith("it has failed 8 times")
+    assert pauses == [0.01, 0.02, 0.04, 0.08, 0.16, 0.25, 0.25, 0.01]
+    assert caplog.text.count("the sensor has failed") == 2
+
+
+def test_a_sensor_that_has_ended_for_good_ends_the_loop():
+    world = World()
+    gone = PlatformError("the socket is gone", ended=True)
+
+    with pytest.raises(PlatformError, match="the socket is gone"):
+        world.loop.run(Failing(world, gone), lambda: False)
+
+
+def test_a_verification_that_fails_to_say_anything_is_told_once_and_the_defence_goes_on():
+    def ask(decision, readings):
+        raise TimeoutError("as the test says")
+
+    world = World(verification=ask)
+    world.pass_time(20, clients())
+    world.pass_time(3, clients(), syn_flood(seeded()))
+
+    assert world.steps() == [Step.DETECTED, Step.ACTED, Step.FAILED]
+    assert world.said[-1].reason == "TimeoutError: as the test says"
+
+
 def test_a_verification_wants_to_see_for_long_enough():
     match = Match(destination=ip_network(VICTIM))
     decision = Decision(

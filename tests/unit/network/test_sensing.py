@@ -110,6 +110,24 @@ def test_no_packet_is_lost_or_counted_twice(times, clock):
     assert seen == pytest.approx(len(times))
 
 
+def test_a_window_that_cannot_be_made_is_said_and_those_before_and_after_it_are_handed_over():
+    spans = []
+
+    def know(destination):
+        spans.append(destination)
+        if len(spans) == 2:
+            raise ValueError("as the test says")
+        return ()
+
+    windows = FlowWindows(width_ms=100, known=know)
+    windows.add(FlowBatch.join([arrived(TEN + at_ms) for at_ms in (10, 110, 210)]))
+
+    assert counts(windows.ended(TEN + 1000)) == [(TEN + 100, 10)]
+    with pytest.raises(ValueError, match="as the test says"):
+        windows.ended(TEN + 1000)
+    assert counts(windows.ended(TEN + 1000)) == [(TEN + 300, 10)]
+
+
 def test_sources_that_were_seen_before_are_not_new():
     known = {arrived(TEN).records["source"][0]["low"]}
     windows = FlowWindows(known=lambda destination: [type(destination)(int(low) & 0xFFFF_FFFF) for low in known])

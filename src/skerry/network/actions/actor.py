@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from skerry.errors import PlatformError, SkerryError, UserError
+from skerry.errors import PlatformError, SkerryError, StorageError, UserError
 from skerry.network.actions.action import Action
 from skerry.network.actions.actuator import Actuator, Hits
 from skerry.network.actions.journal import IN_FORCE, Bounds, Entry, Journal, State
@@ -87,7 +87,10 @@ class Actor:
 
     def close(self) -> None:
         """Let go. What is confirmed stays for its time to live; the rest is withdrawn as nobody confirms it."""
-        self._keeper.close(wait=not self._journal.in_force())
+        in_force = True  # where the journal cannot be read, the keeper is not waited for
+        with suppress(StorageError):
+            in_force = bool(self._journal.in_force())
+        self._keeper.close(wait=not in_force)
         self._journal.close()
 
     def act(self, action: Action) -> Outcome:
@@ -147,12 +150,21 @@ class Actor:
         Raises:
             UserError: it is not in force any more.
             PlatformError: it could not be renewed; it is withdrawn when its timer ends.
+            StorageError: the journal cannot be written; it is withdrawn when its timer ends.
         """
         entry = self._entry(action_id, *IN_FORCE)
         ttl_s = entry.action.ttl_s
         self._actuator.renew(entry.action, timeout_s=ttl_s)
         due_s = self._clock() + ttl_s
-        if not self._journal.change(action_id, State.CONFIRMED, reason, since=IN_FORCE, due_s=due_s, detail=detail):
+        try:
+            changed = self._journal.change(
+                action_id, State.CONFIRMED, reason, since=IN_FORCE, due_s=due_s, detail=detail
+            )
+        except StorageError:
+            with suppress(SkerryError):  # what is not on record does not last: its time-out is as it was
+                self._actuator.renew(entry.action, timeout_s=entry.due_s - self._clock())
+            raise
+        if not changed:
             self._actuator.withdraw(action_id)
             raise UserError(f"action {action_id} was withdrawn at the moment in which it was confirmed")
         if due_s < entry.due_s:  # the keeper sleeps until the later moment
@@ -171,6 +183,7 @@ class Actor:
 
         Raises:
             PlatformError: it cannot be taken back now; the keeper tries again.
+            StorageError: it is taken back, but the journal cannot be written; a second call does that.
         """
         removed = self._actuator.withdraw(action_id)
         since = (*IN_FORCE, State.WAITING)
@@ -217,22 +230,25 @@ class Actor:
         try:
             self._keeper.arm()
             self._actuator.apply(action, timeout_s=self._confirm_s)
-        except SkerryError as error:
-            self._give_up(action.id, f"it could not be applied: {error.message}")
+        except Exception as error:  # of an actuator, which may be the caller's own
+            self._give_up(action.id, f"it could not be applied: {error}")
             raise
         return Outcome(action=action, state=State.PENDING, reason=reason)
 
     def _give_up(self, action_id: str, reason: str) -> None:
         """Take back what was applied of an action; where that fails it stays in the journal, for the keeper, as due."""
+        state = State.WITHDRAWN
+        due_s: float | None = None
         try:
             self._actuator.withdraw(action_id)
-        except SkerryError as error:
-            reason = f"{reason}; nor can it be taken back now: {error.message}"
-            self._journal.change(action_id, State.PENDING, reason, since=IN_FORCE, due_s=self._clock())
-            with suppress(SkerryError):
+        except Exception as error:  # as above
+            reason = f"{reason}; nor can it be taken back now: {error}"
+            state, due_s = State.PENDING, self._clock()
+        # A journal that cannot be written has it as pending still: the keeper withdraws it when its timer ends.
+        with suppress(SkerryError):
+            self._journal.change(action_id, state, reason, since=IN_FORCE, due_s=due_s)
+            if state is State.PENDING:
                 self._keeper.arm()
-        else:
-            self._journal.change(action_id, State.WITHDRAWN, reason, since=IN_FORCE)
 
     def _open(self, action: Action, state: State, reason: str, *, due_s: float) -> None:
         actuator = self._actuator

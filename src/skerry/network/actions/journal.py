@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -18,7 +18,8 @@ from skerry.network.actions.policy import Policy, policy_from_plain, policy_to_p
 
 FILE = "actions.sqlite3"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-BUSY_TIMEOUT_S = 10.0
+# Far longer than a transaction of ours takes, and no longer than the loop may wait for one of somebody else's.
+BUSY_TIMEOUT_S = 2.0
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS actions (
     id TEXT PRIMARY KEY, state TEXT NOT NULL, action TEXT NOT NULL, actuator TEXT NOT NULL, settings TEXT NOT NULL,
@@ -134,7 +135,8 @@ class Journal:
         folder: Where the file is; it is made where it is not.
 
     Raises:
-        StorageError: the folder cannot be written.
+        StorageError: the folder cannot be written. All of its methods raise it as well where the file cannot be read or
+            written at the moment: the disk is full, or another process holds it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -153,7 +155,8 @@ class Journal:
 
     def close(self) -> None:
         """Close the file."""
-        self._database.close()
+        with suppress(sqlite3.Error):  # what is written is written
+            self._database.close()
 
     def open_entry(
         self, action: Action, *, actuator: str, settings: Mapping[str, Any], due_s: float, state: State, reason: str
@@ -215,7 +218,7 @@ class Journal:
 
     def find(self, action_id: str) -> Entry | None:
         """Return an action's entry; None when there is none."""
-        rows = self._database.execute("SELECT * FROM actions WHERE id = ?", (action_id,)).fetchall()
+        rows = self._read("SELECT * FROM actions WHERE id = ?", (action_id,))
         return self._entry(rows[0]) if rows else None
 
     def in_force(self) -> list[Entry]:
@@ -226,13 +229,12 @@ class Journal:
         """Return the actions in some states, those that are to be withdrawn first at the front."""
         marks = ", ".join("?" * len(states))
         query = f"SELECT * FROM actions WHERE state IN ({marks})"  # noqa: S608  # question marks only
-        return sorted((self._entry(row) for row in self._database.execute(query, states)), key=lambda item: item.due_s)
+        return sorted((self._entry(row) for row in self._read(query, states)), key=lambda item: item.due_s)
 
     def audit(self, action_id: str | None = None) -> list[AuditRecord]:
         """Return what happened, the oldest first: to one action, or to all."""
-        rows = self._database.execute(
-            "SELECT * FROM audit WHERE ? IS NULL OR action_id = ? ORDER BY number", (action_id, action_id)
-        )
+        query = "SELECT * FROM audit WHERE ? IS NULL OR action_id = ? ORDER BY number"
+        rows = self._read(query, (action_id, action_id))
         return [
             AuditRecord(
                 number=number, at_s=at_s, action_id=name, state=State(state), reason=reason, detail=json.loads(detail)
@@ -247,7 +249,7 @@ class Journal:
             states: Which; all where none is named.
             limit: How many at most; -1 for all.
         """
-        rows = self._database.execute(_SUMMARIES, (json.dumps(states or tuple(State)), limit))
+        rows = self._read(_SUMMARIES, (json.dumps(states or tuple(State)), limit))
         return [
             Summary(
                 action=action_from_plain(json.loads(action)),
@@ -267,7 +269,7 @@ class Journal:
 
     def bounds(self) -> Bounds | None:
         """Return what the latest acting process was bound by; None before there was one."""
-        rows = self._database.execute("SELECT policy, confirm_s FROM bounds").fetchall()
+        rows = self._read("SELECT policy, confirm_s FROM bounds")
         return Bounds(policy=policy_from_plain(json.loads(rows[0][0])), confirm_s=rows[0][1]) if rows else None
 
     def _entry(self, row: tuple[Any, ...]) -> Entry:
@@ -280,18 +282,25 @@ class Journal:
             due_s=due_s if boot == self._boot else 0.0,
         )
 
+    def _read(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        try:
+            return self._database.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise StorageError(f"the journal of actions cannot be read: {error}") from error
+
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
         try:
             self._database.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._database
-            except BaseException:
-                self._database.execute("ROLLBACK")
-                raise
+            yield self._database
             self._database.execute("COMMIT")
         except sqlite3.Error as error:
             raise StorageError(f"the journal of actions cannot be written: {error}") from error
+        finally:
+            # A commit that fails may leave its transaction open, and no other one could begin.
+            with suppress(sqlite3.Error):
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
 
 
 def _audit(

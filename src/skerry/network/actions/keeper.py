@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from skerry.errors import PlatformError
@@ -40,7 +40,13 @@ class KeeperHandle:
             PlatformError: it does not answer: then nothing must be done to the network.
         """
         for _ in range(2):
-            connection = self._connected()
+            try:
+                connection = self._connected()
+            except OSError as error:
+                raise PlatformError(
+                    f"the process that withdraws what nobody confirms cannot be started: {error}; so nothing was done "
+                    "to the network"
+                ) from error
             with suppress(OSError):
                 connection.sendall(b"look\n")
                 if connection.recv(4096):
@@ -69,7 +75,11 @@ class KeeperHandle:
             return self._socket
         self._forget()
         ours, its = socket.socketpair()
-        with its, (self._folder / LOG_FILE).open("ab") as log:
+        with ExitStack() as opened:
+            closing = opened.enter_context(ExitStack())
+            closing.callback(ours.close)
+            opened.enter_context(its)
+            log = opened.enter_context((self._folder / LOG_FILE).open("ab"))
             # A session of its own: what ends the acting process with its whole group leaves the keeper.
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "skerry.network.actions.keeper_process", str(self._folder.absolute())],
@@ -80,6 +90,7 @@ class KeeperHandle:
                 cwd="/",
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(str(Path(path).absolute()) for path in sys.path)},
             )
+            closing.pop_all()  # it has started
         ours.settimeout(ANSWER_TIMEOUT_S)
         self._socket = ours
         return ours

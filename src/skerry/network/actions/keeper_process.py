@@ -30,14 +30,21 @@ class Keeper:
     def __init__(self, folder: Path) -> None:
         self._journal = Journal(folder)
         self._actuators: dict[tuple[str, str], Actuator] = {}
+        self._said = ""
 
     def look(self) -> float | None:
         """Withdraw what is due; return the seconds until the next is, None when nothing is in force."""
         try:
-            return withdraw_due(self._journal, self._actuator, now_s=monotonic_s())
+            return withdraw_due(self._journal, self._actuator, now_s=monotonic_s(), say=self._say)
         except SkerryError as error:
-            sys.stderr.write(f"{error.message}\n")  # the keeper's log
+            self._say(error.message)
             return RETRY_S
+
+    def _say(self, text: str) -> None:
+        """Write into the keeper's log, but nothing that was written last: it is tried again twice a second."""
+        if text != self._said:
+            self._said = text
+            sys.stderr.write(f"{text}\n")
 
     def _actuator(self, entry: Entry) -> Actuator:
         key = (entry.actuator, str(sorted(entry.settings.items())))

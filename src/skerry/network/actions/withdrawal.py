@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,6 +12,8 @@ from skerry.errors import ConfigError, SkerryError
 from skerry.network.actions.actuator import Actuator
 from skerry.network.actions.journal import IN_FORCE, Entry, Journal, State
 from skerry.network.actions.policy import Policy
+
+logger = logging.getLogger(__name__)
 
 RETRY_S = 0.5
 
@@ -39,13 +42,16 @@ def make_actuator(name: str, settings: Mapping[str, Any], *, policy: Policy | No
     raise ConfigError(f"there is no actuator {name!r}: the journal was written by a later version")
 
 
-def withdraw_due(journal: Journal, make: Callable[[Entry], Actuator], *, now_s: float) -> float | None:
+def withdraw_due(
+    journal: Journal, make: Callable[[Entry], Actuator], *, now_s: float, say: Callable[[str], None] = logger.warning
+) -> float | None:
     """Withdraw the actions whose time has passed.
 
     Args:
         journal: Where they are.
         make: Gives the actuator of an entry.
         now_s: The machine's monotonic clock, seconds.
+        say: Is told what cannot be withdrawn now, and why.
 
     Returns:
         Seconds until the next one is due; None when nothing is in force.
@@ -57,10 +63,10 @@ def withdraw_due(journal: Journal, make: Callable[[Entry], Actuator], *, now_s: 
             continue
         try:
             make(entry).withdraw(entry.action.id)
-        except SkerryError:
-            waits.append(RETRY_S)  # the kernel's own time-out has ended its effect already
-            continue
-        _close(journal, entry)
+            _close(journal, entry)
+        except SkerryError as error:  # the kernel's own time-out has ended its effect already; others are due as well
+            say(f"action {entry.action.id} cannot be withdrawn now, and is tried again: {error.message}")
+            waits.append(RETRY_S)
     return min(waits, default=None)
 
 

@@ -11,7 +11,7 @@ from itertools import combinations
 from typing import Any
 
 from skerry.network.actions import Address, Flag, Limit, Match, Network, Protocol
-from skerry.network.detection.hitting import hit_ratio
+from skerry.network.detection.hitting import Hitter
 from skerry.network.detection.kind import FLOODS, Kind, kind_of
 from skerry.network.detection.traffic import Slice, Traffic
 
@@ -30,7 +30,9 @@ class DecisionRules:
     Attributes:
         least_stopped_ratio: Share of what is too much that a rule has to stop, in (0, 1].
         most_hurt_ratio: Share of the ordinary traffic that may be dropped; where it would be more, it is limited.
-        most_sources: Sources that a rule may name.
+        most_sources: Sources that a rule may name, of those that may be forged.
+        most_real_sources: Sources that a rule may name which have all completed connections; the policy of actions has
+            a bound of its own.
         least_packets_per_source: Packets of one source in a window, below which it is not taken for a real one.
         most_ports: Ports that a rule may name.
         headroom: How many times the ordinary rate passes a limit.
@@ -39,6 +41,7 @@ class DecisionRules:
     least_stopped_ratio: float = 0.9
     most_hurt_ratio: float = 0.02
     most_sources: int = 256
+    most_real_sources: int = 2048
     least_packets_per_source: float = 20.0
     most_ports: int = 4
     headroom: float = 2.0
@@ -302,21 +305,26 @@ def _real_sources(flood: Sequence[Slice], rules: DecisionRules) -> tuple[Network
         packets[source] = packets.get(source, 0.0) + item.packets
         if _is_answered(item):
             answered.add(source)
-    chosen = _common(list(packets.items()), most=rules.most_sources)
-    doubtful = (source for source in chosen if source not in answered)
-    if not chosen or any(packets[source] < rules.least_packets_per_source for source in doubtful):
+    chosen = _common(list(packets.items()), most=max(rules.most_sources, rules.most_real_sources))
+    doubtful = [source for source in chosen if source not in answered]
+    if (
+        not chosen
+        or (doubtful and len(chosen) > rules.most_sources)
+        or any(packets[source] < rules.least_packets_per_source for source in doubtful)
+    ):
         return ()
     make = IPv4Network if flood[0].source.version == 4 else IPv6Network
     return tuple(make(source) for source in chosen)
 
 
 def _weigh(match: Match, flood: _Flood, window: Traffic, ordinary: Ordinary) -> Decision:
+    ratio = Hitter(match).ratio
     before = ordinary.slices or (_unknown_client(match),)
     total = sum(item.packets for item in before)
-    hurt = sum(item.packets * hit_ratio(match, item) for item in before)
+    hurt = sum(item.packets * ratio(item) for item in before)
     among = [item for item in ordinary.slices if kind_of(item) is flood.kind] if flood.mixed else []
-    usual_per_s = sum(item.packets * hit_ratio(match, item) for item in among) / ordinary.length_s
-    hit_per_s = sum(item.packets * hit_ratio(match, item) for item in flood.slices) / window.length_s
+    usual_per_s = sum(item.packets * ratio(item) for item in among) / ordinary.length_s
+    hit_per_s = sum(item.packets * ratio(item) for item in flood.slices) / window.length_s
     return Decision(
         match=match,
         limit=None,
@@ -355,8 +363,9 @@ def _unknown_client(match: Match) -> Slice:
 def _soften(best: Decision, ordinary: Ordinary, rules: DecisionRules) -> Decision:
     by_source: dict[Address, float] = {}
     hits = 0.0
+    ratio = Hitter(best.match).ratio
     for item in ordinary.slices:
-        weight = item.packets * hit_ratio(best.match, item)
+        weight = item.packets * ratio(item)
         hits += weight
         if weight and item.source.version == best.match.destination.version:
             by_source[item.source] = by_source.get(item.source, 0.0) + weight

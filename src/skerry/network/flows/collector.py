@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
-from skerry.errors import ConfigError, StorageError
+from skerry.errors import ConfigError, InternalError, PlatformError, SkerryError, StorageError, TransportError
 from skerry.network.flows.batch import FlowBatch
 from skerry.network.flows.datagram import Datagram
 from skerry.network.flows.decoder import FlowDecoder
@@ -20,7 +20,7 @@ from skerry.network.flows.socket import DatagramSocket
 _BATCH_BYTES = 1 << 20
 _BATCH_DATAGRAMS = 16_384
 
-# How long the thread waits for datagrams before it looks whether it should stop.
+# How long the thread waits for datagrams before it looks whether it should stop, and after it could receive none.
 _LOOK_S = 0.1
 
 
@@ -38,7 +38,8 @@ class FlowCollector:
         exporters: Networks that are listened to; all by default. The sender of UDP is easily forged: name your
             exporters, and filter forged addresses at the edge of the network.
         decoder: Decodes; one with bounds of your own.
-        on_datagrams: Called with the datagrams as they came, in the thread: for recordings.
+        on_datagrams: Called with the datagrams as they came, in the thread: for recordings. When it has raised, it is
+            not called again.
         buffer_bytes: Receive buffer of the kernel.
 
     Raises:
@@ -66,9 +67,9 @@ class FlowCollector:
         self._interval_s = interval_ms / 1000
         self._on_datagrams = on_datagrams
         self._known: dict[bytes, bool] = {}
-        self._batches: queue.Queue[FlowBatch] = queue.Queue(maxsize=4)
+        self._batches: queue.Queue[FlowBatch | SkerryError] = queue.Queue(maxsize=4)
         self._stopped = threading.Event()
-        self._failure: Exception | None = None
+        self._failure: SkerryError | None = None
         self._thread = threading.Thread(target=self._collect, name="skerry-flows", daemon=True)
         self.decoder = decoder or FlowDecoder()
 
@@ -106,18 +107,26 @@ class FlowCollector:
     def take(self, wait_s: float) -> FlowBatch | None:
         """Return the next batch, or nothing where none came in time.
 
+        What has failed is raised in its place between the batches, and collecting goes on.
+
         Args:
             wait_s: How long to wait.
 
         Raises:
-            StorageError: ``on_datagrams`` could not write.
+            StorageError: ``on_datagrams`` could not write; what comes from now on is not recorded.
+            InternalError: datagrams could not be decoded, and are lost.
+            TransportError: nothing can be received at the moment.
+            PlatformError: the socket is gone, and nothing will come any more; its detail ``ended`` is true.
         """
-        if self._failure is not None:
-            raise self._failure
         try:
-            return self._batches.get(timeout=wait_s)
+            found = self._batches.get(timeout=wait_s)
         except queue.Empty:
+            if self._failure is not None:
+                raise self._failure from None
             return None
+        if isinstance(found, SkerryError):
+            raise found
+        return found
 
     def batches(self, *, tick_s: float = 1.0) -> Iterator[FlowBatch]:
         """Yield batches until the collector is closed; an empty one where nothing came for a while.
@@ -130,27 +139,47 @@ class FlowCollector:
             yield FlowBatch() if batch is None else batch
 
     def _collect(self) -> None:
-        try:
-            self._collect_until_stopped()
-        except OSError as error:
-            self._failure = StorageError(f"the datagrams cannot be recorded: {error}")
-        except Exception as error:  # a thread that ends without a word would look like a quiet network
-            self._failure = error
-
-    def _collect_until_stopped(self) -> None:
+        # A thread that ends without a word would look like a quiet network.
         while not self._stopped.is_set():
-            datagrams = self._gather()
-            if not datagrams:
+            try:
+                datagrams = self._gather()
+            except Exception as error:  # of the socket
+                if self._socket.is_gone:
+                    reason = f"the socket that exporters send to is gone, and nothing is heard any more: {error}"
+                    self._failure = PlatformError(reason, ended=True)
+                    return
+                self._hand_over(TransportError(f"no datagrams can be received at the moment: {error}"))
+                self._stopped.wait(_LOOK_S)
                 continue
-            if self._on_datagrams is not None:
-                self._on_datagrams(datagrams)
-            batch = self.decoder.decode(datagrams)
-            while len(batch) and not self._stopped.is_set():
-                try:
-                    self._batches.put(batch, timeout=_LOOK_S)
-                    break
-                except queue.Full:
-                    continue
+            if datagrams:
+                self._record(datagrams)
+                self._hand_over(self._decode(datagrams))
+
+    def _record(self, datagrams: Sequence[Datagram]) -> None:
+        if self._on_datagrams is None:
+            return
+        try:
+            self._on_datagrams(datagrams)
+        except Exception as error:  # it is the caller's, and may raise anything
+            self._on_datagrams = None
+            self._hand_over(_caused(StorageError(f"the datagrams cannot be recorded: {error}"), error))
+
+    def _decode(self, datagrams: Sequence[Datagram]) -> FlowBatch | SkerryError:
+        try:
+            return self.decoder.decode(datagrams)
+        except Exception as error:  # whoever finds a fault in it must not make the network look quiet
+            reason = f"{len(datagrams)} datagrams could not be decoded, and are lost: {type(error).__name__}: {error}"
+            return _caused(InternalError(reason), error)
+
+    def _hand_over(self, found: FlowBatch | SkerryError) -> None:
+        if isinstance(found, FlowBatch) and not len(found):
+            return
+        while not self._stopped.is_set():
+            try:
+                self._batches.put(found, timeout=_LOOK_S)
+                return
+            except queue.Full:
+                continue
 
     def _gather(self) -> list[Datagram]:
         """Return what comes within the interval after the first datagram."""
@@ -183,6 +212,11 @@ class FlowCollector:
                 self._known.clear()
             self._known[address] = known
         return known
+
+
+def _caused(error: SkerryError, cause: Exception) -> SkerryError:
+    error.__cause__ = cause  # it is raised in another thread, where it cannot be said with `from`
+    return error
 
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:

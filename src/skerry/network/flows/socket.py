@@ -75,6 +75,15 @@ class DatagramSocket:
         return port
 
     @property
+    def is_gone(self) -> bool:
+        """Whether nothing can ever be received any more: its file descriptor was closed."""
+        try:
+            self._socket.getsockname()
+        except OSError:
+            return True
+        return False
+
+    @property
     def buffer_bytes(self) -> int:
         """What the kernel really holds; its own overhead counts, so payloads get about a third of it."""
         return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)

@@ -3,8 +3,8 @@ import time
 
 import pytest
 
-from skerry.errors import ConfigError, StorageError
-from skerry.network.flows import FlowBatch
+from skerry.errors import ConfigError, InternalError, PlatformError, StorageError, TransportError
+from skerry.network.flows import FlowBatch, FlowDecoder
 from skerry.network.flows.collector import FlowCollector
 from skerry.network.flows.packets.recording import Recording, read_datagrams
 from skerry.network.flows.socket import DatagramSocket
@@ -98,7 +98,7 @@ def test_datagrams_can_be_recorded_and_read_again(exporter, tmp_path):
     assert list(read_datagrams(tmp_path / "flows.pcap", port=1)) == [[]]
 
 
-def test_a_recording_that_cannot_be_written_ends_the_collecting(exporter):
+def test_a_recording_that_cannot_be_written_is_told_and_the_collecting_goes_on(exporter):
     def write(_):
         raise OSError(28, "No space left on device")
 
@@ -106,6 +106,56 @@ def test_a_recording_that_cannot_be_written_ends_the_collecting(exporter):
         exporter.sendto(netflow5(record5()), ("127.0.0.1", collector.port))
         with pytest.raises(StorageError, match="No space left"):
             collect(collector, 1)
+        exporter.sendto(netflow5(record5()), ("127.0.0.1", collector.port))
+
+        assert len(collect(collector, 2)) == 2  # which are not recorded any more
+
+
+def test_datagrams_that_cannot_be_decoded_are_told_and_the_next_ones_are(exporter):
+    class Broken(FlowDecoder):
+        broken = True
+
+        def decode(self, datagrams):
+            if self.broken:
+                self.broken = False
+                raise ValueError("as the test says")
+            return super().decode(datagrams)
+
+    with FlowCollector(port=0, decoder=Broken()) as collector:
+        exporter.sendto(netflow5(record5()), ("127.0.0.1", collector.port))
+        with pytest.raises(InternalError, match="1 datagrams could not be decoded, and are lost: ValueError: as the"):
+            collect(collector, 1)
+        exporter.sendto(netflow5(record5()), ("127.0.0.1", collector.port))
+
+        assert len(collect(collector, 1)) == 1
+
+
+def test_a_socket_that_fails_is_told_and_read_again(exporter, monkeypatch):
+    errors = [OSError(105, "No buffer space available")]
+    receive = DatagramSocket.receive
+
+    def fail_once(self, wait_s, **how):
+        if errors:
+            raise errors.pop()
+        return receive(self, wait_s, **how)
+
+    monkeypatch.setattr(DatagramSocket, "receive", fail_once)
+    with FlowCollector(port=0) as collector:
+        with pytest.raises(TransportError, match="No buffer space") as caught:
+            collect(collector, 1)
+        exporter.sendto(netflow5(record5()), ("127.0.0.1", collector.port))
+
+        assert "ended" not in caught.value.details
+        assert len(collect(collector, 1)) == 1
+
+
+def test_a_socket_that_is_gone_ends_the_collecting_for_good():
+    with FlowCollector(port=0) as collector:
+        collector._socket.close()
+        for _ in range(2):
+            with pytest.raises(PlatformError, match="the socket that exporters send to is gone") as caught:
+                collect(collector, 1)
+            assert caught.value.details["ended"]
 
 
 def test_both_families_are_heard_on_one_socket(exporter):

@@ -174,8 +174,11 @@ class GobgpActuator(Actuator):
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise PlatformError(f"routes cannot be changed without a lock in {self._folder}: {error}") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield

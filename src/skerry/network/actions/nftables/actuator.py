@@ -163,7 +163,10 @@ class NftablesActuator(Actuator):
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise PlatformError(f"the rules cannot be changed without the lock {self._lock_file}: {error}") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -47,9 +46,10 @@ class Program:
 
     def __init__(self, network: str, words: Sequence[str], folder: Path, *, log: Path | None = None) -> None:
         self.lines: list[str] = []
-        self._name = words[2] if words[0] == sys.executable else words[0]
+        self.name = words[2] if words[0] == sys.executable else words[0]
         self._log = log
         self._came = threading.Condition()
+        self._has_closed = False
         self._process = subprocess.Popen(
             [
                 find_program("prlimit"),
@@ -88,15 +88,17 @@ class Program:
         Raises:
             PlatformError: the program has ended, or does not say it in time.
         """
-        ends_s = time.monotonic() + timeout_s
         with self._came:
-            while True:
-                for line in self.lines:
-                    if wanted(line):
-                        return line
-                if not self._reader.is_alive() or not self._came.wait(ends_s - time.monotonic()):
-                    said = "\n".join(self.lines[-LAST_LINES:]) or "it said nothing"
-                    raise PlatformError(f"{self._process.args!r} is not ready: {said}")
+            self._came.wait_for(lambda: self._has_closed or self._find(wanted) is not None, timeout_s)
+            line = self._find(wanted)
+        if line is not None:
+            return line
+        if not self._has_closed:
+            raise PlatformError(f"{self.name} is not ready within {timeout_s:g} s: {self.last_lines()}")
+        with suppress(subprocess.TimeoutExpired):  # it has closed its output, as a program does that ends
+            self._process.wait(END_TIMEOUT_S)
+        code = self._process.poll()
+        raise PlatformError(f"{self.name} is not ready; it has ended with exit code {code}: {self.last_lines()}")
 
     def check(self) -> None:
         """Look whether it still runs.
@@ -108,13 +110,17 @@ class Program:
         if code is None:
             return
         self._reader.join(END_TIMEOUT_S)
+        raise PlatformError(
+            f"{self.name} has ended in the middle of the trial, with exit code {code}, so nothing was measured: "
+            f"{self.last_lines()}"
+        )
+
+    def last_lines(self) -> str:
+        """Return what it has said last, for people."""
         lines = list(self.lines)
         if self._log is not None and self._log.is_file():
             lines += self._log.read_text(errors="replace").splitlines()
-        said = "\n".join(lines[-LAST_LINES:]) or "it said nothing"
-        raise PlatformError(
-            f"{self._name} has ended in the middle of the trial, with exit code {code}, so nothing was measured: {said}"
-        )
+        return "\n".join(lines[-LAST_LINES:]) or "it said nothing"
 
     def objects(self) -> list[Any]:
         """Return the lines so far that are JSON objects."""
@@ -138,6 +144,9 @@ class Program:
         if self._process.stdout is not None:
             self._process.stdout.close()
 
+    def _find(self, wanted: Callable[[str], bool]) -> str | None:
+        return next((line for line in self.lines if wanted(line)), None)
+
     def _signal(self, sign: int) -> None:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, sign)
@@ -148,4 +157,5 @@ class Program:
                 self.lines.append(line.rstrip("\n"))
                 self._came.notify_all()
         with self._came:
+            self._has_closed = True
             self._came.notify_all()

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from skerry.errors import PlatformError
 from skerry.testbed.experiments.ddos_loop.attacks import SPEED_TEST_PORT, STEADY_CLIENTS, Disturbance, visitors
 from skerry.testbed.experiments.ddos_loop.clearing import check_clear, clear
 from skerry.testbed.experiments.ddos_loop.defences import EXPORTER_START_S, Defence, Said
@@ -23,6 +24,7 @@ STEADY_PORT = 5201
 # The steady connection takes about half of the thin link, in pieces small enough to be even.
 STEADY = f"iperf3 -c {VICTIM} -p {STEADY_PORT} -B {CLIENTS[0]} -t 600 -l 8K -b 8M -i 0.2 -J"
 VISITS_PER_S = 20
+CHECK_EVERY_S = 0.25
 SERVER = {"role": "server", "places": 100, "patience_s": 10.0}
 
 
@@ -106,6 +108,7 @@ class _Scene:
         self._networks = networks
         self._folder = folder
         self._running = running
+        self._watched: list[Program] = []
         web = self._keep(Program.python(networks["victim"], "web", SERVER, folder))
         servers = [
             self._start("victim", f"iperf3 -s --forceflush -p {port}") for port in (STEADY_PORT, SPEED_TEST_PORT)
@@ -124,22 +127,18 @@ class _Scene:
     def play(self, defence: Defence, disturbance: Disturbance, times: Times, *, cold: bool) -> Seen:
         """Let it happen, and return what was seen."""
         if cold:
-            time.sleep(times.before_s)
+            self._pass_time(times.before_s)
         programs = [self._keep(program) for program in defence.start()]
-        time.sleep(EXPORTER_START_S if cold else EXPORTER_START_S + times.before_s)
-        for program in programs:
-            program.check()
+        self._pass_time(EXPORTER_START_S if cold else EXPORTER_START_S + times.before_s)
         attack = self._keep(disturbance.start(self._networks[disturbance.where], self._folder))
         if disturbance.says_ready:
             attack.wait_for(_is_ready)
         seen = Seen(began_s=time.monotonic(), ended_s=0.0)
-        time.sleep(times.during_s)
+        self._pass_time(times.during_s)
+        self._watched.remove(attack)
         attack.stop()
         seen.ended_s = time.monotonic()
-        _wait_for_calm(defence, seen.ended_s, times.after_s, disturbance.let_go_s)
-        # One that has died would otherwise be one that has detected nothing.
-        for program in programs:
-            program.check()
+        self._wait_for_calm(defence, seen.ended_s, times.after_s, disturbance.let_go_s)
         seen.cpu_s = [trees_cpu_s([program.pid]) for program in programs]
         seen.memory_bytes = _most_memory_bytes(programs[0].pid) if programs else 0
         for program in (self._steady, self._visitors, self._meter):
@@ -148,12 +147,38 @@ class _Scene:
         lines = self._meter.objects()
         seen.counts = [(line["at_s"], line["counts"]) for line in lines if "counts" in line]
         seen.first_packet_s = next((line["first_packet_s"] for line in lines if "first_packet_s" in line), None)
+        if disturbance.where == "attacker" and seen.first_packet_s is None:
+            raise PlatformError(
+                f"{attack.name} has run, but no packet of it came to the router, so there was no attack: "
+                f"{attack.last_lines()}"
+            )
         seen.visits = [line for line in (*self._visitors.objects(), *attack.objects()) if "answered" in line]
         seen.rates = _rates(self._steady.lines, self._steady_s)
         return seen
 
+    def _pass_time(self, length_s: float) -> None:
+        """Wait, as long as every program runs: one that has died would otherwise be one that has done nothing."""
+        ends_s = time.monotonic() + length_s
+        while True:
+            for program in self._watched:
+                program.check()
+            left_s = ends_s - time.monotonic()
+            if left_s <= 0:
+                return
+            time.sleep(min(left_s, CHECK_EVERY_S))
+
+    def _wait_for_calm(self, defence: Defence, ended_s: float, after_s: float, let_go_s: float) -> None:
+        """Wait for so long, and then until what was acted on is withdrawn."""
+        self._pass_time(ended_s + after_s - time.monotonic())
+        while time.monotonic() - ended_s < let_go_s:
+            words = [said.what for said in defence.said()]
+            if words.count("acted") <= words.count("withdrawn"):
+                return
+            self._pass_time(0.1)
+
     def _keep(self, program: Program) -> Program:
         self._running.callback(program.stop)
+        self._watched.append(program)
         return program
 
     def _start(self, role: str, words: str) -> Program:
@@ -162,15 +187,6 @@ class _Scene:
 
 def _is_ready(line: str) -> bool:
     return '"ready"' in line
-
-
-def _wait_for_calm(defence: Defence, ended_s: float, after_s: float, let_go_s: float) -> None:
-    """Wait for so long, and then until what was acted on is withdrawn."""
-    while (passed_s := time.monotonic() - ended_s) < max(after_s, let_go_s):
-        words = [said.what for said in defence.said()]
-        if passed_s >= after_s and words.count("acted") <= words.count("withdrawn"):
-            return
-        time.sleep(0.1)
 
 
 def _most_memory_bytes(pid: int) -> int:
