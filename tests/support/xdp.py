@@ -75,7 +75,7 @@ def without_totals(status: str) -> str:
 
 @contextmanager
 def _own_bpf_folder() -> Iterator[None]:
-    """Run a block with this thread in a mount namespace that goes with the block, where nothing of BPF is pinned."""
+    """Run a block with this thread in a mount namespace that goes with the block, where nothing is pinned yet."""
     libc = ctypes.CDLL(None, use_errno=True)
     folder = Path.cwd()
     home = os.open("/proc/thread-self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
@@ -85,6 +85,8 @@ def _own_bpf_folder() -> Iterator[None]:
         try:
             subprocess.run(["mount", "--make-rprivate", "/"], check=True)
             subprocess.run(["mount", "-t", "bpf", "bpf", BPF_FOLDER], check=True)
+            # The lock of xdp-filter is there: tests in other processes would have to wait for each other.
+            subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
             yield
         finally:
             if libc.setns(home, CLONE_NEWNS):

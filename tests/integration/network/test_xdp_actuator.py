@@ -138,10 +138,26 @@ def test_packets_to_a_port_are_dropped_and_those_to_another_arrive(make_actuator
         send(network, STRANGER, ports[0], times=BURST)
 
         assert arrive(network, other, STRANGER) == {STRANGER: BURST}
-        assert actuator.applied()[action.id].packets == BURST
+        wait_for(lambda: actuator.applied()[action.id].packets == BURST)
         assert actuator.withdraw(action.id)
         assert arrive(network, closed, STRANGER) == {STRANGER: BURST}
         assert without_totals(filter_status()) == before
+
+
+def test_everything_to_an_address_is_dropped_and_let_go(network, make_actuator):
+    actuator = make_actuator(policy=Policy(scope=(OWN,), black_holes=True))
+    before = without_totals(filter_status())
+    hole = Action(match=Match(destination=OWN), ttl_s=60)
+    with listening(0) as listener:
+        assert arrive(network, listener, STRANGER) == {STRANGER: BURST}
+        actuator.apply(hole, timeout_s=60)
+
+        send(network, STRANGER, listener.getsockname()[1], times=BURST)
+
+        wait_for(lambda: actuator.applied()[hole.id].packets >= BURST)
+        assert actuator.withdraw(hole.id)
+        assert arrive(network, listener, STRANGER) == {STRANGER: BURST}
+    assert without_totals(filter_status()) == before
 
 
 # An example starts programs; to shrink one would take minutes.
@@ -267,8 +283,8 @@ def test_the_management_path_can_never_be_cut(network, actuator, tmp_path, match
 
 def test_it_acts_only_where_the_filter_is_loaded_as_it_has_to_be(make_actuator, tmp_path, monkeypatch):
     action = Action(match=STRANGERS, ttl_s=60)
-    with pytest.raises(PlatformError, match="xdp-filter load eth7"):
-        make_actuator(interfaces=(INTERFACE, "eth7")).check(action)
+    with pytest.raises(PlatformError, match="xdp-filter load lo"):
+        make_actuator(interfaces=(INTERFACE, "lo")).check(action)
     subprocess.run(["xdp-filter", "load", "lo", "-m", "skb"], check=True)
     try:
         with pytest.raises(PlatformError, match=f"loaded on {INTERFACE} too"):
@@ -314,7 +330,20 @@ def test_entries_that_went_with_the_filter_are_withdrawn_as_well(make_actuator):
         assert actuator.withdraw(action.id)
 
 
-def test_the_lock_of_a_command_that_was_killed_holds_nothing_up(actuator, tmp_path, monkeypatch):
+def test_in_another_network_the_filter_is_not_asked_and_does_not_forget_where_it_is(network, actuator):
+    before = without_totals(filter_status())
+    action = Action(match=STRANGERS, ttl_s=60)
+    actuator.apply(action, timeout_s=60)
+    with inside(network):
+        with pytest.raises(PlatformError, match=f"no interface {INTERFACE}"):
+            actuator.applied()
+
+        assert actuator.withdraw(action.id)
+
+    assert without_totals(filter_status()) == before
+
+
+def test_the_lock_of_a_command_that_was_killed_holds_nothing_up(tmp_path, monkeypatch):
     with subprocess.Popen(["true"]) as ended:
         pass
     lock = tmp_path / "xdp-filter.lck"
@@ -323,8 +352,7 @@ def test_the_lock_of_a_command_that_was_killed_holds_nothing_up(actuator, tmp_pa
     answers = [_answer(1, stderr=f"{program.LOCKED}: Already held by pid {ended.pid}"), _answer(0)]
     monkeypatch.setattr(XdpFilter, "_run_once", lambda self, words: answers.pop(0))
 
-    assert actuator.applied() == {}
-    XdpFilter().status()
+    XdpFilter().status(())
 
     assert not lock.exists()
     assert not answers

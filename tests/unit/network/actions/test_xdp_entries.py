@@ -2,7 +2,7 @@ from dataclasses import replace
 from ipaddress import ip_address, ip_network
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skerry.errors import PlatformError
@@ -58,6 +58,7 @@ def hits(entry, packet):
     return packet.protocol is entry.protocol and port == entry.port
 
 
+@settings(max_examples=50)
 @given(
     matches(narrow=False),
     st.sampled_from([Protocol.TCP, Protocol.UDP]),

@@ -77,7 +77,7 @@ class XdpActuator(Actuator):
         Raises:
             PlatformError: it would not be taken, and why.
         """
-        self._check_new(self._entries(action), self._xdp_filter.status())
+        self._check_new(self._entries(action), self._xdp_filter.status(self._interfaces))
 
     def apply(self, action: Action, *, timeout_s: float) -> None:
         """Add an action's entries, all or none. The time-out is the keeper's: an entry has none.
@@ -89,12 +89,12 @@ class XdpActuator(Actuator):
         with self._files.locked():
             if self._files.has(action.id):
                 raise PlatformError(f"an action {action.id} is in force already")
-            self._check_new(entries, self._xdp_filter.status())
+            self._check_new(entries, self._xdp_filter.status(self._interfaces))
             self._files.write(action.id, [entry_to_plain(entry) for entry in entries])
             try:
                 for entry in entries:
                     self._xdp_filter.add(entry)
-                status = self._xdp_filter.status()
+                status = self._xdp_filter.status(self._interfaces)
                 missing = [entry for entry in entries if not status.holds(entry)]
                 if missing:
                     raise PlatformError(f"xdp-filter has not taken the entry {' '.join(missing[0].words)}")
@@ -109,7 +109,7 @@ class XdpActuator(Actuator):
         Raises:
             PlatformError: it is not in force any more, or not all of it.
         """
-        status = self._xdp_filter.status()
+        status = self._xdp_filter.status(self._interfaces)
         there = [status.holds(entry) for entry in self._read(action.id)]
         if not any(there):
             raise PlatformError(f"action {action.id} is not in force any more: it was withdrawn")
@@ -133,7 +133,7 @@ class XdpActuator(Actuator):
         ids = self._files.ids()
         if not ids:
             return {}
-        status = self._xdp_filter.status()
+        status = self._xdp_filter.status(self._interfaces)
         found = {}
         for action_id in ids:
             there = [entry for entry in self._read(action_id) if status.holds(entry)]
@@ -162,7 +162,9 @@ class XdpActuator(Actuator):
         for interface in self._interfaces:
             features = status.interfaces.get(interface)
             if features is None:
-                raise PlatformError(f"xdp-filter is not loaded on {interface}: run `xdp-filter load {interface}`")
+                raise PlatformError(
+                    f"xdp-filter is not loaded on {interface}: run `xdp-filter load {interface} -f ipv4,ipv6`"
+                )
             if "allow" not in features:
                 raise PlatformError(
                     f"xdp-filter on {interface} drops what no entry names, so an entry would let packets pass: load it "
@@ -170,16 +172,18 @@ class XdpActuator(Actuator):
                 )
             if not needed <= features:
                 missing = ", ".join(sorted(needed - features))
-                raise PlatformError(f"xdp-filter on {interface} is loaded without {missing}: load it with all features")
+                raise PlatformError(f"xdp-filter on {interface} is loaded without {missing}: name it with `-f` as well")
         others = sorted(status.interfaces.keys() - set(self._interfaces))
         if others:
             raise PlatformError(f"xdp-filter is loaded on {others[0]} too, where an entry would drop packets as well")
 
     def _take_back(self, action_id: str) -> None:
-        entries = self._read(action_id)
-        status = self._xdp_filter.status()
-        for entry in entries:
-            if status.holds(entry):
+        try:
+            status = self._xdp_filter.status(self._interfaces)
+        except PlatformError:  # asked in another network; to remove an entry that is not there is no harm
+            status = None
+        for entry in self._read(action_id):
+            if status is None or status.holds(entry):
                 self._xdp_filter.remove(entry)
         self._files.remove(action_id)
 

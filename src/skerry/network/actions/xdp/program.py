@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import shutil
+import socket
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -24,6 +25,8 @@ LOCKED = "Unable to get program lock"
 LOCK_TIMEOUT_S = 10.0
 LOCK_POLL_S = 0.01
 NOT_LOADED = "Couldn't find stats map"
+# What it says of an entry that is not there: where it is not loaded, and where it would have to make room for it first.
+NOT_THERE = re.compile(r"Couldn't find (port )?filter map|state map is full")
 _INTERFACE = re.compile(r"  (\S+) \((\w+) mode\)\s+(\S+)")
 _ENTRY = re.compile(r"  (\S+)\s+(\S+)\s+(\d+)")
 _PORTS, _ADDRESSES = "Filtered ports:", "Filtered IP addresses:"
@@ -79,12 +82,19 @@ class XdpFilter:
             raise PlatformError("the program xdp-filter is not on this machine: apt install xdp-tools")
         self._program = program
 
-    def status(self) -> Status:
+    def status(self, interfaces: Iterable[str]) -> Status:
         """Return where it is loaded and which entries there are; nothing where it is not loaded.
 
+        Args:
+            interfaces: Which there have to be. Asked in a network namespace without them, xdp-filter takes them for
+                removed, and forgets that it is loaded there.
+
         Raises:
-            PlatformError: it cannot be asked.
+            PlatformError: there is no such interface, or it cannot be asked.
         """
+        missing = sorted(set(interfaces) - {name for _, name in socket.if_nameindex()})
+        if missing:
+            raise PlatformError(f"there is no interface {missing[0]} in this network namespace")
         try:
             return parse_status(self._run("status"))
         except PlatformError as error:
@@ -101,12 +111,16 @@ class XdpFilter:
         self._run(*entry.words)
 
     def remove(self, entry: Entry) -> None:
-        """Remove an entry; one that is not there is no error.
+        """Remove an entry; one that is not there is no error, nor is it where xdp-filter is not loaded any more.
 
         Raises:
             PlatformError: it was refused.
         """
-        self._run(*entry.words, "-r")
+        try:
+            self._run(*entry.words, "-r")
+        except PlatformError as error:
+            if not NOT_THERE.search(error.message):
+                raise
 
     def _run(self, *words: str) -> str:
         ends_at_s = time.monotonic() + LOCK_TIMEOUT_S
