@@ -20,7 +20,7 @@ from skerry.network.actions import (
 from skerry.network.actions.policy import Path as ManagementPath
 from skerry.network.detection import BaselineDetector, Detector, Panel, SlowDetector, StrayDetector
 from skerry.network.flows import FlowCollector
-from skerry.network.loop import Happening, Loop, LoopRules
+from skerry.network.loop import Decide, Happening, Loop, LoopRules
 from skerry.network.sensing import Clock, FlowSensor, FlowWindows
 from skerry.network.telling import Teller
 from skerry.network.verification import Verification
@@ -82,6 +82,7 @@ def defend(
     stopped: Callable[[], bool],
     *,
     detector: Detector | None = None,
+    decide_rule: Decide | None = None,
     actuator: Actuator | None = None,
     verification: Verification | None = None,
     tell: Callable[[Happening], None] | None = None,
@@ -95,6 +96,8 @@ def defend(
         settings: What is defended, and how.
         stopped: Whether to stop.
         detector: Says whether a window is an attack; None for that of :func:`make_detector`.
+        decide_rule: Decides what is done; None for the narrowest rule, which XDP cannot say: see
+            :func:`skerry.network.detection.decide_by_one_field`.
         actuator: Carries actions out; None for nftables on this machine.
         verification: Says whether an action does what it was taken for; None to look at what it drops. An actuator that
             does not know, such as GoBGP's, needs one, or each action is withdrawn as not verified.
@@ -134,6 +137,7 @@ def defend(
         loop = Loop(
             actor,
             detector if detector is not None else make_detector(),
+            decide_rule=decide_rule,
             verification=verification,
             rules=settings.rules,
             tell=told,

@@ -9,23 +9,30 @@ from ipaddress import IPv4Address, ip_network
 import pytest
 
 from skerry.errors import ConfigError
+from skerry.network.actions import XdpActuator
+from skerry.network.actions.person import withdraw
 from skerry.network.defence import DefenceSettings, defend
-from skerry.network.detection import BaselineDetector
+from skerry.network.detection import BaselineDetector, decide_by_one_field
 from skerry.network.loop import Step
 from skerry.network.verification import Finding
 from support.flow_messages import netflow5, record5
 from support.own_network import rule_set
+from support.xdp import ADDRESSES_ONLY, INTERFACE, filter_status, missing_for_xdp, peer_with_xdp_filter
 
 VICTIM = "203.0.113.9"  # where the records of these tests go to
 DEADLINE_S = 60.0
 
 
-def send_flood(port, ended):
-    """Tell a collector of opening packets from forged sources, until it is enough."""
+def forged(turn, part, number):
+    return f"198.{turn % 250}.{part}.{number}"
+
+
+def send_flood(port, ended, source):
+    """Tell a collector of opening packets, until it is enough."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         for turn in range(10_000):
             for part in range(10):
-                records = [record5(f"198.{turn % 250}.{part}.{number}") for number in range(30)]
+                records = [record5(source(turn, part, number)) for number in range(30)]
                 sender.sendto(netflow5(*records), ("127.0.0.1", port))
             if ended.wait(0.05):
                 return
@@ -36,14 +43,14 @@ def settings(tmp_path):
     return DefenceSettings(scope=(ip_network("203.0.113.0/24"),), folder=tmp_path / "defence", port=0, paths=())
 
 
-def defend_until(step, settings, *, is_over=lambda: False, **options):
+def defend_until(step, settings, *, source=forged, is_over=lambda: False, **options):
     """Defend against a flood until the loop has told something, or it is over; return all that it has told."""
     said, ended = [], threading.Event()
     ends_at = time.monotonic() + DEADLINE_S
     senders = []
 
     def begin(port):
-        senders.append(threading.Thread(target=send_flood, args=(port, ended)))
+        senders.append(threading.Thread(target=send_flood, args=(port, ended, source)))
         senders[0].start()
 
     def stopped():
@@ -99,7 +106,7 @@ def test_who_is_told_slowly_delays_no_window_and_is_told_everything_before_the_e
         may_go.wait(DEADLINE_S)
 
     def begin(port):
-        senders.append(threading.Thread(target=send_flood, args=(port, flooded)))
+        senders.append(threading.Thread(target=send_flood, args=(port, flooded, forged)))
         senders[0].start()
 
     def stopped():
@@ -120,6 +127,34 @@ def test_who_is_told_slowly_delays_no_window_and_is_told_everything_before_the_e
     assert detector.judged >= 5
     assert seen == [Step.DETECTED]  # whoever is told has not come back from the first one
     assert told[:2] == [Step.DETECTED, Step.TRIED]
+
+
+def test_few_sources_are_dropped_by_xdp(settings):
+    missing = missing_for_xdp()
+    if missing:
+        pytest.skip(missing)
+    sources = ("198.51.100.1", "198.51.100.2", "198.51.100.3")
+    with peer_with_xdp_filter(*ADDRESSES_ONLY):
+        before = filter_status()
+        actuator = XdpActuator(
+            folder=settings.folder / "xdp",
+            interfaces=(INTERFACE,),
+            destinations=(ip_network(VICTIM),),
+            policy=settings.policy(),
+        )
+        said = defend_until(
+            Step.VERIFIED,
+            replace(settings, dry_run=False),
+            source=lambda turn, part, number: sources[number % 3],
+            actuator=actuator,
+            decide_rule=decide_by_one_field,
+            verification=lambda decision, readings: Finding.PASSED,
+        )
+
+        assert [each.step for each in said[:3]] == [Step.DETECTED, Step.ACTED, Step.VERIFIED]
+        assert all(source in filter_status() for source in sources)
+        withdraw(settings.folder, said[1].action_id, "the test has ended")
+        assert filter_status() == before
 
 
 def test_a_port_that_is_taken_is_refused_with_the_reason(settings):

@@ -9,6 +9,7 @@ from skerry.network.actions.management import find_management_paths, inherit_ses
 from skerry.network.actions.match import Address, Flag, Match, Network, Protocol
 from skerry.network.actions.nftables import NftablesActuator
 from skerry.network.actions.policy import Path, Policy, find_refusal, spare
+from skerry.network.actions.xdp import XdpActuator
 
 __all__ = [
     "Action",
@@ -31,6 +32,7 @@ __all__ = [
     "Protocol",
     "State",
     "Summary",
+    "XdpActuator",
     "action_from_plain",
     "action_to_plain",
     "find_management_paths",

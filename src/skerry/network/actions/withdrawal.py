@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,12 @@ def make_actuator(name: str, settings: Mapping[str, Any], *, policy: Policy | No
 
         place = {"host": settings["host"], "port": settings["port"], "next_hops": tuple(settings["next_hops"])}
         return GobgpActuator(folder=Path(settings["folder"]), **place)
+    if name == "xdp":
+        from skerry.network.actions.xdp.actuator import XdpActuator
+
+        destinations = [ip_network(text) for text in settings["destinations"]]
+        where = {"folder": Path(settings["folder"]), "interfaces": settings["interfaces"]}
+        return XdpActuator(destinations=destinations, policy=policy, **where)
     raise ConfigError(f"there is no actuator {name!r}: the journal was written by a later version")
 
 

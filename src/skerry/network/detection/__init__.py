@@ -5,6 +5,7 @@ from skerry.network.detection.classifier import FLOW_FEATURES, ClassifierDetecto
 from skerry.network.detection.decision import Decision, DecisionRules, Ordinary, decide, excess_by_kind
 from skerry.network.detection.detector import Detector, Panel, Verdict
 from skerry.network.detection.ending import EndRules, Reading, has_ended
+from skerry.network.detection.field import decide_by_one_field
 from skerry.network.detection.hitting import Hitter, hit_ratio
 from skerry.network.detection.kind import FLOODS, Kind, kind_of
 from skerry.network.detection.slow import SlowDetector, SlowRules
@@ -37,6 +38,7 @@ __all__ = [
     "TreesDetector",
     "Verdict",
     "decide",
+    "decide_by_one_field",
     "excess_by_kind",
     "flow_row",
     "has_ended",

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
-from skerry.errors import PlatformError, StorageError
+from skerry.errors import PlatformError
 from skerry.network.actions.action import Action
 from skerry.network.actions.actuator import Actuator, Hits
+from skerry.network.actions.files import ActionFiles
 from skerry.network.actions.gobgp.client import Gobgp
 from skerry.network.actions.gobgp.routes import FAMILIES, Component, Family, Route, routes_of
 
@@ -49,6 +47,7 @@ class GobgpActuator(Actuator):
         next_hops: tuple[str, str] = (DISCARD_V4, DISCARD_V6),
     ) -> None:
         self._folder = folder
+        self._files = ActionFiles(folder, suffix=".routes")
         self._host = host
         self._port = port
         self._next_hops = next_hops
@@ -80,11 +79,11 @@ class GobgpActuator(Actuator):
             PlatformError: one was refused; nothing has changed.
         """
         routes = routes_of(action)
-        with self._locked():
-            if self._file(action.id).exists():
+        with self._files.locked():
+            if self._files.has(action.id):
                 raise PlatformError(f"an action {action.id} is in force already")
             self._check_new(routes)
-            self._write(action.id, routes)
+            self._files.write(action.id, _plain(routes))
             try:
                 for route in routes:
                     next_hop = self._next_hops[0 if route.family.startswith("ipv4") else 1]
@@ -116,8 +115,8 @@ class GobgpActuator(Actuator):
         Raises:
             PlatformError: the daemon does not answer.
         """
-        with self._locked():
-            if not self._file(action_id).exists():
+        with self._files.locked():
+            if not self._files.has(action_id):
                 return False
             self._take_back(action_id)
             return True
@@ -128,11 +127,11 @@ class GobgpActuator(Actuator):
 
     def _announced(self) -> dict[str, list[bool]]:
         """Return for each of an action's routes whether it is announced; nothing of actions of which none is."""
-        files = sorted(self._folder.glob("*.routes")) if self._folder.exists() else []
-        if not files:
+        ids = self._files.ids()
+        if not ids:
             return {}
         there = self._gobgp.routes(FAMILIES)
-        found = {file.stem: [key in there for key, _ in self._read(file)] for file in files}
+        found = {name: [key in there for key, _ in self._read(name)] for name in ids}
         return {name: routes for name, routes in found.items() if any(routes)}
 
     def _check_new(self, routes: Sequence[Route]) -> None:
@@ -143,47 +142,17 @@ class GobgpActuator(Actuator):
 
     def _take_back(self, action_id: str) -> None:
         # Routes that spare are announced first, and go last: at no moment is a spared source dropped.
-        for (family, _), words in reversed(self._read(self._file(action_id))):
+        for (family, _), words in reversed(self._read(action_id)):
             self._gobgp.delete(family, words)
-        self._file(action_id).unlink()
+        self._files.remove(action_id)
 
-    def _file(self, action_id: str) -> Path:
-        return self._folder / f"{action_id}.routes"
+    def _read(self, action_id: str) -> list[tuple[Identity, list[str]]]:
+        held = self._files.read(action_id)
+        return [((item["family"], _identity(item["identity"])), item["words"]) for item in held]
 
-    def _write(self, action_id: str, routes: Sequence[Route]) -> None:
-        plain = [{"family": route.family, "words": route.words, "identity": route.identity} for route in routes]
-        draft = self._folder / f"{action_id}.draft"
-        try:
-            with draft.open("w", encoding="utf-8") as file:
-                json.dump(plain, file)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.rename(self._file(action_id))
-        except OSError as error:
-            raise StorageError(
-                f"the routes of action {action_id} cannot be written to {self._folder}: {error}"
-            ) from error
 
-    @staticmethod
-    def _read(file: Path) -> list[tuple[Identity, list[str]]]:
-        try:
-            plain = json.loads(file.read_text(encoding="utf-8"))
-        except FileNotFoundError:  # another process has just withdrawn it
-            return []
-        return [((item["family"], _identity(item["identity"])), item["words"]) for item in plain]
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise PlatformError(f"routes cannot be changed without a lock in {self._folder}: {error}") from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
+def _plain(routes: Sequence[Route]) -> list[dict[str, Any]]:
+    return [{"family": route.family, "words": route.words, "identity": route.identity} for route in routes]
 
 
 def _identity(plain: Sequence[Any]) -> tuple[Component, ...]:
