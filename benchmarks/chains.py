@@ -53,20 +53,21 @@ fan = app.chain("fan", [numbers, skerry.each(same), total])
 
 
 @contextmanager
-def engine(folder: Path, steps: int) -> Iterator[tuple[EnginePlatform, int]]:
-    """Serve the chains for the block; yield the client and the engine's process id."""
-    (folder / "app.py").write_text(APP.format(steps=steps))
+def engine(folder: Path, app: str) -> Iterator[tuple[EnginePlatform, int]]:
+    """Serve an app, given as the text of its file, for the block; yield the client and the engine's process id."""
+    (folder / "app.py").write_text(app)
     home = folder / "home"
     command = [sys.executable, "-m", "skerry.engine", "--home", str(home), "--port", "0"]
-    process = subprocess.Popen([*command, "--serve", str(folder / "app.py")], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    if not process.stdout.readline().startswith(b"skerry engine: http://"):
-        raise RuntimeError("the engine did not start")
-    try:
-        yield EnginePlatform.of_home(home), process.pid
-    finally:
-        process.terminate()
-        process.wait(30)
+    command += ["--serve", str(folder / "app.py")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            if not process.stdout.readline().startswith(b"skerry engine: http://"):
+                raise RuntimeError("the engine did not start")
+            yield EnginePlatform.of_home(home), process.pid
+        finally:
+            process.terminate()
+            process.wait(30)
 
 
 def cpu_s(root: int) -> float:
@@ -145,7 +146,7 @@ def main() -> None:
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="skerry-chains-", dir=options.folder) as folder,
-        engine(Path(folder), options.steps) as (client, pid),
+        engine(Path(folder), APP.format(steps=options.steps)) as (client, pid),
     ):
         lines = [measure_line(client, pid, options, mode) for mode in ("separated", "fused")]
         fans = [measure_fan(client, pid, options, mode) for mode in ("separated", "fused")]

@@ -21,9 +21,14 @@ SAID = {
     "federate_numpy.py": "more than 0.8 are known: True\n",
     "federate_sklearn.py": "more than 0.8 are known: True\n",
     "federate_torch.py": "more than 0.8 are known: True\n",
+    "fraud.py": "separated: the same as in one process: True\nfused: the same as in one process: True\n",
     "kmeans_state.py": "every worker did as many rounds: True\nthe same centroids as scikit-learn: True\n",
     "file_drop.py": "files: 8\nbyte for byte as in this process: True\n",
     "map_reduce.py": "34 words so far\n[('the', 7), ('is', 3), ('and', 2)]\n",
+    "prognostics.py": (
+        "pump-1: both layers together as all at once: True\npump-1: alarm 13 cycles before its failure\n"
+        "pump-2: both layers together as all at once: True\npump-3: both layers together as all at once: True\n"
+    ),
     "search_news.py": "best parameters: {'alpha': 0.1, 'fit_prior': True}\n",
     "streaming.py": (
         "here: ['h', 'e', 'r', 'e']\nstream: Letter(letter='h', place=1)\nstream: Letter(letter='i', place=2)\n"

@@ -81,6 +81,26 @@ def test_many_increments_and_reads_are_linearisable(stores):
     assert find_order(history, Model()) is not None, history
 
 
+def test_a_history_of_ten_thousand_operations_is_linearisable(stores):
+    counting = [[Operation(verb=Verb.INCREMENT, key="n", number=1)], [Operation(verb=Verb.GET, key="n")]]
+    history = record(stores, f"app/h{uuid.uuid4().hex}", [counting * 1250] * CLIENTS)
+
+    def place(call):
+        """Return where it must be: an increment made its number, and a read saw it before the next one."""
+        (result,) = call.result
+        if call.asked[0].verb is Verb.INCREMENT:
+            return result, 0, 0
+        return int(result[0]), 1, call.begin_ns
+
+    order = sorted(history, key=place)
+    made = [call.result for call in order if call.asked[0].verb is Verb.INCREMENT]
+    assert made == [[number] for number in range(1, 5001)]
+    begun_ns = 0
+    for call in order:  # nothing comes after what had only begun when it had ended
+        begun_ns = max(begun_ns, call.begin_ns)
+        assert begun_ns <= call.end_ns
+
+
 class Locked:
     """A lock as a sequential thing: held by a client or by nobody, with a token that grows."""
 
