@@ -11,7 +11,7 @@ import skerry
 
 app = skerry.App("fraud", imports=("numpy", "sklearn.linear_model", "sklearn.metrics"))
 Table = dict[str, np.ndarray]
-RUNS = 20
+RUNS = 10
 
 
 @app.function
