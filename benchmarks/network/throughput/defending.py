@@ -3,7 +3,8 @@
     SKERRY_HOME=HOME python -m benchmarks.network.throughput.defending FOLDER
 
 ``FOLDER`` is where the journal goes and where the app is that the defence tells its happenings to, as in the guide
-"Defend a link". A line on standard input is answered with a line of JSON; its end is the end.
+"Defend a link". It prints its port. A line on standard input is answered with a line of JSON; the end of the input is
+the end of the defence, which then says how many happenings it has told.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class Telling:
         self.told += 1
 
 
-def counts(detector: CountedDetector, telling: Telling) -> dict[str, Any]:
+def counts(detector: CountedDetector) -> dict[str, Any]:
     """Return what has been counted since the begin."""
     decoder, dropped = CountedCollector.latest.decoder.counts, CountedCollector.latest.dropped
     collector = next(one for one in threading.enumerate() if one.name == "skerry-flows")
@@ -94,7 +95,6 @@ def counts(detector: CountedDetector, telling: Telling) -> dict[str, Any]:
         "slices": detector.slices,
         "lag_p50_ms": lags_ms[len(lags_ms) // 2] if lags_ms else 0.0,
         "lag_max_ms": lags_ms[-1] if lags_ms else 0.0,
-        "told": telling.told,
         "cpu_collector_s": _thread_s(collector),
         "cpu_loop_s": _thread_s(threading.main_thread()),
         "cpu_s": time.process_time(),
@@ -118,7 +118,7 @@ def main() -> None:
 
     def answer() -> None:
         for _ in sys.stdin:
-            print(json.dumps(counts(detector, telling)), flush=True)
+            print(json.dumps(counts(detector)), flush=True)
         ended.set()
 
     settings = defence.DefenceSettings(scope=(ip_network(SCOPE),), folder=folder / "defence", port=0)
@@ -129,6 +129,7 @@ def main() -> None:
         print(port, flush=True)
 
     defence.defend(settings, ended.is_set, detector=detector, tell=telling, ready=ready)
+    print(telling.told, flush=True)
 
 
 if __name__ == "__main__":
