@@ -151,7 +151,7 @@ class FlowSensor:
                 self._take_waiting()
 
     def _take_waiting(self) -> None:
-        """Take what came while others were judged: else a window ends while a part of it is still with the collector."""
+        """Take what came while others were judged: else a window ends while a part of it is with the collector."""
         for _ in range(MOST_WAITING):
             batch = self._collector.take(0.0)
             if batch is None:
