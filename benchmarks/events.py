@@ -11,6 +11,10 @@ which the engine sends after the commit. Two rounds:
   client was itself, which shares the processors with the engine, is said beside it and subtracted from nothing, and so
   is what the engine's own histograms say of each stage.
 
+A control stands beside both: the share of moments in which the machine itself ran at less than a third of its usual
+speed (`measuring.SpeedWatch`), and how many events were late of those that were meant neither in such a spell, nor
+right before it, nor in the 100 ms after. The bars are measured with all events.
+
 ``--together`` is how many events one call of the function takes as a list; 1 gives them singly.
 """
 
@@ -29,7 +33,7 @@ from typing import Any
 
 from benchmarks.event_client import flood, pace, requests_of
 from benchmarks.event_stages import LIMITS_S, processor_s, scrape, stages
-from benchmarks.measuring import facts, line, save, spread
+from benchmarks.measuring import SpeedWatch, facts, line, save, slow_spells, spread
 
 BAR_PER_S = 8450.0
 BAR_MS = 18.7
@@ -105,27 +109,32 @@ class Place:
 
 def measure(options: argparse.Namespace, together: int) -> dict[str, Any]:
     """Run both rounds and return their figures."""
-    with tempfile.TemporaryDirectory(prefix="skerry-events-", dir=options.folder) as folder:
+    with tempfile.TemporaryDirectory(prefix="skerry-events-", dir=options.folder) as folder, SpeedWatch() as watch:
         place = Place(Path(folder), together)
         try:
             flood(place.port, requests_of("warm", options.size * 20, options.size, BAR_PER_S, options.keys), 1)
             place.wait(options.size * 20, 60)  # warm: workers are there
             place.forget()
-            return {"together": together, **measure_rate(options, place), **measure_latency(options, place)}
+            rate, latency = measure_rate(options, place, watch), measure_latency(options, place, watch)
+            return {"together": together, **rate, **latency}
         finally:
             place.close()
 
 
-def measure_rate(options: argparse.Namespace, place: Place) -> dict[str, Any]:
+def measure_rate(options: argparse.Namespace, place: Place, watch: SpeedWatch) -> dict[str, Any]:
     """Publish as fast as it goes; return events per second until the last one was with the function."""
     requests = requests_of("flood", options.events, options.size, BAR_PER_S, options.keys)
     began_s = flood(place.port, requests, options.connections)
     moments = place.wait(options.events, 300)
     place.forget()
-    return {"rate_per_s": options.events / (max(arrival for _, arrival in moments) - began_s)}
+    ended_s = max(arrival for _, arrival in moments)
+    return {
+        "rate_per_s": options.events / (ended_s - began_s),
+        "rate_machine_slow_ratio": watch.slow_ratio(began_s, ended_s),
+    }
 
 
-def measure_latency(options: argparse.Namespace, place: Place) -> dict[str, Any]:
+def measure_latency(options: argparse.Namespace, place: Place, watch: SpeedWatch) -> dict[str, Any]:
     """Publish by a plan at half the bar's rate; return how soon events were with the function, and why."""
     rate_per_s, size = BAR_PER_S / 2, options.paced_size
     count = int(options.seconds * rate_per_s) // size * size
@@ -148,6 +157,8 @@ def measure_latency(options: argparse.Namespace, place: Place) -> dict[str, Any]
             "within_bar_ratio": sum(value <= BAR_MS for value in from_waking) / count,
             "p999_ms": quantile(from_waking, BAR_RATIO),
         },
+        "machine_slow_ratio": watch.slow_ratio(began_s, max(arrival for _, arrival in moments)),
+        "apart_from_slow": apart_from_slow([(began_s + at, arrival) for at, arrival in moments], watch),
         "client_late_ms": {**spread(late), "p99": quantile(late, 0.99), "p999": quantile(late, BAR_RATIO)},
         "answered_ms": spread([(one.answered_s - one.woke_s) * 1000 for one in sent]),
         "processor_us_per_event": {
@@ -156,6 +167,26 @@ def measure_latency(options: argparse.Namespace, place: Place) -> dict[str, Any]
             "client": own_s / count * 1e6,
         },
         "stages": stages(before, after),
+    }
+
+
+def apart_from_slow(moments: list[tuple[float, float]], watch: SpeedWatch) -> dict[str, Any]:
+    """Return how many events were late of those that no slow spell of the machine can have held up.
+
+    Which these are is told by the moments at which they were meant, not by when they came: else late ones, which are
+    under way for longer, would be left out more often.
+
+    Args:
+        moments: When each event was meant and when it came, Unix seconds.
+        watch: What watched the machine.
+    """
+    spells = slow_spells(watch.probes())
+    apart = [arrival - meant for meant, arrival in moments if not spells.touch(meant, before_s=BAR_MS / 1000)]
+    late, all_late = (sum(taken * 1000 > BAR_MS for taken in some) for some in (apart, [b - a for a, b in moments]))
+    return {
+        "events_ratio": len(apart) / len(moments),
+        "late_ratio": late / len(apart) if apart else None,
+        "of_all_late_ratio": late / all_late if all_late else None,
     }
 
 
@@ -178,11 +209,23 @@ def tell(one: dict[str, Any], options: argparse.Namespace) -> None:
         f"  from when the client turned to them: {waking['within_bar_ratio'] * 100:.3f} %, "
         f"p99.9 {waking['p999_ms']:.1f} ms"
     )
+    apart = one["apart_from_slow"]
+    print(
+        f"  the machine ran at less than a third of its speed in {percent(one['rate_machine_slow_ratio'])} of the "
+        f"moments of the first round, {percent(one['machine_slow_ratio'])} of the second; apart from those and what "
+        f"follows ({percent(apart['events_ratio'])} of the events) {percent(apart['late_ratio'])} were late, "
+        f"{percent(apart['of_all_late_ratio'])} of all late ones"
+    )
     print(f"  the client was late by {late['median']:.2f} ms, p99.9 {late['p999']:.1f} ms, max {late['max']:.1f} ms")
     print("  processor time of an event: " + ", ".join(f"{name} {value:.1f} us" for name, value in spent.items()))
     for stage, values in one["stages"].items():
         over = ", ".join(f"{values[f'over_{s * 1000:g}_ms_ratio'] * 100:.3f} % over {s * 1000:g} ms" for s in LIMITS_S)
         print(f"    {stage:<34} mean {values['mean_ms']:.2f} ms, {over}")
+
+
+def percent(ratio: float | None) -> str:
+    """Return a ratio for people."""
+    return "unknown" if ratio is None else f"{ratio * 100:.2f} %"
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -153,8 +153,8 @@ class Loop:
                     self.tend()
                     tended_s = self._clock()
 
-    def known(self, destination: Address) -> set[Address]:
-        """Return the sources of a destination's latest quiet windows, for sensors."""
+    def known(self, destination: Address) -> Collection[Address]:
+        """Return the sources of a destination's latest quiet windows, for sensors; it changes with each window."""
         return self._memory.of(destination).known()
 
     def look(self, windows: Sequence[Traffic]) -> None:

@@ -17,6 +17,8 @@ from skerry.network.slicing import slice_by_destination
 OLDEST_MS = 5000
 # Spans of time that are handed over at once; the others follow.
 MOST_SPANS = 50
+# Batches that are taken at once; a collector has fewer, but it goes on while they are taken.
+MOST_WAITING = 16
 
 Clock = Literal["received_ms", "last_ms"]
 Known = Callable[[Address], Collection[Address]]
@@ -149,6 +151,7 @@ class FlowSensor:
     def __call__(self, timeout_s: float) -> Sequence[Traffic]:
         """Return the windows that have ended, as soon as there is one; none when there is none in time."""
         until_ms = _now_ms() + timeout_s * 1000
+        self._take_waiting()
         while True:
             ended = self._windows.ended(int(_now_ms()))
             now_ms = _now_ms()
@@ -159,6 +162,15 @@ class FlowSensor:
             batch = self._collector.take(max(wait_ms, 1.0) / 1000)
             if batch is not None:
                 self._windows.add(batch)
+                self._take_waiting()
+
+    def _take_waiting(self) -> None:
+        """Take what came while others were judged: else a window ends while a part of it is with the collector."""
+        for _ in range(MOST_WAITING):
+            batch = self._collector.take(0.0)
+            if batch is None:
+                return
+            self._windows.add(batch)
 
 
 def _now_ms() -> float:

@@ -149,6 +149,7 @@ def test_kept_events_are_listed_with_what_waits_and_can_be_replayed(places):
 def test_events_that_are_dealt_with_are_forgotten_when_they_are_old_and_others_are_not(places):
     async def run(backlog):
         await backlog.keep_only(["a"])
+        assert await backlog.purge(time.time() + 3600) == 0
         await backlog.put([(entry("1"), ["a"]), (entry("2"), ["a"]), (entry("3"), [])])
         taken = await take(backlog, "a", 2)
         backlog.settle(Settled("a", taken[0], "done"))

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from skerry.network.memory import REMEMBERED_SLICES, REMEMBERED_WINDOWS, Destination, Memory
-from support.traffic import VICTIM, clients, window
+from support.traffic import VICTIM, client, clients, window
 
 
 def test_quiet_windows_are_forgotten_when_there_are_too_many():
@@ -23,6 +23,14 @@ def test_a_busy_destination_is_remembered_for_a_shorter_time():
     assert len(memory.quiet) == 4
     memory.remember(window(clients(2 * REMEMBERED_SLICES)))
     assert len(memory.quiet) == 1
+
+
+def test_a_source_is_known_as_long_as_a_quiet_window_has_it():
+    memory = Destination()
+    for number in range(REMEMBERED_WINDOWS + 40):
+        sources = {number * 7 % 5, number % 11, 100 + number // 30}
+        memory.remember(window([client(source, packets=times) for source in sources for times in (1, 2)]))
+        assert set(memory.known()) == {item.source for each in memory.quiet for item in each.slices}
 
 
 def seen_at(number, *parts):

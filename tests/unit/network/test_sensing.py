@@ -1,5 +1,6 @@
 import socket
 import time
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -153,3 +154,11 @@ def test_the_sensor_waits_for_datagrams_and_gives_what_they_tell():
 
     assert len(found) == 1
     assert found[0].slices
+
+
+def test_a_window_that_waits_with_the_collector_is_judged_as_a_whole():
+    waiting = [arrived(TEN + at_ms, count=2) for at_ms in (10, 50, 90)]
+    collector = SimpleNamespace(take=lambda wait_s: waiting.pop(0) if waiting else None)
+    sensor = FlowSensor(collector, FlowWindows(width_ms=100))
+
+    assert counts(sensor(0.0)) == [(TEN + 100, 60)]

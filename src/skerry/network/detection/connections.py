@@ -12,8 +12,10 @@ from skerry.network.detection.traffic import Slice, Traffic
 
 # A connection's source as a number, its port there, and the port that it goes to.
 Key = tuple[int, int, int]
-# Flags as plain numbers: an enumeration's operators take ten times as long, and this is done for each slice.
+# Flags as plain numbers: an enumeration's operators take ten times as long, and this is done for each slice. To look up
+# a member takes as long as well.
 SYN, ACK = int(Flag.SYN), int(Flag.ACK)
+TCP = Protocol.TCP
 _ENDS = int(Flag.FIN | Flag.RST)
 _NOTHING: Mapping[Key, Connection] = MappingProxyType({})
 
@@ -88,10 +90,12 @@ class ConnectionTable:
         strays = []
         now_s = window.ended_s
         for item in window.slices:
-            flags = int(item.flags or 0)
-            if not flags or item.protocol is not Protocol.TCP:
+            if item.flags is None or item.protocol is not TCP:
                 continue
-            key = key_of(item)
+            flags = int(item.flags)
+            if not flags:
+                continue
+            key = (int(item.source), item.source_port, item.destination_port)  # as `key_of`, without the call
             connection = connections.get(key)
             if connection is not None and not (flags == SYN and connection.ended):
                 if now_s > connection.last_s:
@@ -101,18 +105,18 @@ class ConnectionTable:
                     connection.flags |= flags
             # Of a connection that was opened from here, more follows than the answer to its opening.
             elif adopt or (flags & SYN and not item.answers_only):
-                self._open(connections, key, item, now_s)
+                self._open(connections, key, item, flags, now_s)
             else:
                 strays.append(item)
         return strays
 
-    def _open(self, connections: dict[Key, Connection], key: Key, item: Slice, now_s: float) -> None:
+    def _open(self, connections: dict[Key, Connection], key: Key, item: Slice, flags: int, now_s: float) -> None:
         if key not in connections:
             if self.full:
                 return
             self._count += 1
         size_bytes = item.packets * item.length_bytes
-        connections[key] = Connection(now_s, now_s, item.packets, size_bytes, int(item.flags or 0))
+        connections[key] = Connection(now_s, now_s, item.packets, size_bytes, flags)
 
     def _sweep(self, now_s: float) -> None:
         self._swept_s = now_s

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from skerry.errors import ConfigError
-from skerry.network.actions import Address, Flag, Protocol
-from skerry.network.detection.connections import ACK, SYN, Connection, ConnectionTable, Key, key_of
+from skerry.network.actions import Address, Flag
+from skerry.network.detection.connections import ACK, SYN, TCP, Connection, ConnectionTable, Key, key_of
 from skerry.network.detection.detector import Detector, Verdict
 from skerry.network.detection.kind import Kind
 from skerry.network.detection.traffic import Slice, Traffic
@@ -176,9 +176,11 @@ class _Crowd:
 
     def is_in(self, window: Traffic) -> bool:
         """Return whether a window tells something of them."""
+        if not self.connections:
+            return False
         if self.half_open:  # forged ones say nothing a second time
             return any(item.opens_only and item.destination_port == self.port for item in window.slices)
-        return any(item.protocol is Protocol.TCP and key_of(item) in self.connections for item in window.slices)
+        return any(item.protocol is TCP and key_of(item) in self.connections for item in window.slices)
 
     def slices(self, window: Traffic) -> tuple[Slice, ...]:
         """Return what they send in a window of this length, in the mean.
@@ -189,7 +191,7 @@ class _Crowd:
         return tuple(
             Slice(
                 source=make(key[0]),
-                protocol=Protocol.TCP,
+                protocol=TCP,
                 source_port=key[1],
                 destination_port=key[2],
                 flags=Flag(found.flags),

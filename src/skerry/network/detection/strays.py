@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from skerry.errors import ConfigError
-from skerry.network.actions import Address, Protocol
-from skerry.network.detection.connections import ConnectionTable, key_of
+from skerry.network.actions import Address
+from skerry.network.detection.connections import TCP, ConnectionTable, key_of
 from skerry.network.detection.detector import Detector, Verdict
 from skerry.network.detection.kind import Kind
 from skerry.network.detection.traffic import Slice, Traffic
@@ -64,6 +64,7 @@ class StrayDetector(Detector):
         self._rules = rules if rules is not None else StrayRules()
         self._table = ConnectionTable(idle_s=self._rules.idle_s)
         self._watched: dict[Address, _Watch] = {}
+        self._judged: tuple[Traffic, list[Slice]] | None = None  # the latest window, and what it had of no connection
 
     def judge(self, window: Traffic) -> Verdict:
         """Return how many packets per second belong to no connection."""
@@ -73,12 +74,13 @@ class StrayDetector(Detector):
         watch = self._watch(window)
         warming = window.ended_s - watch.began_s < rules.warm_up_s
         strays = self._table.see(window, adopt=warming)
+        self._judged = window, strays
         if warming or self._table.full:
             words = "was just begun to be watched" if warming else "has more connections than can be known"
             return Verdict(alarm=False, score=0.0, reason=f"{window.destination} {words}")
         counted = self._count(strays)
         per_s = counted / window.length_s
-        all_tcp = self._count(item for item in window.slices if item.protocol is Protocol.TCP)
+        all_tcp = self._count(item for item in window.slices if item.protocol is TCP)
         ratio = counted / all_tcp if all_tcp else 0.0
         score = min(per_s / rules.least_per_s, ratio / rules.least_ratio)
         return Verdict(
@@ -92,6 +94,8 @@ class StrayDetector(Detector):
 
     def learn(self, window: Traffic) -> None:
         """Take a window's connections as known."""
+        if self._judged is not None and self._judged[0] is window:  # then most of them are known already
+            window = replace(window, slices=self._judged[1])
         self._table.see(window, adopt=True)
 
     def _count(self, slices: Iterable[Slice]) -> float:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from skerry.network.actions import Address, Flag, Protocol
 
@@ -25,6 +25,9 @@ FEATURES = (
 )
 # Seen packets of one source that is answered, which count in the share of those that only open connections.
 MOST_COUNTED = 5.0
+# Members by plain names: to look one up at its enumeration takes as long as all else that is done for a slice.
+_TCP, _UDP = Protocol.TCP, Protocol.UDP
+_OPENING, _ANSWERING = Flag.SYN, Flag.SYN | Flag.ACK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +57,12 @@ class Slice:
     @property
     def opens_only(self) -> bool:
         """Whether they are TCP packets that open connections, of which nothing else was seen."""
-        return self.flags == Flag.SYN
+        return self.flags == _OPENING
 
     @property
     def answers_only(self) -> bool:
         """Whether they are one answer to the opening of a connection, of which nothing else was seen."""
-        return self.flags == Flag.SYN | Flag.ACK and self.packets == 1
+        return self.flags == _ANSWERING and self.packets == 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,27 +106,20 @@ def make_traffic(
         sampling: Packets that each seen one stands for, from 1.
     """
     slices = tuple(slices)
-    packets = sum(item.packets for item in slices)
-    opening = sum(item.packets for item in slices if item.opens_only)
-    tcp = sum(item.packets for item in slices if item.protocol is Protocol.TCP)
-    datagrams = sum(item.packets for item in slices if item.protocol is Protocol.UDP)
-    size = sum(item.packets * item.length_bytes for item in slices)
-    by_source: Counter[Address] = Counter()
-    for item in slices:
-        by_source[item.source] += item.packets  # type: ignore[assignment]  # counts of samples are not whole
-    new = sum(1 for source in by_source if source not in known)
+    sums = _sum(slices, known)
+    packets, sources = sums.packets, len(sums.by_source)
     features = {
         "packets_per_s": packets / length_s,
-        "bytes_per_s": size / length_s,
+        "bytes_per_s": sums.size_bytes / length_s,
         "flows_per_s": len(slices) / length_s,
-        "opening_per_s": opening / length_s,
-        "opening_ratio": _opening_ratio(slices, MOST_COUNTED * sampling),
-        "datagrams_per_s": datagrams / length_s,
-        "other_per_s": (packets - tcp - datagrams) / length_s,
-        "sources": float(len(by_source)),
-        "new_sources_ratio": new / len(by_source) if by_source else 0.0,
-        "entropy_bits": _entropy_bits(by_source.values(), packets),
-        "length_bytes": size / packets if packets else 0.0,
+        "opening_per_s": sums.opening / length_s,
+        "opening_ratio": sums.opening_ratio(MOST_COUNTED * sampling),
+        "datagrams_per_s": sums.datagrams / length_s,
+        "other_per_s": (packets - sums.tcp - sums.datagrams) / length_s,
+        "sources": float(sources),
+        "new_sources_ratio": sums.new / sources if sources else 0.0,
+        "entropy_bits": _entropy_bits(sums.by_source.values(), packets),
+        "length_bytes": sums.size_bytes / packets if packets else 0.0,
     }
     return Traffic(
         destination=destination,
@@ -135,20 +131,55 @@ def make_traffic(
     )
 
 
-def _opening_ratio(slices: Sequence[Slice], most_counted: float) -> float:
-    """Return how much of the TCP traffic is sources that only open connections.
+class _Sums(NamedTuple):
+    """What the slices of a window have together; sources as numbers, which are looked up ten times as fast."""
 
-    Of every other source a few packets count, so that one busy connection does not hide a flood.
-    """
+    packets: float
+    size_bytes: float
+    opening: float
+    tcp: float
+    datagrams: float
+    new: int
+    by_source: dict[int, float]
+    opened: dict[int, float]  # of TCP: packets that only open connections, and all others
+    answered: dict[int, float]
+
+    def opening_ratio(self, most_counted: float) -> float:
+        """Return how much of the TCP traffic is sources that only open connections.
+
+        Of every other source a few packets count, so that one busy connection does not hide a flood.
+        """
+        unanswered = sum(count for source, count in self.opened.items() if source not in self.answered)
+        answered = sum(min(count, most_counted) for count in self.answered.values())
+        return unanswered / (unanswered + answered) if unanswered else 0.0
+
+
+def _sum(slices: Iterable[Slice], known: Collection[Address]) -> _Sums:
+    total = size_bytes = opening = tcp = datagrams = 0.0
+    new = 0
+    by_source: dict[int, float] = {}
     opened: dict[int, float] = {}
-    others: dict[int, float] = {}
+    answered: dict[int, float] = {}
     for item in slices:
-        if item.protocol is Protocol.TCP:
-            packets = opened if item.opens_only else others
-            packets[int(item.source)] = packets.get(int(item.source), 0.0) + item.packets
-    unanswered = sum(count for source, count in opened.items() if source not in others)
-    answered = sum(min(count, most_counted) for count in others.values())
-    return unanswered / (unanswered + answered) if unanswered else 0.0
+        packets, source, protocol = item.packets, int(item.source), item.protocol
+        total += packets
+        size_bytes += packets * item.length_bytes
+        before = by_source.get(source)
+        if before is None:
+            by_source[source] = packets
+            new += item.source not in known
+        else:
+            by_source[source] = before + packets
+        opens = item.flags == _OPENING
+        if opens:
+            opening += packets
+        if protocol is _TCP:
+            tcp += packets
+            of_tcp = opened if opens else answered
+            of_tcp[source] = of_tcp.get(source, 0.0) + packets
+        elif protocol is _UDP:
+            datagrams += packets
+    return _Sums(total, size_bytes, opening, tcp, datagrams, new, by_source, opened, answered)
 
 
 def _entropy_bits(counts: Iterable[float], total: float) -> float:

@@ -216,7 +216,7 @@ class JetStreamBacklog(Backlog):
         gone = 0
         async with _told("written"):
             state = (await self._server.stream_info(self._stream)).state
-            for number in range(state.first_seq, self._last + 1):
+            for number in range(max(1, state.first_seq), self._last + 1):  # 0 where nothing was ever kept
                 message = await self._message(number)
                 if message is None:
                     continue
