@@ -10,7 +10,6 @@ from collections import deque
 from skerry.runtime.frames import Frame, FrameReader, Kind
 from skerry.runtime.interruption import CANCELLED_WORD, PROGRESS_WORD
 
-READ_BYTES = 1 << 18
 SPIN_NS = 100_000  # longest time to look for the next call before the process sleeps: waking it takes about as long
 _NEAR_NS = 4 * SPIN_NS  # smoothed gap up to which looking is tried: it shortens the gap itself
 _LONG_GAP_NS = 10 * SPIN_NS
@@ -65,7 +64,7 @@ class Inbox:
             frames, self.received_ns = self._kept.popleft()
             return frames
         looks = self._gap_ns < _NEAR_NS and self._luck >= _WORTH_IT
-        data = self._spin() if looks else self._link.recv(READ_BYTES)
+        data = self._spin() if looks else self._link.recv(self._reader.read_bytes)
         if not data:
             return None
         now_ns = self.received_ns = time.monotonic_ns()
@@ -89,7 +88,7 @@ class Inbox:
             wait: Whether to wait for some bytes; otherwise there may be none.
         """
         try:
-            data = self._link.recv(READ_BYTES, 0 if wait else socket.MSG_DONTWAIT)
+            data = self._link.recv(self._reader.read_bytes, 0 if wait else socket.MSG_DONTWAIT)
         except BlockingIOError:
             return []
         return self._reader.feed(data) if data else None
@@ -120,11 +119,12 @@ class Inbox:
 
     def _spin(self) -> bytes:
         receive, clock, give_way = self._link.recv, time.monotonic_ns, os.sched_yield
+        size_bytes = self._reader.read_bytes
         until_ns = self.sent_ns + SPIN_NS
         while True:
             try:
-                return receive(READ_BYTES, socket.MSG_DONTWAIT)
+                return receive(size_bytes, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 give_way()
             if clock() > until_ns:
-                return receive(READ_BYTES)
+                return receive(size_bytes)
