@@ -21,8 +21,9 @@ _CANCEL = int(Kind.CANCEL)
 class Inbox:
     """Frames of the front, in order.
 
-    A worker that has answered looks for the next call for up to `SPIN_NS` before it lets the system put it to sleep, as
-    long as calls come soon after answers, and most looks find one.
+    A worker that has answered one call looks for the next one for up to `SPIN_NS` before it lets the system put it to
+    sleep, as long as calls come soon after answers, and most looks find one. Where calls come several at a time, it
+    sleeps at once: the processor is then wanted by those who make the next ones.
 
     Args:
         link: The socket to the front; blocking.
@@ -39,6 +40,7 @@ class Inbox:
         "_gap_ns",
         "_kept",
         "_link",
+        "_lonely",
         "_luck",
         "_reader",
         "_words",
@@ -55,6 +57,7 @@ class Inbox:
         self._reader = FrameReader()
         self._kept: deque[tuple[list[Frame], int]] = deque()
         self._gap_ns = _LONG_GAP_NS
+        self._lonely = True  # the last read brought one frame
         self._luck = 1.0
         self.received_ns = self.sent_ns = time.monotonic_ns()
 
@@ -63,7 +66,7 @@ class Inbox:
         if self._kept:
             frames, self.received_ns = self._kept.popleft()
             return frames
-        looks = self._gap_ns < _NEAR_NS and self._luck >= _WORTH_IT
+        looks = self._lonely and self._gap_ns < _NEAR_NS and self._luck >= _WORTH_IT
         data = self._spin() if looks else self._link.recv(self._reader.read_bytes)
         if not data:
             return None
@@ -74,7 +77,9 @@ class Inbox:
             self._luck += ((gap_ns < SPIN_NS) - self._luck) / 16
         elif self._luck < _WORTH_IT:
             self._luck += _FORGIVENESS
-        return self._reader.feed(data)
+        frames = self._reader.feed(data)
+        self._lonely = len(frames) <= 1
+        return frames
 
     def keep(self, frames: list[Frame], received_ns: int) -> None:
         """Put frames that were read too early behind those that wait."""
