@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from skerry.errors import SkerryError
 from skerry.runtime.call import DEFAULT_URGENCY, Call
@@ -13,6 +13,9 @@ from skerry.runtime.intake import Intake
 from skerry.runtime.message import PROBLEM_TYPE, REASONS, Response
 from skerry.runtime.reading import Reading
 from skerry.runtime.server_timing import Start, server_timing
+
+if TYPE_CHECKING:
+    from skerry.runtime.known_heads import KnownHead
 
 JSON_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
 SMALL_BYTES = 1024
@@ -61,6 +64,10 @@ class Exchange(Call):
 
     What the path of a plain request reads or writes has a slot: to find a default on the class takes several times as
     long as to set it here. What is rare stands on the classes and costs nothing here.
+
+    Args:
+        connection: Where it came from.
+        head: What is known of its head; its body is then set by whoever has found it.
     """
 
     __slots__ = (
@@ -114,11 +121,18 @@ class Exchange(Call):
     intake: Intake | None = None  # what takes the body as it comes, where nobody gathers it
     cancel: Callable[[], Any] | None = None  # called when the client leaves before the answer
 
-    def __init__(self, connection: Channel) -> None:
+    def __init__(self, connection: Channel, head: KnownHead | None = None) -> None:
         self.connection = connection
-        self.target = self.method = self.body = b""
-        self.entry = self.reading = self.pool = self.slot = self.watcher = None
-        self.on_start = self.timeout_s = self.deadline_s = None
+        if head is None:
+            self.target = self.method = self.body = b""
+            self.entry = self.reading = None
+        else:
+            self.target = head.target
+            self.method = b"POST"
+            self.headers = head.headers
+            self.entry = head.entry
+            self.reading = head.reading
+        self.pool = self.slot = self.watcher = self.on_start = self.timeout_s = self.deadline_s = None
         self.keep_alive = True
         self.is_timed = self.waiting = self.done = self.streaming = False
         self.attempts = self.codec = 0
