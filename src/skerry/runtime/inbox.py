@@ -15,7 +15,7 @@ _NEAR_NS = 4 * SPIN_NS  # smoothed gap up to which looking is tried: it shortens
 _LONG_GAP_NS = 10 * SPIN_NS
 _WORTH_IT = 0.25  # smoothed share of looks that must succeed
 _FORGIVENESS = 0.002  # what that share rises by with each call that was not looked for, so that it is tried again
-_CANCEL = int(Kind.CANCEL)
+_CANCEL, _BATCH = int(Kind.CANCEL), int(Kind.BATCH)
 
 
 class Inbox:
@@ -57,7 +57,7 @@ class Inbox:
         self._reader = FrameReader()
         self._kept: deque[tuple[list[Frame], int]] = deque()
         self._gap_ns = _LONG_GAP_NS
-        self._lonely = True  # the last read brought one frame
+        self._lonely = True  # the last read brought no more than one call
         self._luck = 1.0
         self.received_ns = self.sent_ns = time.monotonic_ns()
 
@@ -78,7 +78,7 @@ class Inbox:
         elif self._luck < _WORTH_IT:
             self._luck += _FORGIVENESS
         frames = self._reader.feed(data)
-        self._lonely = len(frames) <= 1
+        self._lonely = len(frames) <= 1 or (len(frames) == 2 and frames[0].kind == _BATCH)
         return frames
 
     def keep(self, frames: list[Frame], received_ns: int) -> None:
