@@ -94,6 +94,7 @@ class Connection(asyncio.Protocol):
         self.closed.set()
         self._closing = True
         self._timer.cancel()
+        self._current = self._pieces = None  # else what has come of a body is there until the collector of cycles comes
         pending, self._pending = self._pending, deque()
         for exchange in pending:
             exchange.leave()
@@ -118,6 +119,7 @@ class Connection(asyncio.Protocol):
             self._read_and_learn(data)
         else:
             self._read(data)
+            self._learning = None  # what came in several reads is not learnt, and its body not kept for that
 
     def _take_known(self, data: bytes) -> bytes:
         """Take the requests at the beginning whose heads are known; return the rest."""
