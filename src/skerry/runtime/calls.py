@@ -53,6 +53,7 @@ class CallLoop:
         inbox, outbox = self._inbox, self._outbox
         while (frames := inbox.take()) is not None:
             going_on = self._answer(frames)
+            frames.clear()  # their bodies are not kept until the next ones come
             if outbox.held:
                 outbox.send()
             inbox.sent_ns = time.monotonic_ns()

@@ -94,6 +94,7 @@ class Connection(asyncio.Protocol):
         self.closed.set()
         self._closing = True
         self._timer.cancel()
+        self._current = self._pieces = None  # else what has come of a body is there until the collector of cycles comes
         pending, self._pending = self._pending, deque()
         for exchange in pending:
             exchange.leave()
@@ -103,6 +104,14 @@ class Connection(asyncio.Protocol):
         if self._closing:
             return
         if self._current is None:
+            body_at = data.find(b"\r\n\r\n") + 4
+            head = self._heads.get(data[:body_at])
+            if head is not None and not self._pending and body_at + head.length == len(data):
+                exchange = Exchange(self, head)  # one whole request, as nearly all are; `_take_known` has all cases
+                exchange.body = data[body_at:]
+                self._pending.append(exchange)
+                self._service.handle(exchange)
+                return
             data = self._take_known(data)
             if not data:
                 return
@@ -110,6 +119,7 @@ class Connection(asyncio.Protocol):
             self._read_and_learn(data)
         else:
             self._read(data)
+            self._learning = None  # what came in several reads is not learnt, and its body not kept for that
 
     def _take_known(self, data: bytes) -> bytes:
         """Take the requests at the beginning whose heads are known; return the rest."""
@@ -122,8 +132,9 @@ class Connection(asyncio.Protocol):
                 head, traceparent = find_traced(heads, data[at:body_at])
             if head is None or body_at + head.length > end or (pending and not self._is_open()):
                 break
-            exchange = Exchange(self)
-            head.begin(exchange, traceparent)
+            exchange = Exchange(self, head)
+            if traceparent:
+                head.trace(exchange, traceparent)
             at = body_at + head.length
             exchange.body = data[body_at:at]
             pending.append(exchange)

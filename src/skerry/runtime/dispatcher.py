@@ -15,9 +15,9 @@ from typing import Any
 from skerry.errors import InternalError, QueueFullError, SkerryError, UnavailableError, WorkerLostError
 from skerry.observe import CLIENT_LEFT
 from skerry.runtime import verdicts
-from skerry.runtime.call import Call, Slot, frame_of
+from skerry.runtime.call import CALL, Call, Slot, frame_of
 from skerry.runtime.deadlines import Deadlines
-from skerry.runtime.frames import Frame, Kind, encode_frame
+from skerry.runtime.frames import HEADER, Frame, Kind, encode_frame
 from skerry.runtime.load import Load
 from skerry.runtime.observer import Observer
 from skerry.runtime.sizing import Depth, ObjectiveBatches, Sizing
@@ -169,15 +169,16 @@ class Dispatcher:
         answers: list[tuple[Call, Frame]] = []
         has_ended, is_sound = False, True
         for frame in frames:
-            call = outstanding.get(frame.number)
+            number, kind = frame.number, frame.kind
+            call = outstanding.get(number)
             if call is None:
                 continue  # it was taken from what the worker held back, before it came over the socket
-            is_sound = (frame.kind == RESULT and not (frame.codec or frame.meta or call.streaming)) or fits(frame, call)
+            is_sound = (kind == RESULT and not (frame.codec or frame.meta or call.streaming)) or fits(frame, call)
             if not is_sound:
                 break
-            if frame.kind in ENDS:
+            if kind in ENDS:
                 has_ended = True
-                del outstanding[frame.number]
+                del outstanding[number]
                 call.slot = None
                 if not call.done:
                     call.done = True
@@ -451,15 +452,20 @@ class Dispatcher:
             out.append(encode_frame(Kind.BATCH, len(calls)))
         number = self._number
         started: list[Call] = []
+        pack = HEADER.pack
         for call in calls:
             number = (number + 1) & 0xFFFFFFFF or 1
             call.number = number
             call.waiting = False
             call.started_s = now
-            call.attempts += 1
+            call.attempts = attempts = call.attempts + 1
             call.slot = slot
             outstanding[number] = call
-            out.append(frame_of(call, now))
+            if call.deadline_s is None and attempts == 1 and not call.meta:  # as `frame_of` has it, without a call
+                body = call.body
+                out += pack(len(body), number, CALL, call.codec, 0, 0), body
+            else:
+                out.append(frame_of(call, now))
             if call.on_start is not None:
                 started.append(call)
         self._number = number

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from skerry.errors import SkerryError
-from skerry.runtime.call import Call
-from skerry.runtime.frames import CONTENT_TYPE_OF, Codec, Frame, Kind
+from skerry.runtime.call import DEFAULT_URGENCY, Call
+from skerry.runtime.frames import CONTENT_TYPE_OF, NO_META, Codec, Frame, Kind
 from skerry.runtime.intake import Intake
 from skerry.runtime.message import PROBLEM_TYPE, REASONS, Response
 from skerry.runtime.reading import Reading
 from skerry.runtime.server_timing import Start, server_timing
+
+if TYPE_CHECKING:
+    from skerry.runtime.known_heads import KnownHead
 
 JSON_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
 SMALL_BYTES = 1024
@@ -57,19 +60,59 @@ class Watcher(Protocol):
 
 
 class Exchange(Call):
-    """One request on a connection and, later, its answer: also the call that the dispatcher sees."""
+    """One request on a connection and, later, its answer: also the call that the dispatcher sees.
 
-    target = b""
-    method = b""  # until the head is whole
+    What the path of a plain request reads or writes has a slot: to find a default on the class takes several times as
+    long as to set it here. What is rare stands on the classes and costs nothing here.
+
+    Args:
+        connection: Where it came from.
+        head: What is known of its head; its body is then set by whoever has found it.
+    """
+
+    __slots__ = (
+        "arrival",
+        "attempts",
+        "body",
+        "codec",
+        "connection",
+        "deadline_s",
+        "done",
+        "enqueued_s",
+        "entry",
+        "headers",
+        "is_timed",
+        "keep_alive",
+        "meta",
+        "method",
+        "number",
+        "on_start",
+        "pool",
+        "reading",
+        "slot",
+        "started_s",
+        "streaming",
+        "target",
+        "timeout_s",
+        "urgency",
+        "waiting",
+        "watcher",
+    )
+    # `arrival` and `enqueued_s` are there once it waits, `number` and `started_s` once a worker has been given it.
+    target: bytes
+    method: bytes  # empty until the head is whole
     headers: list[tuple[bytes, bytes]]
+    keep_alive: bool
+    entry: Any  # the function's, found once the head is there
+    reading: Reading | None  # of the head, where it is known already
+    pool: Taker | None  # who has taken the call
+    is_timed: bool  # the client wants to be told what its time was spent on
+    watcher: Watcher | None  # where traffic is split or mirrored
     size = 0
     has_length = False  # the head says how long the body is
-    keep_alive = True
     chunked = True  # the client knows chunks, so that a stream need not end with the connection
     expects = False  # the client waits for "100 Continue" before it sends the body
     handled = False  # a request that was refused by its head is not handled again at its end
-    entry: Any = None  # the function's, found once the head is there
-    reading: Reading | None = None  # of the head, where it is known already
     content_type = ""  # of a stream
     answer: bytes | None = None  # what is to be sent now
     complete = True  # nothing comes after `answer`
@@ -77,12 +120,24 @@ class Exchange(Call):
     owed_bytes = 0  # of a stream, sent and not yet credited to the worker
     intake: Intake | None = None  # what takes the body as it comes, where nobody gathers it
     cancel: Callable[[], Any] | None = None  # called when the client leaves before the answer
-    pool: Taker | None = None  # who has taken the call
-    is_timed = False  # the client wants to be told what its time was spent on
-    watcher: Watcher | None = None  # where traffic is split or mirrored
 
-    def __init__(self, connection: Channel) -> None:
+    def __init__(self, connection: Channel, head: KnownHead | None = None) -> None:
         self.connection = connection
+        if head is None:
+            self.target = self.method = self.body = b""
+            self.entry = self.reading = None
+        else:
+            self.target = head.target
+            self.method = b"POST"
+            self.headers = head.headers
+            self.entry = head.entry
+            self.reading = head.reading
+        self.pool = self.slot = self.watcher = self.on_start = self.timeout_s = self.deadline_s = None
+        self.keep_alive = True
+        self.is_timed = self.waiting = self.done = self.streaming = False
+        self.attempts = self.codec = 0
+        self.meta = NO_META
+        self.urgency = DEFAULT_URGENCY
 
     def use_origin_form(self) -> None:
         """Take scheme and authority from a target such as ``http://host/path``; they stand in for the host header.
@@ -117,11 +172,11 @@ class Exchange(Call):
             return
         if self.streaming:
             self._end_stream(answer)
-        elif isinstance(answer, SkerryError):
-            self.reply(Response.of_error(answer))
+        elif type(answer) is not Frame:
+            self.reply(Response.of_error(cast(SkerryError, answer)))
         elif self.is_timed:
             self._reply_timed(answer)
-        elif answer.kind == RESULT and not answer.codec and not answer.meta and self.keep_alive:
+        elif answer.kind == RESULT and not (answer.codec or answer.meta) and self.keep_alive:
             body = answer.body
             size = len(body)
             head = JSON_HEADS[size] if size < SMALL_BYTES else JSON_HEAD % size

@@ -30,6 +30,8 @@ HEADER = struct.Struct("<IIBBHI")
 MAX_META_BYTES = 0xFFFF
 MAX_BODY_BYTES = 0xFFFFFFFF
 MAX_TIME = 0xFFFFFFFF
+READ_BYTES = 1 << 15  # of one read of a link: what is gathered in a turn of the loop is seldom more
+READ_ON_BYTES = 1 << 18  # of one read in the middle of a frame
 STREAM_WINDOW_BYTES = 256 * 1024  # of a stream that a worker may have sent ahead of what its caller has taken
 
 
@@ -118,6 +120,15 @@ class FrameReader:
 
     def __init__(self) -> None:
         self._rest = bytearray()
+
+    @property
+    def read_bytes(self) -> int:
+        """How much to read next.
+
+        A read takes as much memory as it may bring. Where that is a lot, the C library asks the system for it and gives
+        it back each time, which costs more than the read.
+        """
+        return READ_ON_BYTES if self._rest else READ_BYTES
 
     def feed(self, data: bytes) -> list[Frame]:
         """Take the next piece of the stream and return the frames that are whole now, in order.

@@ -10,20 +10,20 @@ from collections import deque
 from skerry.runtime.frames import Frame, FrameReader, Kind
 from skerry.runtime.interruption import CANCELLED_WORD, PROGRESS_WORD
 
-READ_BYTES = 1 << 18
 SPIN_NS = 100_000  # longest time to look for the next call before the process sleeps: waking it takes about as long
 _NEAR_NS = 4 * SPIN_NS  # smoothed gap up to which looking is tried: it shortens the gap itself
 _LONG_GAP_NS = 10 * SPIN_NS
 _WORTH_IT = 0.25  # smoothed share of looks that must succeed
 _FORGIVENESS = 0.002  # what that share rises by with each call that was not looked for, so that it is tried again
-_CANCEL = int(Kind.CANCEL)
+_CANCEL, _BATCH = int(Kind.CANCEL), int(Kind.BATCH)
 
 
 class Inbox:
     """Frames of the front, in order.
 
-    A worker that has answered looks for the next call for up to `SPIN_NS` before it lets the system put it to sleep, as
-    long as calls come soon after answers, and most looks find one.
+    A worker that has answered one call looks for the next one for up to `SPIN_NS` before it lets the system put it to
+    sleep, as long as calls come soon after answers, and most looks find one. Where calls come several at a time, it
+    sleeps at once: the processor is then wanted by those who make the next ones.
 
     Args:
         link: The socket to the front; blocking.
@@ -40,6 +40,7 @@ class Inbox:
         "_gap_ns",
         "_kept",
         "_link",
+        "_lonely",
         "_luck",
         "_reader",
         "_words",
@@ -56,6 +57,7 @@ class Inbox:
         self._reader = FrameReader()
         self._kept: deque[tuple[list[Frame], int]] = deque()
         self._gap_ns = _LONG_GAP_NS
+        self._lonely = True  # the last read brought no more than one call
         self._luck = 1.0
         self.received_ns = self.sent_ns = time.monotonic_ns()
 
@@ -64,8 +66,8 @@ class Inbox:
         if self._kept:
             frames, self.received_ns = self._kept.popleft()
             return frames
-        looks = self._gap_ns < _NEAR_NS and self._luck >= _WORTH_IT
-        data = self._spin() if looks else self._link.recv(READ_BYTES)
+        looks = self._lonely and self._gap_ns < _NEAR_NS and self._luck >= _WORTH_IT
+        data = self._spin() if looks else self._link.recv(self._reader.read_bytes)
         if not data:
             return None
         now_ns = self.received_ns = time.monotonic_ns()
@@ -75,7 +77,9 @@ class Inbox:
             self._luck += ((gap_ns < SPIN_NS) - self._luck) / 16
         elif self._luck < _WORTH_IT:
             self._luck += _FORGIVENESS
-        return self._reader.feed(data)
+        frames = self._reader.feed(data)
+        self._lonely = len(frames) <= 1 or (len(frames) == 2 and frames[0].kind == _BATCH)
+        return frames
 
     def keep(self, frames: list[Frame], received_ns: int) -> None:
         """Put frames that were read too early behind those that wait."""
@@ -89,7 +93,7 @@ class Inbox:
             wait: Whether to wait for some bytes; otherwise there may be none.
         """
         try:
-            data = self._link.recv(READ_BYTES, 0 if wait else socket.MSG_DONTWAIT)
+            data = self._link.recv(self._reader.read_bytes, 0 if wait else socket.MSG_DONTWAIT)
         except BlockingIOError:
             return []
         return self._reader.feed(data) if data else None
@@ -120,11 +124,12 @@ class Inbox:
 
     def _spin(self) -> bytes:
         receive, clock, give_way = self._link.recv, time.monotonic_ns, os.sched_yield
+        size_bytes = self._reader.read_bytes
         until_ns = self.sent_ns + SPIN_NS
         while True:
             try:
-                return receive(READ_BYTES, socket.MSG_DONTWAIT)
+                return receive(size_bytes, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 give_way()
             if clock() > until_ns:
-                return receive(READ_BYTES)
+                return receive(size_bytes)

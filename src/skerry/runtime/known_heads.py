@@ -42,20 +42,8 @@ class KnownHead:
         # Place of the one header whose value is new each time; -1 without.
         self.traced_at = next((i for i, (name, _) in enumerate(self.headers) if name == b"traceparent"), -1)
 
-    def begin(self, exchange: Exchange, traceparent: bytes) -> None:
-        """Make a request what its head says.
-
-        Args:
-            exchange: The request.
-            traceparent: The value of that header, empty where the head has none.
-        """
-        exchange.method = b"POST"
-        exchange.target = self.target
-        exchange.entry = self.entry
-        if not traceparent:
-            exchange.headers = self.headers
-            exchange.reading = self.reading
-            return
+    def trace(self, exchange: Exchange, traceparent: bytes) -> None:
+        """Give a request of this head its own `traceparent`."""
         exchange.headers = self.headers.copy()
         exchange.headers[self.traced_at] = (b"traceparent", traceparent)
         if self.reading is not None:

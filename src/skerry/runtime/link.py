@@ -14,7 +14,6 @@ from collections.abc import Callable
 from skerry.runtime.frames import Frame, FrameReader
 from skerry.runtime.progress import ANSWERS_AT, CANCELLED, CANCELLED_AT, HELD, HELD_AT, PROGRESS
 
-READ_BYTES = 1 << 18
 MAX_READS = 16  # in one turn of the loop, so that other connections have theirs
 
 logger = logging.getLogger(__name__)
@@ -80,7 +79,7 @@ class WorkerLink:
         until = time.monotonic() + limit_s
         while True:
             try:
-                data = ours.recv(READ_BYTES)
+                data = ours.recv(self._reader.read_bytes)
             except BlockingIOError:
                 if time.monotonic() > until:
                     return False
@@ -133,14 +132,15 @@ class WorkerLink:
             ours = self._socket
             if ours is None:
                 return
+            size_bytes = self._reader.read_bytes
             try:
-                data = ours.recv(READ_BYTES)
+                data = ours.recv(size_bytes)
             except BlockingIOError:
                 return
             except OSError:
                 data = b""
             self._take(data)
-            if len(data) < READ_BYTES:
+            if len(data) < size_bytes:
                 return
 
     def _take(self, data: bytes) -> None:

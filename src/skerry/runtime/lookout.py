@@ -19,24 +19,20 @@ class Lookout:
     others are there, the loop has better things to do.
     """
 
-    __slots__ = ("_alone", "_luck")
+    __slots__ = ("_luck", "alone")
 
     def __init__(self) -> None:
-        self._alone = 0  # calls in a row that found no other in the system
+        self.alone = 0  # calls in a row that found no other in the system; set to 0 by one that does
         self._luck = 1.0  # smoothed share of the looks that have found an answer
 
-    def is_worth_it(self, in_system: int, service_s: float | None) -> bool:
-        """Whether to look for the answer to a call that has just come.
+    def is_worth_it(self, service_s: float | None) -> bool:
+        """Whether to look for the answer to a call that has just come and found no other.
 
         Args:
-            in_system: Calls that wait or run, this one included.
             service_s: Smoothed seconds that a worker takes for a call, none if unknown.
         """
-        if in_system > 1:
-            self._alone = 0
-            return False
-        self._alone += 1
-        if self._alone <= LONELY or service_s is None or service_s > NEAR_S:
+        self.alone += 1
+        if self.alone <= LONELY or service_s is None or service_s > NEAR_S:
             return False
         if self._luck < WORTH_IT_RATIO:
             self._luck += FORGIVENESS

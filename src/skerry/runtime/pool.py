@@ -127,7 +127,9 @@ class WorkerPool:
         if dispatcher.queued > 1 and call.enqueued_s > self._next_look_s:
             self._next_look_s = call.enqueued_s + LOOK_PERIOD_S
             dispatcher.look_for_answers(call.enqueued_s)
-        if self._lookout.is_worth_it(dispatcher.load.in_system, dispatcher.sizing.service_s):
+        if dispatcher.load.in_system > 1:
+            self._lookout.alone = 0
+        elif self._lookout.is_worth_it(dispatcher.sizing.service_s):
             dispatcher.pump()
             if call.slot is not None:
                 self._lookout.look(call.slot.port)

@@ -1,6 +1,8 @@
 """Heads that came before and are not parsed again: nobody must be able to tell."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 import uvloop
@@ -362,3 +364,36 @@ def test_heads_are_forgotten_with_the_functions_that_they_named(run_loop):
         return sent(other)[:12]
 
     assert run_loop(run()) == b"HTTP/1.1 404"
+
+
+class Noting(FunctionService):
+    """Notes its requests without keeping them."""
+
+    def accept(self, exchange):
+        self.last = weakref.ref(exchange)
+        return super().accept(exchange)
+
+    def handle(self, exchange):
+        self.answer(exchange)
+
+
+@pytest.mark.parametrize(("pieces", "leaves"), [(2, False), (1, True)], ids=["it was answered", "its client has left"])
+def test_a_body_that_comes_in_several_reads_is_kept_no_longer_than_its_request(loop, pieces, leaves):
+    async def run():
+        service = Noting()
+        connection = connect(service)
+        request = post(b"/f", b"x" * 100)
+        for data in (request[:-50], request[-50:])[:pieces]:
+            connection.data_received(data)
+        if leaves:
+            assert service.last() is not None
+            connection.connection_lost(None)
+        assert service.last() is None
+        assert not connection._pieces
+        connection.connection_lost(None)
+
+    gc.disable()  # what it would find is found too late where bodies are large
+    try:
+        loop.run_until_complete(run())
+    finally:
+        gc.enable()

@@ -41,6 +41,30 @@ def test_calls_that_come_soon_are_looked_for_and_others_waited_for(words):
     assert not link.looks[-1]
 
 
+@pytest.mark.parametrize(
+    ("came", "looks"),
+    [
+        ([encode_frame(Kind.CALL, 1), encode_frame(Kind.CALL, 2)], False),
+        ([encode_frame(Kind.BATCH, 2), encode_frame(Kind.CALL, 1), encode_frame(Kind.CALL, 2)], False),
+        ([encode_frame(Kind.BATCH, 1), encode_frame(Kind.CALL, 1)], True),
+    ],
+    ids=["two calls", "a group of two", "a group of one"],
+)
+def test_the_next_call_is_looked_for_only_after_one_that_came_alone(words, came, looks):
+    class Several(Link):
+        def recv(self, _, flags=0):
+            self.looks.append(bool(flags))
+            return b"".join(came)
+
+    link = Several()
+    inbox = Inbox(link, words)
+    for _ in range(20):
+        inbox._gap_ns = 0  # however slow this machine is
+        inbox.sent_ns = time.monotonic_ns()
+        inbox.take()
+    assert link.looks == [True, *[looks] * 19]
+
+
 def test_a_look_ends_after_its_time(words):
     class Silent(Link):
         def recv(self, _, flags=0):
