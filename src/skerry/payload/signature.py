@@ -69,6 +69,7 @@ class Signature:
         self.takes_event = len(parameters) == 1 and takes_event(parameters[0].hint)
         self.takes_events = len(parameters) == 1 and takes_events(parameters[0].hint)
         self._native = native
+        self._takes_one = len(parameters) == 1 and not parameters[0].by_keyword  # the commonest call is bound at once
         self._input = _input_schema(parameters, name)
         self.decode_json, self.decode_msgpack = self._decoders(parameters)
         rest, self.returns_event = without_event(result)
@@ -165,10 +166,10 @@ class Signature:
             UnsupportedMediaTypeError: no codec writes this content type.
         """
         json = require_codec(content_type) == JSON
-        try:
-            given = self._native.bind(*args, **kwargs).arguments
-        except TypeError as error:
-            raise InvalidPayloadError(f"wrong arguments: {error}; there are: ({', '.join(self.parameters)})") from error
+        if self._takes_one and len(args) == 1 and not kwargs:
+            given: Mapping[str, Any] = {self.parameters[0]: args[0]}
+        else:
+            given = self._bind(args, kwargs)
         if not given:
             # No argument at all, or only defaults: for one parameter that is the empty body.
             return b"" if len(self.parameters) < 2 else (b"{}" if json else b"\x80")
@@ -181,6 +182,12 @@ class Signature:
             return encode_json(value) if json else encode_msgpack(value)
         schema = self._input.schema if isinstance(self._input, QuickSchema) else self._input
         return schema.write_json(value) if json else schema.write_msgpack(value)
+
+    def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            return self._native.bind(*args, **kwargs).arguments
+        except TypeError as error:
+            raise InvalidPayloadError(f"wrong arguments: {error}; there are: ({', '.join(self.parameters)})") from error
 
     def decode_result(self, body: bytes, content_type: str, headers: Mapping[str, str] | None = None) -> Any:
         """Return the value of a result's body, as the result's annotation types it.

@@ -91,8 +91,10 @@ class JobRecord:
     @classmethod
     def from_json(cls, values: Mapping[str, Any], *, answer: Answer | None = None) -> JobRecord:
         """Return the record that a platform's JSON object describes; members that are not known here are left out."""
-        known = {f.name for f in fields(cls)} - {"answer"}
-        return cls(**{key: value for key, value in values.items() if key in known}, answer=answer)
+        return cls(**{key: value for key, value in values.items() if key in _TOLD}, answer=answer)
+
+
+_TOLD = frozenset(field.name for field in fields(JobRecord)) - {"answer"}
 
 
 class Cancellation:

@@ -341,6 +341,12 @@ class Dispatcher:
         return self.load.in_system
 
     @property
+    def takes_at_once(self) -> bool:
+        """Whether the next call that is offered is handed to a worker as soon as `pump` is called."""
+        idle = sum(not slot.outstanding and not slot.draining and slot.reason is None for slot in self.slots)
+        return self.queued < idle and self.queued < self._left_in_flight() and self.refusal is None
+
+    @property
     def in_flight(self) -> int:
         """Calls that workers hold."""
         return self.load.in_system - self.queued

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from skerry.engine.records import (
     JobStatus,
     Records,
     RevisionDraft,
+    checkpoints,
 )
 from skerry.engine.records.schema import MIGRATIONS, Database
 from skerry.errors import (
@@ -124,6 +126,19 @@ class TestSchema:
         with pytest.raises(UnavailableError, match="nothing was changed"), database.write() as connection:
             connection.execute("DELETE FROM jobs")
         database.close()
+
+    def test_the_log_is_moved_beside_the_writer_and_a_long_one_is_begun_anew(self, path, records, monkeypatch):
+        monkeypatch.setattr(checkpoints, "COMMITS", 8)
+        monkeypatch.setattr(checkpoints, "MUCH_BYTES", 1)
+        log, until_s = Path(f"{path}-wal"), time.monotonic() + 30
+        number = 0
+        while time.monotonic() < until_s:
+            records.jobs.submit(f"j{number}", "train", replace(REQUEST, body=b"x" * 20_000), now_s=1)
+            number += 1
+            if 20_000 * number > 2 * log.stat().st_size and path.stat().st_size > 20_000 * number // 2:
+                break
+        assert time.monotonic() < until_s
+        assert len(records.jobs.pending()) == number
 
     def test_two_connections_see_and_write_the_same_records(self, path, records):
         with Records(path) as other:
@@ -257,6 +272,13 @@ class TestJobs:
         assert (jobs.get("j").status, jobs.get("j").ended_at) == ("succeeded", 3)
         with pytest.raises(JobNotFoundError, match="no request of job 'j' any more"):
             jobs.request("j")
+
+    def test_a_job_may_be_started_with_its_submission(self, records):
+        record = records.jobs.submit("j", "train", REQUEST, now_s=1, run="r")
+        assert (record.status, record.attempts, record.run, record.started_at) == ("running", 1, "r", 1)
+        assert records.jobs.start("j", run="r", now_s=2) is None
+        assert [job.id for job in records.jobs.recover(lambda _: True, now_s=3).requeued] == ["j"]
+        assert records.jobs.start("j", run="s", now_s=4).attempts == 2
 
     def test_a_failed_job_raises_its_error_again(self, records):
         records.jobs.submit("j", "train", REQUEST, now_s=1)

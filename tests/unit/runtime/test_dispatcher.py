@@ -26,6 +26,21 @@ def test_calls_are_handed_out_in_the_order_of_their_arrival():
     assert slot.port.bodies == [b"a", b"b", b"c"]
 
 
+def test_a_call_is_taken_at_once_where_a_worker_is_free_and_nobody_waits():
+    world = World()
+    assert not world.dispatcher.takes_at_once
+    slot = world.worker()
+    assert world.dispatcher.takes_at_once
+    world.offer("a")
+    assert not world.dispatcher.takes_at_once
+    world.dispatcher.pump()
+    assert not world.dispatcher.takes_at_once
+    world.answer(slot)
+    assert world.dispatcher.takes_at_once
+    world.dispatcher.refuse(UnavailableError("no"))
+    assert not world.dispatcher.takes_at_once
+
+
 def test_calls_that_two_lost_workers_had_not_begun_wait_in_the_order_of_their_arrival():
     world = World()
     world.offer("a", "b", "c")

@@ -67,7 +67,7 @@ class JobRunner:
         self._run = uuid.uuid4().hex[:12]
         self._calls: dict[str, JobCall] = {}
         self._unrecorded: dict[str, Callable[[], None]] = {}  # job -> records its end, which has not been possible yet
-        self._waiters: dict[str, list[asyncio.Future[None]]] = {}
+        self._waiters: dict[str, list[asyncio.Future[Response | None]]] = {}
         self._refused_s: dict[str, float] = {}  # job -> since when its function does not start
         self._stopping = False
 
@@ -85,26 +85,32 @@ class JobRunner:
         _require_room(pool)
         job = uuid.uuid4().hex
         asked = request_of(request, reading)
-        record = self._jobs.submit(job, pool.spec.name, asked, now_s=time.time())
+        # One commit for both, where a worker takes it at once. Only of jobs that may run again: the record is a moment
+        # ahead of the worker, and others would be given up for lost if the engine died in between.
+        starts = pool.spec.idempotent and pool.dispatcher.takes_at_once
+        record = self._jobs.submit(job, pool.spec.name, asked, now_s=time.time(), run=self._run if starts else None)
         trace = {key: value for key, value in reading.meta.items() if key in TRACE}
-        self._offer(self._call(job, pool, asked, meta=trace))
+        call = self._call(job, pool, asked, meta=trace)
+        call.recorded = record.attempts
+        self._offer(call)
         if reading.wait_s > 0:
             return self._answer_within(job, min(MAX_WAIT_S, reading.wait_s))
         return _accepted(record)
 
     async def _answer_within(self, job: str, wait_s: float) -> Response:
         """Return a job's result, or, unless it has succeeded by then, what is known of it."""
-        await self._wait(job, wait_s)
+        result = await self._wait(job, wait_s)
         record = self._jobs.get(job)
         if record.status is not JobStatus.SUCCEEDED:
             return _accepted(record)
-        response = _response_of(self._jobs.result(job))
-        response.headers |= {
+        if result is None:
+            result = _response_of(self._jobs.result(job))
+        own = {
             "location": _address(record),
             "preference-applied": "wait",
             JOB_HEADER: orjson.dumps(record.to_dict()).decode(),
         }
-        return response
+        return Response(result.body, content_type=result.content_type, headers=result.headers | own)
 
     def list(self, request: Request) -> Response:
         """Answer ``GET /jobs``: the newest jobs."""
@@ -126,16 +132,20 @@ class JobRunner:
         self._check_private(job, request)
         return _response_of(self._jobs.result(job))
 
-    async def _wait(self, job: str, wait_s: float) -> None:
-        """Wait for a job to end, but no longer than so many seconds."""
-        if wait_s > 0 and not self._jobs.get(job).status.ended:
-            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async def _wait(self, job: str, wait_s: float) -> Response | None:
+        """Wait for a job to end, but no longer than so many seconds; return its result, if it comes meanwhile."""
+        if wait_s > 0 and (job in self._calls or not self._jobs.get(job).status.ended):
+            loop = asyncio.get_running_loop()
+            waiter: asyncio.Future[Response | None] = loop.create_future()
             waiters = self._waiters.setdefault(job, [])
             waiters.append(waiter)
+            alarm = loop.call_later(wait_s, _tell, waiter, None)
             try:
-                await asyncio.wait([waiter], timeout=wait_s)
+                return await waiter
             finally:
+                alarm.cancel()
                 waiters.remove(waiter)
+        return None
 
     def _check_private(self, job: str, request: Request) -> None:
         function = self._jobs.get(job).function
@@ -196,8 +206,7 @@ class JobRunner:
                 call.pool.dispatcher.abandon(call)
         for waiters in self._waiters.values():
             for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_result(None)
+                _tell(waiter, None)
 
     def finish(self) -> None:
         """Record what could not be recorded so far, at the last opportunity."""
@@ -325,6 +334,8 @@ class JobRunner:
             else:
                 result = JobResult(content_type=response.content_type, body=response.body, headers=response.headers)
                 self._jobs.succeed(job, result, now_s=now_s)
+                self._ended(job, response)
+                return
         elif self._goes_on(call.pool, job, answer):
             self._jobs.requeue(job)
             self._resume(job, call.pool.spec.name)
@@ -352,11 +363,16 @@ class JobRunner:
         now = asyncio.get_running_loop().time()
         return now - self._refused_s.setdefault(job, now) < START_PATIENCE_S
 
-    def _ended(self, job: str) -> None:
+    def _ended(self, job: str, result: Response | None = None) -> None:
+        """Tell those who wait; the result goes with it, so that none of them has to read it from the records again."""
         self._refused_s.pop(job, None)
         for waiter in self._waiters.pop(job, []):
-            if not waiter.done():
-                waiter.set_result(None)
+            _tell(waiter, result)
+
+
+def _tell(waiter: asyncio.Future[Response | None], result: Response | None) -> None:
+    if not waiter.done():
+        waiter.set_result(result)
 
 
 def _require_room(pool: WorkerPool) -> None:

@@ -133,8 +133,17 @@ class Jobs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def submit(self, job: str, function: str, request: JobRequest, *, now_s: float) -> JobRecord:
+    def submit(
+        self, job: str, function: str, request: JobRequest, *, now_s: float, run: str | None = None
+    ) -> JobRecord:
         """Accept a job. Once this returns, no death of the process loses it (see `schema` for power cuts).
+
+        Args:
+            job: The job's id.
+            function: The function that it calls.
+            request: What its worker receives.
+            now_s: Unix time, seconds.
+            run: Id of this run of the engine, where the job is started as well, see `start`.
 
         Raises:
             InternalError: the id is in use.
@@ -143,9 +152,9 @@ class Jobs:
         try:
             with self._database.write() as connection:
                 row = connection.execute(
-                    """INSERT INTO jobs (id, function, status, attempts, submitted_at)
-                       VALUES (?, ?, 'queued', 0, ?) RETURNING *""",
-                    (job, function, now_s),
+                    """INSERT INTO jobs (id, function, status, attempts, run, submitted_at, started_at)
+                       VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING *""",
+                    (job, function, *_beginning(run), now_s, None if run is None else now_s),
                 ).fetchone()
                 connection.execute(
                     "INSERT INTO job_requests (job, content_type, headers, options, body) VALUES (?, ?, ?, ?, ?)",
@@ -345,6 +354,11 @@ def _end(connection: sqlite3.Connection, job: str, status: JobStatus, error: Ske
     if ended.rowcount == 1 and status is JobStatus.SUCCEEDED:  # others may be asked to run again
         connection.execute("DELETE FROM job_requests WHERE job = ?", (job,))
     return ended.rowcount == 1
+
+
+def _beginning(run: str | None) -> tuple[str, int, str | None]:
+    """Return the status, the attempts and the run of a job that is accepted, and started where there is a run."""
+    return (JobStatus.QUEUED.value, 0, None) if run is None else (JobStatus.RUNNING.value, 1, run)
 
 
 def _not_retried(record: JobRecord) -> JobNotReadyError:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from skerry.engine.records.checkpoints import Checkpoints
 from skerry.errors import ConfigError, UnavailableError
 
 OPEN_TIMEOUT_S = 10.0  # how long another program may keep the file locked while the engine starts
@@ -92,6 +93,7 @@ class Database:
     def __init__(self, path: Path, *, migrations: tuple[tuple[str, ...], ...] = MIGRATIONS) -> None:
         self._path = path
         self._lock = threading.RLock()
+        self._checkpoints = Checkpoints(path, writer=self._lock)
         try:
             self._connection = sqlite3.connect(
                 path, timeout=OPEN_TIMEOUT_S, isolation_level=None, check_same_thread=False
@@ -116,6 +118,7 @@ class Database:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")  # it waits for the disk, which a thread does
         connection.execute("BEGIN IMMEDIATE")  # the version is read under the lock: two openers migrate once
         try:
             version = int(connection.execute("PRAGMA user_version").fetchone()[0])
@@ -150,7 +153,9 @@ class Database:
                 finally:
                     if self._connection.in_transaction:
                         self._connection.execute("ROLLBACK")
+                self._checkpoints.wrote()
             except sqlite3.OperationalError as error:
+                self._checkpoints.want()
                 raise UnavailableError(
                     f"the engine's records {self._path} cannot be written: {error}; nothing was changed"
                 ) from error
@@ -167,10 +172,14 @@ class Database:
 
     def close(self) -> None:
         """Close the connection; further calls do nothing."""
+        self._checkpoints.stop()
         with self._lock:
             self._connection.close()
 
 
 def to_json(value: Any) -> str:
     """Return a value as JSON text, equal values as equal text."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _ENCODER.encode(value)
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)

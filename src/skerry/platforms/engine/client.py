@@ -37,6 +37,7 @@ PAUSE_S = 0.05
 # Of a result that came with its job: the job, as JSON.
 JOB_HEADER = "skerry-job"
 
+NO_HEADERS: Mapping[str, str] = {}
 _MAY_RUN_TWICE = CallOptions(idempotent=True)
 
 
@@ -132,12 +133,14 @@ class EnginePlatform(BrokerClient, ChainClient, Platform):
         options: CallOptions = PLAIN_CALL,
     ) -> JobRecord:
         """Accept a call now and run it later; see `Platform.submit`."""
-        call = _call(function, body, content_type, accept, replace(options, timeout_s=None))
+        if options.timeout_s is not None:
+            options = replace(options, timeout_s=None)
         # The preference counts whole seconds.
         waits_s = 0 if options.wait_s is None else math.ceil(options.wait_s)
-        prefer = f"respond-async, wait={waits_s}" if waits_s else "respond-async"
-        asked = replace(call, headers={**call.headers, "Prefer": prefer}, wait_s=waits_s + CONTROL_TIMEOUT_S)
-        response = self._caller.request(asked)
+        prefer = {"Prefer": f"respond-async, wait={waits_s}" if waits_s else "respond-async"}
+        response = self._caller.request(
+            _call(function, body, content_type, accept, options, more=prefer, wait_s=waits_s + CONTROL_TIMEOUT_S)
+        )
         if JOB_HEADER in response.headers:
             return JobRecord.from_json(json.loads(response.headers[JOB_HEADER]), answer=_answer(response))
         return JobRecord.from_json(_json(response))
@@ -349,10 +352,24 @@ class EnginePlatform(BrokerClient, ChainClient, Platform):
         return _json(response) if response.body else None
 
 
-def _call(function: str, body: bytes, content_type: str, accept: str | None, options: CallOptions) -> Request:
-    headers = {"Content-Type": content_type, **({} if accept is None else {"Accept": accept})}
+def _call(
+    function: str,
+    body: bytes,
+    content_type: str,
+    accept: str | None,
+    options: CallOptions,
+    *,
+    more: Mapping[str, str] = NO_HEADERS,
+    wait_s: float | None = None,
+) -> Request:
+    headers = {"Content-Type": content_type, **({} if accept is None else {"Accept": accept}), **more}
     return Request(
-        method="POST", path=f"/function/{quote(function, safe='')}", body=body, headers=headers, options=options
+        method="POST",
+        path=f"/function/{quote(function, safe='')}",
+        body=body,
+        headers=headers,
+        options=options,
+        wait_s=wait_s,
     )
 
 

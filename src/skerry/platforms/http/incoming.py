@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections import deque
+from io import BytesIO
 
 from httptools import HttpResponseParser
 
@@ -77,14 +78,14 @@ class Incoming:
 
     def _read_rest(self, left_bytes: int) -> bytes:
         """Read a large body of known length into its place: pieces of it would leave holes in the heap."""
-        body = bytearray(sum(map(len, self._pieces)) + left_bytes)
+        body = BytesIO(bytes(sum(map(len, self._pieces)) + left_bytes))  # gives its bytes away without a copy
         end = 0
-        while self._pieces:
-            piece = self._pieces.popleft()
-            body[end : end + len(piece)] = piece
-            end += len(piece)
-        with memoryview(body) as view:
-            while end < len(body):
+        with body.getbuffer() as view:
+            while self._pieces:
+                piece = self._pieces.popleft()
+                view[end : end + len(piece)] = piece
+                end += len(piece)
+            while end < len(view):
                 count = self._sock.recv_into(view[end:])
                 if not count:
                     raise ConnectionResetError("the answer was cut off before its end")
@@ -92,7 +93,7 @@ class Incoming:
                     add_bytes(self._address, received=count)
                 end += count
         self.is_whole, self.keeps = True, self._parser.should_keep_alive()
-        return bytes(body)
+        return body.getvalue()
 
     def _read(self, most_bytes: int) -> None:
         content = self._sock.recv(most_bytes)

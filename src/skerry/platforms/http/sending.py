@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 
 from skerry.errors import ConfigError
 
@@ -57,7 +58,7 @@ def _head(method: str, path: str, headers: Mapping[str, str]) -> bytes:
     if _NO_PATH.search(path):
         raise ConfigError(f"path {path!r:.200}: it has a space or a control character; write it in per cent")
     for name, value in headers.items():
-        if not _NAME.fullmatch(name) or _NO_VALUE.search(value):
+        if not _is_name(name) or _NO_VALUE.search(value):
             raise ConfigError(f"header {name!r:.100} cannot be sent: its name or its value holds what no header may")
     lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
     try:
@@ -66,6 +67,11 @@ def _head(method: str, path: str, headers: Mapping[str, str]) -> bytes:
         raise ConfigError(
             f"a header of {method} {path:.200} is not in Latin-1: {error.object[error.start]!r}"
         ) from error
+
+
+@lru_cache(maxsize=256)  # programs send the same few names again and again
+def _is_name(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None
 
 
 def _chunks(body: Iterable[bytes]) -> Iterator[bytes]:

@@ -139,7 +139,7 @@ class Client(Generic[D]):
                     lambda parameters, config: handler(parameters, data, config),
                     model,
                     hold(held, model, task.model_digest),
-                    store.secure_path,
+                    None if task.secure is None else store.secure_path,
                 )
                 store.write(held)
                 return reply

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from skerry.learn.federated.wire.frames import read_frame, write_all, write_frame
+from skerry.learn.federated.wire.frames import frame_pieces, read_frame, write_all
 from skerry.learn.federated.wire.messages import FitReply
 from skerry.learn.federated.wire.parameters import Vector
 
@@ -100,16 +100,17 @@ class SiteStore:
             "control": held.control,
             "reply": None if held.reply is None else held.reply.model_dump(),
         }
-        draft, (first, second) = f"{self._stem}.draft", self._names()
+        most_bytes = max(held.model.nbytes, _update_bytes(held.reply))
+        first, second = self._names()
         path = second if old == first else first
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        # No draft: until all of it is there, its checksum says so, and the old one counts.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            write_all(descriptor, write_frame(value))
+            write_all(descriptor, frame_pieces(value, most_bytes=most_bytes))
         finally:
             os.close(descriptor)
-        _remove(path)  # what a worker has left there that died at the next line but one, or a loss of power
-        os.rename(draft, path)
-        _remove(old)
+        if old:
+            _remove(old)
         self._there = (path, number + 1)
 
     def _open_lock(self) -> int:
@@ -161,6 +162,10 @@ def default_root(app: str) -> Path:
     if around:
         return Path(around).parent / "federated" / app
     return Path(tempfile.gettempdir()) / f"skerry-federated-{os.getuid()}" / app
+
+
+def _update_bytes(reply: FitReply | None) -> int:
+    return 0 if reply is None or reply.update is None else len(reply.update.data)
 
 
 def _remove(path: str) -> None:

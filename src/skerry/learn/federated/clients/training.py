@@ -66,7 +66,7 @@ def hold(held: Held | None, model: Vector, digest: str) -> Held:
     return Held(model=model, digest=digest) if held is None else replace(held, model=model, digest=digest)
 
 
-def train(task: FitTask, fit: Fit, model: Vector, held: Held, secure_path: Path) -> tuple[Held, FitReply]:
+def train(task: FitTask, fit: Fit, model: Vector, held: Held, secure_path: Path | None) -> tuple[Held, FitReply]:
     """Run the user's training, and return what the client holds then, and its reply.
 
     Args:
@@ -100,6 +100,7 @@ def train(task: FitTask, fit: Fit, model: Vector, held: Held, secure_path: Path)
         delta = protect(delta, task.privacy).astype(layout.dtype)
     memory_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     if task.secure is not None:
+        assert secure_path is not None  # noqa: S101  # whoever calls gives it where it is needed
         _hold_back(task, delta, update.examples, secure_path)
         reply = reply_to(task, train_s=train_s, peak_memory_bytes=memory_bytes)
         return replace(held, model=model, digest=task.model_digest, reply=reply), reply
@@ -159,7 +160,7 @@ def _controls(task: FitTask, held: Held) -> tuple[Vector | None, Vector]:
     zeros = np.zeros(task.layout.size, task.layout.dtype)
     if task.control is None:
         return None, zeros
-    return unpack(task.control, task.layout.dtype.name), zeros if held.control is None else held.control
+    return unpack(task.control, task.layout.dtype_name), zeros if held.control is None else held.control
 
 
 def _next_control(task: FitTask, own: Vector, server: Vector, delta: Vector, update: Update) -> tuple[Vector, Packed]:
@@ -167,7 +168,7 @@ def _next_control(task: FitTask, own: Vector, server: Vector, delta: Vector, upd
 
     rate = update.learning_rate if update.learning_rate is not None else task.settings.get("learning_rate", 0.0)
     own, change = client_control(own, server, delta, update.steps, float(rate))
-    packed, _ = pack(change, task.layout.dtype.name)  # type: ignore[arg-type]  # a vector's dtype is one of the codings
+    packed, _ = pack(change, task.layout.dtype_name)
     return own, packed
 
 

@@ -17,7 +17,7 @@ from skerry.learn.federated.coordinator.tasks import Tasks, pack_control
 from skerry.learn.federated.policies.deadlines import abandoned, decide, quorum
 from skerry.learn.federated.record.events import Event
 from skerry.learn.federated.record.reply_log import ReplyLog
-from skerry.learn.federated.strategies.base import State
+from skerry.learn.federated.strategies.base import Received, State
 from skerry.learn.federated.wire.checks import Expected, check_reply
 from skerry.learn.federated.wire.messages import FitReply
 
@@ -43,7 +43,9 @@ class Collection:
         self._instructions = shared.strategy.instruct(state)
         self._control = pack_control(self._instructions.control, tasks.layout)
         self._expires_s = time.time() + self._patience.deadline_s * (self._patience.late_rounds + 1)
-        self._answered = {entry.client for entry in log.entries if entry.round == self._number}
+        self._clients = frozenset(shared.histories)
+        self._replied = {(entry.client, entry.round) for entry in log.entries}
+        self._answered = {client for client, round in self._replied if round == self._number}
         self._pending: set[str] = set()
         self.chosen: tuple[str, ...] = ()
         self.missed: dict[str, str] = {}
@@ -63,8 +65,8 @@ class Collection:
         self._recall()
         yield self._tell("round-started", chosen=self.chosen, answered=sorted(self._answered))
         began_s = time.monotonic()
-        for client in self._pending:
-            self._shared.talks[client] = threading.Event()
+        # One for all of them: they are given up together, see `abandoned`.
+        self._shared.talks.update(dict.fromkeys(self._pending, threading.Event()))
         crew = Crew(
             self._number,
             sorted(self._pending),
@@ -74,7 +76,7 @@ class Collection:
             size=self._shared.record.plan.in_flight,
         )
         yield from self._collect(began_s)
-        self._log.sync()
+        self._log.begin_sync(self._shared.threads.start)  # whoever uses the replies waits for it
         for client in crew.close():
             self._fail(client, "the round ended before its turn came")
         if self._shared.record.request() != "cancel":
@@ -108,7 +110,8 @@ class Collection:
                 if shared.record.request() == "cancel":
                     return
         self.chosen = chosen
-        shared.record.choose(number, chosen)
+        if plan.selection != "all" or len(chosen) < len(plan.members):  # else it would be made again in the same way
+            shared.record.choose(number, chosen)
 
     def _recall(self) -> None:
         """Write the round's beginning into histories, and what was answered to an earlier coordinator."""
@@ -189,7 +192,7 @@ class Collection:
         self.bytes_down += answer.bytes_down
         self.send_s = max(self.send_s, answer.send_s)
         try:
-            self._check(reply, outcome)
+            received = self._check(reply, outcome)
         except SkerryError as error:
             self.refused.append((client, error.message))
             self._fail(client, error.message, outcome.round)
@@ -200,7 +203,8 @@ class Collection:
         if is_late and (plan.secure is not None or not plan.keep_late):
             self._remember(reply, answer.duration_s)
             return self._tell("missed", client, reason="its reply came too late", of_round=outcome.round)
-        self._log.append(reply, {"duration_s": answer.duration_s})
+        self._log.append(reply, {"duration_s": answer.duration_s}, received)
+        self._replied.add((client, outcome.round))
         self._shared.used.use(reply.token)
         if not is_late:
             self._answered.add(client)
@@ -235,9 +239,9 @@ class Collection:
             self.missed[client] = reason
         return self._tell("missed", client, reason=reason, of_round=round)
 
-    def _check(self, reply: FitReply, outcome: Outcome) -> None:
+    def _check(self, reply: FitReply, outcome: Outcome) -> Received:
         shared, plan = self._shared, self._shared.record.plan
-        check_reply(
+        return check_reply(
             reply,
             Expected(
                 job=plan.job,
@@ -245,14 +249,14 @@ class Collection:
                 client=outcome.client,
                 model_digest=shared.digests[outcome.round],
                 layout=self._tasks.layout,
-                clients=frozenset(plan.names),
+                clients=self._clients,
                 secret=shared.record.secret,
                 used=shared.used,
                 now_s=time.time(),
                 most_examples=plan.most_examples,
                 coding=plan.coding,
                 control=self._control is not None,
-                replied=any((e.client, e.round) == (outcome.client, outcome.round) for e in self._log.entries),
+                replied=(outcome.client, outcome.round) in self._replied,
                 staleness=self._number - outcome.round,
                 most_staleness=plan.late_rounds,
                 largest_norm=plan.largest_norm,

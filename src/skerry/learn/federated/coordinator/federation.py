@@ -185,7 +185,7 @@ def _begin(record: Record, strategy: Strategy, apps: Mapping[str, Any]) -> Check
     """Get the model that the run begins with from the first client that has it, and keep it."""
     plan = record.plan
     reply = _start(apps, plan.names, StartTask(settings=plan.settings, seed=plan.seed))
-    model = unpack(reply.model, reply.layout.dtype.name)
+    model = unpack(reply.model, reply.layout.dtype_name)
     if model.shape != (reply.layout.size,):
         raise DataError(f"the model has {model.size} parameters, and its layout says {reply.layout.size}")
     checkpoint = Checkpoint(round=0, layout=reply.layout, model=model, view=model, state=strategy.start(model.size))

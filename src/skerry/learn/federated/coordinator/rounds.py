@@ -73,14 +73,16 @@ class Round:
         total: Total | None = None
         masked_bytes = 0
         if record.plan.secure is not None:
+            log.sync()
             summing = yield from self._sum(log)
             total, masked_bytes = summing.total, summing.bytes_up
             if total is None:
                 return
             model, state = aggregate_total(shared.strategy, before, total)
         else:
-            replies = RecordedReplies(log, round=number, dtype=before.layout.dtype.name, newest=remembers)
+            replies = RecordedReplies(log, round=number, dtype=before.layout.dtype_name, newest=remembers)
             model, state = shared.strategy.aggregate(before.model, before.state, replies)
+        log.sync()  # nobody hears of the model before that
         if not np.isfinite(model).all():
             raise DataError(f"round {number}: the new model holds numbers that are not finite; the round is not kept")
         shared.outgoing = send_next(model, shared.outgoing, record.plan.down_coding)
@@ -136,10 +138,17 @@ class Round:
             best=best if is_best else before.best,
         )
         record.commit(self.after, result, best=is_best)
-        told = result.model_dump(
-            mode="json", include={"metrics", "phases_s", "bytes_up", "bytes_down", "epsilon", "model_digest"}
+        yield record.tell(
+            "round-ended",
+            number,
+            replies=len(results),
+            metrics=result.metrics,
+            phases_s=result.phases_s,
+            bytes_down=result.bytes_down,
+            bytes_up=result.bytes_up,
+            epsilon=result.epsilon,
+            model_digest=result.model_digest,
         )
-        yield record.tell("round-ended", number, replies=len(results), **told)
 
     def _sum(self, log: ReplyLog) -> Generator[Event, None, Summing]:
         """Hold the round's secure aggregation."""

@@ -35,7 +35,7 @@ class Shared:
         holds: Digest of the model that a client is known to hold.
         digests: Of the models that rounds trained from, by round.
         used: Tokens of replies that count.
-        talks: Ends a client's talk: nobody waits for it any more.
+        talks: Ends a client's talk, and those of the same round: nobody waits for them any more.
         fits: What `fit_of` has made, by client.
     """
 

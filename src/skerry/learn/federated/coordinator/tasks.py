@@ -91,5 +91,5 @@ def pack_control(control: Vector | None, layout: Layout) -> Packed | None:
     """Return the server's control variate as it travels, in the model's dtype."""
     if control is None:
         return None
-    packed, _ = pack(control.astype(layout.dtype), layout.dtype.name)  # type: ignore[arg-type]  # as in downlink
+    packed, _ = pack(control.astype(layout.dtype), layout.dtype_name)
     return packed

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from skerry.learn.federated.wire.frames import read_frame, write_frame
+from skerry.learn.federated.wire.frames import frame_pieces, read_frame, write_all
 
 
 class CeremonyLog:
@@ -40,9 +40,7 @@ class CeremonyLog:
             entry: Of plain types.
             sync: Whether to wait until it, and all before it, is on disk.
         """
-        content = memoryview(write_frame(entry))
-        while content:
-            content = content[os.write(self._descriptor, content) :]
+        write_all(self._descriptor, frame_pieces(entry))
         if sync:
             os.fdatasync(self._descriptor)
 

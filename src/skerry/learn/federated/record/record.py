@@ -23,7 +23,7 @@ from skerry.learn.federated.record.events import Event, Kind
 from skerry.learn.federated.record.reply_log import ReplyLog
 from skerry.learn.federated.record.results import RoundResult
 from skerry.learn.federated.record.settling import Settling
-from skerry.learn.federated.wire.frames import read_frame, write_all, write_frame
+from skerry.learn.federated.wire.frames import Pieces, frame_pieces, read_frame, write_all
 from skerry.learn.federated.wire.parameters import Layout, Vector
 from skerry.learn.federated.wire.tokens import make_secret
 
@@ -120,7 +120,7 @@ class Record:
     def tell(self, kind: Kind, round: int = 0, client: str | None = None, **facts: Any) -> Event:
         """Write down for the views that something happened, and return it."""
         event = Event(kind=kind, at_s=time.time(), round=round, client=client, facts=facts)
-        self._events.write(event.model_dump_json().encode() + b"\n")
+        self._events.write(event.to_json() + b"\n")
         return event
 
     def request(self) -> Request | None:
@@ -142,14 +142,14 @@ class Record:
     def chosen(self, round: int) -> tuple[str, ...] | None:
         """Return who was chosen for a round that had begun; none if it had not."""
         try:
-            with open(self._round_file(round, "chosen"), "rb") as file:
+            with open(self._round_file(round, "chosen"), "rb", buffering=0) as file:
                 return tuple(json.loads(file.read()))
-        except FileNotFoundError:
+        except (FileNotFoundError, json.JSONDecodeError):  # a crash has left none, or a part, and nobody was asked
             return None
 
     def choose(self, round: int, chosen: tuple[str, ...]) -> None:
         """Keep who was chosen, before anybody is asked: the choice stays the same if the round has to go on later."""
-        _replace(self._round_file(round, "chosen"), json.dumps(chosen).encode(), sync=False)
+        _write(self._round_file(round, "chosen"), [json.dumps(chosen).encode()])
 
     def latest(self) -> Checkpoint | None:
         """Return the checkpoint of the last round that has ended; none before the first one."""
@@ -178,7 +178,8 @@ class Record:
         """
         number = checkpoint.round
         if result is not None:
-            _replace(self._round_file(number, "json"), result.model_dump_json().encode(), sync=False)
+            # Nobody looks at it before its checkpoint is there.
+            _write(self._round_file(number, "json"), [result.to_json()])
         path = self._model_file(number)
         value = {
             "round": number,
@@ -189,7 +190,8 @@ class Record:
             "histories": checkpoint.histories,
             "best": checkpoint.best,
         }
-        _replace(path, write_frame(value), sync=result is None)
+        most_bytes = max([checkpoint.model.nbytes, *(array.nbytes for array in checkpoint.state.values())])
+        _replace(path, frame_pieces(value, most_bytes=most_bytes), sync=result is None)
         if best:
             draft = self.folder / "models" / "best.draft"
             draft.unlink(missing_ok=True)
@@ -197,7 +199,8 @@ class Record:
             draft.replace(draft.with_name("best.model"))
         needless = [self._model_file(number - KEPT_MODELS)]
         # The replies of the round before: this round's would be needed again if the disk lost this very checkpoint.
-        needless += [self._round_file(number - 1, suffix) for suffix in ("replies", "chosen", "secure")]
+        suffixes = ("replies", "chosen") if self.plan.secure is None else ("replies", "chosen", "secure")
+        needless += [self._round_file(number - 1, suffix) for suffix in suffixes]
         self._settling.settle(path, needless)
 
     def _round_file(self, round: int, suffix: str) -> str:
@@ -240,6 +243,8 @@ def read_request(folder: Path) -> Request | None:
 
 
 def _read_request(path: str) -> Request | None:
+    if not os.access(path, os.F_OK):  # rounds ask often, and hardly ever is it there
+        return None
     try:
         with open(path, encoding="ascii") as file:
             return "cancel" if file.read() == "cancel" else "pause"
@@ -285,13 +290,17 @@ def _open_events(path: Path) -> FileIO:
     return file
 
 
-def _replace(path: Path | str, content: bytes, *, sync: bool) -> None:
+def _replace(path: Path | str, content: bytes | Pieces, *, sync: bool) -> None:
     draft = f"{path}.draft"
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    _write(draft, [content] if isinstance(content, bytes) else content, sync=sync)
+    os.replace(draft, path)
+
+
+def _write(path: str, pieces: Pieces, *, sync: bool = False) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        write_all(descriptor, content)
+        write_all(descriptor, pieces)
         if sync:
             os.fdatasync(descriptor)
     finally:
         os.close(descriptor)
-    os.replace(draft, path)

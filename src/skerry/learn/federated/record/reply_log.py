@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import queue
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ from skerry.errors import CorruptObjectError, DataError
 from skerry.learn.federated.record.results import ClientResult
 from skerry.learn.federated.strategies.base import Received, Replies
 from skerry.learn.federated.wire.coding.packing import unpack
-from skerry.learn.federated.wire.frames import HEAD_BYTES, frame_bytes, read_frame, write_all, write_frame
+from skerry.learn.federated.wire.frames import HEAD_BYTES, frame_bytes, frame_pieces, read_frame, write_all
 from skerry.learn.federated.wire.messages import FitReply
 
+KEPT_BYTES = 1 << 20  # of short replies
+MUCH_BYTES = 1 << 18  # to be written to the disk
 REMEMBERED = "remembered"
 """The fact of a reply that was not given in the log's round, but carried over from the one before."""
 
@@ -52,6 +55,9 @@ class ReplyLog:
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self.entries: list[Entry] = []
         self._end = self._synced = 0
+        self._kept: dict[int, Received] = {}  # by the first byte of the entry
+        self._room_bytes = KEPT_BYTES
+        self._syncing: queue.SimpleQueue[int | OSError] | None = None  # brings how far the disk has it
         size = os.fstat(self._descriptor).st_size
         while (frame := self._frame(self._end, size)) is not None:
             value, length = frame
@@ -60,19 +66,64 @@ class ReplyLog:
         if self._end < size:
             os.ftruncate(self._descriptor, self._end)
 
-    def append(self, reply: FitReply, facts: dict[str, Any]) -> None:
+    def append(self, reply: FitReply, facts: dict[str, Any], received: Received | None = None) -> None:
         """Add a reply; it survives this process at once, and the machine once `sync` has returned.
 
         Args:
             reply: As it came.
             facts: What is known of it beside, of plain types.
+            received: What was made of it when it was checked; kept as far as there is room, so that a short one need
+                not be read again.
         """
-        content = write_frame({"reply": reply.model_dump(), "facts": facts})
-        write_all(self._descriptor, content)
-        self._add(reply, facts, len(content))
+        most_bytes = max((len(part.data) for part in (reply.update, reply.control) if part is not None), default=0)
+        frame = frame_pieces({"reply": reply.model_dump(), "facts": facts}, most_bytes=most_bytes)
+        if received is not None and reply.update is not None:
+            self._keep(received)
+        self._add(reply, facts, write_all(self._descriptor, frame))
+
+    def kept(self, entry: Entry) -> Received | None:
+        """Return what is still in memory of a reply, if anything."""
+        return self._kept.get(entry.begin)
+
+    def _keep(self, received: Received) -> None:
+        arrays = [received.delta] if received.control is None else [received.delta, received.control]
+        size_bytes = sum(array.nbytes for array in arrays)
+        if size_bytes > self._room_bytes:
+            return
+        self._room_bytes -= size_bytes
+        for array in arrays:
+            array.setflags(write=False)  # it may be read several times
+        self._kept[self._end] = received
+
+    def begin_sync(self, start: Callable[[Callable[[], None]], None]) -> None:
+        """Have what was added reach the disk while the caller does something else; `sync` waits for it.
+
+        Of little, that takes no longer than another thread takes to begin: `sync` does it itself.
+
+        Args:
+            start: Calls what it is given in another thread.
+        """
+        if self._end - self._synced < MUCH_BYTES:
+            return
+        end, self._syncing = self._end, queue.SimpleQueue()
+
+        def run(outcomes: queue.SimpleQueue[int | OSError] = self._syncing) -> None:
+            try:
+                os.fdatasync(self._descriptor)
+            except OSError as error:
+                outcomes.put(error)
+            else:
+                outcomes.put(end)
+
+        start(run)
 
     def sync(self) -> None:
         """Wait until what was added is on disk."""
+        if self._syncing is not None:
+            outcome, self._syncing = self._syncing.get(), None
+            if isinstance(outcome, OSError):
+                raise outcome
+            self._synced = outcome
         if self._synced < self._end:
             os.fdatasync(self._descriptor)
             self._synced = self._end
@@ -87,6 +138,8 @@ class ReplyLog:
 
     def close(self) -> None:
         """Let go of the file."""
+        if self._syncing is not None:
+            self._syncing.get()
         os.close(self._descriptor)
 
     def _frame(self, begin: int, size: int) -> tuple[dict[str, Any], int] | None:
@@ -133,18 +186,25 @@ class RecordedReplies(Replies):
 
     def __iter__(self) -> Iterator[Received]:
         for entry in _sorted(self._log, self._newest):
-            reply, _ = self._log.read(entry)
-            if reply.update is None:
-                raise DataError(f"client {reply.client!r}: its reply holds no update")
-            yield Received(
-                client=reply.client,
-                delta=unpack(reply.update, self._dtype),
-                examples=reply.examples,
-                steps=reply.steps,
-                staleness=self._round - reply.round,
-                control=None if reply.control is None else unpack(reply.control, self._dtype),
-                metrics=reply.metrics,
-            )
+            yield self._received(entry)
+
+    def _received(self, entry: Entry) -> Received:
+        """Return a reply; of what was read nothing stays but its vectors."""
+        kept = self._log.kept(entry)
+        if kept is not None:
+            return kept
+        reply, _ = self._log.read(entry)
+        if reply.update is None:
+            raise DataError(f"client {reply.client!r}: its reply holds no update")
+        return Received(
+            client=reply.client,
+            delta=unpack(reply.update, self._dtype),
+            examples=reply.examples,
+            steps=reply.steps,
+            staleness=self._round - reply.round,
+            control=None if reply.control is None else unpack(reply.control, self._dtype),
+            metrics=reply.metrics,
+        )
 
 
 def _sorted(log: ReplyLog, newest: bool) -> list[Entry]:

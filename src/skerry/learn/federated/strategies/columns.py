@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from tempfile import SpooledTemporaryFile
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,8 @@ def iterate_columns(
 ) -> Iterator[tuple[slice, NDArray[np.float64]]]:
     """Yield blocks of parameters with the deltas of all replies.
 
-    Each reply is read once. What does not fit ``memory_bytes`` waits in a temporary file, in the deltas' own dtype.
+    Each reply is read once. What does not fit ``memory_bytes`` waits in a temporary file, in the deltas' own dtype. A
+    loop lets go of a block (``del``) before it asks for the next one, so that there is one at a time.
 
     Args:
         replies: At least one.
@@ -39,17 +41,24 @@ def iterate_columns(
         for reply in replies:
             check_length(reply, size)
             rows.append((file.tell(), reply.delta.dtype))
-            file.write(reply.delta.tobytes())
+            file.write(np.ascontiguousarray(reply.delta).data)
         if not rows:
             raise DataError("a round without a reply makes no model")
         width = max(1, memory_bytes // (8 * len(rows)))
         for begin in range(0, size, width):
             end = min(begin + width, size)
-            block = np.empty((end - begin, len(rows)))
-            for column, (offset, dtype) in enumerate(rows):
-                file.seek(offset + begin * dtype.itemsize)
-                block[:, column] = np.frombuffer(file.read((end - begin) * dtype.itemsize), dtype)
-            yield slice(begin, end), block
+            # In no variable here: only the loop that it goes to holds it.
+            yield slice(begin, end), _read_block(file, rows, begin, end)
+
+
+def _read_block(
+    file: SpooledTemporaryFile[bytes], rows: Sequence[tuple[int, np.dtype[Any]]], begin: int, end: int
+) -> NDArray[np.float64]:
+    block = np.empty((end - begin, len(rows)))
+    for column, (offset, dtype) in enumerate(rows):
+        file.seek(offset + begin * dtype.itemsize)
+        block[:, column] = np.frombuffer(file.read((end - begin) * dtype.itemsize), dtype)
+    return block
 
 
 def sorted_median(block: NDArray[np.float64]) -> NDArray[np.float64]:

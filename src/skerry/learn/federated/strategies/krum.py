@@ -110,6 +110,7 @@ def squared_distances(replies: Replies, size: int) -> NDArray[np.float64]:
         for _, block in iterate_columns(replies, size):
             block -= sorted_median(np.sort(block, axis=1))[:, None]
             products += block.T @ block
+            del block
         squares = np.diagonal(products)
         distances = squares[:, None] + squares[None, :] - 2 * products
     distances[~np.isfinite(distances)] = np.inf

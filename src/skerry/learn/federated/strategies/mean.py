@@ -26,16 +26,19 @@ def weighted_mean(
     Raises:
         DataError: all weights are 0, there is no reply, or a delta has another length.
     """
-    total, mean = 0.0, None
+    total, mean, part = 0.0, None, None
     for reply in replies:
         share = weight(reply)
         if not share > 0:
             continue
         total += share
         check_length(reply, size)
-        part = reply.delta.astype(np.float64)
-        part *= share if scale is None else share * scale(reply)
-        mean = part if mean is None else np.add(mean, part, out=mean)
+        factor = share if scale is None else share * scale(reply)
+        if mean is None:
+            mean = np.multiply(reply.delta, factor, dtype=np.float64)
+        else:
+            part = np.multiply(reply.delta, factor, out=part, dtype=np.float64)
+            mean += part
     if mean is None:
         raise DataError("all replies of the round weigh nothing: no client has trained on a single example")
     mean /= total

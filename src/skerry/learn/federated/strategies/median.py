@@ -29,4 +29,5 @@ class Median(Strategy):
         for part, block in iterate_columns(replies, model.size):
             block.sort(axis=1)
             change[part] = sorted_median(block)
+            del block
         return add_change(model, change), state

@@ -208,7 +208,7 @@ def _read(packed: Packed, layout: Layout, what: str) -> Vector:
     if packed.size != layout.size:
         _refuse("wrong_size", f"the {what} has {show(packed.size)} numbers; the model has {layout.size}")
     try:
-        return unpack(packed, layout.dtype.name)
+        return unpack(packed, layout.dtype_name)
     except DataError as error:
         raise ReplyRefusedError(f"the {what}: {error.message}", reason=error.details["fault"]) from None
 

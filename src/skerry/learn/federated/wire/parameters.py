@@ -65,7 +65,12 @@ class Layout(Message):
     @property
     def dtype(self) -> np.dtype[Any]:
         """Dtype of the vector: float64 if any array is float64, else float32."""
-        return np.dtype("float64" if any(tensor.dtype == "float64" for tensor in self.tensors) else "float32")
+        return np.dtype(self.dtype_name)
+
+    @property
+    def dtype_name(self) -> Literal["float32", "float64"]:
+        """The name of that dtype; NumPy takes longer to say it than to read a small vector."""
+        return "float64" if any(tensor.dtype == "float64" for tensor in self.tensors) else "float32"
 
     @property
     def digest(self) -> str:

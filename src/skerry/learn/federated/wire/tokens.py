@@ -10,15 +10,17 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import json
 import os
 import secrets
 import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
+
+import orjson
 
 from skerry.errors import ConfigError, UnauthorizedError
 
@@ -95,7 +97,7 @@ def issue_token(secret: bytes, claims: Claims, *, expires_s: float) -> str:
         >>> check_token(bytes(32), token, claims, now_s=99.0)
     """
     fields = [claims.job, claims.round, claims.client, claims.model_digest, expires_s]
-    body = base64.urlsafe_b64encode(json.dumps(fields, separators=(",", ":")).encode()).rstrip(b"=")
+    body = base64.urlsafe_b64encode(orjson.dumps(fields)).rstrip(b"=")
     return f"{body.decode()}.{_sign(secret, body)}"
 
 
@@ -116,7 +118,9 @@ def check_token(secret: bytes, token: str, claims: Claims, now_s: float) -> None
     body, _, signature = token.encode("utf-8", "replace").rpartition(b".")
     if not hmac.compare_digest(signature, _sign(secret, body).encode()):
         raise _refusal("forged", "this run has not issued the token, or it was altered")
-    job, round_, client, model_digest, expires_s = json.loads(base64.urlsafe_b64decode(body + b"=" * (-len(body) % 4)))
+    job, round_, client, model_digest, expires_s = orjson.loads(
+        base64.urlsafe_b64decode(body + b"=" * (-len(body) % 4))
+    )
     faults: list[tuple[TokenFault, str, object, object]] = [
         ("wrong_job", "job", job, claims.job),
         ("wrong_client", "client", client, claims.client),
@@ -168,9 +172,10 @@ class UsedTokens:
         Raises:
             UnauthorizedError: it was used before.
         """
-        if token in self:
+        found = token_id(token)
+        if found in self._ids:
             raise _refusal("used", "the token was used before; each is good for one reply")
-        self._ids.add(token_id(token))
+        self._ids.add(found)
 
 
 def _write_secret(path: Path) -> None:
@@ -189,8 +194,15 @@ def _write_secret(path: Path) -> None:
 def _sign(secret: bytes, body: bytes) -> str:
     if len(secret) != SECRET_BYTES:  # an empty one would make every token easy to forge
         raise ConfigError(f"a run's secret has {SECRET_BYTES} bytes, not {len(secret)}")
-    mac = hmac.digest(secret, PURPOSE + body, "sha256")
-    return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
+    mac = _keyed(secret).copy()
+    mac.update(body)
+    return base64.urlsafe_b64encode(mac.digest()).rstrip(b"=").decode()
+
+
+@lru_cache(maxsize=4)
+def _keyed(secret: bytes) -> hmac.HMAC:
+    """Return the HMAC that all tokens of a run begin with; never changed, only copied."""
+    return hmac.new(secret, PURPOSE, "sha256")
 
 
 def _refusal(fault: TokenFault, message: str) -> UnauthorizedError:

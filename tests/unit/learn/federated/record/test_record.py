@@ -89,6 +89,14 @@ def test_a_round_whose_file_the_disk_has_lost_is_left_out_of_views(tmp_path):
     assert [result.round for result in read_run(tmp_path).rounds] == [1, 3]
 
 
+def test_a_choice_that_the_disk_has_lost_is_made_again(tmp_path):
+    with Record(tmp_path, PLAN) as record:
+        record.choose(1, ("a",))
+        assert record.chosen(1) == ("a",)
+        (tmp_path / "rounds" / "00001.chosen").write_bytes(b"")
+        assert record.chosen(1) is None
+
+
 def test_a_view_that_is_not_the_model_is_kept_too(tmp_path):
     with Record(tmp_path, PLAN) as record:
         record.commit(checkpoint_of(1, view=np.zeros(3, np.float32), best=0.5, histories="[1]"), None)

@@ -1,8 +1,13 @@
+import errno
+import os
+import threading
+
 import numpy as np
 import pytest
 
 from skerry.errors import CorruptObjectError
-from skerry.learn.federated.record.reply_log import RecordedReplies, ReplyLog, client_results
+from skerry.learn.federated.record.reply_log import MUCH_BYTES, RecordedReplies, ReplyLog, client_results
+from skerry.learn.federated.strategies.base import Received
 from skerry.learn.federated.wire.coding import pack
 from skerry.learn.federated.wire.messages import FitReply
 
@@ -68,3 +73,41 @@ def test_a_reply_that_was_changed_afterwards_is_not_used(path):
     with pytest.raises(CorruptObjectError, match="was changed"):
         list(RecordedReplies(log, round=3, dtype="float32"))
     log.close()
+
+
+def test_much_reaches_the_disk_in_another_thread_and_who_needs_it_waits_and_hears_of_a_failure(path, monkeypatch):
+    synced = []
+
+    def sync(descriptor):
+        synced.append(threading.current_thread().name)
+        if len(synced) > 1:
+            raise OSError(errno.EIO, "lost")
+
+    def start(call):
+        threading.Thread(target=call, name="other").start()
+
+    monkeypatch.setattr(os, "fdatasync", sync)
+    log = ReplyLog(path)
+    long, _ = pack(np.ones(MUCH_BYTES // 4, np.float32), "float32")
+    for client in ("a", "b"):
+        log.append(reply_of(client, 1).model_copy(update={"update": long}), {"duration_s": 0.0})
+        log.begin_sync(start)
+        if client == "a":
+            log.sync()
+    with pytest.raises(OSError, match="lost"):
+        log.sync()
+    assert synced == ["other", "other"]
+    log.close()
+
+
+def test_a_short_reply_that_was_checked_is_not_read_again(path):
+    log = ReplyLog(path)
+    received = Received(client="a", delta=np.ones(4, np.float32), examples=1, steps=2)
+    log.append(reply_of("a", 1), {"duration_s": 0.0}, received)
+    assert list(RecordedReplies(log, round=3, dtype="float32")) == [received]
+    assert not received.delta.flags.writeable
+    log.close()
+    again = ReplyLog(path)
+    (read,) = RecordedReplies(again, round=3, dtype="float32")
+    assert (read.client, read.delta.tolist(), read.examples, read.steps) == ("a", [1, 1, 1, 1], 1, 2)
+    again.close()

@@ -1,10 +1,20 @@
 import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
 
 from skerry.errors import DataError
-from skerry.learn.federated.strategies import Krum, ListedReplies, Median, MultiKrum, Received, Replies, TrimmedMean
+from skerry.learn.federated.strategies import (
+    Krum,
+    ListedReplies,
+    Median,
+    MultiKrum,
+    Received,
+    Replies,
+    TrimmedMean,
+    columns,
+)
 from skerry.learn.federated.strategies.columns import iterate_columns
 from skerry.learn.federated.strategies.krum import choose_clients, squared_distances
 from support.federated import replies_of, reply_with
@@ -17,6 +27,24 @@ def test_blocks_hold_what_the_clients_sent_whether_or_not_it_fits_in_memory():
         blocks = list(iterate_columns(replies_of(deltas), 1000, memory_bytes))
         assert [part.start for part, _ in blocks][1:] == [part.stop for part, _ in blocks][:-1]
         np.testing.assert_array_equal(np.concatenate([block for _, block in blocks]), np.stack(deltas, axis=1))
+
+
+@pytest.mark.parametrize("strategy", [Median(), TrimmedMean(), Krum(malicious_clients=1)])
+def test_one_block_is_in_memory_at_a_time(strategy, monkeypatch):
+    blocks, alive = [], []
+    read = columns._read_block
+
+    def watch(*arguments):
+        alive.append(sum(block() is not None for block in blocks))
+        block = read(*arguments)
+        blocks.append(weakref.ref(block))
+        return block
+
+    monkeypatch.setattr(columns, "_read_block", watch)
+    monkeypatch.setattr(columns.iterate_columns, "__defaults__", (8 * 5 * 100,))
+    deltas = np.random.default_rng(0).normal(size=(5, 300))
+    strategy.aggregate(np.zeros(300), {}, replies_of(deltas))
+    assert alive == [0, 0, 0]
 
 
 @pytest.mark.parametrize("clients", [1, 2, 5, 6])

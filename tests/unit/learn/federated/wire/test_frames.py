@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from skerry.learn.federated.wire.frames import read_frame, write_frame
+from skerry.learn.federated.wire import frames
+from skerry.learn.federated.wire.frames import frame_pieces, read_frame, write_all, write_frame
 
 PLAIN = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text() | st.binary() | st.floats(allow_nan=False)
 
@@ -36,6 +37,21 @@ def test_a_part_of_a_frame_or_a_damaged_one_is_none(data):
     damaged = bytearray(content)
     damaged[place] ^= data.draw(st.integers(1, 255))
     assert read_frame(bytes(damaged)) is None
+
+
+def test_what_is_long_is_not_copied_and_comes_back_too(tmp_path, monkeypatch):
+    value = {"text": "abc", "reply": {"data": b"x" * 100_000, "none": None}, "array": np.arange(30_000, dtype=">f4")}
+    pieces = frame_pieces(value)
+    assert any(piece is value["reply"]["data"] for piece in pieces)
+    path = tmp_path / "frame"
+    for most in (1024, 2):  # the system may take a part only
+        monkeypatch.setattr(frames, "_MOST_PIECES", most)
+        with path.open("wb") as file:
+            length = write_all(file.fileno(), pieces)
+        found, end = read_frame(path.read_bytes())
+        assert end == length == path.stat().st_size
+        assert found.pop("array").tolist() == value["array"].tolist()
+        assert found == {"text": "abc", "reply": value["reply"]}
 
 
 def test_what_is_no_plain_value_is_not_written():

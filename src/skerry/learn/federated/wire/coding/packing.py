@@ -95,7 +95,7 @@ def unpack(packed: Packed, dtype: str = "float32") -> Vector:
 
 
 def _total(vector: Vector, residual: Vector | None) -> Vector:
-    if vector.ndim != 1 or vector.dtype.name not in ("float32", "float64"):
+    if vector.ndim != 1 or vector.dtype.kind != "f" or vector.dtype.itemsize not in (4, 8):
         raise DataError(f"a vector is float32 or float64 and has one dimension; this is {vector.dtype} {vector.shape}")
     if residual is None:
         total = vector
