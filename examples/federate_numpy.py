@@ -19,7 +19,7 @@ from skerry.learn.federated.data.datasets import Digits, load_small_digits
 from skerry.learn.federated.models import paper_cnn
 from skerry.learn.federated.models.paper_cnn import Parameters, Training
 
-app = skerry.App("digits", imports=("numpy", "sklearn.datasets", "skerry.learn.federated.clients.client"))
+app = skerry.App("digits", imports=("numpy", "skerry.learn.federated.clients.client"))
 
 NAMES = ("harbour", "island", "lighthouse")
 

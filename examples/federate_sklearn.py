@@ -18,7 +18,7 @@ import skerry
 from skerry.learn import federated
 from skerry.learn.federated.data.datasets import Digits, load_small_digits
 
-app = skerry.App("digits-linear", imports=("sklearn.linear_model", "sklearn.datasets", "skerry.learn.federated"))
+app = skerry.App("digits-linear", imports=("sklearn.linear_model", "skerry.learn.federated"))
 
 NAMES = ("harbour", "island", "lighthouse")
 CLASSES = np.arange(10)

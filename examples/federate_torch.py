@@ -20,7 +20,7 @@ import skerry
 from skerry.learn import federated
 from skerry.learn.federated.data.datasets import Digits, load_small_digits
 
-app = skerry.App("digits-torch", imports=("torch", "sklearn.datasets", "skerry.learn.federated.clients.client"))
+app = skerry.App("digits-torch", imports=("torch", "skerry.learn.federated.clients.client"))
 
 NAMES = ("harbour", "island", "lighthouse")
 Arrays = dict[str, NDArray[Any]]

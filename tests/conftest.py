@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import os
 import signal
 from itertools import zip_longest
@@ -38,6 +39,17 @@ LONG_FIRST = (
     "unit",
 )
 WAITING = ("cluster", "contract/runtime")  # mostly for pods: beside them, the processors are free for other files
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Look for no garbage while tests are collected, nor among them later: all of it is needed to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config, items):

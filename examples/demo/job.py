@@ -10,7 +10,6 @@ import training_app
 from outcome import Arm, Outcome, Sample
 from places import model_name, own_places
 from publishing import ALIAS, Held, publish
-from report import write_report
 from rich.console import Console
 from serving import Client, ask_over_http, wait_until_ready, wait_until_zero
 from story import Story, describe_export, describe_parameters
@@ -58,6 +57,8 @@ class _Job:
         outcome = Outcome(source=source, data=data, competing=contenders(data, quick=self._quick))
         with own_places(self._output, f"{self._name}@{ALIAS}") as home:
             self._run_on_engine(outcome, home)
+        from report import write_report  # with what draws, which no step before this one needs
+
         path = write_report(outcome, self._output / "report.html", took_s=time.monotonic() - began_s)
         self._story.section("Report")
         self._story.say(f"[bold]{path}[/]")

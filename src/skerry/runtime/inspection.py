@@ -9,6 +9,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from skerry.errors import AppImportError
+from skerry.payload.quick import is_worth_it
 from skerry.runtime.concurrency import check_concurrency, is_async
 from skerry.runtime.sharing import load_kind
 from skerry.runtime.target import AppObject
@@ -33,6 +34,7 @@ def describe(app: AppObject, *, with_schemas: bool = True) -> dict[str, Any]:
         declared = function.options.get("concurrency", 1)
         if isinstance(declared, int):  # another type is refused with the other options
             check_concurrency(name, declared, is_async=is_async(function.handler))
+    needs = worker_needs(app)  # before the schemas are made, which needs more than to serve does
     functions = {
         name: {
             "options": _plain(dict(function.options)),
@@ -48,10 +50,26 @@ def describe(app: AppObject, *, with_schemas: bool = True) -> dict[str, Any]:
         "name": app.name,
         "requirements": list(app.requirements),
         "imports": list(app.imports),
+        "needs": needs,
         "states": sorted(app.states),
         "event_sources": {name: source.to_dict() for name, source in app.event_sources.items()},
         "functions": functions,
     }
+
+
+def worker_needs(app: AppObject) -> list[str]:
+    """Return what the workers of an app import of Skerry, one or another, besides what every worker has."""
+    needs: dict[str, None] = {}
+    for function in app.functions.values():
+        if is_async(function.handler):
+            needs |= dict.fromkeys(("uvloop", "skerry.runtime.tasks"))
+        if function.signature.takes_items:
+            needs |= {"skerry.runtime.grouping": None}
+        if function.signature.streams:
+            needs |= {"skerry.runtime.streaming": None}
+    if not is_worth_it():  # to make a signature has taken pydantic
+        needs |= {"skerry.payload.schema": None}
+    return list(needs)
 
 
 def installed_modules() -> list[str]:

@@ -96,6 +96,8 @@ async def serve(begun: Beginning, *, function: str | None, workers: int) -> None
         specs = _read_specs(description, function=function)
         if any(spec.model is not None for spec in specs):
             models = await asyncio.to_thread(_provide_models, specs, holds)
+        if len(specs) * workers > 1:  # one of them may be there already; the others are forked from this
+            nursery.preload(description["needs"])
         pools = _start(specs, models, begun, nursery, first, reaper, workers=workers, imports=description["imports"])
         first.dismiss()
         for pool in pools:

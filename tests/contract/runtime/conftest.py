@@ -13,7 +13,7 @@ from support.pod_place import PodPlace
 from support.raw_http import RawClient, request
 from support.runtime_process import RuntimeProcess, is_alive
 
-APP = Path(__file__).with_name("conformance_app.py")
+APPS = Path(__file__).with_name("serving")
 WAIT_S = 10.0  # for what takes milliseconds
 
 
@@ -41,7 +41,7 @@ class Place:
 class BarePlace(Place):
     """The app on a bare runtime."""
 
-    def __init__(self, folder, app=APP):
+    def __init__(self, folder, app):
         self.folder = folder
         self._runtime = RuntimeProcess(folder / "runtime", app, environment={"CONFORMANCE_FOLDER": str(folder)})
 
@@ -75,7 +75,7 @@ class BarePlace(Place):
 class EnginePlace(Place):
     """The app on an engine."""
 
-    def __init__(self, folder, app=APP):
+    def __init__(self, folder, app):
         self.folder = folder
         self._app = app
         self._engine = Engine(folder / "home", environment={"CONFORMANCE_FOLDER": str(folder)}, public=self.public)
@@ -257,9 +257,8 @@ def place_of(request, folder, app):
 
 
 def app_of(module):
-    """Return the app that a module's tests want; most want the one beside this file."""
-    name = getattr(module, "APP", None)
-    return APP if name is None else APP.parent / "serving" / name
+    """Return the app that a module names: with few functions, because each costs a start."""
+    return APPS / module.APP
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import pytest
 
 from skerry.payload import MSGPACK, decode, encode
 
+APP = "calls.py"
 MSGPACK_IN = ("content-type", MSGPACK)
 MSGPACK_OUT = ("accept", MSGPACK)
 

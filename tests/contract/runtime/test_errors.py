@@ -2,6 +2,7 @@
 
 import pytest
 
+APP = "wrong.py"
 PROBLEM = "application/problem+json"
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from support.raw_http import request
 
+APP = "forms.py"
 HEAD = b"POST /function/add HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
 BODY = b'{"a": 41}'
 

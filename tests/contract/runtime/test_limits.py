@@ -6,6 +6,8 @@ import pytest
 
 from support.engine_process import wait_until
 
+APP = "limits.py"
+
 
 def test_the_environment_says_who_the_worker_is(platform):
     found = platform.call("environment", ["K_SERVICE", "K_CONFIGURATION", "K_REVISION", "MY_OPTION"]).json()

@@ -2,6 +2,8 @@
 
 from support.engine_process import wait_until
 
+APP = "ending.py"
+
 
 def test_on_sigterm_requests_in_flight_are_answered_and_functions_unloaded(own_platform):
     platform = own_platform

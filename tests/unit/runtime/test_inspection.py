@@ -50,6 +50,37 @@ def test_streams_and_items_are_told():
     assert (functions["double"]["streams"], functions["double"]["takes_items"]) == (False, True)
 
 
+def test_what_workers_need_besides_what_all_have_is_told_once(monkeypatch):
+    monkeypatch.setattr("skerry.runtime.inspection.is_worth_it", lambda: True)
+    app = skerry.App("a")
+
+    @app.function
+    def plain(x: int) -> int:
+        return x
+
+    assert describe(app)["needs"] == []
+
+    @app.function
+    def count(to: int) -> Iterator[int]:
+        yield from range(to)
+
+    @app.function
+    def double(xs: Items[int]) -> list[int]:
+        return [2 * x for x in xs]
+
+    for name in ("first", "second"):
+
+        @app.function(name=name)
+        async def work(x: int) -> int:
+            return x
+
+    async_needs = ["uvloop", "skerry.runtime.tasks"]
+    needs = ["skerry.runtime.streaming", "skerry.runtime.grouping", *async_needs]
+    assert describe(app)["needs"] == needs
+    monkeypatch.setattr("skerry.runtime.inspection.is_worth_it", lambda: False)
+    assert describe(app)["needs"] == [*needs, "skerry.payload.schema"]
+
+
 def test_a_plain_generator_cannot_be_given_several_calls_and_an_async_one_can():
     app = skerry.App("a")
 

@@ -10,9 +10,10 @@ folder = Path(os.environ["CONFORMANCE_FOLDER"])
 
 
 def note(name, text="x"):
-    """Add a line to a file."""
+    """Add a line to a file; return the number of lines."""
     with open(folder / name, "a") as file:
         file.write(f"{text}\n")
+    return len((folder / name).read_text().splitlines())
 
 
 def wait_for(name):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import importlib.util
 import math
 import os
 import zlib
@@ -98,17 +99,32 @@ def load_small_digits() -> Dataset:
     Raises:
         SkerryError: scikit-learn is not installed.
     """
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise SkerryError('the small digits come with scikit-learn: pip install "skerry[learn]"') from error
-    small, labels = load_digits(return_X_y=True)
+    small, labels = _read_small_digits()
     grey = np.round(small.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
     images = np.pad(grey.repeat(3, axis=1).repeat(3, axis=2), ((0, 0), (2, 2), (2, 2)))
     every = Digits(images=images, labels=labels.astype(np.uint8))
     order = np.random.default_rng(0).permutation(len(every))
     tests = round(len(every) * TEST_RATIO)
     return Dataset(name="digits", train=every.take(order[tests:]), test=every.take(order[:tests]))
+
+
+def _read_small_digits() -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return scikit-learn's digits as it does: the pixels of each, 0 to 16, and the labels.
+
+    Its file is read where it lies: to import the library takes longer than to train on these images, and much memory.
+    """
+    found = importlib.util.find_spec("sklearn")
+    if found is None or found.origin is None:
+        raise SkerryError('the small digits come with scikit-learn: pip install "skerry[learn]"')
+    path = Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    if not path.is_file():  # another version of the library may keep it elsewhere
+        from sklearn.datasets import load_digits
+
+        pixels, labels = load_digits(return_X_y=True)
+        return pixels, labels
+    with gzip.open(path, "rt", encoding="ascii") as lines:
+        rows = np.loadtxt(lines, delimiter=",")
+    return rows[:, :-1], rows[:, -1].astype(int)
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:

@@ -1,12 +1,13 @@
 import gzip
 import struct
+from importlib.machinery import ModuleSpec
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skerry.errors import DataError
+from skerry.errors import DataError, SkerryError
 from skerry.learn.federated.data import datasets
 
 
@@ -106,3 +107,21 @@ def test_without_mnist_there_are_the_small_digits(tmp_path, monkeypatch):
     assert found.train.images.shape == (1438, 28, 28)
     assert found.train.images.max() == 255
     assert sorted(set(found.test.labels.tolist())) == list(range(10))
+
+
+def digits_of(found):
+    return [(part.images.tolist(), part.labels.tolist()) for part in (found.train, found.test)]
+
+
+def test_the_small_digits_are_the_same_where_the_library_has_to_be_imported_for_them(tmp_path, monkeypatch):
+    pytest.importorskip("sklearn")
+    direct = datasets.load_small_digits()
+    elsewhere = ModuleSpec("sklearn", loader=None, origin=str(tmp_path / "__init__.py"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: elsewhere)
+    assert digits_of(datasets.load_small_digits()) == digits_of(direct)
+
+
+def test_without_scikit_learn_the_message_says_what_to_install(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SkerryError, match=r'pip install "skerry\[learn\]"'):
+        datasets.load_small_digits()
