@@ -30,9 +30,7 @@ class DecisionRules:
     Attributes:
         least_stopped_ratio: Share of what is too much that a rule has to stop, in (0, 1].
         most_hurt_ratio: Share of the ordinary traffic that may be dropped; where it would be more, it is limited.
-        most_sources: Sources that a rule may name, of those that may be forged.
-        most_real_sources: Sources that a rule may name which have all completed connections; the policy of actions has
-            a bound of its own.
+        most_sources: Sources that a rule may name.
         least_packets_per_source: Packets of one source in a window, below which it is not taken for a real one.
         most_ports: Ports that a rule may name.
         headroom: How many times the ordinary rate passes a limit.
@@ -41,7 +39,6 @@ class DecisionRules:
     least_stopped_ratio: float = 0.9
     most_hurt_ratio: float = 0.02
     most_sources: int = 256
-    most_real_sources: int = 2048
     least_packets_per_source: float = 20.0
     most_ports: int = 4
     headroom: float = 2.0
@@ -305,13 +302,9 @@ def _real_sources(flood: Sequence[Slice], rules: DecisionRules) -> tuple[Network
         packets[source] = packets.get(source, 0.0) + item.packets
         if _is_answered(item):
             answered.add(source)
-    chosen = _common(list(packets.items()), most=max(rules.most_sources, rules.most_real_sources))
-    doubtful = [source for source in chosen if source not in answered]
-    if (
-        not chosen
-        or (doubtful and len(chosen) > rules.most_sources)
-        or any(packets[source] < rules.least_packets_per_source for source in doubtful)
-    ):
+    chosen = _common(list(packets.items()), most=rules.most_sources)
+    doubtful = (source for source in chosen if source not in answered)
+    if not chosen or any(packets[source] < rules.least_packets_per_source for source in doubtful):
         return ()
     make = IPv4Network if flood[0].source.version == 4 else IPv6Network
     return tuple(make(source) for source in chosen)

@@ -7,16 +7,7 @@ from hypothesis import strategies as st
 
 from skerry.errors import ConfigError
 from skerry.network.actions import Flag
-from skerry.network.detection import (
-    DecisionRules,
-    Hitter,
-    Kind,
-    Ordinary,
-    SlowDetector,
-    SlowRules,
-    decide,
-    make_traffic,
-)
+from skerry.network.detection import DecisionRules, Kind, Ordinary, SlowDetector, SlowRules, decide, make_traffic
 from support.traffic import HeldConnections, clients, window
 
 STEP_S = 2.0
@@ -95,26 +86,10 @@ def test_who_holds_them_is_blocked_and_nobody_else():
     assert decision.hurt_ratio == 0
 
 
-def test_many_hundred_machines_that_hold_a_few_each_are_all_named():
-    watcher = Watcher()
-    watcher.watch(30)
-    assert watcher.watch(60, HeldConnections(3000, sources=1500))
-    ordinary = Ordinary(slices=clients(), length_s=1.0)
-    kinds, suspects = watcher.verdict.kinds, watcher.verdict.suspects
-
-    decision = decide(watcher.window, ordinary, kinds=kinds, suspects=suspects, rules=DecisionRules())
-
-    assert decision is not None
-    assert 500 < len(decision.match.sources) <= 1500
-    assert decision.stopped_ratio >= 0.9
-    assert (decision.hurt_ratio, decision.limit) == (0.0, None)
-    assert not any(Hitter(decision.match).ratio(item) for item in clients())
-
-
 def test_so_many_machines_that_no_rule_can_name_them_are_not_answered_with_a_rule_against_all():
     watcher = Watcher()
     watcher.watch(30)
-    assert watcher.watch(60, HeldConnections(15_000, sources=15_000))
+    assert watcher.watch(60, HeldConnections(3000, sources=3000))
     kinds, suspects = watcher.verdict.kinds, watcher.verdict.suspects
 
     decision = decide(watcher.window, Ordinary(), kinds=kinds, suspects=suspects, rules=DecisionRules())
