@@ -93,8 +93,7 @@ class Deployer:
             requirements = declared_requirements(project, source)
             lock = read_lock(source)
             environment = await asyncio.to_thread(ensure, requirements, self._home, lock=lock, builds=self._builds)
-            is_proven = self._is_served(source, environment)
-            with self._supervisor.nurseries.trial(environment, is_proven=is_proven) as nursery:
+            with self._supervisor.nurseries.throwaway(environment) as nursery:
                 nursery.preload(await asyncio.to_thread(leading_imports, source))
                 description = await self._inspect(source, nursery)
                 check_requirements(requirements, description)
@@ -210,13 +209,6 @@ class Deployer:
             async with self._one_at_a_time:
                 apps = [app for app in self._records.apps.all() if app.name in lacking]
                 lacking = {app.name for app in apps if await self._restore(app, level=logging.DEBUG)}
-
-    def _is_served(self, source: Source, environment: Environment) -> bool:
-        """Whether a deployed app is made of this copy, in this environment; of an installed module there is no copy."""
-        return source.root is not None and any(
-            (app.source_digest, app.environment_digest) == (source.digest, environment.digest)
-            for app in self._records.apps.all()
-        )
 
     async def _inspect(self, source: Source, nursery: Nursery) -> dict[str, Any]:
         log_fd = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)

@@ -40,16 +40,8 @@ class Nurseries:
         return nursery
 
     @contextmanager
-    def trial(self, environment: Environment, *, is_proven: bool = False) -> Iterator[Nursery]:
-        """Give a zygote of its own to an app that is not proven yet: what its imports do, they do to nobody else.
-
-        Args:
-            environment: Where the app is to run.
-            is_proven: Whether this very source is served from that environment: then its zygote has its imports.
-        """
-        if is_proven:
-            yield self.of(environment)
-            return
+    def throwaway(self, environment: Environment) -> Iterator[Nursery]:
+        """Give a zygote of its own to an app that is not proven yet: what its imports do, they do to nobody else."""
         nursery = self._make(environment, patience_s=UNPROVEN_PATIENCE_S)
         try:
             yield nursery
