@@ -47,6 +47,9 @@ class LanePool:
     def leave(self, call):
         self.dispatcher.abandon(call)
 
+    def starts(self):
+        return ()
+
     def credit(self, call, size_bytes):
         self.credited.append((call, size_bytes))
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgpack
 
-from skerry.runtime.contract import Contract
+from skerry.runtime.contract import FUNCTION_VARIABLE, Contract
 from skerry.runtime.inspecting import inspect_app, read_description
 from skerry.runtime.nursery import Nursery
 from skerry.runtime.ordering import order_worker
@@ -107,6 +107,8 @@ def begin(
     door = _open_door(contract.host, contract.port)
     is_named = function is not None or (contract.service is not None and contract.revision is not None)
     environment = contract.variables(function or "") if is_named else {}
+    if function is not None:
+        environment[FUNCTION_VARIABLE] = function
     target = replace(target, environment=environment, with_schemas=False, stays=True)
     link, progress = _order(zygote.control, target)
     return Beginning(

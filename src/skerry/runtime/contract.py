@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from skerry.runtime.target import DEFAULT_ATTRIBUTE, Target
 
-FUNCTION_VARIABLE = "SKERRY_FUNCTION"
+FUNCTION_VARIABLE = "SKERRY_FUNCTION"  # in all workers: the function's name, whatever a platform calls it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,20 +47,13 @@ class Contract:
 
     def variables(self, function: str) -> dict[str, str]:
         """Return the variables of a function's workers."""
-        named = identity(function, self.revision or f"{function}-00001", service=self.service)
+        named = identity(self.service or function, self.revision or f"{function}-00001")
         return {**named, "PORT": str(self.port)}
 
 
-def identity(function: str, revision: str, *, service: str | None = None) -> dict[str, str]:
-    """Return the variables by which a worker knows who it is.
-
-    Args:
-        function: The function's name.
-        revision: The revision's.
-        service: What the platform calls the function, where that is another name.
-    """
-    named = service or function
-    return {"K_SERVICE": named, "K_CONFIGURATION": named, "K_REVISION": revision, FUNCTION_VARIABLE: function}
+def identity(function: str, revision: str) -> dict[str, str]:
+    """Return the variables by which a worker knows who it is."""
+    return {"K_SERVICE": function, "K_CONFIGURATION": function, "K_REVISION": revision}
 
 
 def parse_target(text: str) -> Target:

@@ -98,7 +98,7 @@ class Exchange(Call):
         "waiting",
         "watcher",
     )
-    # `arrival` and `enqueued_s` are there once it waits, `number` and `started_s` once a worker has been given it.
+    # `arrival` is there once it waits, `number` once a worker has been given it.
     target: bytes
     method: bytes  # empty until the head is whole
     headers: list[tuple[bytes, bytes]]
@@ -136,6 +136,7 @@ class Exchange(Call):
         self.keep_alive = True
         self.is_timed = self.waiting = self.done = self.streaming = False
         self.attempts = self.codec = 0
+        self.enqueued_s = self.started_s = 0.0
         self.meta = NO_META
         self.urgency = DEFAULT_URGENCY
 

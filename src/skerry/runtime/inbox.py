@@ -7,7 +7,7 @@ import socket
 import time
 from collections import deque
 
-from skerry.runtime.frames import Frame, FrameReader, Kind
+from skerry.runtime.frames import READ_ON_BYTES, Frame, FrameReader, Kind
 from skerry.runtime.interruption import CANCELLED_WORD, PROGRESS_WORD
 
 SPIN_NS = 100_000  # longest time to look for the next call before the process sleeps: waking it takes about as long
@@ -93,7 +93,9 @@ class Inbox:
             wait: Whether to wait for some bytes; otherwise there may be none.
         """
         try:
-            data = self._link.recv(self._reader.read_bytes, 0 if wait else socket.MSG_DONTWAIT)
+            data = self._link.recv(
+                READ_ON_BYTES, 0 if wait else socket.MSG_DONTWAIT
+            )  # cancellations may lie behind much
         except BlockingIOError:
             return []
         return self._reader.feed(data) if data else None

@@ -50,7 +50,7 @@ def worker_target(
         module=base.module,
         attribute=base.attribute,
         function=spec.name,
-        environment={**environment, **spec.env},
+        environment={**environment, **spec.env, FUNCTION_VARIABLE: spec.name},
         memory_bytes=spec.memory_bytes,
         cpu=spec.cpu,
         files=spec.files,
@@ -186,7 +186,9 @@ def _start(
 ) -> list[WorkerPool]:
     loop = asyncio.get_running_loop()
     variables = {name: pinned.variables() for name, pinned in models.items()}
-    first.late = frozenset((FUNCTION_VARIABLE, *(key for found in variables.values() for key in found)))
+    first.late = frozenset(key for found in variables.values() for key in found)
+    if FUNCTION_VARIABLE not in begun.target.environment:  # which function the first worker would be was not known
+        first.late |= {FUNCTION_VARIABLE}
     targets = {
         spec.name: worker_target(begun.target, spec, begun.contract.variables(spec.name) | variables.get(spec.name, {}))
         for spec in specs

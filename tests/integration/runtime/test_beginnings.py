@@ -86,12 +86,15 @@ def test_requests_that_come_while_the_app_is_imported_are_answered(begin):
         client.socket.close()
 
 
-def test_the_process_that_looks_at_the_app_becomes_its_worker(begin):
-    beginning = begin()
+@pytest.mark.parametrize(
+    ("environment", "service"), [({}, "hello"), ({"K_SERVICE": "slow-hello", "K_REVISION": "r-1"}, "slow-hello")]
+)
+def test_the_process_that_looks_at_the_app_becomes_its_worker(begin, environment, service):
+    beginning = begin(environment=environment)
     beginning.go.touch()
     beginning.server.await_door()
-    assert beginning.server.call("/", b"").json() == "hello"
-    assert beginning.server.log().count("imported as hello") == 1
+    assert beginning.server.call("/", b"").json() == service
+    assert beginning.server.log().count(f"imported as {service}") == 1
 
 
 @pytest.mark.parametrize("options", ['(env={"MORE": "1"})', "(cpu=2)"])

@@ -107,6 +107,21 @@ def test_requests_that_wait_in_a_lane_that_cannot_start_move_to_the_stable_one()
     assert split.describe()["candidate"]["moved"] == 3
 
 
+def test_a_request_that_has_moved_may_ask_for_its_times():
+    stable, candidate = LanePool(), LanePool()
+    split, (client, other) = Split(stable), (Client(), Client())
+    split.add("candidate", candidate, weight_ratio=1.0)
+    client.exchange.is_timed = True
+    for each in (client, other):
+        split.take(each.exchange)
+
+    candidate.close(StartError("it cannot start"))
+    stable.start()
+    stable.serve_all(b'"stable"')
+
+    assert [client.status, other.status] == [200, 200]
+
+
 def test_a_lane_that_is_removed_finishes_what_it_has_and_gives_back_what_it_has_not_begun():
     split, stable, candidate = split_of(1.0)
     clients = send(split, 100)

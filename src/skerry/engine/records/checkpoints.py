@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 COMMITS = 256  # after so many, the log is moved
 LOOK_COMMITS = 8  # between two looks at the size of the file
 SOME_BYTES = 4 * 2**20  # or once its file has grown by so much
-MUCH_BYTES = 64 * 2**20  # a log of this size is moved whole, which holds up the writer: it would grow for ever
+MUCH_BYTES = 16 * 2**20  # a log of this size is moved whole, which holds up the writer: it would grow for ever
 BUSY_TIMEOUT_S = 0.2
 
 
@@ -53,8 +53,13 @@ class Checkpoints:
         """Have the log moved soon, for instance because the disk is full: the next commit may then begin it anew."""
         self._commits = 0
         if self._thread is None and not self._stopping:
-            self._thread = threading.Thread(target=self._work, name="skerry-checkpoints", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._work, name="skerry-checkpoints", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # at the limit of processes; what was committed is on record all the same
+                logger.warning("the log of %s is not moved, and tried again later: %s", self._path, error)
+                return
+            self._thread = thread
         self._wanted.set()
 
     def stop(self) -> None:
@@ -99,6 +104,6 @@ class Checkpoints:
 
     def _checkpoint(self, connection: sqlite3.Connection) -> int:
         """Move what can be moved; return the size of the part of the log that is in use, bytes."""
-        ((_, pages, moved),) = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        ((_, pages, _),) = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         ((page_bytes,),) = connection.execute("PRAGMA page_size").fetchall()
-        return 0 if pages == moved else int(pages * page_bytes)
+        return int(pages * page_bytes)

@@ -144,7 +144,7 @@ class Record:
         try:
             with open(self._round_file(round, "chosen"), "rb", buffering=0) as file:
                 return tuple(json.loads(file.read()))
-        except (FileNotFoundError, json.JSONDecodeError):  # a crash has left none, or a part, and nobody was asked
+        except (FileNotFoundError, ValueError):  # a crash has left none, a part, or zeros, and nobody was asked
             return None
 
     def choose(self, round: int, chosen: tuple[str, ...]) -> None:
