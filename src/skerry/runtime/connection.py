@@ -358,7 +358,10 @@ class Connection(asyncio.Protocol):
         Raises:
             OSError: it is closed, or there are no descriptors to spare.
         """
-        return os.dup(self._transport.get_extra_info("socket").fileno())
+        ours = self._transport.get_extra_info("socket")
+        if ours is None:  # of a TLS connection that is about to end
+            raise OSError("the connection has no socket any more")
+        return os.dup(ours.fileno())
 
     def _reset(self) -> None:
         """Break the connection off: to close it would be how a stream without chunks ends well."""

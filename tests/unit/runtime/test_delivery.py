@@ -125,3 +125,28 @@ def test_without_descriptors_to_spare_what_was_written_has_to_do(run_loop, monke
 def test_what_is_no_socket_holds_nothing_back(tmp_path):
     with open(tmp_path / "file", "w") as file:
         assert delivery.unacknowledged_bytes(file.fileno()) == 0
+
+
+def test_a_connection_that_has_no_socket_any_more_is_finished_like_others(run_loop):
+    class Ending:
+        """A transport of TLS whose end is under way."""
+
+        def __init__(self, transport):
+            self._whole = transport
+
+        def __getattr__(self, name):
+            return getattr(self._whole, name)
+
+        def get_extra_info(self, name, default=None):
+            return None if name == "socket" else self._whole.get_extra_info(name, default)
+
+    async def run():
+        front, client, begun = await start(body=b"x")
+        (connection,) = front.connections
+        connection._transport = Ending(connection._transport)
+        await front.finish(limit_s=20, patience_s=20)
+        assert begun.endswith(b"x")
+        assert not front.connections
+        client.close()
+
+    run_loop(run())

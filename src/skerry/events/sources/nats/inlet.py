@@ -26,6 +26,7 @@ IN_FLIGHT: Final = 500  # messages of a stream that are not acknowledged
 ACKNOWLEDGED_WITHIN_S: Final = 15.0  # else the server sends them again: the engine may have been killed
 ANSWER_S: Final = 10.0
 POLL_S: Final = 5.0
+CANCEL_AGAIN_S: Final = 0.5
 PREFIX: Final = "ce-"  # of the attributes of a CloudEvent among the headers of a message
 
 
@@ -62,14 +63,11 @@ class NatsInlet(Inlet):
                     raise self._failed("the connection is lost")
                 await work
             finally:
-                for task in (work, loss):
-                    task.cancel()
-                await asyncio.gather(work, loss, return_exceptions=True)
+                await _end(work, loss)
         except Error as error:
             raise self._failed(str(error) or type(error).__name__) from error
         finally:
-            with contextlib.suppress(Error, OSError, TimeoutError):
-                await client.close()
+            await _close(client)
 
     async def _connect(self) -> Client:
         try:
@@ -101,8 +99,7 @@ class NatsInlet(Inlet):
                 **options,
             )
         except (Error, OSError, TimeoutError) as error:
-            with contextlib.suppress(Error, OSError, TimeoutError):
-                await client.close()  # it may have got as far as a socket
+            await _close(client)  # it may have got as far as a socket
             raise self._failed(str(error) or type(error).__name__) from error
         return client
 
@@ -178,3 +175,24 @@ async def _give_back(messages: Sequence[Msg]) -> None:
     with contextlib.suppress(Error, OSError):
         for one in messages:
             await one.nak()
+
+
+async def _end(*tasks: asyncio.Future[Any]) -> None:
+    """End tasks: again where a wait of the client's that has ended at that moment has swallowed the cancellation."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        done, left = await asyncio.wait(left, timeout=CANCEL_AGAIN_S)
+        for task in done:
+            if not task.cancelled():
+                task.exception()  # it was seen
+
+
+async def _close(client: Client) -> None:
+    """Close a client; one that waits for a server that says nothing is left to itself."""
+    from nats.errors import Error
+
+    with contextlib.suppress(Error, OSError, TimeoutError):
+        async with asyncio.timeout(ANSWER_S):
+            await client.close()
