@@ -148,11 +148,14 @@ class Actor:
             detail: What was measured.
 
         Raises:
-            UserError: it is not in force any more.
+            UserError: it is not in force any more, or its time had ended: then it is withdrawn.
             PlatformError: it could not be renewed; it is withdrawn when its timer ends.
             StorageError: the journal cannot be written; it is withdrawn when its timer ends.
         """
         entry = self._entry(action_id, *IN_FORCE)
+        if entry.due_s <= self._clock():  # the keeper is late, or gone
+            self.withdraw(action_id, "its time had ended before it was confirmed")
+            raise UserError(f"action {action_id} was withdrawn: its time had ended before it was confirmed")
         ttl_s = entry.action.ttl_s
         self._actuator.renew(entry.action, timeout_s=ttl_s)
         due_s = self._clock() + ttl_s
@@ -162,7 +165,7 @@ class Actor:
             )
         except StorageError:
             with suppress(SkerryError):  # what is not on record does not last: its time-out is as it was
-                self._actuator.renew(entry.action, timeout_s=entry.due_s - self._clock())
+                self._restore(entry)
             raise
         if not changed:
             self._actuator.withdraw(action_id)
@@ -224,6 +227,13 @@ class Actor:
         except PlatformError as error:
             return error.message
         return None
+
+    def _restore(self, entry: Entry) -> None:
+        left_s = entry.due_s - self._clock()
+        if left_s > 0:
+            self._actuator.renew(entry.action, timeout_s=left_s)
+        else:
+            self._actuator.withdraw(entry.action.id)
 
     def _apply(self, action: Action, reason: str) -> Outcome:
         self._open(action, State.PENDING, reason, due_s=self._clock() + self._confirm_s)
