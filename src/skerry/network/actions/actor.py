@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from skerry.network.actions.actuator import Actuator, Hits
 from skerry.network.actions.journal import IN_FORCE, Bounds, Entry, Journal, State
 from skerry.network.actions.keeper import KeeperHandle
 from skerry.network.actions.policy import Policy, find_refusal, spare
-from skerry.network.actions.withdrawal import monotonic_s, withdraw_due
+from skerry.network.actions.withdrawal import make_actuator, monotonic_s, withdraw_due
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +203,8 @@ class Actor:
             The ids of what was withdrawn.
         """
         before = {entry.action.id for entry in self._journal.in_force()}
-        withdraw_due(self._journal, lambda _: self._actuator, now_s=self._clock())
+        with ExitStack() as made:
+            withdraw_due(self._journal, lambda entry: self._actuator_of(entry, made), now_s=self._clock())
         known = {entry.action.id for entry in self._journal.in_force()}
         strays: list[str] = []
         if not self._dry_run:
@@ -220,6 +222,13 @@ class Actor:
         """Return what an action is now, whoever has changed it; None when the journal does not have it."""
         entry = self._journal.find(action_id)
         return entry.state if entry is not None else None
+
+    def _actuator_of(self, entry: Entry, made: ExitStack) -> Actuator:
+        """Return what has applied an entry: an earlier process may have acted in this folder with another actuator."""
+        ours = self._actuator
+        if (entry.actuator, entry.settings) == (ours.name, json.loads(json.dumps(dict(ours.settings())))):
+            return ours
+        return made.enter_context(closing(make_actuator(entry.actuator, entry.settings)))
 
     def _try(self, action: Action) -> str | None:
         try:
