@@ -5,7 +5,9 @@ A chain takes a document apart, reads its pages by a function that takes what wa
 letters: its 17 MB of weights go through the processor once for each call, however many pages are in it. One chain for
 each size of batches; they run in turn, and the first run of each does not count.
 
-For each size: pages/s of a whole run, and the time from a page's way to its function to its end on record. **The knee
+For each size: pages/s, which is the pages of a run divided by the time from the moment in which the first of them sets
+out for its function to that in which the last one's end is on record, without ``scan`` and ``join``; the time of the
+whole run, with them; and the time from each page's way to its function to its end on record. **The knee
 is the smallest size that reads at least 90 % of the pages/s of the best one**: a larger one makes pages wait for next
 to nothing. There is none when it is the largest size that was tried, for then the curve may still rise.
 """

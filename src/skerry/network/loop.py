@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from skerry.errors import SkerryError
 from skerry.network.actions import Action, Actor, Address, Hits, State
-from skerry.network.actions.withdrawal import monotonic_s
+from skerry.network.actions.withdrawal import describe, monotonic_s
 from skerry.network.detection import (
     Decision,
     DecisionRules,
@@ -167,7 +167,7 @@ class Loop:
                 self._judge(window)
             except Exception as error:  # detectors and decisions are replaceable, and may raise anything
                 logger.exception("a window of %s could not be judged", window.destination)
-                self._note(Step.FAILED, f"a window could not be judged: {_describe(error)}", window.destination)
+                self._note(Step.FAILED, f"a window could not be judged: {describe(error)}", window.destination)
 
     def tend(self) -> None:
         """Look after actions in force: verify, renew, withdraw."""
@@ -177,7 +177,7 @@ class Loop:
         try:
             hits = self._actor.hits()
         except Exception as error:  # the keeper withdraws what is not confirmed in time
-            logger.warning("what the rules in force drop cannot be told now: %s", _describe(error))
+            logger.warning("what the rules in force drop cannot be told now: %s", describe(error))
             return
         now_s = self._clock()
         for memory, mitigation in watched:
@@ -196,7 +196,7 @@ class Loop:
                 raise
             if self._sight.failed(error, self._clock()):
                 logger.warning("the sensor has failed, and is asked again", exc_info=error)
-                self._note(Step.BLIND, f"the sensor has failed, and is asked again: {_describe(error)}")
+                self._note(Step.BLIND, f"the sensor has failed, and is asked again: {describe(error)}")
             self._pause(self._sight.pause_s(self._rules.tend_s))
             return ()
         failures = self._sight.worked(self._clock())
@@ -239,7 +239,7 @@ class Loop:
             outcome = self._actor.act(action)
         except Exception as error:  # actuators are replaceable, and may raise anything
             say(Step.DETECTED, verdict.reason)
-            say(Step.FAILED, _describe(error), action.id)
+            say(Step.FAILED, describe(error), action.id)
             return
         if outcome.state in (State.PENDING, State.WAITING):
             soon = memory.ended_s is not None and now_s - memory.ended_s <= self._rules.relapse_s
@@ -312,7 +312,7 @@ class Loop:
 
     def _tell_failure(self, mitigation: Mitigation, error: Exception) -> None:
         """Tell what has failed with an action in force: once, since it is tried again with the next look at it."""
-        reason = _describe(error)
+        reason = describe(error)
         if reason == mitigation.failure:
             return
         mitigation.failure = reason
@@ -333,7 +333,3 @@ class Loop:
             self._tell(happening)
         except Exception:  # it is the caller's, and may raise anything
             logger.exception("nobody could be told that the loop %s: %s", happening.step, happening.reason)
-
-
-def _describe(error: Exception) -> str:
-    return error.message if isinstance(error, SkerryError) else f"{type(error).__name__}: {error}"

@@ -1,13 +1,14 @@
 """What becomes of actions while the journal cannot be written: another process holds it, or the disk is full."""
 
 import sqlite3
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 
-from skerry.errors import PlatformError, StorageError
-from skerry.network.actions import Actor, Policy, State, journal
+from skerry.errors import PlatformError, StorageError, UserError
+from skerry.network.actions import Actor, Policy, State, journal, keeper_process
 from skerry.network.actions.keeper import KeeperHandle
 from skerry.network.actions.keeper_process import Keeper
 from skerry.network.actions.withdrawal import RETRY_S, withdraw_due
@@ -184,6 +185,93 @@ def test_a_full_disk_is_told_and_the_journal_is_written_again_when_there_is_room
 
     database.execute("PRAGMA max_page_count = 100000")
     assert world.actor.act(big).state is State.PENDING
+
+
+def test_what_is_due_is_not_confirmed_but_withdrawn(world):
+    due, late = (world.actor.act(some_action(f"10.9.3.{number}", ttl_s=60.0)).action for number in (2, 3))
+    world.actor.confirm(late.id, "verified")
+    world.now_s += 60
+
+    for action in (due, late):
+        with pytest.raises(UserError, match="its time had ended"):
+            world.actor.confirm(action.id, "verified")
+
+    assert world.actuator.timeouts_s == {}
+    assert world.states() == []
+
+
+def test_what_became_due_while_its_confirmation_could_not_be_written_down_is_withdrawn(world, monkeypatch):
+    action = world.actor.act(some_action(ttl_s=60.0)).action
+    world.now_s += 9
+    renew = world.actuator.renew
+
+    def renew_slowly(action, *, timeout_s):
+        renew(action, timeout_s=timeout_s)
+        world.now_s += 2
+
+    monkeypatch.setattr(world.actuator, "renew", renew_slowly)
+    with world.locked(), pytest.raises(StorageError):
+        world.actor.confirm(action.id, "verified")
+
+    assert world.actuator.timeouts_s == {}
+
+
+def test_a_failure_of_any_kind_keeps_no_other_action_from_being_withdrawn(world, monkeypatch):
+    actions = [world.actor.act(some_action(f"10.9.3.{number}")).action for number in range(3)]
+    withdraw = world.actuator.withdraw
+
+    def fail_once(action_id):
+        if action_id == actions[0].id:
+            raise ZeroDivisionError("as the test says")
+        return withdraw(action_id)
+
+    monkeypatch.setattr(world.actuator, "withdraw", fail_once)
+    said = []
+
+    wait_s = withdraw_due(world.actor.journal, lambda _: world.actuator, now_s=world.now_s + 11, say=said.append)
+
+    assert wait_s == RETRY_S
+    assert list(world.actuator.timeouts_s) == [actions[0].id]
+    (text,) = said
+    assert text.endswith("ZeroDivisionError: as the test says")
+
+
+@pytest.fixture
+def keeper(world, monkeypatch):
+    """A keeper of three actions whose time has passed."""
+    for number in range(3):
+        world.actor.act(some_action(f"10.9.3.{number}"))
+    monkeypatch.setattr(keeper_process, "monotonic_s", lambda: world.now_s + 11)
+    monkeypatch.setattr(keeper_process, "make_actuator", lambda name, settings: world.actuator)
+    return Keeper(world.folder)
+
+
+def test_a_keeper_whose_log_cannot_be_written_withdraws_all_the_same(world, keeper, monkeypatch):
+    full = Path("/dev/full").open("w", buffering=1)  # noqa: SIM115  # to close it fails
+    with monkeypatch.context() as patched, world.locked():
+        patched.setattr(keeper_process.sys, "stderr", full)
+        assert keeper.look() == RETRY_S
+    with suppress(OSError):
+        full.close()
+
+    assert world.actuator.timeouts_s == {}
+
+
+def test_a_keeper_writes_each_failure_once_until_all_has_gone_well(world, keeper, capsys):
+    with world.locked():
+        for _ in range(5):
+            keeper.look()
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == len(set(lines)) == 3
+    keeper.look()
+    assert world.states() == []
+    assert capsys.readouterr().err == ""
+
+    world.actor.act(some_action())
+    with world.locked():
+        keeper.look()
+
+    assert capsys.readouterr().err.count("is tried again") == 1
 
 
 def test_a_file_of_rules_that_cannot_be_locked_is_said(tmp_path):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from skerry.network.actions.actuator import Actuator, Hits
 from skerry.network.actions.journal import IN_FORCE, Bounds, Entry, Journal, State
 from skerry.network.actions.keeper import KeeperHandle
 from skerry.network.actions.policy import Policy, find_refusal, spare
-from skerry.network.actions.withdrawal import monotonic_s, withdraw_due
+from skerry.network.actions.withdrawal import make_actuator, monotonic_s, withdraw_due
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,11 +149,14 @@ class Actor:
             detail: What was measured.
 
         Raises:
-            UserError: it is not in force any more.
+            UserError: it is not in force any more, or its time had ended: then it is withdrawn.
             PlatformError: it could not be renewed; it is withdrawn when its timer ends.
             StorageError: the journal cannot be written; it is withdrawn when its timer ends.
         """
         entry = self._entry(action_id, *IN_FORCE)
+        if entry.due_s <= self._clock():  # the keeper is late, or gone
+            self.withdraw(action_id, "its time had ended before it was confirmed")
+            raise UserError(f"action {action_id} was withdrawn: its time had ended before it was confirmed")
         ttl_s = entry.action.ttl_s
         self._actuator.renew(entry.action, timeout_s=ttl_s)
         due_s = self._clock() + ttl_s
@@ -162,7 +166,7 @@ class Actor:
             )
         except StorageError:
             with suppress(SkerryError):  # what is not on record does not last: its time-out is as it was
-                self._actuator.renew(entry.action, timeout_s=entry.due_s - self._clock())
+                self._restore(entry)
             raise
         if not changed:
             self._actuator.withdraw(action_id)
@@ -199,7 +203,8 @@ class Actor:
             The ids of what was withdrawn.
         """
         before = {entry.action.id for entry in self._journal.in_force()}
-        withdraw_due(self._journal, lambda _: self._actuator, now_s=self._clock())
+        with ExitStack() as made:
+            withdraw_due(self._journal, lambda entry: self._actuator_of(entry, made), now_s=self._clock())
         known = {entry.action.id for entry in self._journal.in_force()}
         strays: list[str] = []
         if not self._dry_run:
@@ -218,12 +223,26 @@ class Actor:
         entry = self._journal.find(action_id)
         return entry.state if entry is not None else None
 
+    def _actuator_of(self, entry: Entry, made: ExitStack) -> Actuator:
+        """Return what has applied an entry: an earlier process may have acted in this folder with another actuator."""
+        ours = self._actuator
+        if (entry.actuator, entry.settings) == (ours.name, json.loads(json.dumps(dict(ours.settings())))):
+            return ours
+        return made.enter_context(closing(make_actuator(entry.actuator, entry.settings)))
+
     def _try(self, action: Action) -> str | None:
         try:
             self._actuator.check(action)
         except PlatformError as error:
             return error.message
         return None
+
+    def _restore(self, entry: Entry) -> None:
+        left_s = entry.due_s - self._clock()
+        if left_s > 0:
+            self._actuator.renew(entry.action, timeout_s=left_s)
+        else:
+            self._actuator.withdraw(entry.action.id)
 
     def _apply(self, action: Action, reason: str) -> Outcome:
         self._open(action, State.PENDING, reason, due_s=self._clock() + self._confirm_s)

@@ -9,15 +9,18 @@ from __future__ import annotations
 import os
 import select
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from skerry.errors import SkerryError
 from skerry.network.actions.actuator import Actuator
 from skerry.network.actions.journal import Entry, Journal
-from skerry.network.actions.withdrawal import RETRY_S, make_actuator, monotonic_s, withdraw_due
+from skerry.network.actions.withdrawal import RETRY_S, describe, make_actuator, monotonic_s, withdraw_due
 
 ARMED = b"armed\n"
 ALONE_S = 2.0
+# Different failures that are written until all has gone well again: some name a process id that is new each time.
+MOST_SAID = 200
 
 
 class Keeper:
@@ -30,21 +33,29 @@ class Keeper:
     def __init__(self, folder: Path) -> None:
         self._journal = Journal(folder)
         self._actuators: dict[tuple[str, str], Actuator] = {}
-        self._said = ""
+        self._said: set[str] = set()
 
     def look(self) -> float | None:
         """Withdraw what is due; return the seconds until the next is, None when nothing is in force."""
+        failures: list[str] = []
         try:
-            return withdraw_due(self._journal, self._actuator, now_s=monotonic_s(), say=self._say)
-        except SkerryError as error:
-            self._say(error.message)
-            return RETRY_S
+            wait_s = withdraw_due(self._journal, self._actuator, now_s=monotonic_s(), say=failures.append)
+        except Exception as error:  # whatever it is: without the keeper nothing would be withdrawn any more
+            failures.append(describe(error))
+            wait_s = RETRY_S
+        self._write(failures)
+        return wait_s
 
-    def _say(self, text: str) -> None:
-        """Write into the keeper's log, but nothing that was written last: it is tried again twice a second."""
-        if text != self._said:
-            self._said = text
-            sys.stderr.write(f"{text}\n")
+    def _write(self, failures: Sequence[str]) -> None:
+        """Write failures into the keeper's log, each once until all has gone well: all are tried twice a second."""
+        if not failures:
+            self._said.clear()
+        for text in failures:
+            if text in self._said or len(self._said) >= MOST_SAID:
+                continue
+            self._said.add(text)
+            with suppress(OSError):  # the disk may be full, and that is no reason to withdraw nothing
+                sys.stderr.write(f"{text}\n")
 
     def _actuator(self, entry: Entry) -> Actuator:
         key = (entry.actuator, str(sorted(entry.settings.items())))

@@ -71,10 +71,16 @@ def withdraw_due(
         try:
             make(entry).withdraw(entry.action.id)
             _close(journal, entry)
-        except SkerryError as error:  # the kernel's own time-out has ended its effect already; others are due as well
-            say(f"action {entry.action.id} cannot be withdrawn now, and is tried again: {error.message}")
+        except Exception as error:  # whatever it is: others are due as well, and not all have a time-out in the kernel
+            reason = describe(error)
+            say(f"action {entry.action.id} cannot be withdrawn now, and is tried again: {reason}")
             waits.append(RETRY_S)
     return min(waits, default=None)
+
+
+def describe(error: Exception) -> str:
+    """Return what has failed, in a sentence for a log."""
+    return error.message if isinstance(error, SkerryError) else f"{type(error).__name__}: {error}"
 
 
 def _close(journal: Journal, entry: Entry) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ from skerry.network.actions.files import ActionFiles
 from skerry.network.actions.match import Network
 from skerry.network.actions.policy import Policy
 from skerry.network.actions.xdp.entries import Entry, entries_of, entry_from_plain, entry_to_plain, find_guarded
+from skerry.network.actions.xdp.loading import Loading, find_loading, is_of
 from skerry.network.actions.xdp.program import Status, XdpFilter
 
 
@@ -21,7 +23,9 @@ class XdpActuator(Actuator):
     """Carries actions out on interfaces on which somebody has loaded xdp-filter.
 
     An action becomes one entry for each source, or for each port; one that takes everything from an address becomes an
-    entry about that. Entries carry no action's id, so they are kept in a file with that name. They have no time-out:
+    entry about that. Entries carry no action's id, so they are kept in a file with that name, together with the map
+    that they are in: where xdp-filter was loaded again since, they are gone, and what is equal to them is left alone.
+    They have no time-out:
     what nobody withdraws stays until xdp-filter is unloaded. How many packets they have hit is known, their bytes are
     not.
 
@@ -90,7 +94,8 @@ class XdpActuator(Actuator):
             if self._files.has(action.id):
                 raise PlatformError(f"an action {action.id} is in force already")
             self._check_new(entries, self._xdp_filter.status(self._interfaces))
-            self._files.write(action.id, [entry_to_plain(entry) for entry in entries])
+            held = [{"entry": entry_to_plain(entry), "loading": asdict(find_loading(entry))} for entry in entries]
+            self._files.write(action.id, held)
             try:
                 for entry in entries:
                     self._xdp_filter.add(entry)
@@ -117,10 +122,10 @@ class XdpActuator(Actuator):
             raise PlatformError(f"of action {action.id} only {sum(there)} of {len(there)} entries are there")
 
     def withdraw(self, action_id: str) -> bool:
-        """Remove an action's entries.
+        """Remove an action's entries; those that went with their xdp-filter, or with the machine, are only forgotten.
 
         Raises:
-            PlatformError: xdp-filter refused.
+            PlatformError: xdp-filter refused, or has its maps elsewhere than where the action was applied.
         """
         with self._files.locked():
             if not self._files.has(action_id):
@@ -178,14 +183,19 @@ class XdpActuator(Actuator):
             raise PlatformError(f"xdp-filter is loaded on {others[0]} too, where an entry would drop packets as well")
 
     def _take_back(self, action_id: str) -> None:
+        entries = self._read(action_id)
         try:
             status = self._xdp_filter.status(self._interfaces)
         except PlatformError:  # asked in another network; to remove an entry that is not there is no harm
             status = None
-        for entry in self._read(action_id):
+        for entry in entries:
             if status is None or status.holds(entry):
                 self._xdp_filter.remove(entry)
         self._files.remove(action_id)
 
     def _read(self, action_id: str) -> list[Entry]:
-        return [entry_from_plain(plain) for plain in self._files.read(action_id)]
+        """Return the entries of an action that may be there: equal ones in a later loading are somebody else's."""
+        held = [
+            (entry_from_plain(plain["entry"]), Loading(**plain["loading"])) for plain in self._files.read(action_id)
+        ]
+        return [entry for entry, loading in held if is_of(entry, loading)]
