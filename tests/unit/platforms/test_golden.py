@@ -25,7 +25,14 @@ SETTINGS = ClusterSettings(namespace="edge", max_timeout="6h", models="s3://mode
 # The demo looks at the load of one second; Knative at that of six or more.
 FLAGS = {"serving_app": ["classify.scale.window=6s"]}
 # What a platform refuses by name, and so renders nothing of.
-REFUSED = {("chain", KNATIVE): "chain", ("chain", KUBERNETES): "chain", ("file_drop", KUBERNETES): "triggers"}
+REFUSED = {
+    ("chain", KNATIVE): "chain",
+    ("chain", KUBERNETES): "chain",
+    ("file_drop", KUBERNETES): "triggers",
+    ("fraud", KNATIVE): "chain",
+    ("fraud", KUBERNETES): "chain",
+    ("prognostics", KUBERNETES): "triggers",
+}
 RENDERERS = {KNATIVE: render_knative, KUBERNETES: render_kubernetes}
 
 
