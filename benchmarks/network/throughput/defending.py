@@ -63,7 +63,7 @@ class CountedDetector(Detector):
 
 
 class Telling:
-    """Publishes happenings as events, and counts those that the broker has taken.
+    """Publishes happenings as events, and counts them, also those that the broker did not take.
 
     Args:
         app: Whose functions take them.
@@ -75,9 +75,9 @@ class Telling:
 
     def __call__(self, what: Happening) -> None:
         """Publish one."""
+        self.told += 1
         data = {"reason": what.reason}
         self._app.publish(skerry.Event(type=f"network.{what.step}", subject=str(what.destination), data=data))
-        self.told += 1
 
 
 def counts(detector: CountedDetector) -> dict[str, Any]:

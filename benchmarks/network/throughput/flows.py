@@ -122,7 +122,7 @@ def try_rate(place: Place, plan: Plan) -> dict[str, Any]:
         "span_s": (began_s, ended_s),
     }
     whole = not any(found[name] for name in ("lost_records", "lost_packets", "dropped", "gaps", "refused"))
-    found["exact"] = reacted and found["reacted"] == told
+    found["exact"] = reacted and found["reacted"] == told > 0  # nothing told of an attack is nothing measured
     found["kept"] = whole and settled_s <= SETTLE_S and late_s <= LATE_S and found["exact"]
     return found
 
