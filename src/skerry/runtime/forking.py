@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import sys
 
 
@@ -24,6 +25,18 @@ def fork_orphan() -> bool:
     with contextlib.suppress(ChildProcessError):  # this process ignores its children's ends
         os.waitpid(middle, 0)
     return False
+
+
+def receive_order(control: socket.socket, most_bytes: int, most_fds: int) -> tuple[bytes, list[int]]:
+    """Return the next packet and the descriptors that came with it; nothing when the other end is gone.
+
+    A front that dies with an answer unread resets the connection, and the kernel ends this process only a moment later.
+    """
+    try:
+        packet, fds, _, _ = socket.recv_fds(control, most_bytes, most_fds)
+    except ConnectionError:
+        return b"", []
+    return packet, fds
 
 
 def redirect_output(log_fd: int) -> None:

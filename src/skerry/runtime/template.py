@@ -31,7 +31,7 @@ from typing import Any, NoReturn
 import msgpack
 
 from skerry.runtime.confinement import check_memory, die_with
-from skerry.runtime.forking import fork_orphan, redirect_output, reseed, threads
+from skerry.runtime.forking import fork_orphan, receive_order, redirect_output, reseed, threads
 from skerry.runtime.handler import LoadedHandler, find_function, start_error
 from skerry.runtime.memory import return_memory
 from skerry.runtime.phases import Phases
@@ -117,7 +117,7 @@ def find_obstacle(connections: set[str]) -> str | None:
 
 def _fork_workers(control: socket.socket, handler: LoadedHandler, phases: Phases, front_pid: int) -> NoReturn:
     while True:
-        packet, fds, _, _ = socket.recv_fds(control, ORDER_BYTES, FDS_PER_ORDER)
+        packet, fds = receive_order(control, ORDER_BYTES, FDS_PER_ORDER)
         if not packet:
             _end(0)
         sys.stdout.flush()  # else each worker would print once more what is printed already

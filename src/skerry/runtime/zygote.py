@@ -28,7 +28,7 @@ import msgpack
 
 from skerry.runtime import worker
 from skerry.runtime.confinement import die_with
-from skerry.runtime.forking import fork_orphan, redirect_output, reseed, threads
+from skerry.runtime.forking import fork_orphan, receive_order, redirect_output, reseed, threads
 from skerry.runtime.target import Target
 
 PACKET_BYTES = 1 << 20
@@ -68,7 +68,7 @@ def serve(
                 _settle()
                 settled = True
             spare = _fork_spare(control, front_pid)
-        packet, fds, _, _ = socket.recv_fds(control, PACKET_BYTES, FDS_PER_SPAWN)
+        packet, fds = receive_order(control, PACKET_BYTES, FDS_PER_SPAWN)
         if not packet:
             return
         request = msgpack.unpackb(packet)
@@ -171,7 +171,7 @@ def _become_worker(orders: socket.socket, front_pid: int, *, ahead: bool) -> Non
         if ahead:
             worker.rehearse()
         reseed()
-        packet, fds, _, _ = socket.recv_fds(orders, PACKET_BYTES, FDS_PER_SPAWN)
+        packet, fds = receive_order(orders, PACKET_BYTES, FDS_PER_SPAWN)
         orders.close()
         if not packet:
             os._exit(0)

@@ -33,6 +33,12 @@ def is_pending(pid, number):
     return any(int(line.split()[1], 16) >> (number - 1) & 1 for line in lines if line.startswith("ShdPnd:"))
 
 
+def is_stopped(pid):
+    """Whether all threads of a process have stopped: a signal sent before that may still be taken."""
+    states = [path.read_text().rpartition(")")[2].split()[0] for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return set(states) == {"T"}
+
+
 def test_everything_that_was_accepted_is_answered_before_the_end(own_platform):
     platform = own_platform
     assert platform.call("counted", "x").status == 200
@@ -87,6 +93,7 @@ def test_requests_that_arrive_with_the_signal_are_answered(own_platform):
             client.send(request("/health/liveness", b"", method="GET"))
             assert client.read_answer().status == 200
         os.kill(platform.place.pid, signal.SIGSTOP)  # what comes now is seen all at once
+        wait_until(lambda: is_stopped(platform.place.pid), within_s=SIGNAL_S, what="the stop")
         # Over TLS, a connection comes about only with a server that runs.
         new = [stack.enter_context(platform.connect()) for _ in range(0 if platform.place.public else CROWD)]
         for number, client in enumerate((*waiting, *new)):

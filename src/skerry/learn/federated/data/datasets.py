@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import math
-import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from skerry.errors import DataError, SkerryError
+from skerry.learn.shared_data import shared_folder
 
 SIDE = 28
 CLASSES = 10
@@ -72,12 +72,6 @@ def load_dataset(folder: Path | None = None) -> Dataset:
         return load_mnist(folder)
     shared = shared_folder() / "mnist"
     return load_mnist(shared) if shared.is_dir() else load_small_digits()
-
-
-def shared_folder() -> Path:
-    """Return the folder with the shared data: ``$SKERRY_SHARED/data``, else ``shared/data`` beside the repository."""
-    given = os.environ.get("SKERRY_SHARED")
-    return Path(given or Path(__file__).resolve().parents[5] / "shared") / "data"
 
 
 def load_mnist(folder: Path) -> Dataset:

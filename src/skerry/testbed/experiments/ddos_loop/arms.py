@@ -8,12 +8,12 @@ from pathlib import Path
 from statistics import mean
 
 from skerry.errors import PlatformError
+from skerry.learn.shared_data import shared_folder
 from skerry.testbed.experiments.ddos_loop import trial as trials
 from skerry.testbed.experiments.ddos_loop.attacks import ATTACKS, CONTROLS
 from skerry.testbed.experiments.ddos_loop.defences import Defence, FastNetMon, Nothing, Said, Skerry
 from skerry.testbed.experiments.ddos_loop.trial import Seen, Times
 from skerry.testbed.experiments.experiment import Outcome, Trial
-from skerry.testbed.experiments.training_6g.articles import data_folder
 
 # An attack counts as stopped when so little of it passes for so long.
 STOPPED_RATIO = 0.1
@@ -63,7 +63,7 @@ def run_benign(trial: Trial) -> Outcome:
     from skerry.testbed.experiments.ddos_loop import benign  # it needs NumPy, which is an extra
 
     # A second time they would be the same windows, of which nothing new is learned.
-    recorded = benign.judge_recordings(data_folder()) if trial.repeat == 0 else None
+    recorded = benign.judge_recordings(shared_folder()) if trial.repeat == 0 else None
     made = benign.judge(list(benign.make_traffic(trial.seed)))
     judged = [made] if recorded is None else [recorded, made]
     alarms = [alarm for each in judged for alarm in each.alarms]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from skerry.learn.shared_data import shared_folder
 from skerry.network.detection.ending import EndRules
 from skerry.testbed.experiments.ddos_loop.processes import Program
 from skerry.testbed.experiments.ddos_loop.star import CLIENTS, PORT, VICTIM
-from skerry.testbed.experiments.training_6g.articles import data_folder
 
 SYN = f"hping3 -q -S -p {PORT} --flood --rand-source"
 RECORDED = Path("pcap_ddos/amp.UDP.isakmp.pcap.gz")
@@ -53,7 +53,7 @@ def _flood_with_options(network: str, folder: Path) -> Program:
 
 
 def _replay(network: str, folder: Path) -> Program:
-    recorded = data_folder() / RECORDED
+    recorded = shared_folder() / RECORDED
     settings = {"capture": str(recorded) if recorded.is_file() else "", "per_s": REPLAYED_PER_S}
     return Program.python(network, "replay", settings, folder)
 

@@ -108,7 +108,7 @@ def describe_part(division: Division, client: str) -> Part:
 def read_name(data: str) -> str:
     """Return what the data set is called: ``mnist`` or ``digits``."""
     if data in {"auto", "digits"}:
-        from skerry.learn.federated.data.datasets import shared_folder
+        from skerry.learn.shared_data import shared_folder
 
         return "mnist" if data == "auto" and (shared_folder() / "mnist").is_dir() else "digits"
     return "mnist"

@@ -11,13 +11,13 @@ import csv
 import gzip
 import io
 import json
-import os
 import random
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from skerry.errors import DataError
+from skerry.learn.shared_data import shared_folder
 
 SEED_FILE = Path("fake_news_seed/example_data.json.gz")
 ISOT_FILES = (
@@ -104,18 +104,12 @@ def read_articles(kind: str, count: int | None = None) -> Articles:
         return make_articles(count or 240)
     found: list[tuple[str, str]] = []
     if kind in ("seed", "real"):
-        found.extend(_read_seed(data_folder() / SEED_FILE))
+        found.extend(_read_seed(shared_folder() / SEED_FILE))
     if kind in ("isot", "real"):
-        found.extend(pair for label, name in ISOT_FILES for pair in _read_isot(data_folder() / name, label))
+        found.extend(pair for label, name in ISOT_FILES for pair in _read_isot(shared_folder() / name, label))
     unique = dict(pair for pair in found if pair[0].strip())
     articles = Articles(list(unique), list(unique.values()))
     return articles if count is None or count >= len(articles) else _first_of_each(articles, count)
-
-
-def data_folder() -> Path:
-    """Return the folder with the shared data: ``$SKERRY_SHARED/data``, else ``shared/data`` beside the repository."""
-    given = os.environ.get("SKERRY_SHARED")
-    return Path(given or Path(__file__).resolve().parents[6] / "shared") / "data"
 
 
 def make_articles(count: int, seed: int = 0) -> Articles:
