@@ -8,7 +8,8 @@ Dirichlet distribution of their labels. Durations are drawn and time is virtual,
 the machine; every figure is the median over seeds, each with clients, split and durations of its own. Arms of a seed
 share all three. Late updates are added as deltas whose weights are normalised to 1.
 
-``remembered`` is the rule of `skerry.learn.federated.coordinator.remembered`, which coordinators use too.
+What is remembered of silent clients follows the rule of `skerry.learn.federated.coordinator.remembered`, which
+coordinators use too, and is what a plan with a quorum does by itself (`agreement.remembered_rounds`).
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ class Arm:
         count: Most clients of a round.
         remembers: Whether a client that is not heard in a round counts with its last update, as long as that is not
             older than ``settings.late_rounds``.
+        order: Of the rows in training; another one shows how far two runs of the same thing differ.
     """
 
     name: str
@@ -65,18 +67,14 @@ class Arm:
     settings: Patience
     count: int
     remembers: bool = False
+    order: int = 0
 
 
 ARMS = (
     Arm(name="wait for all", selection=make_selection("all"), settings=WAITING, count=10),
-    Arm(name="all, with deadline", selection=make_selection("all"), settings=PATIENT, count=10),
-    Arm(
-        name="all, with deadline, remembered",
-        selection=make_selection("all"),
-        settings=PATIENT,
-        count=10,
-        remembers=True,
-    ),
+    Arm(name="wait for all, other order", selection=make_selection("all"), settings=WAITING, count=10, order=1),
+    Arm(name="all, with deadline", selection=make_selection("all"), settings=PATIENT, count=10, remembers=True),
+    Arm(name="the same, nothing remembered", selection=make_selection("all"), settings=PATIENT, count=10),
     Arm(name="random, with deadline", selection=make_selection("random"), settings=PATIENT, count=COUNT),
     Arm(
         name="fedlesscan",
@@ -166,7 +164,7 @@ class Learning:
         begin = self.given.pop((client, round))
         rows, labels = self.parts[client]
         weights = begin.reshape(65, 10).copy()
-        chance = np.random.default_rng([self.seed, round, *client.encode()])
+        chance = np.random.default_rng([self.seed, round, *client.encode(), *([self.arm.order] * (self.arm.order > 0))])
         for _ in range(EPOCHS):
             order = chance.permutation(len(labels))
             for at in range(0, len(order), BATCH):

@@ -59,9 +59,8 @@ CODINGS = ("float32", "float64", "float16", "int8", "top-k")
 @click.option(
     "--remember",
     type=click.IntRange(0),
-    default=0,
-    show_default=True,
-    help="Rounds for which the last update of a client that is not heard counts.",
+    help="Rounds for which the last update of a client that is not heard counts.  [default: 20 with a --quorum below "
+    "1, where all are asked and nothing forbids it; else 0]",
 )
 @click.option("--secure", is_flag=True, help="Sum updates so that the coordinator sees no single one.")
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="What your own code is told; repeatable.")

@@ -55,7 +55,9 @@ class Plan(Message):
         best_metric: The metric by which the best model is kept: the highest, or the lowest if its name ends in ``loss``
             or ``error``.
         keep_late: Whether replies that come after their round's end count in the next one.
-        remember_rounds: For how many rounds a client that is not heard counts with its last update; 0 for none.
+        remember_rounds: For how many rounds a client that is not heard counts with its last update; 0 for none. None
+            is ``late_rounds`` where every client is asked and a round may end without some, if the rest of the plan
+            allows it: see :func:`skerry.learn.federated.coordinator.agreement.remembered_rounds`.
         most_examples: A reply that counts more rows is refused.
         largest_norm: A reply whose update is longer is refused; none for any.
         privacy: What clients do to their updates before these leave (local differential privacy).
@@ -86,7 +88,7 @@ class Plan(Message):
     server: str | None = None
     best_metric: str = "accuracy"
     keep_late: bool = True
-    remember_rounds: int = Field(default=0, ge=0)
+    remember_rounds: int | None = Field(default=None, ge=0)
     most_examples: int = Field(default=10**9, ge=1)
     largest_norm: float | None = Field(default=None, gt=0)
     privacy: Privacy | None = None

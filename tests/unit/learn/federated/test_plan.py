@@ -3,6 +3,7 @@ from pydantic import ValidationError
 
 from skerry.errors import SpecError
 from skerry.learn.federated import Federation, Member, Plan
+from skerry.learn.federated.coordinator.agreement import check_plan, remembered_rounds
 from skerry.learn.federated.coordinator.federation import make_strategy
 from skerry.learn.federated.plan import job_name, seed_of
 from skerry.learn.federated.record.results import EvaluationResult, RoundResult, mean_metrics
@@ -126,3 +127,27 @@ def test_what_is_remembered_counts_in_full_unless_the_plan_says_otherwise():
     assert make_strategy(plan_of(remember_rounds=3)).late_exponent == 0
     assert make_strategy(plan_of(remember_rounds=3, strategy_options={"late_exponent": 1.0})).late_exponent == 1
     assert make_strategy(plan_of()).late_exponent == 0.5
+
+
+@pytest.mark.parametrize(
+    ("changes", "rounds"),
+    [
+        ({}, 0),  # waits for all
+        ({"quorum_ratio": 0.8}, 20),
+        ({"quorum_ratio": 0.8, "late_rounds": 7}, 7),
+        ({"quorum_ratio": 0.8, "remember_rounds": 0}, 0),
+        ({"remember_rounds": 4}, 4),
+        ({"quorum_ratio": 0.8, "clients_per_round": 1}, 0),  # who is not asked is not missing
+        ({"quorum_ratio": 0.8, "clients_per_round": 2}, 20),
+        ({"quorum_ratio": 0.8, "selection": "random"}, 0),
+        ({"quorum_ratio": 0.8, "strategy": "fednova"}, 20),
+        ({"quorum_ratio": 0.8, "strategy": "median"}, 0),
+        ({"quorum_ratio": 0.8, "privacy": {"clip_norm": 1.0}}, 0),
+        ({"quorum_ratio": 0.8, "central": {"clip_norm": 1.0}}, 0),
+        (THREE | {"quorum_ratio": 0.8}, 0),
+    ],
+)
+def test_rounds_that_may_end_without_a_client_remember_it_by_themselves(changes, rounds):
+    plan = plan_of(**changes)
+    check_plan(plan)
+    assert remembered_rounds(plan) == rounds

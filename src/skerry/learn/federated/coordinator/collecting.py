@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from skerry.errors import SkerryError, UnavailableError
+from skerry.learn.federated.coordinator.agreement import remembered_rounds
 from skerry.learn.federated.coordinator.conversation import Talk
 from skerry.learn.federated.coordinator.crew import Crew, Outcome
 from skerry.learn.federated.coordinator.remembered import carry
@@ -222,11 +223,12 @@ class Collection:
     def _carry(self) -> None:
         """Have the last updates of those count that were not heard."""
         record = self._shared.record
-        before = record.log_before(self._number) if record.plan.remember_rounds else None
+        rounds = remembered_rounds(record.plan)
+        before = record.log_before(self._number) if rounds else None
         if before is None:
             return
         try:
-            carry(before, self._log, round=self._number, rounds=record.plan.remember_rounds)
+            carry(before, self._log, round=self._number, rounds=rounds)
         finally:
             before.close()
         self._log.sync()

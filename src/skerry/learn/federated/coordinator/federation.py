@@ -9,7 +9,7 @@ from typing import Any
 
 import skerry
 from skerry.errors import ConfigError, DataError, SkerryError, UnavailableError
-from skerry.learn.federated.coordinator.agreement import check_plan
+from skerry.learn.federated.coordinator.agreement import check_plan, remembered_rounds
 from skerry.learn.federated.coordinator.crew import Outcomes
 from skerry.learn.federated.coordinator.downlink import send_first, send_whole
 from skerry.learn.federated.coordinator.room import Room
@@ -158,7 +158,7 @@ def make_strategy(plan: Plan) -> Strategy:
         SpecError: there is no such strategy, it has no such option, or it does not go with the rest of the plan.
     """
     options = plan.strategy_options
-    if plan.remember_rounds:
+    if remembered_rounds(plan):
         # What is remembered stands for what a client would send now: it counts in full, unless the plan says otherwise.
         options = {"late_exponent": 0.0, **options}
     strategy = find_strategy(plan.strategy, **options)

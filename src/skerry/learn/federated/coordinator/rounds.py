@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from skerry.errors import DataError
+from skerry.learn.federated.coordinator.agreement import remembered_rounds
 from skerry.learn.federated.coordinator.collecting import Collection
 from skerry.learn.federated.coordinator.downlink import send_next
 from skerry.learn.federated.coordinator.evaluating import Evaluated, evaluate_model
@@ -69,7 +70,7 @@ class Round:
             return
         collected_s = time.monotonic()
 
-        remembers = record.plan.remember_rounds > 0
+        remembers = remembered_rounds(record.plan) > 0
         total: Total | None = None
         masked_bytes = 0
         if record.plan.secure is not None:
