@@ -38,6 +38,9 @@ class NatsServer:
             time.sleep(0.02)
         return self
 
+    def send(self, signal):
+        self._process.send_signal(signal)
+
     def kill(self):
         if self._process is not None and self._process.poll() is None:
             self._process.kill()

@@ -73,8 +73,7 @@ class Claim:
         if self._beating is None:
             return
         self._beating.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._beating
+        await asyncio.wait([self._beating])
         if not self._is_lost:
             with contextlib.suppress(Error, OSError, TimeoutError):  # the next one waits until it is silent
                 await self._bucket.update(KEY, b"", last=self._revision)

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from skerry.errors import ConfigError, UnavailableError
 from skerry.events.delivery import Entry
+from skerry.events.parting import part
 from skerry.events.sources.credentials import password_of, tls_of
 from skerry.events.sources.inlet import Inlet, Intake, peer_name
 from skerry.events.sources.message import Message, Wrapping, entry_of_message
@@ -67,7 +68,7 @@ class NatsInlet(Inlet):
         except Error as error:
             raise self._failed(str(error) or type(error).__name__) from error
         finally:
-            await _close(client)
+            await part(client)
 
     async def _connect(self) -> Client:
         try:
@@ -99,7 +100,7 @@ class NatsInlet(Inlet):
                 **options,
             )
         except (Error, OSError, TimeoutError) as error:
-            await _close(client)  # it may have got as far as a socket
+            await part(client)  # it may have got as far as a socket
             raise self._failed(str(error) or type(error).__name__) from error
         return client
 
@@ -187,12 +188,3 @@ async def _end(*tasks: asyncio.Future[Any]) -> None:
         for task in done:
             if not task.cancelled():
                 task.exception()  # it was seen
-
-
-async def _close(client: Client) -> None:
-    """Close a client; one that waits for a server that says nothing is left to itself."""
-    from nats.errors import Error
-
-    with contextlib.suppress(Error, OSError, TimeoutError):
-        async with asyncio.timeout(ANSWER_S):
-            await client.close()
