@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from skerry.events.backlog.base import Settled
 from skerry.events.backlog.jetstream import backlog as module
-from skerry.events.backlog.jetstream import link
+from skerry.events.backlog.jetstream import claim, link
 from skerry.events.backlog.jetstream.backlog import JetStreamBacklog
 from skerry.events.backlog.jetstream.progress import Progress
 from skerry.events.backlog.jetstream.reader import Reader
@@ -144,6 +144,17 @@ def test_dead_letters_that_gather_while_the_server_says_nothing_are_all_kept(ser
 
     asyncio.run(bury())
     assert sorted(asyncio.run(look())) == [1, 2, 3, 4]
+
+
+def test_a_place_that_was_given_up_is_taken_at_once(server, monkeypatch):
+    monkeypatch.setattr(claim, "PATIENCE_S", 3600.0)
+
+    async def come_and_go():
+        for owner in ("one", "one", "another"):
+            backlog = await JetStreamBacklog.open(f"{server.url}/place", owner=owner)
+            await backlog.close()
+
+    asyncio.run(asyncio.wait_for(come_and_go(), 60))
 
 
 @given(st.data())
