@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import signal
 
 import orjson
 import pytest
@@ -98,7 +97,7 @@ def test_a_backlog_whose_server_is_gone_closes_with_one_line_and_loses_no_event(
         await backlog.keep_only(["t"])
         for one in await taken(backlog, 3, how):
             backlog.settle(Settled("t", one, "done"))
-        server.kill() if how == "killed" else server.send(signal.SIGSTOP)
+        server.kill() if how == "killed" else server.freeze()
         await backlog.close()
 
     async def look():
@@ -115,7 +114,7 @@ def test_a_backlog_whose_server_is_gone_closes_with_one_line_and_loses_no_event(
             "to events of t are not recorded, and the events may come to them again: the NATS server has not"
             in caplog.text
         )
-        server.start() if how == "killed" else server.send(signal.SIGCONT)
+        server.start() if how == "killed" else server.go_on()
         # What was on its way to a silent server may have arrived all the same.
         assert uvloop.run(look()) in ({3} if how == "killed" else {0, 3})
     finally:
@@ -129,11 +128,11 @@ def test_dead_letters_that_gather_while_the_server_says_nothing_are_all_kept(ser
         backlog = await JetStreamBacklog.open(url)
         await backlog.keep_only(["t"])
         given = await taken(backlog, 4, "letter")
-        server.send(signal.SIGSTOP)
+        server.freeze()
         for one in given:
             backlog.settle(Settled("t", one, "dead", 500, "as the test says"))
             await asyncio.sleep(2 * module.WRITE_S)  # it begins to write this one before there is the next
-        server.send(signal.SIGCONT)
+        server.go_on()
         await backlog.close()
 
     async def look():
