@@ -242,10 +242,11 @@ class Feed:
 
     def _count_attempt(self, going: Sequence[Delivery], now_s: float) -> None:
         metrics = self.metrics
-        metrics.processing.observe_all([now_s - one.accepted_at for one in going if not one.tries])
+        # The moment of acceptance may be another machine's: its clock may be ahead.
+        first = [max(0.0, now_s - one.accepted_at) for one in going if not one.tries]
+        metrics.processing.observe_all(first)
+        metrics.retries.value += len(going) - len(first)
         for one in going:
-            if one.tries:
-                metrics.retries.value += 1
             one.tries += 1
 
     def _ended(self, given: list[Delivery], outcome: Outcome, now_s: float) -> None:
