@@ -139,11 +139,7 @@ class NatsInlet(Inlet):
                 messages = await subscription.fetch(TOGETHER, timeout=POLL_S)
             except NothingYet:
                 continue
-            now_s = time.time()
-            # Under its place in the stream a message that comes again is known.
-            entries = [
-                self._entry(one, f"{one.metadata.stream}/{one.metadata.sequence.stream}", now_s) for one in messages
-            ]
+            entries = [self._kept_entry(one) for one in messages]
             try:
                 await self.intake.take(entries)
             except BaseException:
@@ -152,7 +148,13 @@ class NatsInlet(Inlet):
             for one in messages:
                 await one.ack()
 
-    def _entry(self, message: Msg, id: str, now_s: float) -> Entry:
+    def _kept_entry(self, message: Msg) -> Entry:
+        """Return the event of a stream's message: with the time at which the server took it, however long ago."""
+        facts = message.metadata
+        # Under its place in the stream a message that comes again is known.
+        return self._entry(message, f"{facts.stream}/{facts.sequence.stream}", facts.timestamp.timestamp())
+
+    def _entry(self, message: Msg, id: str, came_s: float) -> Entry:
         headers = {name.lower(): text for name, text in (message.headers or {}).items()}
         properties = {
             name.removeprefix(PREFIX): unquote(text) for name, text in headers.items() if name.startswith(PREFIX)
@@ -163,7 +165,7 @@ class NatsInlet(Inlet):
             content_type=headers.get("content-type"),
             properties=properties,
         )
-        return entry_of_message(found, self._wrapping, id=id, now_s=now_s)
+        return entry_of_message(found, self._wrapping, id=id, came_s=came_s)
 
     def _failed(self, reason: str) -> UnavailableError:
         return UnavailableError(f"the NATS server at {self._source.url}: {reason}")
