@@ -193,9 +193,10 @@ class Feed:
             self._alarm = self._loop.call_later(max(0.0, due_s - now_s), self._pump)
 
     def _send(self, taken: list[Delivery], now_s: float) -> None:
-        late = [one for one in taken if is_too_late(self.retry, now_s - one.accepted_at)]
+        retry = self.retry
+        late = [one for one in taken if is_too_late(retry, now_s - one.accepted_at)] if retry.deadline else []
         for one in late:
-            self._bury(one, DEADLINE_STATUS, f"its deadline of {self.retry.deadline} has passed", now_s)
+            self._bury(one, DEADLINE_STATUS, f"its deadline of {retry.deadline} has passed", now_s)
         going = [one for one in taken if one not in late] if late else taken
         if not going:
             return
