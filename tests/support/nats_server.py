@@ -1,9 +1,11 @@
 """A NATS server with JetStream, started by the test."""
 
 import shutil
+import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +39,21 @@ class NatsServer:
             assert time.monotonic() < until, self._log.read_text()
             time.sleep(0.02)
         return self
+
+    def freeze(self):
+        """Stop it as it is, and return once none of its threads runs any more."""
+        self._process.send_signal(signal.SIGSTOP)
+        until = time.monotonic() + START_S
+        while not all(self._states()):
+            assert time.monotonic() < until
+            time.sleep(0.005)
+
+    def go_on(self):
+        self._process.send_signal(signal.SIGCONT)
+
+    def _states(self):
+        for stat in Path(f"/proc/{self._process.pid}/task").glob("*/stat"):
+            yield stat.read_text().rpartition(")")[2].split()[0] == "T"
 
     def kill(self):
         if self._process is not None and self._process.poll() is None:

@@ -160,8 +160,8 @@ class Feed:
                 self._pump()
                 if self.line.held_bytes >= WINDOW_BYTES:
                     return
-        except SkerryError as error:
-            logger.warning("events of %s are not read, and tried again: %s", self.name, error.message)
+        except Exception as error:  # else nobody would look again before the next event
+            logger.warning("events of %s are not read, and tried again: %s", self.name, _said(error))
             self._is_behind = True
             self._loop.call_later(LOAD_AGAIN_S, self._load_soon)
         finally:
@@ -193,9 +193,10 @@ class Feed:
             self._alarm = self._loop.call_later(max(0.0, due_s - now_s), self._pump)
 
     def _send(self, taken: list[Delivery], now_s: float) -> None:
-        late = [one for one in taken if is_too_late(self.retry, now_s - one.accepted_at)]
+        retry = self.retry
+        late = [one for one in taken if is_too_late(retry, now_s - one.accepted_at)] if retry.deadline else []
         for one in late:
-            self._bury(one, DEADLINE_STATUS, f"its deadline of {self.retry.deadline} has passed", now_s)
+            self._bury(one, DEADLINE_STATUS, f"its deadline of {retry.deadline} has passed", now_s)
         going = [one for one in taken if one not in late] if late else taken
         if not going:
             return
@@ -205,42 +206,56 @@ class Feed:
             body, content_type = event_http.write_batch(one.document for one in going), event_http.BATCH
         self._count_attempt(going, now_s)
         tracing = None if self.tracer is None else Delivering(self.tracer, self.name, going)
+        has_ended = False
 
         def on_outcome(outcome: Outcome) -> None:
-            ended_s = time.time()
+            nonlocal has_ended
+            if has_ended:
+                return
+            has_ended, ended_s = True, time.time()
             self.metrics.answered(outcome.status, max(0.0, ended_s - now_s), len(going))
-            if tracing is not None:
-                tracing.finish(outcome.status)
-            if outcome.reply is not None:  # it goes on with the trace of what it answers
-                found = context_of(going[0].document)
-                above = found if tracing is None or tracing.traceparent is None else tracing.context
-                outcome = outcome._replace(reply=keep_trace(outcome.reply, *above))
+            if tracing is not None or outcome.reply is not None:
+                outcome = self._traced(going, outcome, tracing)
             self._ended(going, outcome, ended_s)
 
         parcel = Parcel(body, content_type, going[0].attempts, on_outcome)
         if tracing is not None:
             parcel = parcel._replace(trace=tracing.context)
-        self._give(self.function, parcel)
+        try:
+            self._give(self.function, parcel)
+        except Exception as error:  # nobody would ever answer for them
+            logger.exception("events cannot be given to %s", self.name)
+            on_outcome(Outcome(500, f"it cannot be given: {_said(error)}"))
+
+    def _traced(self, given: Sequence[Delivery], outcome: Outcome, tracing: Delivering | None) -> Outcome:
+        """Finish the trace of an attempt; an answer that is an event goes on with it."""
+        try:
+            if tracing is not None:
+                tracing.finish(outcome.status)
+            if outcome.reply is None:
+                return outcome
+            found = context_of(given[0].document)
+            above = found if tracing is None or tracing.traceparent is None else tracing.context
+            return outcome._replace(reply=keep_trace(outcome.reply, *above))
+        except Exception:  # a trace is worth no event
+            logger.exception("the trace of events of %s is not finished", self.name)
+            return outcome
 
     def _count_attempt(self, going: Sequence[Delivery], now_s: float) -> None:
         metrics = self.metrics
-        metrics.processing.observe_all([now_s - one.accepted_at for one in going if not one.tries])
+        # The moment of acceptance may be another machine's: its clock may be ahead.
+        first = [max(0.0, now_s - one.accepted_at) for one in going if not one.tries]
+        metrics.processing.observe_all(first)
+        metrics.retries.value += len(going) - len(first)
         for one in going:
-            if one.tries:
-                metrics.retries.value += 1
             one.tries += 1
 
     def _ended(self, given: list[Delivery], outcome: Outcome, now_s: float) -> None:
         if outcome.reply is not None:
-            reply = pass_on(outcome.reply, given[0].document)
-            if reply is not None:
-                task = self._loop.create_task(self._pass_on(given, reply))
-                self._replying.add(task)
-                task.add_done_callback(self._replying.discard)
-                return
-            logger.warning(
-                "function %s answers its own answers: its reply to event %d is dropped", self.name, given[0].event
-            )
+            task = self._loop.create_task(self._pass_on(given, outcome.reply))
+            self._replying.add(task)
+            task.add_done_callback(self._replying.discard)
+            return
         if outcome.status < 300:
             for one in given:
                 self._backlog.settle(Settled(self.name, one, "done"))
@@ -259,11 +274,20 @@ class Feed:
     async def _pass_on(self, given: list[Delivery], reply: Entry) -> None:
         """Publish an answer; only then is what it answers dealt with."""
         try:
-            await self._publish(reply)
+            passed = pass_on(reply, given[0].document)
+            if passed is not None:
+                await self._publish(passed)
+            else:
+                logger.warning(
+                    "function %s answers its own answers: its reply to event %d is dropped", self.name, given[0].event
+                )
+            outcome = Outcome(200)
         except SkerryError as error:
-            self._ended(given, Outcome(503, f"its reply is not taken: {error.message}", PASS_ON_AGAIN_S), time.time())
-        else:
-            self._ended(given, Outcome(200), time.time())
+            outcome = Outcome(503, f"its reply is not taken: {error.message}", PASS_ON_AGAIN_S)
+        except Exception as error:  # an attempt like others: one that always ends so must end
+            logger.exception("the reply of %s to event %d cannot be taken", self.name, given[0].event)
+            outcome = Outcome(500, f"its reply cannot be taken: {_said(error)}")
+        self._ended(given, outcome, time.time())
 
     def _failed(self, one: Delivery, outcome: Outcome, now_s: float) -> None:
         verdict = judge(
@@ -284,7 +308,11 @@ class Feed:
         self.line.again(one, now_s)
 
     def _bury(self, one: Delivery, code: int, error: str, now_s: float) -> None:
-        going = dead_event(one, self.retry, trigger=self.name, code=code, error=error)
+        try:
+            going = dead_event(one, self.retry, trigger=self.name, code=code, error=error)
+        except Exception:  # it is dead here all the same
+            logger.exception("event %d goes nowhere as a dead letter of %s", one.event, self.name)
+            going = None
         if going is None:
             self._buried(one, code, error, now_s)
             return
@@ -300,10 +328,12 @@ class Feed:
             except SkerryError as refused:
                 logger.warning("a dead letter of %s is not taken, and sent again: %s", self.name, refused.message)
                 await asyncio.sleep(PASS_ON_AGAIN_S)
-            else:
-                self._buried(one, code, error, time.time())
-                self._pump_soon()
-                return
+                continue
+            except Exception:  # it is dead here all the same
+                logger.exception("event %d goes nowhere as a dead letter of %s", one.event, self.name)
+            self._buried(one, code, error, time.time())
+            self._pump_soon()
+            return
 
     def _buried(self, one: Delivery, code: int, error: str, now_s: float) -> None:
         logger.info("event %d is a dead letter of %s: %d %s", one.event, self.name, code, error)
@@ -316,3 +346,7 @@ class Feed:
         self.waiting -= count
         if not self.closed:  # else the trigger is gone, and what waited for it is counted out already
             self._on_settled(count)
+
+
+def _said(error: Exception) -> str:
+    return error.message if isinstance(error, SkerryError) else f"{type(error).__name__}: {error}"

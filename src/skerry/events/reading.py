@@ -68,7 +68,7 @@ def _load(body: bytes) -> Any:
 
 def _check_depth(document: Any, body: bytes) -> None:
     """Refuse what can be read and not be written again: as a dead letter, with further attributes, or in a list."""
-    if body.count(b"[") + body.count(b"{") >= FEW_LEVELS:
+    if len(body) >= FEW_LEVELS and body.count(b"[") + body.count(b"{") >= FEW_LEVELS:
         _write([{"event": document}])
 
 

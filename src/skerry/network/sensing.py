@@ -33,6 +33,7 @@ class FlowWindows:
         clock: ``received_ms``: a record belongs to when it arrived; or ``last_ms``: to when its last packet came, as
             the exporter says. An exporter that gathers packets while it is calm tells many at once, and the second
             clock takes them apart again; a window ends there when a later record comes. All exporters need one time.
+            By the first clock, a record that comes when its window has just ended counts in the next one.
         scope: Networks whose addresses are watched; all by default.
         late_ms: How long after the end of a window records of it may come.
         idle_ms: Windows of ``last_ms`` end as well when nothing has come for so long.
@@ -63,6 +64,7 @@ class FlowWindows:
         self._open: dict[int, list[FlowBatch]] = {}
         self._arrived_ms = 0
         self._latest_ms = 0
+        self._ended_ms = 0
         self._failure: Exception | None = None
 
     def add(self, batch: FlowBatch) -> None:
@@ -79,8 +81,24 @@ class FlowWindows:
             # Nothing comes from the future, nor from long ago.
             batch["last_ms"][:] = batch["last_ms"].clip(min=received_ms - OLDEST_MS, max=received_ms)
             self._latest_ms = max(self._latest_ms, int(batch["last_ms"].max()))
+        else:
+            batch = self._move_late(batch)
         for window, part in split(batch, self._width_ms, clock=self._clock):
             self._open.setdefault(window.start_ms, []).append(part)
+
+    def _move_late(self, batch: FlowBatch) -> FlowBatch:
+        """Move records that lay in a buffer while their window ended into the next one: a window is judged once.
+
+        Records come in the order of arrival, so it was the latest that has ended. What is older than that has waited
+        for its template, and keeps its time: a minute of it in one window would look like a flood.
+        """
+        at_ms = batch["received_ms"]
+        late = (at_ms < self._ended_ms) & (at_ms >= self._ended_ms - self._width_ms)
+        if not late.any():
+            return batch
+        moved = FlowBatch(records=batch.records.copy())
+        moved["received_ms"][late] = self._ended_ms
+        return moved
 
     def next_end_ms(self) -> int | None:
         """Return until when a window ends if nothing more comes, Unix time; None without a window."""
@@ -101,6 +119,8 @@ class FlowWindows:
         if self._failure is not None:
             failure, self._failure = self._failure, None
             raise failure
+        if now_ms < self._ended_ms:  # the clock was set back
+            self._ended_ms = 0
         until_ms = now_ms
         if self._clock == "last_ms" and now_ms < self._arrived_ms + self._idle_ms:
             until_ms = self._latest_ms
@@ -108,6 +128,7 @@ class FlowWindows:
         found: list[Traffic] = []
         for start in over[:MOST_SPANS]:
             try:
+                self._ended_ms = max(self._ended_ms, start + self._width_ms)
                 found += self._windows(start)
             except Exception as error:  # of records that nobody has thought of
                 if not found:

@@ -2,9 +2,13 @@
 
 import json
 import sys
+import time
+from datetime import datetime
 
 import pytest
 
+from skerry.events.sources.inlet import Intake
+from skerry.events.sources.mqtt.inlet import MqttInlet
 from skerry.spec import MqttSource
 from support.event_sources import Door, Running, until
 from support.mqtt_broker import PASSWORD, MqttBroker
@@ -73,6 +77,18 @@ def test_what_keeps_a_source_from_working_is_said_without_the_secret(
             assert not any(secret in shown for secret in (PASSWORD, "wrong-secret"))
 
     run_loop(work())
+
+
+def test_a_message_that_waited_for_room_has_the_time_at_which_it_was_received():
+    mqtt = pytest.importorskip("paho.mqtt.client")
+    message = mqtt.MQTTMessage(topic=b"plant/a")
+    message.timestamp = time.monotonic() - 1000
+    source = MqttSource(url="mqtt://broker", topics=("plant/#",))
+    inlet = MqttInlet(Intake("app/plant", Door(), lambda: 0.5), source, identity="here", environment={})
+
+    came_s = datetime.fromisoformat(json.loads(inlet._entry(message).document)["time"]).timestamp()
+
+    assert 990 < time.time() - came_s < 1500
 
 
 def test_a_message_that_is_a_cloudevent_stays_the_event_that_it_is(mqtt_broker, tmp_path, run_loop):

@@ -1,6 +1,8 @@
 """What is particular to NATS: subjects without a stream, servers that go and come back, passwords."""
 
 import json
+import time
+from datetime import datetime
 
 import pytest
 
@@ -58,6 +60,22 @@ def test_a_server_that_was_killed_is_found_again_and_nothing_comes_twice(tmp_pat
         run_loop(work())
     finally:
         server.kill()
+
+
+def test_a_message_of_a_stream_has_the_time_at_which_the_stream_took_it(nats_server, tmp_path, run_loop):
+    origin = NatsOrigin(nats_server, tmp_path.name)
+    origin.add("kept")
+    added_s = time.time()
+
+    async def work():
+        await until(lambda: time.time() > added_s + 0.1, "it waits for the engine")
+        door = Door()
+        async with Running(tmp_path, door, {"app/here": origin.source}):
+            await until(lambda: door.taken)
+        (document,) = door.documents
+        assert datetime.fromisoformat(document["time"]).timestamp() <= added_s
+
+    run_loop(work())
 
 
 def test_another_subject_of_a_stream_brings_what_is_published_there(nats_server, tmp_path, run_loop):

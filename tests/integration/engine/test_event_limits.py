@@ -106,3 +106,23 @@ def test_a_second_engine_with_the_same_place_on_a_nats_server_is_refused_and_not
         engine.stop()
     finally:
         server.kill()
+
+
+def test_an_engine_whose_nats_server_has_died_ends_in_order_and_says_what_is_not_recorded(make_engine, tmp_path):
+    pytest.importorskip("nats", reason='no nats-py: pip install "skerry[nats]"')
+    server = NatsServer(tmp_path).start()
+    try:
+        seen = tmp_path / "seen"
+        seen.touch()
+        engine = make_engine(environment={"SKERRY_EVENTS": server.url}).start(verbose=False)
+        engine.deploy(write_app(tmp_path / "app.py", APP.format(path=str(seen))))
+        answer, ids = publish(engine, 0)
+        assert answer.status == 202
+        wait_until(lambda: set(ids) & set(seen.read_text().split()), within_s=60, what="the first delivery")
+        server.kill()
+        assert engine.stop(within_s=60) == 0
+    finally:
+        server.kill()
+    last = engine.stderr().splitlines()[-1]
+    assert "are not recorded, and the events may come to them again: the NATS server has not answered within" in last
+    assert "Traceback" not in engine.stderr()

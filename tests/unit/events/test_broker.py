@@ -1,66 +1,17 @@
 """The broker on a real file, with functions that answer as the test says."""
 
-import asyncio
-import time
-
 import pytest
 
 from skerry.engine.events.routes import EventRoutes
 from skerry.errors import PrivacyError, QueueFullError, UnavailableError
 from skerry.events.backlog import SqliteBacklog
-from skerry.events.broker import Broker, BrokerLimits, starts_of
+from skerry.events.broker import Broker, starts_of
 from skerry.events.feed import Outcome
 from skerry.events.metrics import BrokerMetrics
-from skerry.events.reading import entry_of
 from skerry.observe import Registry
-from skerry.payload import Event
 from skerry.runtime.message import Request
 from skerry.spec import Filter, FunctionSpec, Retry, Timer, Trigger
-
-SOON_S = 20.0
-
-
-class Functions:
-    """Takes parcels; answers at once where it has been told how, else when the test does."""
-
-    def __init__(self):
-        self.outcomes = {}
-        self.given = []
-
-    def __call__(self, function, parcel):
-        self.given.append((function, parcel))
-        if function in self.outcomes:
-            asyncio.get_running_loop().call_soon(parcel.on_outcome, self.outcomes[function])
-
-
-async def until(condition):
-    end = time.monotonic() + SOON_S
-    while not condition():
-        assert time.monotonic() < end
-        await asyncio.sleep(0.005)
-
-
-@pytest.fixture
-def with_broker(tmp_path, run_loop):
-    def run(work, *specs, **limits):
-        async def whole():
-            functions = Functions()
-            broker = Broker(SqliteBacklog(tmp_path / "events.sqlite3"), functions, limits=BrokerLimits(**limits))
-            try:
-                await broker.follow(specs)
-                await work(broker, functions)
-            finally:
-                broker.stop()
-                await broker.close()
-
-        run_loop(whole())
-
-    return run
-
-
-def entry(id, type="t", **attributes):
-    return entry_of(Event(type=type, source="/test", id=id, extensions=attributes))
-
+from support.broker_world import Functions, entry, until
 
 TAKES_ALL = FunctionSpec(name="f", triggers=(Trigger(retry=Retry(attempts=1, delay="1ms")),))
 

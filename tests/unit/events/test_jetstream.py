@@ -1,14 +1,21 @@
 """What the backlog on NATS asks of the server: everything that is there, in order, nothing lost on the way."""
 
 import asyncio
+import logging
 
+import orjson
 import pytest
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skerry.events.backlog.jetstream import link
+from skerry.events.backlog.base import Settled
+from skerry.events.backlog.jetstream import backlog as module
+from skerry.events.backlog.jetstream import claim, link
+from skerry.events.backlog.jetstream.backlog import JetStreamBacklog
 from skerry.events.backlog.jetstream.progress import Progress
 from skerry.events.backlog.jetstream.reader import Reader
+from skerry.events.delivery import Entry
 from support.nats_server import NatsServer
 
 
@@ -65,6 +72,88 @@ def test_what_a_bucket_holds_is_known_however_fast_the_server_is(server):
     assert found == [{"one": b"1"}] * 50
     assert after == {"two": b"2"}
     assert deleted is None
+
+
+def entry(id):
+    document = orjson.dumps({"specversion": "1.0", "source": "/test", "id": id, "type": "t"})
+    return Entry("/test", id, "t", None, document, {"type": "t"})
+
+
+async def taken(backlog, count, prefix):
+    """Publish so many events, and return the deliveries."""
+    entries = [(entry(f"{prefix}{number}"), ["t"]) for number in range(count)]
+    await backlog.put(entries)
+    return await backlog.take("t", 0, count)
+
+
+@pytest.mark.parametrize("how", ["killed", "silent"])
+def test_a_backlog_whose_server_is_gone_closes_with_one_line_and_loses_no_event(tmp_path, caplog, monkeypatch, how):
+    pytest.importorskip("nats", reason='no nats-py: pip install "skerry[nats]"')
+    server = NatsServer(tmp_path).start()
+    monkeypatch.setattr(module, "CLOSE_S", 1.0)
+
+    async def lose():
+        backlog = await JetStreamBacklog.open(server.url)
+        await backlog.keep_only(["t"])
+        for one in await taken(backlog, 3, how):
+            backlog.settle(Settled("t", one, "done"))
+        server.kill() if how == "killed" else server.freeze()
+        await backlog.close()
+
+    async def look():
+        backlog = await JetStreamBacklog.open(server.url)
+        found = await backlog.take("t", 0, 10)
+        await backlog.close()
+        return len(found)
+
+    try:
+        with caplog.at_level(logging.WARNING):
+            uvloop.run(lose())  # the engine's loop: a socket that is gone raises something else there
+        assert len(caplog.records) == 1, caplog.text
+        assert (
+            "to events of t are not recorded, and the events may come to them again: the NATS server has not"
+            in caplog.text
+        )
+        server.start() if how == "killed" else server.go_on()
+        # What was on its way to a silent server may have arrived all the same.
+        assert uvloop.run(look()) in ({3} if how == "killed" else {0, 3})
+    finally:
+        server.kill()
+
+
+def test_dead_letters_that_gather_while_the_server_says_nothing_are_all_kept(server, caplog):
+    url = f"{server.url}/letters"
+
+    async def bury():
+        backlog = await JetStreamBacklog.open(url)
+        await backlog.keep_only(["t"])
+        given = await taken(backlog, 4, "letter")
+        server.freeze()
+        for one in given:
+            backlog.settle(Settled("t", one, "dead", 500, "as the test says"))
+            await asyncio.sleep(2 * module.WRITE_S)  # it begins to write this one before there is the next
+        server.go_on()
+        await backlog.close()
+
+    async def look():
+        backlog = await JetStreamBacklog.open(url)
+        found = await backlog.dead(most=10)
+        await backlog.close()
+        return [one.event for one in found]
+
+    asyncio.run(bury())
+    assert sorted(asyncio.run(look())) == [1, 2, 3, 4]
+
+
+def test_a_place_that_was_given_up_is_taken_at_once(server, monkeypatch):
+    monkeypatch.setattr(claim, "PATIENCE_S", 3600.0)
+
+    async def come_and_go():
+        for owner in ("one", "one", "another"):
+            backlog = await JetStreamBacklog.open(f"{server.url}/place", owner=owner)
+            await backlog.close()
+
+    asyncio.run(asyncio.wait_for(come_and_go(), 60))
 
 
 @given(st.data())

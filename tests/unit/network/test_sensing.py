@@ -99,6 +99,37 @@ def test_a_clock_that_is_set_back_does_not_end_windows_too_early():
     assert counts(windows.ended(TEN + 130)) == [(TEN + 100, 20)]
 
 
+def test_records_that_come_when_their_window_has_ended_count_in_the_next_one():
+    windows = FlowWindows(width_ms=100, late_ms=20)
+    windows.add(arrived(TEN + 10))
+    assert counts(windows.ended(TEN + 120)) == [(TEN + 100, 10)]
+
+    windows.add(FlowBatch.join([arrived(TEN + 90, count=2), arrived(TEN + 130), arrived(TEN + 210)]))
+
+    assert counts(windows.ended(TEN + 1000)) == [(TEN + 200, 30), (TEN + 300, 10)]
+
+
+def test_records_that_have_waited_for_their_template_do_not_make_a_flood_of_the_window_that_is_open():
+    windows = FlowWindows(width_ms=100, late_ms=20)
+    windows.add(arrived(TEN + 60_000))
+    assert counts(windows.ended(TEN + 61_000)) == [(TEN + 60_100, 10)]
+
+    windows.add(FlowBatch.join([*(arrived(TEN + at_ms) for at_ms in (0, 30_000)), arrived(TEN + 61_010)]))
+
+    assert counts(windows.ended(TEN + 62_000)) == [(TEN + 100, 10), (TEN + 30_100, 10), (TEN + 61_100, 10)]
+
+
+def test_a_clock_that_is_set_back_does_not_move_records_into_the_future():
+    windows = FlowWindows(width_ms=100, late_ms=20)
+    windows.add(arrived(TEN + 60_010))
+    windows.ended(TEN + 61_000)
+
+    assert windows.ended(TEN + 60_000) == []
+    windows.add(arrived(TEN + 60_020))
+
+    assert counts(windows.ended(TEN + 60_120)) == [(TEN + 60_100, 10)]
+
+
 @given(st.lists(st.integers(0, 3000), min_size=1, max_size=40), st.sampled_from(["received_ms", "last_ms"]))
 def test_no_packet_is_lost_or_counted_twice(times, clock):
     windows = FlowWindows(width_ms=100, clock=clock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import orjson
@@ -17,6 +18,7 @@ from skerry.runtime.frames import CONTENT_TYPE_OF, NO_META, Codec, Frame, Kind
 from skerry.runtime.observer import CallTrace
 from skerry.runtime.pool import WorkerPool
 
+logger = logging.getLogger(__name__)
 URGENCY = 4  # behind callers, who wait for an answer (theirs is 3 unless they say something else)
 NOT_SERVED_S = 1.0
 BeginRuns = Callable[[str, Parcel], None]  # the chain's name
@@ -56,7 +58,12 @@ class EventCall(Call):
         self.meta = {"traceparent": parent, **({"tracestate": state} if state else {})}
 
     def _ended(self, answer: Frame | SkerryError) -> None:
-        self._on_outcome(outcome_of(answer))
+        try:
+            outcome = outcome_of(answer)
+        except Exception as error:  # the function's events wait for an outcome, whatever it has answered
+            logger.exception("the answer of %s to an event cannot be read", self._pool.spec.name)
+            outcome = Outcome(500, f"its answer cannot be read: {type(error).__name__}: {error}")
+        self._on_outcome(outcome)
 
 
 def outcome_of(answer: Frame | SkerryError) -> Outcome:

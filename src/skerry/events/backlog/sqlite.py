@@ -12,7 +12,7 @@ import itertools
 import logging
 import sqlite3
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from skerry.errors import UnavailableError
@@ -248,9 +248,9 @@ class SqliteBacklog(Backlog):
         try:
             now_s = time.time()
             outcomes = self._insert_new(puts, now_s) or self._insert_each(puts, now_s)
-            done = [(one.trigger, one.delivery.position) for one in settled if one.outcome == "done"]
+            done = _runs((one.trigger, one.delivery.position) for one in settled if one.outcome == "done")
             if done:
-                connection.executemany("DELETE FROM deliveries WHERE trigger = ? AND position = ?", done)
+                connection.executemany(DELETE_RUN, done)
             for one in settled:
                 if one.outcome != "done":
                     self._note(one, now_s)
@@ -361,6 +361,22 @@ class SqliteBacklog(Backlog):
 INSERT_EVENT = "INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?, ?)"
 INSERT_DELIVERY = """INSERT INTO deliveries (position, trigger, event, attempts, due_at, state)
                      VALUES (?, ?, ?, 0, 0, 'waiting')"""
+DELETE_RUN = "DELETE FROM deliveries WHERE trigger = ? AND position BETWEEN ? AND ?"
+
+
+def _runs(places: Iterable[tuple[str, int]]) -> list[tuple[str, int, int]]:
+    """Return triggers and positions as runs, first and last: deliveries that follow one another go together."""
+    runs: list[tuple[str, int, int]] = []
+    trigger, first, last = "", 0, 0
+    for name, position in sorted(places):
+        if position != last + 1 or name != trigger:
+            if first:
+                runs.append((trigger, first, last))
+            trigger, first = name, position
+        last = position
+    if first:
+        runs.append((trigger, first, last))
+    return runs
 
 
 def _kept(row: tuple[int, bytes, float, str | None, str | None]) -> KeptEvent:

@@ -52,14 +52,14 @@ class Wrapping:
     ordered: bool
 
 
-def entry_of_message(message: Message, wrapping: Wrapping, *, id: str, now_s: float) -> Entry:
+def entry_of_message(message: Message, wrapping: Wrapping, *, id: str, came_s: float) -> Entry:
     """Return the event that a message becomes; every message becomes one.
 
     Args:
         message: The message.
         wrapping: How it becomes one, where it is none.
         id: The event's id then.
-        now_s: Unix time, seconds.
+        came_s: When the message was received, Unix time, seconds: the event's time, where it is none.
     """
     found = _cloud_event(message)
     if found is not None:
@@ -73,7 +73,7 @@ def entry_of_message(message: Message, wrapping: Wrapping, *, id: str, now_s: fl
                 source=wrapping.source,
                 id=id,
                 subject=channel,
-                time=datetime.datetime.fromtimestamp(now_s, datetime.UTC),
+                time=datetime.datetime.fromtimestamp(came_s, datetime.UTC),
                 datacontenttype=content_type,
                 data=data,
                 extensions={KEY: channel} if wrapping.ordered else {},

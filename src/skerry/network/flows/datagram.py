@@ -12,7 +12,7 @@ class Datagram(NamedTuple):
         data: Its payload.
         address: The sender's address, 4 or 16 bytes.
         port: The sender's port.
-        received_ms: Unix time in milliseconds, by our clock.
+        received_ms: When it reached this machine, Unix time in milliseconds by our clock.
     """
 
     data: bytes

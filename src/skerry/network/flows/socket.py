@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import select
 import socket
@@ -16,12 +17,16 @@ from skerry.network.flows.datagram import Datagram
 # The largest UDP datagram.
 _MAX_BYTES = 65_535
 
-# Linux: a datagram carries how many were dropped before it (socket(7), SO_RXQ_OVFL), and root may set a receive buffer
-# beyond the limit for all (SO_RCVBUFFORCE). Python has names for neither.
+# Linux: a datagram carries how many were dropped before it (socket(7), SO_RXQ_OVFL) and when the kernel got it
+# (SO_TIMESTAMPNS), and root may set a receive buffer beyond the limit for all (SO_RCVBUFFORCE). Python has no names.
 _SO_RXQ_OVFL = 40
+_SO_TIMESTAMPNS = 35
 _SO_RCVBUFFORCE = 33
 
 _DROPS = struct.Struct("I")
+_MOMENT = struct.Struct("ll")  # seconds and nanoseconds, Unix time
+_SOCKET = socket.SOL_SOCKET
+_ANCILLARY_BYTES = socket.CMSG_SPACE(_DROPS.size) + socket.CMSG_SPACE(_MOMENT.size)
 
 
 class DatagramSocket:
@@ -44,6 +49,8 @@ class DatagramSocket:
             if family == socket.AF_INET6:
                 self._socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             self._socket.setsockopt(socket.SOL_SOCKET, _SO_RXQ_OVFL, 1)
+            with contextlib.suppress(OSError):  # where a kernel does not tell it, the moment of reading has to do
+                self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
             self._raise_buffer(buffer_bytes)
             self._socket.bind((host, port))
         except OSError as error:
@@ -97,7 +104,8 @@ class DatagramSocket:
             max_bytes: No more once there are so many bytes.
 
         Returns:
-            The datagrams, in the order of arrival; none where none came in time.
+            The datagrams, in the order of arrival, each with the moment at which the kernel got it: one that has waited
+            in its buffer is not younger for that. None where none came in time.
         """
         taken: list[Datagram] = []
         if not select.select([self._socket], [], [], wait_s)[0]:
@@ -106,15 +114,21 @@ class DatagramSocket:
         now_ms = time.time_ns() // 1_000_000
         while len(taken) < max_datagrams and size < max_bytes:
             try:
-                data, ancillary, _, sender = self._socket.recvmsg(_MAX_BYTES, 64)
+                data, ancillary, _, sender = self._socket.recvmsg(_MAX_BYTES, _ANCILLARY_BYTES)
             except BlockingIOError:
                 break
             except ConnectionError:
                 continue  # an answer to something that was never asked: ICMP
+            at_ms = now_ms
             for level, kind, value in ancillary:
-                if level == socket.SOL_SOCKET and kind == _SO_RXQ_OVFL:
+                if level != _SOCKET:
+                    continue
+                if kind == _SO_TIMESTAMPNS:
+                    seconds, nanoseconds = _MOMENT.unpack(value)
+                    at_ms = seconds * 1000 + nanoseconds // 1_000_000
+                elif kind == _SO_RXQ_OVFL:
                     self.dropped = _DROPS.unpack(value[: _DROPS.size])[0]
-            taken.append(Datagram(data, self._address(sender[0]), sender[1], now_ms))
+            taken.append(Datagram(data, self._address(sender[0]), sender[1], at_ms))
             size += len(data)
         return taken
 

@@ -13,7 +13,7 @@ EVENT = b'{"specversion": "1.0", "type": "t", "source": "/s", "id": "1"}'
 def wrapped(payload, content_type=None, **properties):
     wrapping = Wrapping(type="w", source="/w", ordered=False)
     message = Message(channel="c", payload=payload, content_type=content_type, properties=properties)
-    return json.loads(entry_of_message(message, wrapping, id="7", now_s=1.0).document)
+    return json.loads(entry_of_message(message, wrapping, id="7", came_s=1.0).document)
 
 
 def test_json_that_is_nested_too_deeply_to_be_written_is_wrapped_as_bytes():

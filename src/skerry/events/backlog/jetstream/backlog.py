@@ -21,9 +21,12 @@ from skerry.events.backlog.jetstream.claim import Claim
 from skerry.events.backlog.jetstream.progress import Progress
 from skerry.events.backlog.jetstream.reader import Reader
 from skerry.events.delivery import DeadLetter, Delivery, Entry, KeptEvent
+from skerry.events.parting import part
 
 logger = logging.getLogger(__name__)
 WRITE_S = 0.02  # ends of attempts gather for so long
+WRITE_AGAIN_S = 1.0  # until what could not be recorded is tried again
+CLOSE_S = 5.0  # a server that does not answer is waited for at the end
 SEARCHED = 10_000  # messages that are looked at for a list, at most
 
 
@@ -52,6 +55,7 @@ class JetStreamBacklog(Backlog):
         self._changed: set[str] = set()
         self._buried: list[DeadLetter] = []
         self._writing: asyncio.Task[None] | None = None
+        self._one_writes = asyncio.Lock()  # a letter is written before the next one
         self._last = 0
 
     @classmethod
@@ -73,7 +77,7 @@ class JetStreamBacklog(Backlog):
             async with _told("opened"):
                 await backlog._prepare()
         except BaseException:
-            await backlog._connection.close()
+            await part(backlog._connection)
             raise
         return backlog
 
@@ -125,7 +129,7 @@ class JetStreamBacklog(Backlog):
 
     async def flush(self) -> None:
         """See `Backlog.flush`."""
-        async with _told("written"):
+        async with self._one_writes, _told("written"):
             await self._write()
 
     async def keep_only(self, triggers: Collection[str]) -> int:
@@ -232,13 +236,26 @@ class JetStreamBacklog(Backlog):
         return gone
 
     async def close(self) -> None:
-        """See `Backlog.close`."""
+        """See `Backlog.close`; where the server does not answer, what was settled of late comes again."""
         if self._writing is not None:
-            await self._writing
-        with contextlib.suppress(UnavailableError):
-            await self.flush()
-        await self._claim.leave()
-        await self._connection.close()
+            self._writing.cancel()
+            await asyncio.wait([self._writing])
+        until_s = asyncio.get_running_loop().time() + CLOSE_S
+        try:
+            async with asyncio.timeout_at(until_s):
+                await self.flush()
+        except (UnavailableError, TimeoutError) as error:
+            silent = f"the NATS server has not answered within {CLOSE_S:g} s"
+            why = error.message if isinstance(error, UnavailableError) else silent
+            logger.warning(
+                "the latest answers to events of %s are not recorded, and the events may come to them again: %s",
+                ", ".join(sorted(self._changed)),
+                why,
+            )
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(until_s):
+                await self._claim.leave()
+        await part(self._connection)
 
     # Inside
 
@@ -316,13 +333,21 @@ class JetStreamBacklog(Backlog):
         await self._graves.delete(str(number))
 
     async def _write_soon(self) -> None:
-        await asyncio.sleep(WRITE_S)
+        """Record what has gathered, and what gathers meanwhile, until nothing is left."""
+        has_failed = False
+        while self._changed or self._buried:
+            await asyncio.sleep(WRITE_AGAIN_S if has_failed else WRITE_S)
+            try:
+                await self.flush()
+            except UnavailableError as error:
+                if not has_failed:
+                    logger.warning("what became of events is not recorded yet, and tried again: %s", error.message)
+                has_failed = True
+            else:
+                if has_failed:
+                    logger.warning("what became of events is recorded again")
+                has_failed = False
         self._writing = None
-        try:
-            await self.flush()
-        except UnavailableError as error:
-            logger.warning("what became of events is not recorded yet: %s", error.message)
-            self._writing = asyncio.get_running_loop().create_task(self._write_soon())
 
     async def _write(self) -> None:
         self._claim.check()

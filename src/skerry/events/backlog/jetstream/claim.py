@@ -46,7 +46,7 @@ class Claim:
 
         self._bucket = bucket
         found = await self._read()
-        if found is not None and found.value not in (self._owner, b""):
+        if found is not None and found.value and found.value != self._owner:  # an empty one comes back as none
             await self._await_silence(found)
         try:
             self._revision = await self._bucket.update(KEY, self._owner, last=0 if found is None else found.revision)
@@ -73,8 +73,7 @@ class Claim:
         if self._beating is None:
             return
         self._beating.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._beating
+        await asyncio.wait([self._beating])
         if not self._is_lost:
             with contextlib.suppress(Error, OSError, TimeoutError):  # the next one waits until it is silent
                 await self._bucket.update(KEY, b"", last=self._revision)

@@ -45,14 +45,13 @@ class MqttInlet(Inlet):
             self.is_open = True
             while True:
                 messages = await connection.receive()
-                now_s = time.time()
-                await self.intake.take([self._entry(one, now_s) for one in messages])
+                await self.intake.take([self._entry(one) for one in messages])
                 for one in messages:
                     connection.acknowledge(one)
         finally:
             await connection.close()
 
-    def _entry(self, message: MQTTMessage, now_s: float) -> Entry:
+    def _entry(self, message: MQTTMessage) -> Entry:
         properties: Any = message.properties
         try:
             topic = message.topic
@@ -65,4 +64,6 @@ class MqttInlet(Inlet):
             properties=dict(getattr(properties, "UserProperty", ())),
         )
         # The protocol numbers no message beyond its acknowledgement: one that comes twice cannot be told from two.
-        return entry_of_message(found, self._wrapping, id=uuid.uuid4().hex, now_s=now_s)
+        # The client says when it came by the clock that only goes forward: it may have waited here, for room.
+        came_s = time.time() - (time.monotonic() - message.timestamp)
+        return entry_of_message(found, self._wrapping, id=uuid.uuid4().hex, came_s=came_s)

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from skerry.errors import ConfigError, UnavailableError
 from skerry.events.delivery import Entry
+from skerry.events.parting import part
 from skerry.events.sources.credentials import password_of, tls_of
 from skerry.events.sources.inlet import Inlet, Intake, peer_name
 from skerry.events.sources.message import Message, Wrapping, entry_of_message
@@ -67,7 +68,7 @@ class NatsInlet(Inlet):
         except Error as error:
             raise self._failed(str(error) or type(error).__name__) from error
         finally:
-            await _close(client)
+            await part(client)
 
     async def _connect(self) -> Client:
         try:
@@ -99,7 +100,7 @@ class NatsInlet(Inlet):
                 **options,
             )
         except (Error, OSError, TimeoutError) as error:
-            await _close(client)  # it may have got as far as a socket
+            await part(client)  # it may have got as far as a socket
             raise self._failed(str(error) or type(error).__name__) from error
         return client
 
@@ -138,11 +139,7 @@ class NatsInlet(Inlet):
                 messages = await subscription.fetch(TOGETHER, timeout=POLL_S)
             except NothingYet:
                 continue
-            now_s = time.time()
-            # Under its place in the stream a message that comes again is known.
-            entries = [
-                self._entry(one, f"{one.metadata.stream}/{one.metadata.sequence.stream}", now_s) for one in messages
-            ]
+            entries = [self._kept_entry(one) for one in messages]
             try:
                 await self.intake.take(entries)
             except BaseException:
@@ -151,7 +148,13 @@ class NatsInlet(Inlet):
             for one in messages:
                 await one.ack()
 
-    def _entry(self, message: Msg, id: str, now_s: float) -> Entry:
+    def _kept_entry(self, message: Msg) -> Entry:
+        """Return the event of a stream's message: with the time at which the server took it, however long ago."""
+        facts = message.metadata
+        # Under its place in the stream a message that comes again is known.
+        return self._entry(message, f"{facts.stream}/{facts.sequence.stream}", facts.timestamp.timestamp())
+
+    def _entry(self, message: Msg, id: str, came_s: float) -> Entry:
         headers = {name.lower(): text for name, text in (message.headers or {}).items()}
         properties = {
             name.removeprefix(PREFIX): unquote(text) for name, text in headers.items() if name.startswith(PREFIX)
@@ -162,7 +165,7 @@ class NatsInlet(Inlet):
             content_type=headers.get("content-type"),
             properties=properties,
         )
-        return entry_of_message(found, self._wrapping, id=id, now_s=now_s)
+        return entry_of_message(found, self._wrapping, id=id, came_s=came_s)
 
     def _failed(self, reason: str) -> UnavailableError:
         return UnavailableError(f"the NATS server at {self._source.url}: {reason}")
@@ -187,12 +190,3 @@ async def _end(*tasks: asyncio.Future[Any]) -> None:
         for task in done:
             if not task.cancelled():
                 task.exception()  # it was seen
-
-
-async def _close(client: Client) -> None:
-    """Close a client; one that waits for a server that says nothing is left to itself."""
-    from nats.errors import Error
-
-    with contextlib.suppress(Error, OSError, TimeoutError):
-        async with asyncio.timeout(ANSWER_S):
-            await client.close()
