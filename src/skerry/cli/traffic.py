@@ -83,8 +83,8 @@ def _cluster(destination: Destination, on_engine: str) -> OperatedPlatform:
     if platform is None:
         raise ConfigError(
             "an engine serves one revision of a function at a time",
-            hint=f"for versions of a model: {on_engine}; for revisions on a cluster: add --platform knative; to go back "
-            "here, deploy the earlier source",
+            hint=f"for versions of a model: {on_engine}; for revisions on a cluster: add --platform knative; "
+            "to go back here, deploy the earlier source",
         )
     return platform
 
