@@ -17,7 +17,7 @@ from skerry.app.target import Target
 from skerry.cli.console import Console
 from skerry.cli.options import Command, complete_target, json_option
 from skerry.cli.port import require_free_port
-from skerry.cli.project import find_target
+from skerry.cli.project import check_project, find_target
 from skerry.errors import PlatformError, SkerryError, StartError
 from skerry.spec import SET_VARIABLE
 
@@ -112,6 +112,7 @@ class Session:
                 self._redeploy()
 
     def _deploy(self) -> dict[str, Any]:
+        check_project(self._target)
         try:
             deployed = self._engine.platform.deploy(
                 str(self._target), flags=self._settings, environment=os.environ.get(SET_VARIABLE, "")
