@@ -112,7 +112,7 @@ def test_every_error_is_caught_by_the_root():
 
 
 def test_a_program_that_does_not_catch_an_error_shows_its_hint(tmp_path):
-    code = f"import pathlib, skerry\nskerry.EnginePlatform.of_home(pathlib.Path({str(tmp_path)!r}), patience_s=0).functions()"
+    code = f"import skerry, pathlib as p; skerry.EnginePlatform.of_home(p.Path({str(tmp_path)!r}), patience_s=0).apps()"
 
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stderr
 
