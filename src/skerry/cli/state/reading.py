@@ -33,6 +33,8 @@ def list_keys(console: Console, state: str, prefix: str, home: Path, store: str 
         else:
             for name in names:
                 console.data(f"{state}/{name}")
+            if not names:
+                console.message(f"app {state!r} has no states here; a function makes one with app.state(NAME)")
         return
     keys = list(find_state(state, home, store).list(prefix))
     if console.as_json:
