@@ -20,6 +20,7 @@ FUNCTION = "POST /function/NAME"
 ADDRESSES = {
     FUNCTION: "Call a function; the answer is its result. With `Prefer: respond-async`: 202, `Location: /jobs/ID` and "
     "the job's record; with `Prefer: respond-async, wait=5` the result itself where the job succeeds within 5 seconds.",
+    "GET /openapi.json": "The functions as an OpenAPI 3.1 document, with the schemas of what they take and return.",
     "GET /jobs": "The newest jobs, the newest first: their records. `?function=NAME`, `?status=failed`, `?limit=100` "
     "(at most 10,000).",
     "GET /jobs/ID": "A job's record: `id`, `function`, `status` (`queued`, `running`, `succeeded`, `failed`, "

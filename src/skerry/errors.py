@@ -73,6 +73,8 @@ class SkerryError(Exception):
         super().__init__(message)
         self.message = message
         self.details = details
+        if "hint" in details:
+            self.add_note(f"hint: {details['hint']}")  # a program that does not catch it shows what to do as well
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.message, self.details)
@@ -417,5 +419,7 @@ def exit_code(error: SkerryError) -> int:
 
 def _rebuild(cls: type[SkerryError], message: str, details: dict[str, Any]) -> SkerryError:
     error = cls(message)
+    if "hint" in details:
+        error.add_note(f"hint: {details['hint']}")
     error.details = details  # whatever its members are called: another server may have written the problem
     return error

@@ -2,13 +2,15 @@ import copy
 import json
 import pickle
 import re
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import skerry.errors
-from skerry.errors import InternalError, SkerryError, error_classes, from_problem
+from skerry.errors import ConfigError, InternalError, SkerryError, error_classes, from_problem
 
 CLASSES = sorted((cls for cls in error_classes() if cls.__module__ == "skerry.errors"), key=lambda cls: cls.__name__)
 EACH = pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
@@ -107,3 +109,17 @@ def test_retryable_errors_are_those_that_may_pass():
 
 def test_every_error_is_caught_by_the_root():
     assert all(issubclass(cls, SkerryError) for cls in CLASSES)
+
+
+def test_a_program_that_does_not_catch_an_error_shows_its_hint(tmp_path):
+    code = f"import skerry, pathlib as p; skerry.EnginePlatform.of_home(p.Path({str(tmp_path)!r}), patience_s=0).apps()"
+
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stderr
+
+    assert said.splitlines()[-1].startswith("hint: run `skerry deploy FILE` (it starts one)")
+
+
+def test_a_hint_survives_the_way_through_a_pickle():
+    error = pickle.loads(pickle.dumps(ConfigError("wrong", hint="do this")))
+
+    assert (error.details, error.__notes__) == ({"hint": "do this"}, ["hint: do this"])

@@ -14,6 +14,7 @@ from click.core import ParameterSource
 
 from skerry.cli.clusters import CLUSTER_COLUMNS, cluster_row
 from skerry.cli.console import Console
+from skerry.cli.durations import Duration
 from skerry.cli.models.traffic import RATIO_HELP, read_ratio
 from skerry.spec import SET_VARIABLE
 
@@ -54,9 +55,7 @@ OPTIONS = (
         type=click.Path(path_type=Path, file_okay=False),
         help="Write the objects to this folder, for GitOps, instead of applying them.",
     ),
-    click.option(
-        "--wait", type=click.FloatRange(min=1), default=600, show_default=True, help="Seconds to be ready within."
-    ),
+    click.option("--wait", type=Duration(min=1), default=600, show_default=True, help="Time to be ready within."),
 )
 
 

@@ -13,6 +13,7 @@ import click
 
 from skerry.cli.console import Console
 from skerry.cli.destination import Destination, destination_options
+from skerry.cli.durations import Duration
 from skerry.cli.options import Command, complete_function, json_option
 from skerry.errors import ConfigError, InvalidPayloadError, MalformedBodyError
 from skerry.platforms import AnswerStream, CallOptions
@@ -46,8 +47,8 @@ class Data:
 @click.option("--stream", "as_stream", is_flag=True, help="Print the results of a generator as they come.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0.001, max=86_400),
-    help="Longest wait for the answer, in seconds; a call that has not begun by then is not run.",
+    type=Duration(min=0.001, max=86_400),
+    help="Longest wait for the answer; a call that has not begun by then is not run.",
 )
 @click.option("--priority", type=click.IntRange(0, 7), help="0 (most urgent) to 7; 3 by default.")
 @destination_options

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from skerry.cli.console import Console
+from skerry.cli.durations import Duration
 from skerry.cli.invoke import JSON, invoke
 from skerry.cli.options import Command, Group, complete_function, complete_job, connect, home_option, json_option
 from skerry.cli.units import duration, moment
@@ -73,7 +74,7 @@ def status(console: Console, job: str, home: Path) -> None:
 
 @jobs.command(cls=Command, example="skerry jobs result 70e70ab313f143f4b4852b273376ff8a --wait 60")
 @job_argument
-@click.option("--wait", "wait_s", type=click.FloatRange(min=0), help="Longest wait in seconds; without, to the end.")
+@click.option("--wait", "wait_s", type=Duration(min=0), help="Longest wait; without, to the end.")
 @home_option
 @json_option
 @click.pass_obj

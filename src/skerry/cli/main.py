@@ -11,11 +11,9 @@ import click
 
 import skerry
 from skerry.cli.console import Console
+from skerry.cli.entry import INTERRUPTED
 from skerry.cli.options import LazyGroup
 from skerry.errors import ConfigError, PlatformError, SkerryError, exit_code
-
-# Exit code after Ctrl-C, as shells know it.
-INTERRUPTED = 130
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
@@ -50,10 +48,33 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+# What other tools call it.
+OTHER_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "call": "invoke",
+        "env": "doctor",
+        "environment": "doctor",
+        "get": "describe",
+        "init": "create",
+        "ls": "list",
+        "new": "create",
+        "ps": "list",
+        "remove": "delete",
+        "rm": "delete",
+        "serve": "run",
+        "start": "engine start",
+        "status": "engine status",
+        "stop": "engine stop",
+        "undeploy": "delete",
+        "up": "deploy",
+    }
+)
+
 
 @click.group(
     cls=LazyGroup,
     where=COMMANDS,
+    other_words=OTHER_WORDS,
     example="skerry create hello && cd hello\nskerry deploy app.py\nskerry invoke greet --data '\"Ada\"'",
     context_settings={"auto_envvar_prefix": "SKERRY", "help_option_names": ["-h", "--help"]},
 )
@@ -73,6 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: The words after ``skerry``; those of this process by default.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
+    _open_closed_output()
     console = Console(as_json="--json" in words)
     try:
         result = cli.main(words, prog_name="skerry", standalone_mode=False, obj=console)
@@ -103,6 +125,16 @@ def _explain(console: Console, error: click.ClickException | SkerryError | OSErr
     return 1
 
 
+def _open_closed_output() -> None:
+    """Let what is written to an output that the shell has closed (``>&-``) go nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # open until the process ends
+
+
 def _say_usage(console: Console, error: click.UsageError) -> None:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):  # a group by itself: its help is the message
+        console.message(error.format_message())
+        return
     command = error.ctx.command_path if error.ctx is not None else "skerry"
     console.error(ConfigError(error.format_message(), hint=f"see {command} --help"))

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 Completer = Callable[[click.Context, click.Parameter, str], list[str]]
+# Longer than what any command does.
+SENTENCE = 400
 
 
-class Command(click.Command):
-    """A command whose help ends with an example.
+class _Shape(click.Command):
+    """What commands and groups have in common: an example below the help, and a hint to it when they are misused.
 
     Args:
         example: One or more command lines.
@@ -36,21 +38,53 @@ class Command(click.Command):
         """Write the example as it is, one command per line."""
         _write_example(formatter, self.example)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the words, and have a complaint about them name this command."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
 
-class Group(click.Group):
+
+class Command(_Shape):
+    """A command whose help ends with an example."""
+
+
+class Group(_Shape, click.Group):
     """A group of commands whose help ends with an example.
 
     Args:
-        example: One or more command lines.
+        other_words: For what is no command but may be taken for one, the command that is meant.
     """
 
-    def __init__(self, *args: Any, example: str = "", **kwargs: Any) -> None:
+    def __init__(self, *args: Any, other_words: Mapping[str, str] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.example = example
+        self.other_words = other_words or {}
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the example as it is, one command per line."""
-        _write_example(formatter, self.example)
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write what each command does in full, however many lines it takes."""
+        commands = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.get_short_help_str(SENTENCE)) for name, command in commands if command])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the first word names, or say which one may have been meant."""
+        word = args[0]
+        if self.get_command(ctx, word) is None and not ctx.resilient_parsing and not word.startswith("-"):
+            raise click.UsageError(f"there is no command `{ctx.command_path} {word}`; {self._advice(ctx, word)}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def _advice(self, ctx: click.Context, word: str) -> str:
+        from difflib import get_close_matches
+
+        names = self.list_commands(ctx)
+        meant = [self.other_words[word]] if word in self.other_words else get_close_matches(word, names, n=1)
+        if meant:
+            return f"did you mean `{ctx.command_path} {meant[0]}`?"
+        return f"there are: {', '.join(names)}"
 
 
 class LazyGroup(Group):

@@ -15,9 +15,12 @@ def find_target(text: str | None) -> Target:
 
     Raises:
         ConfigError: none of these exists.
+        SpecError: the ``skerry.toml`` beside it is none.
     """
     if text is not None:
-        return Target.parse(text)
+        target = Target.parse(text)
+        check_project(target)
+        return target
     project = Path.cwd() / PROJECT_FILE
     if project.is_file():
         named = read_project_file(project).get("app", {}).get("target")
@@ -29,6 +32,16 @@ def find_target(text: str | None) -> Target:
         f"no app was named, and there is no app.py and no {PROJECT_FILE} with a target here",
         hint="name the file, like `skerry run app.py`, or begin a project with `skerry create NAME`",
     )
+
+
+def check_project(target: Target) -> None:
+    """Read the ``skerry.toml`` beside a target's file: the engine reads a copy, whose path says nothing to a person.
+
+    Raises:
+        SpecError: the file is none.
+    """
+    if target.file is not None:
+        read_project(target.file.parent)
 
 
 def read_project(folder: Path) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from skerry.app.target import Target
 from skerry.cli.console import Console
 from skerry.cli.options import Command, complete_target, json_option
 from skerry.cli.port import require_free_port
-from skerry.cli.project import find_target
-from skerry.errors import PlatformError, SkerryError
+from skerry.cli.project import check_project, find_target
+from skerry.errors import PlatformError, SkerryError, StartError
 from skerry.spec import SET_VARIABLE
 
 if TYPE_CHECKING:
@@ -112,9 +112,15 @@ class Session:
                 self._redeploy()
 
     def _deploy(self) -> dict[str, Any]:
-        deployed = self._engine.platform.deploy(
-            str(self._target), flags=self._settings, environment=os.environ.get(SET_VARIABLE, "")
-        )
+        check_project(self._target)
+        try:
+            deployed = self._engine.platform.deploy(
+                str(self._target), flags=self._settings, environment=os.environ.get(SET_VARIABLE, "")
+            )
+        except StartError as error:
+            # The log has the reason, and goes with the engine: nobody could read it afterwards.
+            self._follow_log(str(error.details.get("function", "")))
+            raise
         names = [str(function["name"]) for function in deployed["functions"]]
         self._log_offsets = {name: self._log_offsets.get(name, 0) for name in names}
         return deployed
@@ -143,10 +149,15 @@ class Session:
             self._console.message(f"reloaded: {', '.join(str(f['name']) for f in deployed['functions'])}")
 
     def _follow_logs(self) -> None:
-        for name, offset in self._log_offsets.items():
-            text, self._log_offsets[name] = self._engine.platform.logs(name, offset=offset)
-            for line in text.splitlines():
-                self._console.message(f"{name} | {line}")
+        for name in self._log_offsets:
+            self._follow_log(name)
+
+    def _follow_log(self, name: str) -> None:
+        if not name:
+            return
+        text, self._log_offsets[name] = self._engine.platform.logs(name, offset=self._log_offsets.get(name, 0))
+        for line in text.splitlines():
+            self._console.message(f"{name} | {line}")
 
 
 def _stamps(target: Target) -> Stamps:

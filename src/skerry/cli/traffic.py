@@ -71,7 +71,8 @@ def promote(console: Console, name: str, destination: Destination) -> None:
 def rollback(console: Console, name: str, destination: Destination) -> None:
     """Have the revision before the present one serve a function; once more goes further back.
 
-    The next deployment serves from the newest revision again.
+    On a cluster, which keeps revisions. The next deployment serves from the newest revision again. On an engine, deploy
+    the earlier source instead.
     """
     found = _cluster(destination, "skerry models rollback").roll_back(name)
     _say(console, found, f"{name}: {found['replaced']} -> {found['serving']}")
@@ -82,7 +83,8 @@ def _cluster(destination: Destination, on_engine: str) -> OperatedPlatform:
     if platform is None:
         raise ConfigError(
             "an engine serves one revision of a function at a time",
-            hint=f"for versions of a model: {on_engine}; for revisions: add --platform knative",
+            hint=f"for versions of a model: {on_engine}; for revisions on a cluster: add --platform knative; "
+            "to go back here, deploy the earlier source",
         )
     return platform
 

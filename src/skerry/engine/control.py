@@ -15,6 +15,7 @@ from skerry.engine.home import Home
 from skerry.engine.jobs.runner import JobRunner
 from skerry.engine.logs import Logs
 from skerry.engine.models.watch import ModelWatch
+from skerry.engine.openapi import Described, openapi_document
 from skerry.engine.records import Records
 from skerry.engine.served import Served
 from skerry.engine.sources.bundles import Bundles
@@ -38,6 +39,7 @@ OPEN_PREFIXES = (
     b"/v2/models/",
     b"/v2/repository/index",
 )
+OPEN_PAGES = (b"/", b"/openapi.json")
 HEALTH_PREFIXES = (b"/health/", b"/v2/health/")
 DEFAULT_TAIL = 100
 MAX_TAIL = 100_000
@@ -87,6 +89,7 @@ class Control:
 
     def add_routes(self, front: Front, jobs: JobRunner) -> None:
         """Serve the control API and the jobs' addresses on a front."""
+        front.route("GET", "/openapi.json", self._openapi)
         front.route("GET", "/engine", self._engine)
         front.route("POST", "/engine/stop", self._stop_engine)
         front.route("GET", "/apps", self._apps)
@@ -102,6 +105,14 @@ class Control:
         front.route("GET", "/jobs/*/result", jobs.result)
         front.route("PUT", "/jobs/*/retry", jobs.retry)
         front.route("DELETE", "/jobs/*", jobs.cancel)
+
+    def _openapi(self, request: Request) -> Response:
+        functions = [
+            Described(name=name, app=served.revision.app, schema=served.revision.schema)
+            for name, served in sorted(self._supervisor.served.items())
+            if request.same_machine or not served.pool.spec.local
+        ]
+        return Response.of_json(openapi_document(functions))
 
     def _engine(self, _: Request) -> Response:
         info = self._home.read_engine()
@@ -241,6 +252,8 @@ def is_open(path: bytes, method: bytes) -> bool:
     """Return whether a request is of the data plane."""
     if path == b"/events":
         return method == b"POST"  # what happened to functions, at the same address, is for the token
+    if path in OPEN_PAGES:  # at / there is nothing, and whoever opens it in a browser is told what there is instead
+        return method == b"GET"
     return path == b"/v2" or path.startswith(OPEN_PREFIXES)
 
 

@@ -354,12 +354,14 @@ class Front:
             raise MethodNotAllowedError(
                 f"{request.path}: use {' or '.join(sorted(methods))}, not {request.method}", allow=allow
             )
+        there = ", ".join(sorted(self._paths)) or "none"
         if request.path.startswith("/function/"):
-            there = ", ".join(sorted(self._paths)) or "none"
             raise FunctionNotFoundError(
                 f"no function {request.path.removeprefix('/function/')!r} here; there are: {there}"
             )
-        raise FunctionNotFoundError(f"nothing is served at {request.path}; functions answer at /function/NAME")
+        raise FunctionNotFoundError(
+            f"nothing is served at {request.path}; functions answer at /function/NAME; there are: {there}"
+        )
 
 
 def add_health_routes(front: Front, *, is_ready: Callable[[], bool]) -> None:

@@ -163,15 +163,16 @@ def find_function(app: AppObject, target: Target) -> FunctionObject:
 
 def start_error(function: str, error: BaseException) -> tuple[StartError, str]:
     """Return what a caller is told of a worker that cannot start, and what its log is told."""
-    if isinstance(error, AppImportError):
-        return StartError(f"function {function!r} cannot start: {error.message}"), error.details.get("traceback", "")
     log = "".join(traceback.format_exception(error))
-    if isinstance(error, SkerryError):
-        return StartError(f"function {function!r} cannot start: {error.message}"), log
-    if isinstance(error, MemoryError):
-        return StartError(f"function {function!r} cannot start: loading it needs more than its memory; raise it"), log
-    reason = f"{type(error).__name__} while it loaded"
-    return StartError(f"function {function!r} cannot start: {reason}; see skerry logs {function}"), log
+    if isinstance(error, AppImportError):
+        reason, log = error.message, error.details.get("traceback", "")
+    elif isinstance(error, SkerryError):
+        reason = error.message
+    elif isinstance(error, MemoryError):
+        reason = "loading it needs more than its memory; raise it"
+    else:
+        reason = f"{type(error).__name__} while it loaded; see skerry logs {function}"
+    return StartError(f"function {function!r} cannot start: {reason}", function=function), log
 
 
 def encode_problem(number: int, error: SkerryError, micros: int = 0) -> bytes:

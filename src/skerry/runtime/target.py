@@ -6,13 +6,13 @@ import importlib
 import importlib.util
 import os
 import sys
-import traceback
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from skerry.errors import AppImportError
+from skerry.runtime.import_failure import import_error
 
 if TYPE_CHECKING:
     from skerry.payload import Signature
@@ -114,16 +114,15 @@ def load_app(target: Target) -> AppObject:
     """Import the target's module and return its app.
 
     Raises:
-        AppImportError: the import fails (detail ``traceback``), or the module holds no app, or more than one.
+        AppImportError: the import fails (detail ``traceback``, unless Skerry has refused what a line says), or the
+            module holds no app, or more than one.
     """
     try:
         module = _import(target)
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
-        text = "".join(traceback.format_exception(error)[-40:])
-        reason = f"{type(error).__name__}: {error}"
-        raise AppImportError(f"cannot import {target.module!r}: {reason}", traceback=text) from error
+        raise import_error(repr(target.module), error) from error
     return _find_app(module, target)
 
 

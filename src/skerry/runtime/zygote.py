@@ -13,6 +13,7 @@ spare process is forked ahead and waits to be told what to be.
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import importlib
 import os
@@ -54,6 +55,7 @@ def serve(
             request for imports.
     """
     die_with(front_pid)
+    faulthandler.enable()  # a crash of native code in a worker leaves the line that it happened at in the log
     for number in (signal.SIGINT, signal.SIGTERM):  # sent to the whole group, they are the front's business
         signal.signal(number, signal.SIG_IGN)
     os.chdir("/")

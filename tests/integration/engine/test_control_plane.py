@@ -124,6 +124,24 @@ def test_what_is_not_there_is_not_found(engine, path):
     assert engine.control("GET", path).status == 404
 
 
+def test_whoever_opens_the_address_in_a_browser_is_told_where_functions_answer(engine):
+    answer = engine.tcp("GET", "/")
+
+    assert (answer.status, answer.code) == (404, "not_found")
+    assert "functions answer at /function/NAME; there are: " in answer.json()["detail"]
+    assert engine.tcp("POST", "/").status == 401
+
+
+def test_functions_are_described_as_openapi_without_the_token(engine):
+    document = engine.tcp("GET", "/openapi.json").json()
+
+    assert document["openapi"] == "3.1.0"
+    said = document["paths"]["/function/say"]["post"]
+    assert said["requestBody"]["content"]["application/json"]["schema"] == {"type": "string"}
+    assert said["responses"]["200"]["content"]["application/json"]["schema"] == {"type": "string"}
+    assert engine.tcp("POST", "/openapi.json").status == 401
+
+
 def test_an_address_that_others_can_reach_wants_the_token_for_functions_and_jobs_too(make_engine, tmp_path):
     engine = make_engine(host="0.0.0.0").start(write_app(tmp_path / "app.py", APP))
 
@@ -132,10 +150,11 @@ def test_an_address_that_others_can_reach_wants_the_token_for_functions_and_jobs
         engine.submit("say", "x"),
         engine.tcp("GET", "/jobs/x"),
         engine.tcp("GET", "/engine"),
+        engine.tcp("GET", "/openapi.json"),
     ]
     answer = engine.call("say", "x", headers=bearer(engine))
 
-    assert [(answer.status, answer.code) for answer in without] == [(401, "unauthorized")] * 4
+    assert [(answer.status, answer.code) for answer in without] == [(401, "unauthorized")] * 5
     assert (answer.status, answer.json()) == (200, "x")
     assert engine.tcp("GET", "/health/readiness").status == 200
     assert engine.control("POST", "/function/say", "x").json() == "x"

@@ -95,6 +95,27 @@ def test_a_killed_concurrent_worker_costs_only_the_requests_that_it_ran(start_ru
     assert load.statuses.count(502) <= 2 * 4
 
 
+def test_a_crash_of_native_code_leaves_its_line_in_the_log(start_runtime):
+    server = start_runtime(
+        """
+        app = skerry.App("crash")
+
+        @app.function
+        def crash() -> None:
+            os.kill(os.getpid(), 11)
+        """,
+        function="crash",
+    )
+
+    answer = server.call("crash", b"")
+
+    assert answer.status == 502
+    assert "skerry logs crash shows" in answer.json()["detail"]
+    log = server.log()
+    assert "Fatal Python error: Segmentation fault" in log
+    assert "in crash" in log
+
+
 BATCH = """
 app = skerry.App("batch")
 

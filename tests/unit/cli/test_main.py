@@ -83,6 +83,68 @@ def test_wrong_use_is_exit_code_2_with_a_hint(words, skerry_command):
     assert "\nhint: see skerry" in err
 
 
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        (["deplyo"], "did you mean `skerry deploy`?"),
+        (["ps"], "did you mean `skerry list`?"),
+        (["stop"], "did you mean `skerry engine stop`?"),
+        (["models", "lst"], "did you mean `skerry models list`?"),
+        (["jobs", "zzz"], "there are: cancel, list, result, retry, status, submit"),
+    ],
+    ids=" ".join,
+)
+def test_a_command_that_is_not_there_is_told_with_what_may_be_meant(words, advice, skerry_command):
+    code, out, err = skerry_command(*words)
+
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: there is no command `skerry {' '.join(words)}`; {advice}\n")
+
+
+@pytest.mark.parametrize("words", [[], ["models"], ["network", "flows"]], ids=" ".join)
+def test_a_group_by_itself_shows_its_help_and_no_error(words, skerry_command):
+    code, out, err = skerry_command(*words)
+
+    assert (code, out) == (2, "")
+    assert err.startswith(" ".join(["Usage: skerry", *words]))
+    assert "error:" not in err
+
+
+def test_an_option_without_its_value_points_to_the_help_of_its_command(skerry_command):
+    assert "hint: see skerry invoke --help" in skerry_command("invoke", "f", "--data")[2]
+
+
+def test_the_list_of_commands_says_in_full_what_they_do(skerry_command):
+    out = skerry_command("--help")[1]
+
+    assert "..." not in out.partition("Commands:")[2].partition("Example:")[0]
+    assert max(len(line) for line in out.splitlines()) <= 80
+
+
+def test_an_interrupt_while_the_command_line_is_imported_is_quiet():
+    code = """
+import sys
+class Interrupts:
+    def find_spec(self, name, *_):
+        if name == "click":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupts())
+from skerry.cli.entry import main
+sys.exit(main())
+"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert (said.returncode, said.stdout, said.stderr) == (130, "", "")
+
+
+def test_an_output_that_the_shell_has_closed_is_no_traceback():
+    command = f"{sys.executable} -c 'from skerry.cli.entry import main; raise SystemExit(main())' testbed list >&-"
+
+    said = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
+
+    assert (said.returncode, said.stderr) == (0, "")
+
+
 def test_errors_are_problems_with_json(skerry_command):
     code, out, err = skerry_command("list", "--json")
 

@@ -223,6 +223,7 @@ def test_another_store_is_named_by_an_option_or_a_variable(skerry_command, tmp_p
 def test_a_wrong_reference_is_explained(run_fail):
     assert "write NAME, NAME@ALIAS or NAME@VERSION" in run_fail("describe", "Digits@")
     assert "model 'digits' has no alias 'production'; its aliases are: none" in run_fail("describe", "digits")
+    assert "nothing was pushed under this name; there are: none" in run_fail("describe", "digits")
 
 
 def test_names_are_completed(digits):

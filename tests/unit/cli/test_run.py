@@ -100,6 +100,30 @@ def test_an_app_that_cannot_be_imported_is_exit_code_2_with_its_traceback(app_fi
     assert err.strip().splitlines()[-1].startswith("error: cannot import 'app'")
 
 
+def test_a_load_that_fails_is_shown_before_its_log_goes_with_the_engine(app_file, skerry_command):
+    app_file.write_text(
+        "import skerry\n\napp = skerry.App('a')\n\n\n@app.function\nclass Greet:\n"
+        "    def load(self):\n        raise RuntimeError('no model')\n\n    def __call__(self) -> int: return 1\n"
+    )
+
+    code, out, err = skerry_command("run", app_file, "--port", "0")
+
+    assert (code, out) == (1, "")
+    assert "greet | RuntimeError: no model\n" in err
+    assert "error: function 'greet' cannot start: RuntimeError while it loaded" in err
+
+
+@pytest.mark.parametrize("command", ["run", "deploy"])
+def test_a_project_file_that_is_wrong_is_named_where_it_lies(app_file, skerry_command, command):
+    project = app_file.with_name("skerry.toml")
+    project.write_text("this is [ not toml")
+
+    code, out, err = skerry_command(command, app_file, "--port", "0")
+
+    assert (code, out) == (2, "")
+    assert f"error: {project}: not a TOML file" in err
+
+
 def test_an_unknown_option_is_exit_code_2_and_named(app_file, skerry_command):
     code, _, err = skerry_command("run", app_file, "--port", "0", "--set", "greet.memroy=1GiB")
 

@@ -76,3 +76,10 @@ def test_what_is_wrong_is_said(skerry_command, counts, words, code, said):
     found, _, err = skerry_command("state", *words)
     assert found == code, err
     assert said in err
+
+
+def test_an_app_without_states_is_told_apart_from_silence(skerry_command):
+    code, out, err = skerry_command("state", "list", "nothing")
+
+    assert (code, out) == (0, "")
+    assert err.startswith("app 'nothing' has no states here")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from skerry.cli.console import Console
+from skerry.cli.durations import Duration
 from skerry.cli.federate.deploying import ImageChoice, deploy_clients, deploy_here
 from skerry.cli.federate.watching import watch_run
 from skerry.cli.options import Command, complete_site, complete_target, connect, home_option, json_option
@@ -45,7 +46,7 @@ CODINGS = ("float32", "float64", "float16", "int8", "top-k")
     show_default=True,
     help="Share of them that is enough once others are slow.",
 )
-@click.option("--deadline", type=click.FloatRange(0, min_open=True), help="Longest training of a round, in seconds.")
+@click.option("--deadline", type=Duration(0, min_open=True), help="Longest training of a round.")
 @click.option(
     "--coding",
     type=click.Choice(CODINGS),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from skerry.cli.console import Console
+from skerry.cli.durations import Duration
 from skerry.cli.load.summary import summarise
 from skerry.cli.load.viewer import Viewer
 from skerry.cli.options import Command, complete_function, connect, home_option, json_option
@@ -37,22 +38,30 @@ _DURATION_S = 10.0
     help="How requests come: independently (the default), at equal distances, or in bursts.",
 )
 @click.option("--peak", type=float, default=5.0, show_default=True, help="Rate in a burst, in multiples of --rate.")
-@click.option("--burst", type=float, default=1.0, show_default=True, help="Mean length of a burst in seconds.")
+@click.option(
+    "--burst", type=Duration(min=0, min_open=True), default=1.0, show_default=True, help="Mean length of a burst."
+)
 @click.option("--clients", type=click.IntRange(min=1), help="A closed loop of so many clients instead.")
-@click.option("--think", type=click.FloatRange(min=0), default=0.0, help="Pause of each client, in seconds.")
+@click.option("--think", type=Duration(min=0), default=0.0, help="Pause of each client.")
 @click.option("--replay", type=click.Path(path_type=Path, dir_okay=False), help="Send at the times of a trace.")
 @click.option("--speed", type=click.FloatRange(min=0, min_open=True), default=1.0, help="How much faster to replay it.")
 @click.option("--column", help="The trace's column of times; found by its name when not given.")
 @click.option("--function", help="Only lines of the trace whose func, function or app begins with this.")
-@click.option("--duration", type=click.FloatRange(min=0, min_open=True), help="Seconds; 10, or the whole trace.")
-@click.option("--warm-up", type=click.FloatRange(min=0), default=0.0, help="Seconds before, left out of the figures.")
+@click.option("--duration", type=Duration(min=0, min_open=True), help="How long; 10 s, or the whole trace.")
+@click.option("--warm-up", type=Duration(min=0), default=0.0, help="Time before, left out of the figures.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed sends at the same times.")
 @click.option("--data", default="", help="The body: JSON, or @FILE; with --replay, {{NAME}} is a column of the trace.")
 @click.option("--content-type", default="application/json", show_default=True, help="What the body is.")
 @click.option("--method", default="POST", show_default=True, help="GET, POST, PUT, PATCH or DELETE.")
 @click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="A further header; may be repeated.")
-@click.option("--timeout", type=float, default=30.0, show_default=True, help="Longest wait for an answer, in seconds.")
-@click.option("--deadline", type=float, help="The deadline that the function is told of, in seconds.")
+@click.option(
+    "--timeout",
+    type=Duration(min=0, min_open=True),
+    default=30.0,
+    show_default=True,
+    help="Longest wait for an answer.",
+)
+@click.option("--deadline", type=Duration(min=0, min_open=True), help="The deadline that the function is told of.")
 @click.option("--connections", type=click.IntRange(min=1), help="Connections opened before; 8, or one per client.")
 @click.option("--most-connections", type=click.IntRange(min=1), default=10_000, show_default=True, help="At a time.")
 @click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), help="Draw the run into this PNG file.")

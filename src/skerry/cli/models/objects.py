@@ -7,13 +7,13 @@ import importlib.util
 import inspect
 import json
 import sys
-import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from skerry.app.target import Target
 from skerry.errors import AppImportError, ConfigError
+from skerry.runtime.import_failure import import_error
 
 
 class Objects:
@@ -85,9 +85,7 @@ def _load(target: Target) -> ModuleType:
         spec.loader.exec_module(module)
         return module
     except Exception as error:  # the file is the user's, it may raise anything
-        text = "".join(traceback.format_exception(error)[-40:])
-        reason = f"{type(error).__name__}: {error}"
-        raise AppImportError(f"cannot import {target.source}: {reason}", traceback=text) from error
+        raise import_error(str(target.source), error) from error
     finally:
         sys.path.remove(str(folder))
 

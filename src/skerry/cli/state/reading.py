@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from skerry.cli.console import Console
+from skerry.cli.durations import Duration
 from skerry.cli.options import Command, json_option
 from skerry.cli.state.options import find_state, key_argument, open_store, place_options, state_argument
 from skerry.cli.units import duration
@@ -32,6 +33,8 @@ def list_keys(console: Console, state: str, prefix: str, home: Path, store: str 
         else:
             for name in names:
                 console.data(f"{state}/{name}")
+            if not names:
+                console.message(f"app {state!r} has no states here; a function makes one with app.state(NAME)")
         return
     keys = list(find_state(state, home, store).list(prefix))
     if console.as_json:
@@ -63,7 +66,7 @@ def get(console: Console, state: str, key: str, home: Path, store: str | None) -
 @click.command(cls=Command, example="skerry state watch news/counts\nskerry state watch news/counts user/ --for 10")
 @state_argument
 @click.argument("prefix", default="")
-@click.option("--for", "wait_s", type=click.FloatRange(min=0), help="End after so many seconds; without, never.")
+@click.option("--for", "wait_s", type=Duration(min=0), help="End after so long; without, never.")
 @place_options
 @json_option
 @click.pass_obj

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from skerry.cli.console import Console
+from skerry.cli.durations import Duration
 from skerry.cli.options import Command, json_option
 from skerry.cli.state.options import find_state, key_argument, open_store, place_options, state_argument
 
@@ -17,7 +18,7 @@ from skerry.cli.state.options import find_state, key_argument, open_store, place
 @state_argument
 @key_argument
 @click.argument("value", metavar="JSON")
-@click.option("--ttl", "ttl_s", type=float, help="After how many seconds the key ends; without, never.")
+@click.option("--ttl", "ttl_s", type=Duration(), help="After how long the key ends; without, never.")
 @place_options
 @json_option
 @click.pass_obj

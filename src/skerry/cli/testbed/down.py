@@ -26,7 +26,8 @@ def down(console: Console, folder: Path, everything: bool) -> None:
     if console.as_json:
         console.json({"removed": removed})
     else:
-        console.message(f"removed {', '.join(removed)}" if removed else "there is no testbed on this machine")
+        stays = "" if everything else f"; its logs stay in {folder}"
+        console.message(f"removed {', '.join(removed)}{stays}" if removed else "there is no testbed on this machine")
 
 
 def _remove(folder: Path) -> str:

@@ -120,8 +120,8 @@ class ModelRepository(ModelAliases):
         if version is None:
             there = ", ".join(f"{alias} ({number})" for alias, number in sorted(aliases.items())) or "none"
             raise ModelNotFoundError(
-                f"model {reference.name!r} has no alias {reference.alias!r}; its aliases are: {there}; its versions: "
-                f"{', '.join(map(str, self.versions(reference.name))) or 'none'}"
+                f"model {reference.name!r} has no alias {reference.alias!r}; its aliases are: {there}; "
+                f"{self._versions_told(reference.name)}"
             )
         return self._manifest(reference.name, version)
 
@@ -146,6 +146,11 @@ class ModelRepository(ModelAliases):
             CorruptObjectError: a manifest cannot be read, so that nobody knows what it names; nothing was removed.
         """
         return collect(self.store, self._live_manifests(), grace_s=grace_s)
+
+    def _versions_told(self, name: str) -> str:
+        if self._numbers(name):
+            return f"its versions: {', '.join(map(str, self.versions(name))) or 'none'}"
+        return f"nothing was pushed under this name; there are: {', '.join(self.names()) or 'none'}"
 
     def _numbers(self, name: str) -> list[int]:
         keys = (number_of(info.key) for info in self.store.list(versions_prefix(name)))

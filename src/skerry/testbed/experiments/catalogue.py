@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from skerry.errors import ConfigError
+from skerry.runtime.import_failure import import_error
 from skerry.testbed.experiments.experiment import Experiment
 
 DEFAULT_ATTRIBUTE = "experiment"
@@ -32,7 +33,7 @@ def load_experiment(text: str) -> tuple[Experiment, str]:
         text: A name from the catalogue, ``package.module[:name]`` or ``FILE[:name]``.
 
     Raises:
-        ConfigError: there is none of this name, or it cannot be imported.
+        ConfigError: there is none of this name, or it cannot be imported; of a file, with its traceback.
     """
     target = EXPERIMENTS.get(text, text)
     source, _, attribute = target.partition(":")
@@ -74,5 +75,8 @@ def _load_file(path: Path) -> object:
     # As for a script: what lies beside the file can be imported.
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # the file is the user's, it may raise anything
+        raise import_error(str(path), error) from error
     return module

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from skerry.cli.console import Console
+from skerry.cli.durations import Duration
 from skerry.cli.network.flows.view import RECORD_COLUMNS, record_row, say_counts
 from skerry.cli.options import Command, json_option
 from skerry.cli.termination import ended_in_order
@@ -26,7 +27,7 @@ from skerry.cli.termination import ended_in_order
 @click.option("--port", type=click.IntRange(0, 65535), default=2055, show_default=True, help="Port; 0 for a free one.")
 @click.option("--exporter", "exporters", multiple=True, metavar="NETWORK", help="Listen to this one only; repeatable.")
 @click.option("--record", type=click.Path(path_type=Path, dir_okay=False), help="Write the datagrams to a pcap file.")
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="Stop after so long.")
+@click.option("--seconds", type=Duration(min=0, min_open=True), help="Stop after so long.")
 @click.option("--records", type=click.IntRange(min=1), help="Stop after so many records.")
 @json_option
 @click.pass_obj

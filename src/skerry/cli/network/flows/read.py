@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from skerry.cli.console import Console
+from skerry.cli.durations import Duration
 from skerry.cli.network.flows.view import (
     FEATURE_COLUMNS,
     RECORD_COLUMNS,
@@ -34,8 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--features",
     "width_s",
-    type=click.FloatRange(min=0.001),
-    metavar="SECONDS",
+    type=Duration(min=0.001),
     help="Show features by destination and protocol instead, in windows of so long.",
 )
 @click.option("--limit", type=click.IntRange(min=0), default=1000, show_default=True, help="Rows at most; 0 for all.")
