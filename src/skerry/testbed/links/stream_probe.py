@@ -14,8 +14,9 @@ import time
 from typing import Any
 
 from skerry.errors import PlatformError
+from skerry.testbed.links.figures import summarise
 from skerry.testbed.links.priority import PROBE_PRIORITY, take_priority
-from skerry.testbed.links.probe import SETTLE_S, summarise
+from skerry.testbed.links.probe import SETTLE_S
 
 MESSAGE = struct.Struct("<QQ")
 ACCEPT_TIMEOUT_S = 20.0
