@@ -72,7 +72,7 @@ def test_ways_are_measured_first(small, network, tmp_path):
     with RelayPlace(topology, tmp_path / "relays", experiment.sites, experiment.app, self_test=plan) as place:
         link = place.describe()["links"]["home--edge-1"]
         before = place.wire_bytes()
-        place.sites["edge-1"].connect().functions()
+        assert place.sites["edge-1"].connect().ready()
         assert place.wire_bytes() > before
 
     assert link["self-test"] == "passed"

@@ -9,6 +9,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
+# How often a process wakes to look.
+EVERY_S = 0.001
 # A process of real-time priority wakes within some 20 us; a fixed piece of work takes as long as the last time.
 LATE_S = 1e-4
 SLOW_FACTOR = 3.0
@@ -27,8 +29,9 @@ def slow_spans(wakes: Sequence[tuple[float, float, float]]) -> list[Span]:
     if not wakes:
         return []
     usual_s = sorted(took_s for _, _, took_s in wakes)[len(wakes) // 4]
+    # Nothing is known of the time until the next wake: it belongs to this one.
     return [
-        (due_s, due_s + late_s + took_s)
+        (due_s, due_s + max(EVERY_S, late_s + took_s))
         for due_s, late_s, took_s in wakes
         if late_s > LATE_S or took_s > SLOW_FACTOR * usual_s
     ]

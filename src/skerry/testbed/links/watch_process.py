@@ -14,9 +14,8 @@ from select import select
 
 from skerry.testbed.links.figures import summarise
 from skerry.testbed.links.priority import WATCH_PRIORITY, take_priority
-from skerry.testbed.links.spells import slow_spans
+from skerry.testbed.links.spells import EVERY_S, slow_spans
 
-EVERY_S = 0.001
 # Some 5 us of work, whose time tells how fast the processor is.
 STEPS = range(50)
 
