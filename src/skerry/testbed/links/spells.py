@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 # How often a process wakes to look.
 EVERY_S = 0.001
 # A process of real-time priority wakes within some 20 us; a fixed piece of work takes as long as the last time.
 LATE_S = 1e-4
 SLOW_FACTOR = 3.0
-# What has been held up is dealt with within some milliseconds.
+# How near to a packet's sending and arrival a slow moment counts.
 AROUND_S = 0.002
 
 Span = tuple[float, float]
@@ -53,11 +54,14 @@ class Spells:
                 merged.append((begins_s, ends_s))
         self._spans = merged
         self._begins_s = [begins_s for begins_s, _ in merged]
+        # What a spell has held up is dealt with after it, in no more time than it lasted.
+        over_s = (2 * ends_s - begins_s for begins_s, ends_s in merged)
+        self._over_s = list(accumulate(over_s, max))
 
     def touch(self, begins_s: float, ends_s: float) -> bool:
-        """Return whether the machine was slow at any moment between two."""
+        """Return whether the machine was slow, or dealt with what that had held up, at any moment between two."""
         place = bisect_right(self._begins_s, ends_s) - 1
-        return place >= 0 and self._spans[place][1] >= begins_s
+        return place >= 0 and self._over_s[place] >= begins_s
 
     def meet(self, sent_s: float, arrived_s: float) -> bool:
         """Return whether the machine was slow when a packet was sent or let go: around both ends of its way.
