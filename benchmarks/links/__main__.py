@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,15 @@ from skerry.testbed.links import (
     measure_link,
     measure_relay,
 )
-from skerry.testbed.links.namespace import add_namespace, delete_namespace, kernel_value
+from skerry.testbed.links.background import background
+from skerry.testbed.links.namespace import (
+    add_namespace,
+    configure_interface,
+    delete_namespace,
+    kernel_value,
+    run_tool,
+)
+from skerry.testbed.links.probe_plan import delay_order, run_probe
 
 EDGE = Conditions(delay_ms=1.25, jitter_ms=0.25, loss_ratio=0.0002, rate_mbps=100)
 CLOUD = Conditions(delay_ms=15, jitter_ms=3, loss_ratio=0.0024, rate_mbps=20)
@@ -50,6 +58,9 @@ COLUMNS = (
     "Delay, ms",
     "Jitter, ms",
     "by quantiles, ms",
+    "Machine slow, % of the time",
+    "Delay while not slow, ms",
+    "Jitter while not slow, ms",
     "Lost of 20,000",
     "95 % interval, %",
     "Rate, Mbit/s",
@@ -75,9 +86,12 @@ def main() -> int:
         for name, conditions in SETTINGS.items():
             report = _measure(means, conditions, plan)
             results["reports"][f"{means}/{name}"] = report.to_dict()
-            for line in _lines(name, report):
+            for line in _lines(report.means, name, report.states):
                 print(line, flush=True)
     if works["tun"] is None:
+        results["plain"] = _measure_plain(plan)
+        for line in _lines("none (veth)", "-", results["plain"]):
+            print(line, flush=True)
         results["uploads"] = _uploads(1 if arguments.quick else 5)
     results["timer"].append(_timer())
     for timer in results["timer"]:
@@ -124,19 +138,47 @@ def _ends() -> Iterator[tuple[End, End]]:
             delete_namespace(name)
 
 
-def _lines(name: str, report: SelfTestReport) -> Iterator[str]:
-    for state, figures in report.states.items():
+@contextmanager
+def _veth() -> Iterator[tuple[End, End]]:
+    """Join two namespaces by a pair of plain interfaces: nothing is emulated, and no process has a part in it."""
+    with _ends() as ends:
+        first, second = ends
+        run_tool(
+            f"ip -n {first.namespace} link add {first.interface} type veth "
+            f"peer name {second.interface} netns {second.namespace}".split()
+        )
+        for end, peer in (ends, ends[::-1]):
+            configure_interface(end.namespace, end.interface, address=end.address, peer=peer.address)
+        yield ends
+
+
+def _measure_plain(plan: SelfTest) -> dict[str, Any]:
+    """Measure what is no link, with the probes of the edge link: what measuring itself adds, and the machine."""
+    states: dict[str, Any] = {}
+    with _veth() as ends:
+        order = delay_order(ends, [EDGE, EDGE], plan)
+        for state in ("idle", "loaded"):
+            with background() if state == "loaded" else nullcontext():
+                states[state] = run_probe(order)
+    return states
+
+
+def _lines(means: str, name: str, states: dict[str, Any]) -> Iterator[str]:
+    for state, figures in states.items():
         for direction in ("forward", "backward"):
             found = figures[direction]
-            delay, lost, interval, late, rate = found["delay"], "-", "-", "-", "-"
-            if "lost" in found:
+            delay, lost, interval, late, rate, clear = found["delay"], "-", "-", "-", "-", ["-", "-", "-"]
+            if figures.get("machine") and found["clear"]["count"]:
+                slow = f"{figures['machine']['slow_ratio'] * 100:.1f}"
+                clear = [slow, *(f"{found['clear'][key]:.3f}" for key in ("mean_ms", "deviation_ms"))]
+            if "loss_interval" in found:
                 lost = str(found["lost"])
                 interval = " to ".join(f"{share * 100:.3f}" for share in found["loss_interval"])
                 late = f"{found['lateness']['p99_ms']:.2f}" if found["lateness"] else "-"
             if "rate_mbps" in found:
                 rate = f"{found['rate_mbps']:.2f}"
             figures_ms = [f"{delay[key]:.3f}" for key in ("mean_ms", "deviation_ms", "spread_ms")]
-            cells = [report.means, name, state, direction, *figures_ms]
+            cells = [means, name, state, direction, *figures_ms, *clear]
             yield "| " + " | ".join([*cells, lost, interval, rate, late]) + " |"
 
 

@@ -10,8 +10,8 @@ import select
 import sys
 import time
 
+from skerry.testbed.links.figures import summarise
 from skerry.testbed.links.priority import take_priority
-from skerry.testbed.links.probe import summarise
 
 EVERY_S = 0.0005
 COUNT = 10_000

@@ -77,6 +77,23 @@ def test_a_link_that_is_not_what_it_was_set_to_fails_with_its_figures(make_link)
     assert it.value.details["report"]["findings"]
 
 
+def test_the_machine_is_watched_meanwhile_and_told_apart(make_link):
+    harness, link = make_link("tun", Conditions(delay_ms=5))
+
+    report = measure_link(link, harness.ends, SHORT)
+
+    state = report.states["idle"]
+    if state["machine"] is None:
+        assert link.report().facts["scheduling"] == "other"
+        return
+    assert 0 <= state["machine"]["slow_ratio"] <= 1
+    assert state["machine"]["longest_ms"] >= 0
+    assert all(late["count"] for late in state["machine"]["late"])
+    for name in ("forward", "backward"):
+        assert state[name]["clear"]["count"] <= state[name]["delay"]["count"]
+    assert all("clear" in finding for finding in report.findings)
+
+
 def test_a_link_that_passes_nothing_is_measured_too(make_link):
     harness, link = make_link("tun", Conditions(loss_ratio=1.0))
 

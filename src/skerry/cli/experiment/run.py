@@ -39,6 +39,7 @@ QUICK_REPEATS = 2
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the order and of what trials draw.")
 @click.option("--topology", metavar="FILE", help="Another network than the experiment's.")
 @click.option("--without-links", is_flag=True, help="Plain engines on this machine: no network, and no need for root.")
+@click.option("--relays", is_flag=True, help="Relays stand for the links: approximate, and no need for root.")
 @cluster_options
 @json_option
 @click.pass_obj
@@ -53,6 +54,7 @@ def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
     seed: int,
     topology: str | None,
     without_links: bool,
+    relays: bool,
     clusters: ClusterChoice | None,
 ) -> None:
     """Run an experiment, or what is missing of it, and write its report.
@@ -66,7 +68,9 @@ def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
     experiment, target = load_experiment(name)
     options = {**(experiment.quick if quick else {}), **_parse(settings)}
     folder = folder or Path("experiments") / (f"{experiment.name}-quick" if quick else experiment.name)
-    place = choose_place(experiment, folder, topology=topology, without_links=without_links, clusters=clusters)
+    place = choose_place(
+        experiment, folder, topology=topology, without_links=without_links, relays=relays, clusters=clusters
+    )
     with _show(experiment) as watch, ended_in_order():
         results = run_experiment(
             experiment,

@@ -12,6 +12,8 @@ from skerry.cli.testbed.options import complete_topology, folder_option, require
 from skerry.cli.testbed.status import show
 from skerry.cli.units import count
 
+MEASURING = {"quick": "a second or more", "full": "about a minute"}
+
 
 @click.command(cls=Command, example="skerry testbed up 6g-edge\nskerry testbed up home.toml --self-test full")
 @click.argument("file", shell_complete=complete_topology)
@@ -39,6 +41,8 @@ def up(console: Console, file: str, folder: Path, self_test: str, means: str | N
     plan = {"none": None, "quick": QUICK, "full": SelfTest()}[self_test]
     sites, links = count(len(topology.sites), "site"), count(len(topology.links), "link")
     console.message(f"bringing up {topology.name}: {sites}, {links}")
+    if plan is not None:
+        console.message(f"each link is measured first, {MEASURING[self_test]} per link; --self-test none leaves it out")
     testbed = Testbed(topology, folder, means=means, self_test=plan).up()
     testbed.release()
     show(console, testbed)

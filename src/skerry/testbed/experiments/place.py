@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from skerry.platforms.kubernetes.calling.calling import CallingPlatform
     from skerry.spec import Site
 
+# How the name of a place ends whose links relays stand for.
+BY_RELAYS = ", by relays"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteAddress:

@@ -15,6 +15,7 @@ from typing import Any, Self
 from skerry.errors import ConfigError
 from skerry.platforms.engine.client import EnginePlatform
 from skerry.platforms.engine.process import EngineProcess, public_arguments, start_engine
+from skerry.testbed.experiments.descriptions import describe_link, require_sites
 from skerry.testbed.experiments.place import Place, SiteAddress, start_process
 from skerry.testbed.links import QUICK, Conditions, DirectionName, SelfTest
 from skerry.testbed.links.base import CUT
@@ -44,13 +45,7 @@ class TestbedPlace(Place):
     def __init__(
         self, topology: Topology, folder: Path, names: Sequence[str], app: str, *, self_test: SelfTest | None = QUICK
     ) -> None:
-        there = [node.name for node in topology.sites]
-        missing = [name for name in names if name not in there]
-        if missing:
-            raise ConfigError(
-                f"topology {topology.name!r} has no site {missing[0]!r}, which the experiment uses; it has "
-                f"{', '.join(there)}"
-            )
+        require_sites(topology, names)
         self.name = topology.name
         self._topology = topology
         self._names = tuple(names)
@@ -108,7 +103,7 @@ class TestbedPlace(Place):
                 f"{means['name']}: {means['refusal']}" for means in said["other_means"] if means["refusal"]
             ],
             "congestion_control": said["congestion_control"],
-            "links": {link["name"]: _describe_link(link) for link in said["links"]},
+            "links": {link["name"]: describe_link(link) for link in said["links"]},
             "sites": {
                 name: {"cores": said["nodes"][name]["cores_by"], "memory": said["nodes"][name]["memory_by"]}
                 for name in self._names
@@ -231,24 +226,3 @@ def _slower(conditions: Conditions, factor: float) -> dict[str, Any]:
     if plain.get("rate_mbps"):
         changed["rate_mbps"] = plain["rate_mbps"] / factor
     return changed
-
-
-def _describe_link(link: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a link's conditions, and what the self-test measured where it can be compared."""
-    found: dict[str, Any] = {}
-    report = link.get("report")
-    if report is not None:
-        found.update({f"set, {name}": _say(values) for name, values in report["conditions"].items()})
-    test = link.get("self_test")
-    if test is not None:
-        found["self-test"] = "passed" if test["passed"] else "failed"
-        found["measured"] = [
-            f"{finding['state']}, {finding['direction']}: {finding['quantity']} {finding['measured']:.4g} "
-            f"(wanted {finding['wanted']:.4g})"
-            for finding in test["findings"]
-        ]
-    return found
-
-
-def _say(conditions: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in conditions.items() if value not in (None, 0, 0.0, False))

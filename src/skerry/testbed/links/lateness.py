@@ -19,7 +19,8 @@ class Lateness:
 
     def add(self, late_s: float) -> None:
         """Count a packet that left so many seconds after its moment."""
-        self._counts[min(int(late_s / BUCKET_S), BUCKETS) if late_s > 0 else 0] += 1
+        index = int(late_s / BUCKET_S) if late_s > 0.0 else 0
+        self._counts[index if index < BUCKETS else BUCKETS] += 1
         self._total += 1
         self._sum_s += late_s
         self._worst_s = max(self._worst_s, late_s)

@@ -10,6 +10,9 @@ PR_SET_TIMERSLACK = 29
 LINK_PRIORITY = 20
 # Below that of links: what measures must not delay what it measures.
 PROBE_PRIORITY = 10
+# Above both: what watches the machine is late only where the machine is.
+WATCH_PRIORITY = 30
+FIFO = "fifo"
 MCL_CURRENT_AND_FUTURE = 3
 
 
@@ -33,4 +36,4 @@ def take_priority(priority: int = LINK_PRIORITY) -> str:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
     except OSError:
         return "other"
-    return "fifo"
+    return FIFO

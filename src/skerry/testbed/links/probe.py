@@ -7,7 +7,6 @@ this process gets to read it does not matter.
 from __future__ import annotations
 
 import json
-import math
 import os
 import select
 import socket
@@ -17,8 +16,11 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from skerry.testbed.links.figures import summarise
 from skerry.testbed.links.namespace import inside
 from skerry.testbed.links.priority import PROBE_PRIORITY, take_priority
+from skerry.testbed.links.spells import Spells
+from skerry.testbed.links.watch import Watch
 
 SO_TIMESTAMPNS = 35
 SO_RCVBUFFORCE = 33
@@ -43,7 +45,8 @@ class Receiver:
         for option in (SO_RCVBUFFORCE, SO_SNDBUFFORCE):
             with suppress(OSError):
                 self.socket.setsockopt(socket.SOL_SOCKET, option, BUFFER_BYTES)
-        self.delays_ms: list[float] = []
+        # When each was sent and when it arrived, nanoseconds of the wall clock.
+        self.ways_ns: list[tuple[int, int]] = []
         self.seen: set[int] = set()
         self.duplicates = 0
         self.overtaken = 0
@@ -78,7 +81,7 @@ class Receiver:
         if number < self._highest:
             self.overtaken += 1
         self._highest = max(self._highest, number)
-        self.delays_ms.append((arrived_ns - sent_ns) / 1e6)
+        self.ways_ns.append((sent_ns, arrived_ns))
 
 
 class Echo:
@@ -121,25 +124,33 @@ def measure_delay(order: dict[str, Any]) -> dict[str, Any]:
     Args:
         order: ``first`` and ``second`` (``namespace``, ``address``), ``packets``, ``interval_s``, ``size_bytes``
             (of the IP packet), ``pings``, ``longest_s`` (what a packet may take).
+
+    Returns:
+        Beside the figures of all packets those of the ``clear`` ones, which met no slow moment of the machine, and what
+        the ``machine`` did meanwhile; neither where it could not be watched.
     """
     first, second = (Receiver(order[name]["namespace"], order[name]["address"]) for name in ("first", "second"))
     echo = Echo(order["first"]["namespace"], order["second"]["address"])
     padding = bytes(max(0, order["size_bytes"] - IP_UDP_BYTES - HEADER.size))
     every = max(1, order["packets"] // order["pings"]) if order["pings"] else 0
     to_second, to_first = second.socket.getsockname(), first.socket.getsockname()
-    begun_s = time.monotonic()
-    for number in range(order["packets"]):
-        _wait(begun_s + number * order["interval_s"], first, second, echo)
-        first.socket.sendto(HEADER.pack(number, time.time_ns()) + padding, to_second)
-        second.socket.sendto(HEADER.pack(number, time.time_ns()) + padding, to_first)
-        if every and number % every == 0:
-            echo.send(number)
-    took_s = time.monotonic() - begun_s
-    _wait(time.monotonic() + order["longest_s"] + SETTLE_S, first, second, echo)
+    with Watch() as watch:
+        begun_s, began_s = time.monotonic(), time.time()
+        for number in range(order["packets"]):
+            _wait(begun_s + number * order["interval_s"], first, second, echo)
+            first.socket.sendto(HEADER.pack(number, time.time_ns()) + padding, to_second)
+            second.socket.sendto(HEADER.pack(number, time.time_ns()) + padding, to_first)
+            if every and number % every == 0:
+                echo.send(number)
+        took_s = time.monotonic() - begun_s
+        _wait(time.monotonic() + order["longest_s"] + SETTLE_S, first, second, echo)
+        watched = watch.end(began_s, began_s + took_s)
+    spells, machine = watched or (None, None)
     return {
         "took_s": took_s,
-        "forward": _figures(second, order["packets"]),
-        "backward": _figures(first, order["packets"]),
+        "machine": machine,
+        "forward": _figures(second, order["packets"], spells),
+        "backward": _figures(first, order["packets"], spells),
         "round_trip": summarise(echo.round_trips_ms),
     }
 
@@ -172,37 +183,23 @@ def measure_rate(order: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def summarise(values: list[float]) -> dict[str, float]:
-    """Return count, mean, standard deviation and quantiles of some milliseconds.
-
-    ``spread_ms`` is half the distance of the quantiles that are a standard deviation from the middle of a normal
-    distribution: what the deviation would be without the few packets that a stop of the machine has held up.
-    """
-    if not values:
-        return {"count": 0}
-    ordered = sorted(values)
-    count = len(ordered)
-    mean = math.fsum(ordered) / count
-    return {
-        "count": count,
-        "mean_ms": mean,
-        "deviation_ms": math.sqrt(math.fsum((value - mean) ** 2 for value in ordered) / max(1, count - 1)),
-        "spread_ms": (ordered[int(0.8413 * (count - 1))] - ordered[int(0.1587 * (count - 1))]) / 2,
-        "min_ms": ordered[0],
-        "p50_ms": ordered[count // 2],
-        "p99_ms": ordered[min(count - 1, math.ceil(0.99 * count) - 1)],
-        "max_ms": ordered[-1],
-    }
-
-
-def _figures(receiver: Receiver, sent: int) -> dict[str, Any]:
-    return {
+def _figures(receiver: Receiver, sent: int, spells: Spells | None) -> dict[str, Any]:
+    figures: dict[str, Any] = {
         "sent": sent,
         "lost": sent - len(receiver.seen),
         "duplicates": receiver.duplicates,
         "overtaken": receiver.overtaken,
-        "delay": summarise(receiver.delays_ms),
+        "delay": summarise([(arrived_ns - sent_ns) / 1e6 for sent_ns, arrived_ns in receiver.ways_ns]),
     }
+    if spells is not None:
+        figures["clear"] = summarise(
+            [
+                (arrived_ns - sent_ns) / 1e6
+                for sent_ns, arrived_ns in receiver.ways_ns
+                if not spells.meet(sent_ns / 1e9, arrived_ns / 1e9)
+            ]
+        )
+    return figures
 
 
 def _wait(until_s: float, *receivers: Receiver | Echo) -> None:

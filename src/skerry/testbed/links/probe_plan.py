@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from skerry.errors import PlatformError
+from skerry.testbed.links.base import End
 from skerry.testbed.links.conditions import Conditions, LinkConditions
 from skerry.testbed.links.distribution import quantiles
 from skerry.testbed.links.jitter import SPAN_DEVIATIONS
@@ -70,6 +71,31 @@ def run_probe(order: dict[str, Any], module: str = "skerry.testbed.links.probe")
         raise PlatformError(f"the self-test of a link failed: {done.stderr.strip()[-2000:]}")
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+def delay_order(ends: tuple[End, End], both: list[Conditions], plan: SelfTest) -> dict[str, Any]:
+    """Return what a probe is asked for that measures delay and loss.
+
+    Args:
+        ends: Between which ends.
+        both: What is set there, forward and backward.
+        plan: How thoroughly.
+    """
+    return {
+        "measure": "delay",
+        "first": place_of(ends[0]),
+        "second": place_of(ends[1]),
+        "packets": plan.packets,
+        "interval_s": interval_s(both, plan),
+        "size_bytes": PROBE_BYTES,
+        "pings": min(plan.packets, plan.draws),
+        "longest_s": longest_s(both),
+    }
+
+
+def place_of(end: End) -> dict[str, Any]:
+    """Return an end as a probe is told of it."""
+    return {"namespace": end.namespace, "address": end.address}
 
 
 def interval_s(both: list[Conditions], plan: SelfTest) -> float:

@@ -20,9 +20,10 @@ from skerry.testbed.links.probe_plan import (
     QUICK,
     RATE_PROBE_BYTES,
     SelfTest,
-    interval_s,
+    delay_order,
     longest_s,
     of_direction,
+    place_of,
     run_probe,
     stream_of,
 )
@@ -47,7 +48,8 @@ class SelfTestReport:
         conditions: What was set, by direction.
         states: Figures by state of the machine (``idle``, ``loaded``): round trip, and per direction delay, loss with
             its 95 % interval, overtaken and duplicated packets, lateness, and for a link with a rate ``rate_mbps``:
-            what came through when more was sent.
+            what came through when more was sent. ``machine`` says how much of the time a processor was slow (None where
+            it cannot be told), and ``clear`` in a direction is the delay of the packets that met none of it.
         findings: Each quantity with its bounds, and whether it passed.
     """
 
@@ -108,14 +110,26 @@ def require_passed(name: str, report: SelfTestReport) -> None:
         return
     said = "; ".join(
         f"{f['state']}, {f['direction']}: {f['quantity']} {f['measured']:.4g} instead of {f['wanted']:.4g} "
-        f"({f['low']:.4g} to {f['high']:.4g} passes)"
+        f"({f['low']:.4g} to {f['high']:.4g} passes{_clear_words(f)})"
         for f in failed
     )
     raise PlatformError(
-        f"the link {name} ({report.means}) is not what it was set to: {said}. The machine does not keep up: end what "
-        "else runs on it, or ask for less",
+        f"the link {name} ({report.means}) is not what it was set to: {said}. The machine does not keep up"
+        f"{_slow_words(report)}: end what else runs on it, or ask for less",
         report=report.to_dict(),
     )
+
+
+def _clear_words(finding: dict[str, Any]) -> str:
+    return "" if finding.get("clear") is None else f"; {finding['clear']:.4g} while the machine was not slow"
+
+
+def _slow_words(report: SelfTestReport) -> str:
+    watched = {name: state["machine"] for name, state in report.states.items() if state.get("machine")}
+    if not watched:
+        return ""
+    shares = ", ".join(f"{machine['slow_ratio']:.1%} of the time {name}" for name, machine in watched.items())
+    return f" (it was slow itself for {shares})"
 
 
 def _measure_state(
@@ -127,25 +141,21 @@ def _measure_state(
     before = link.report()
     streams = (ends, ends[::-1])
     with background(streams, stream_mbps=stream_mbps, stream_bytes=stream_bytes) if loaded else nullcontext():
-        said = run_probe(
-            {
-                "measure": "delay",
-                "first": _place(ends[0]),
-                "second": _place(ends[1]),
-                "packets": plan.packets,
-                "interval_s": interval_s(both, plan),
-                "size_bytes": PROBE_BYTES,
-                "pings": min(plan.packets, plan.draws),
-                "longest_s": longest_s(both),
-            }
-        )
+        said = run_probe(delay_order(ends, both, plan))
     after = link.report()
     findings: list[Finding] = []
-    figures: dict[str, Any] = {"round_trip": said["round_trip"], "took_s": said["took_s"]}
+    figures: dict[str, Any] = {"round_trip": said["round_trip"], "took_s": said["took_s"], "machine": said["machine"]}
     for name in DIRECTIONS:
         what, probed = of_direction(conditions, name), said[name]
         if probed["delay"]["count"]:
-            findings += judge_delay(name, what, probed["delay"], size_bytes=PROBE_BYTES, took_s=said["took_s"])
+            findings += judge_delay(
+                name,
+                what,
+                probed["delay"],
+                size_bytes=PROBE_BYTES,
+                took_s=said["took_s"],
+                clear=probed.get("clear"),
+            )
         findings.append(judge_loss(name, what, sent=probed["sent"], lost=probed["lost"]))
         missed, packets = _since(_counts(before, name), _counts(after, name))
         findings.append(judge_missed(name, packets=packets, missed=missed))
@@ -177,8 +187,8 @@ def _measure_rate(sender: End, receiver: End, conditions: Conditions, seconds: f
     said = run_probe(
         {
             "measure": "rate",
-            "first": _place(sender),
-            "second": _place(receiver),
+            "first": place_of(sender),
+            "second": place_of(receiver),
             "offered_mbps": rate * OFFERED_RATIO / max(0.05, 1 - conditions.loss),
             "seconds": needed_s,
             "size_bytes": RATE_PROBE_BYTES,
@@ -195,7 +205,3 @@ def _counts(report: Any, name: str) -> DirectionReport:
 
 def _since(before: DirectionReport, after: DirectionReport) -> tuple[int, int]:
     return after.missed - before.missed, after.packets - before.packets
-
-
-def _place(end: End) -> dict[str, Any]:
-    return {"namespace": end.namespace, "address": end.address}

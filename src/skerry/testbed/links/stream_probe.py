@@ -14,8 +14,9 @@ import time
 from typing import Any
 
 from skerry.errors import PlatformError
+from skerry.testbed.links.figures import summarise
 from skerry.testbed.links.priority import PROBE_PRIORITY, take_priority
-from skerry.testbed.links.probe import SETTLE_S, summarise
+from skerry.testbed.links.probe import SETTLE_S
 
 MESSAGE = struct.Struct("<QQ")
 ACCEPT_TIMEOUT_S = 20.0
@@ -62,8 +63,8 @@ def measure_delay(order: dict[str, Any]) -> dict[str, Any]:
             if left_s <= 0:
                 return
 
-    # A connection's first bytes wait for the round trip that its making would have taken.
-    take_in(time.monotonic() + order["longest_s"])
+    # A connection's first bytes wait for the round trip that its making would have taken: they are no measure.
+    take_in(time.monotonic() + 2 * order["longest_s"])
     begun_s = time.monotonic()
     for number in range(order["packets"]):
         take_in(begun_s + number * order["interval_s"])
@@ -89,6 +90,7 @@ def measure_rate(order: dict[str, Any]) -> dict[str, Any]:
     near, far = connect(order)
     sender, receiver = (near, far) if order["direction"] == "forward" else (far, near)
     body = bytes(CHUNK_BYTES)
+    select.select([], [], [], 2 * order["longest_s"])  # as above: what would wait until then came all at once
     ends_s = time.monotonic() + order["seconds"] + order["longest_s"]
     first_s = last_s = 0.0
     received_bytes = 0

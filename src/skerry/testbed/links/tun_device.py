@@ -8,6 +8,7 @@ import struct
 from pathlib import Path
 
 from skerry.errors import PlatformError
+from skerry.testbed.links.arrivals import Arrivals
 from skerry.testbed.links.namespace import inside
 
 DEVICE = Path("/dev/net/tun")
@@ -44,6 +45,7 @@ class TunDevice:
                 os.close(self.descriptor)
                 where = f" in the namespace {namespace}" if namespace else ""
                 raise PlatformError(f"cannot make the interface {interface}{where}: {error.strerror}") from error
+            self.arrivals = _open_arrivals(interface)
             # What is opened here shows the interfaces of this namespace wherever it is read.
             self._statistics = os.open("/proc/thread-self/net/dev", os.O_RDONLY | os.O_CLOEXEC)
 
@@ -58,5 +60,15 @@ class TunDevice:
 
     def close(self) -> None:
         """Remove the interface."""
+        if self.arrivals is not None:
+            self.arrivals.close()
         os.close(self._statistics)
         os.close(self.descriptor)
+
+
+def _open_arrivals(interface: str) -> Arrivals | None:
+    """Return the stamps of an interface's packets, or None where the machine does not give them."""
+    try:
+        return Arrivals(None, interface)
+    except OSError:
+        return None

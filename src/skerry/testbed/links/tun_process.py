@@ -19,7 +19,7 @@ class TunLane:
     """One direction of packets, and the device that they come in by."""
 
     def __init__(self, source: TunDevice, target: TunDevice, scheduler: Scheduler) -> None:
-        self.packets = Direction(source.descriptor, target.descriptor, scheduler)
+        self.packets = Direction(source.descriptor, target.descriptor, scheduler, source.arrivals)
         self._source = source
 
     def change(self, conditions: Conditions) -> None:
@@ -55,7 +55,12 @@ class TunProcess:
             for name, source, target in (("forward", first, second), ("backward", second, first))
         )
         self._forwarder = Forwarder((forward.packets, backward.packets), ahead_s=order["ahead_s"])
-        self.facts = {"scheduling": take_priority(), "offload": False, "mtu_bytes": MTU_BYTES}
+        self.facts = {
+            "scheduling": take_priority(),
+            "stamps": "kernel" if first.arrivals and second.arrivals else "process",
+            "offload": False,
+            "mtu_bytes": MTU_BYTES,
+        }
         self._conductor = Conductor(order, {"forward": forward, "backward": backward}, self.facts)
 
     def run(self) -> None:
@@ -63,7 +68,7 @@ class TunProcess:
         conductor = self._conductor
         while not conductor.stopped:
             conductor.follow_schedules()
-            for descriptor in self._forwarder.step(conductor.descriptors, conductor.wake_s):
+            for descriptor in self._forwarder.run(conductor.descriptors, conductor.wake_s):
                 conductor.serve(descriptor)
 
     def close(self) -> None:

@@ -32,6 +32,7 @@ class Finding:
         measured: What it is.
         low: The least that passes.
         high: The most that passes.
+        clear: What it is without the packets that met a slow moment of the machine; None where that is not known.
     """
 
     direction: str
@@ -40,15 +41,21 @@ class Finding:
     measured: float
     low: float
     high: float
+    clear: float | None = None
 
     @property
     def passed(self) -> bool:
         """Whether the measured value is within its bounds."""
         return self.low <= self.measured <= self.high
 
+    @property
+    def clear_passed(self) -> bool | None:
+        """Whether the value outside of the machine's slow moments is; None where it is not known."""
+        return None if self.clear is None else self.low <= self.clear <= self.high
+
     def to_dict(self) -> dict[str, Any]:
         """Return the finding as plain data."""
-        return {**asdict(self), "passed": self.passed}
+        return {**asdict(self), "passed": self.passed, "clear_passed": self.clear_passed}
 
     def __str__(self) -> str:
         return (
@@ -58,7 +65,13 @@ class Finding:
 
 
 def judge_delay(
-    direction: str, conditions: Conditions, delay: dict[str, Any], *, size_bytes: int, took_s: float
+    direction: str,
+    conditions: Conditions,
+    delay: dict[str, Any],
+    *,
+    size_bytes: int,
+    took_s: float,
+    clear: dict[str, Any] | None = None,
 ) -> list[Finding]:
     """Compare delay and jitter of a direction with what was set.
 
@@ -71,6 +84,7 @@ def judge_delay(
         delay: ``count``, ``mean_ms``, ``deviation_ms`` of the packets that arrived.
         size_bytes: Length of the probes, which a rate takes time for.
         took_s: How long they were sent.
+        clear: The same of the packets that met no slow moment of the machine. They change no verdict.
     """
     wanted_ms, jitter_ms = expected_delay_ms(conditions.delay_ms, conditions.jitter_ms, conditions.jitter_distribution)
     # Packets that skip the delay belong to the figures of all.
@@ -87,7 +101,12 @@ def judge_delay(
     jitter_slack_ms = TOLERANCE_RATIO * jitter_ms + jitter_error_ms
     most_ms = math.hypot(jitter_ms + jitter_slack_ms, NOISE_MS)
     jitter = _finding(direction, "jitter_ms", jitter_ms, delay["deviation_ms"], jitter_slack_ms)
-    return [_finding(direction, "delay_ms", wanted_ms, delay["mean_ms"], slack_ms), replace(jitter, high=most_ms)]
+    mean = _finding(direction, "delay_ms", wanted_ms, delay["mean_ms"], slack_ms)
+    clear_ms = clear if clear and clear["count"] else {}
+    return [
+        replace(mean, clear=clear_ms.get("mean_ms")),
+        replace(jitter, high=most_ms, clear=clear_ms.get("deviation_ms")),
+    ]
 
 
 def judge_loss(direction: str, conditions: Conditions, *, sent: int, lost: int) -> Finding:

@@ -46,6 +46,17 @@ def test_jitter_is_a_standard_deviation():
     assert not passed(judge_delay("forward", what, delay(15, 4), size_bytes=92, took_s=60))["jitter_ms"]
 
 
+def test_figures_without_the_slow_moments_of_the_machine_are_told_beside_and_decide_nothing():
+    what = Conditions(delay_ms=15)
+    slow, quick = delay(17, 2), delay(15.1, 0.01)
+
+    mean, jitter = judge_delay("forward", what, slow, size_bytes=92, took_s=4, clear=quick)
+    assert (mean.clear, mean.clear_passed, mean.passed) == (15.1, True, False)
+    assert (jitter.clear, jitter.clear_passed, jitter.passed) == (0.01, True, False)
+    unknown = judge_delay("forward", what, slow, size_bytes=92, took_s=4, clear={"count": 0})[0]
+    assert (unknown.clear, unknown.clear_passed) == (None, None)
+
+
 def test_the_time_that_a_rate_takes_belongs_to_the_delay():
     finding = judge_delay("forward", Conditions(rate_mbps=1), delay(0.74), size_bytes=92, took_s=4)[0]
 

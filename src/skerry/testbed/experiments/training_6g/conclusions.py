@@ -8,6 +8,7 @@ from statistics import fmean, median
 from skerry.pages.words import say
 from skerry.testbed.experiments.estimates import Interval, paired_difference, ratio_of_medians
 from skerry.testbed.experiments.measures import PHASES
+from skerry.testbed.experiments.place import BY_RELAYS
 from skerry.testbed.experiments.report.words import say_ratio
 from skerry.testbed.experiments.results import Results
 from skerry.testbed.experiments.training_6g.decomposition import decompose_by_arms, decompose_by_phases
@@ -151,6 +152,11 @@ def _cautions(results: Results) -> list[str]:
     if results.manifest.place == "one machine":
         said.append(
             "There was no network between client and sites in this run: what it says of the network is nothing."
+        )
+    if results.manifest.place.endswith(BY_RELAYS):
+        said.append(
+            "Relays stood for the links, which is approximate: TCP saw no loss, sites had no limits of cores, and what "
+            "lost packets cost on the way to the cloud is missing."
         )
     return said
 

@@ -1,0 +1,99 @@
+"""An experiment over relays: without root, every call takes the way's delay, and the report says what stood for it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from skerry.errors import ConfigError
+from skerry.testbed.experiments import Settings, load_experiment, run_experiment
+from skerry.testbed.experiments.cluster_place import ClusterChoice
+from skerry.testbed.experiments.places import choose_place
+from skerry.testbed.experiments.relay_place import RelayPlace
+from skerry.testbed.links import SelfTest
+from skerry.testbed.topology import read_topology
+from support.small_experiment import write_small_experiment
+
+NETWORK = """
+name = "far"
+
+[nodes.home]
+role = "client"
+
+[nodes.edge-1]
+
+[[links]]
+a = "home"
+b = "edge-1"
+delay_ms = 60
+jitter_ms = 10
+loss_ratio = 0.01
+"""
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("SKERRY_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def small(tmp_path):
+    return load_experiment(str(write_small_experiment(tmp_path)))
+
+
+@pytest.fixture
+def network(tmp_path):
+    path = tmp_path / "far.toml"
+    path.write_text(NETWORK)
+    return str(path)
+
+
+def test_calls_take_the_way_there_and_back(small, network, tmp_path):
+    experiment, target = small
+    place = choose_place(experiment, tmp_path / "run", topology=network, relays=True, self_test=False)
+    results = run_experiment(
+        experiment, target, tmp_path / "run", place, Settings(repeats=1, arms=["first"]), place_name=place.name
+    )
+
+    assert not results.failures
+    assert results.trials[0].values["response_time_s"] >= 0.05
+    assert results.manifest.place == "far, by relays"
+    said = results.sessions[-1]["place"]
+    assert said["means"] == "relay (approximate)"
+    assert "loss_ratio" in said["left_out"]
+    assert "delay_ms 60" in said["links"]["home--edge-1"]["set, forward"]
+
+
+def test_ways_are_measured_first(small, network, tmp_path):
+    experiment, _ = small
+    topology = read_topology(network)
+    # Few draws of a random delay leave room for a machine that is busy with other tests.
+    plan = SelfTest(packets=200, draws=20, loaded=False, rate_s=0)
+    with RelayPlace(topology, tmp_path / "relays", experiment.sites, experiment.app, self_test=plan) as place:
+        link = place.describe()["links"]["home--edge-1"]
+        before = place.wire_bytes()
+        assert place.sites["edge-1"].connect().ready()
+        assert place.wire_bytes() > before
+
+    assert link["self-test"] == "passed"
+    assert json.dumps(link)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"without_links": True}, {"clusters": ClusterChoice(platform="kubernetes", project=Path())}, {}],
+    ids=["without links", "on clusters", "without a network"],
+)
+def test_relays_stand_for_links_and_nothing_else(small, network, tmp_path, other):
+    experiment, _ = small
+    topology = network if other else None
+    with pytest.raises(ConfigError, match=r"--relays stand for links|give one of them"):
+        choose_place(experiment, tmp_path, topology=topology, relays=True, **other)
+
+
+def test_a_site_that_the_network_lacks_is_named(small, tmp_path):
+    experiment, _ = small
+    path = tmp_path / "other.toml"
+    path.write_text(NETWORK.replace("edge-1", "edge-9"))
+    with pytest.raises(ConfigError, match="no site 'edge-1'"):
+        choose_place(experiment, tmp_path, topology=str(path), relays=True)
