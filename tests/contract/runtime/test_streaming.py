@@ -247,7 +247,7 @@ def test_a_deadline_ends_a_stream_and_closes_its_generator(platform, kind):
     name = f"deadline{kind}"
     platform.release("open")
     stream(platform, f"gated{kind}", "open")  # a worker is there
-    with begin(platform, f"gated{kind}", name, ("skerry-timeout-ms", "300")) as client:
+    with begin(platform, f"gated{kind}", name, ("skerry-timeout-ms", "1000")) as client:
         pid = client.read_chunk()
         with pytest.raises(EOFError):
             client.read_chunks()
@@ -258,11 +258,13 @@ def test_a_deadline_ends_a_stream_and_closes_its_generator(platform, kind):
 
 @both
 def test_a_stream_over_its_functions_timeout_is_cut_and_the_next_request_is_fine(platform, kind):
+    platform.wait_for_worker(f"late{kind}")
     assert stream(platform, f"late{kind}", 0.0)[1] == b"1\n2\n"
     with begin(platform, f"late{kind}", 60.0) as client:
         assert client.read_chunk() == b"1\n"
         with pytest.raises(EOFError):
             client.read_chunks()
+    platform.wait_for_worker(f"late{kind}")
     assert stream(platform, f"late{kind}", 0.0)[1] == b"1\n2\n"
 
 

@@ -41,7 +41,7 @@ def unqueued(path: str) -> str:
 def unqueued_at_zero(path: str) -> str:
     return unqueued(path)
 
-@app.function(scale=skerry.Scale(initial=0, max=1), timeout="300ms")
+@app.function(scale=skerry.Scale(initial=0, max=1), timeout="1s")
 def brief(seconds: float) -> str:
     time.sleep(seconds)
     return "done"
@@ -250,7 +250,7 @@ def test_a_failed_job_tells_what_a_direct_call_would_have_told(engine):
 
 def test_a_job_over_its_timeout_fails_and_one_that_waits_longer_than_that_does_not(engine):
     late = engine.submit("brief", 5).json()["id"]
-    patient = [engine.submit("brief", 0.12).json()["id"] for _ in range(5)]
+    patient = [engine.submit("brief", 0.25).json()["id"] for _ in range(5)]
 
     assert engine.job_result(late).code == "handler_timeout"
     assert [engine.job_result(job).json() for job in patient] == ["done"] * 5

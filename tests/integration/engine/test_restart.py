@@ -82,7 +82,7 @@ def test_a_stopping_engine_answers_what_it_has_and_leaves_no_process(engine, tmp
 
     assert code == 0
     assert [(answer.status, answer.json()) for answer in answers] == [(200, "held")]
-    wait_until(lambda: not engine.processes(), within_s=8)
+    wait_until(lambda: not engine.processes())
     assert not (engine.home / "engine.sock").exists()
     assert not (engine.home / "engine.json").exists()
 
@@ -248,7 +248,7 @@ def test_a_killed_engine_takes_its_workers_with_it(engine, tmp_path):
     engine.kill()
     thread.join()
 
-    wait_until(lambda: not engine.processes(), within_s=8, what="the end of the workers")
+    wait_until(lambda: not engine.processes(), what="the end of the workers")
 
 
 def _ignoring(call):
@@ -281,7 +281,7 @@ def test_an_engine_that_is_stopped_during_a_deployment_ends(engine, tmp_path):
     assert engine.stop() == 0
     thread.join()
 
-    wait_until(lambda: not engine.processes(), within_s=8)
+    wait_until(lambda: not engine.processes())
     engine.start()
     assert engine.call("double", 1).json() == 2
     assert engine.call("slow").status == 404
@@ -301,7 +301,7 @@ def test_an_engine_that_is_stopped_while_it_starts_ends(make_engine, tmp_path):
     finally:
         process.kill()
         process.wait()
-    wait_until(lambda: not engine.processes(), within_s=8)
+    wait_until(lambda: not engine.processes())
 
 
 def test_more_jobs_than_the_queue_holds_are_taken_up_again(engine, tmp_path):
