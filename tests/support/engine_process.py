@@ -141,7 +141,7 @@ class Engine:
     def pid(self):
         return self.process.pid
 
-    def stop(self, *, within_s=20.0):
+    def stop(self, *, within_s=60.0):
         """Ask the engine to end, and return its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)

@@ -119,6 +119,11 @@ def test_a_job_that_ends_while_its_caller_waits_is_answered_with_its_result(engi
 def test_a_job_that_does_not_succeed_while_its_caller_waits_is_told_by_its_record(engine, gate):
     failed = engine.submit("fail", "why", headers={"prefer": "respond-async, wait=30"})
     assert (failed.status, failed.json()["status"]) == (202, "failed")
+    first = gate.with_name("first")
+    warm = engine.submit("hold", str(first)).json()["id"]
+    wait_until(first.exists)  # there is a worker: to start one may take longer than the caller waits
+    first.unlink()
+    assert engine.job_result(warm).status == 200
     slow = engine.submit("hold", str(gate), headers={"prefer": "wait=1, respond-async"})
     assert (slow.status, slow.json()["status"]) == (202, "running")
     gate.unlink()
