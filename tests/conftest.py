@@ -18,8 +18,8 @@ pytest_plugins = ["support.cluster_fixtures", "support.redis_fixtures"]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# Neither examples nor the drawing of them have a time limit of their own: how long one takes says how busy the machine is,
-# and tests have their timeout.
+# Neither examples nor the drawing of them have a time limit of their own: how long one takes says how busy the machine
+# is, and tests have their timeout.
 hypothesis.settings.register_profile(
     "tests", hypothesis.settings(), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
