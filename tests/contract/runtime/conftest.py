@@ -107,7 +107,7 @@ class EnginePlace(Place):
         self._engine.process.terminate()
 
     def wait(self):
-        return self._engine.process.wait(30)
+        return self._engine.process.wait(60)
 
     def close(self):
         self._engine.close()

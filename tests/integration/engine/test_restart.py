@@ -77,7 +77,7 @@ def test_a_stopping_engine_answers_what_it_has_and_leaves_no_process(engine, tmp
     engine.process.send_signal(signal.SIGTERM)
     time_to_answer = threading.Timer(0.5, path.unlink)
     time_to_answer.start()
-    code = engine.process.wait(20)
+    code = engine.process.wait(60)
     thread.join()
 
     assert code == 0
@@ -91,7 +91,7 @@ def test_a_client_can_stop_the_engine(engine):
     answer = engine.control("POST", "/engine/stop")
 
     assert answer.status == 202
-    assert engine.process.wait(20) == 0
+    assert engine.process.wait(60) == 0
 
 
 def test_a_stopping_engine_waits_for_an_old_revision_no_longer_than_for_others(engine, tmp_path):
@@ -162,7 +162,7 @@ def test_a_handler_that_fails_while_the_engine_stops_is_recorded_as_failed(engin
     engine.process.send_signal(signal.SIGTERM)
     wait_until(lambda: not engine.home.joinpath("engine.sock").exists() or not _accepts(engine))
     path.unlink()
-    assert engine.process.wait(20) == 0
+    assert engine.process.wait(60) == 0
     engine.start()
 
     assert (engine.job_result(job).code, engine.job(job)["attempts"]) == ("bad_request", 1)
@@ -297,7 +297,7 @@ def test_an_engine_that_is_stopped_while_it_starts_ends(make_engine, tmp_path):
     try:
         wait_until(begun.exists)
         process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        process.wait(60)
     finally:
         process.kill()
         process.wait()
@@ -428,7 +428,7 @@ def test_an_engine_that_a_handler_starts_in_the_folder_of_the_one_before_spares_
         assert process.stdout.readline().startswith(b"skerry engine: http://")
         assert process.poll() is None
         assert engine.control("POST", "/engine/stop").status == 202
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.wait()

@@ -109,4 +109,4 @@ def spawn() -> int:
 
     with subprocess.Popen(["sleep", "60"]) as process:
         process.terminate()
-        return process.wait(5)
+        return process.wait(20)
