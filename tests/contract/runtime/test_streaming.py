@@ -1,5 +1,6 @@
 """How the results of generators go out, one by one, on every platform."""
 
+import contextlib
 import json
 import socket
 
@@ -34,6 +35,14 @@ def begin(platform, function, body, *headers):
         client.socket.close()
         raise AssertionError(head)
     return client
+
+
+def begin_within(platform, function, body):
+    """Call a generator that is to be ended by the caller's deadline; return the connection, whose answer has begun."""
+    for within_ms in (300, 3_000):  # on a busy machine an answer may begin later than that
+        with contextlib.suppress(AssertionError):
+            return begin(platform, function, body, ("skerry-timeout-ms", str(within_ms)))
+    return begin(platform, function, body, ("skerry-timeout-ms", "20000"))
 
 
 def old_request(function, body):
@@ -247,7 +256,7 @@ def test_a_deadline_ends_a_stream_and_closes_its_generator(platform, kind):
     name = f"deadline{kind}"
     platform.release("open")
     stream(platform, f"gated{kind}", "open")  # a worker is there
-    with begin(platform, f"gated{kind}", name, ("skerry-timeout-ms", "1000")) as client:
+    with begin_within(platform, f"gated{kind}", name) as client:
         pid = client.read_chunk()
         with pytest.raises(EOFError):
             client.read_chunks()
