@@ -178,7 +178,7 @@ def _accepts(engine):
 
 def test_a_second_engine_on_the_same_folder_is_refused(engine):
     done = subprocess.run(
-        engine.command("--port", "0"), capture_output=True, text=True, timeout=30, env=engine.variables()
+        engine.command("--port", "0"), capture_output=True, text=True, timeout=120, env=engine.variables()
     )
 
     assert done.returncode == 2
@@ -192,7 +192,7 @@ def test_a_second_engine_on_the_same_folder_is_refused(engine):
 def test_a_port_in_use_is_told(engine, make_engine):
     other = make_engine("other")
     done = subprocess.run(
-        other.command("--port", str(engine.port)), capture_output=True, text=True, timeout=30, env=other.variables()
+        other.command("--port", str(engine.port)), capture_output=True, text=True, timeout=120, env=other.variables()
     )
 
     assert done.returncode == 1
@@ -207,7 +207,7 @@ def test_an_app_that_cannot_be_deployed_at_the_start_ends_the_engine_with_its_tr
         engine.command("--port", "0", "--serve", str(path)),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         env=engine.variables(),
     )
 
