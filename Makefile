@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ORACLE := $(VENV)/.oracle-installed
-TESTERS ?= 3
+TESTERS ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench bench-models soak fuzz docs format clean
@@ -32,7 +32,7 @@ test: export PYTHONDONTWRITEBYTECODE :=
 # As workers have it: libraries that calculate with a thread per core in each of several processes mostly wait for each other.
 test: export OMP_NUM_THREADS := 1
 test: export OPENBLAS_NUM_THREADS := 1
-# One process more than cores: a third of the time of the tests is waiting, for servers, timers and other processes.
+# Two processes more than two cores: a third of the time of the tests is waiting, for servers, timers and other processes.
 test: $(ORACLE) ## Run all tests
 	$(BIN)/pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 

@@ -9,6 +9,7 @@ import hypothesis
 import pytest
 import uvloop
 
+from support.rewriting import rewrite_share
 from support.runtime_process import RuntimeProcess
 from support.wheels import pack_installed
 
@@ -18,8 +19,11 @@ pytest_plugins = ["support.cluster_fixtures", "support.redis_fixtures"]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# No example has a time limit of its own: how long one takes says how busy the machine is, and tests have their timeout.
-hypothesis.settings.register_profile("tests", hypothesis.settings(), deadline=None)
+# Neither examples nor the drawing of them have a time limit of their own: how long one takes says how busy the machine
+# is, and tests have their timeout.
+hypothesis.settings.register_profile(
+    "tests", hypothesis.settings(), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("tests")
 
 # Those with the longest tests first: what is long and last keeps one core busy alone.
@@ -42,9 +46,11 @@ WAITING = ("cluster", "contract/runtime")  # mostly for pods: beside them, the p
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection():
+def pytest_collection(session):
     """Look for no garbage while tests are collected, nor among them later: all of it is needed to the end."""
     gc.disable()
+    if hasattr(session.config, "workerinput"):
+        rewrite_share(session.config, Path(__file__).parent)
     try:
         return (yield)
     finally:

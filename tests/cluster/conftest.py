@@ -1,5 +1,6 @@
 """What tests of Knative services share; the cluster's own fixtures are in `support.cluster_fixtures`."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,13 @@ from support.knative_service import Services
 from support.machine_image import add_machine
 from support.shared_cluster import state_folder
 
-FOLDER = Path(__file__).parent
+FOLDER = f"{Path(__file__).parent}{os.sep}"
 TURN_S = 600  # a test may have to wait until another process has had the nodes alone
 
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if FOLDER in item.path.parents and item.get_closest_marker("timeout") is None:
+        if str(item.path).startswith(FOLDER) and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(TURN_S))
 
 

@@ -24,7 +24,7 @@ def find_missing():
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(600),
     pytest.mark.skipif(bool(find_missing()), reason=find_missing() or ""),
 ]
 

@@ -27,7 +27,7 @@ REPORT_PARTS = (
 )
 COMPARISON = "One worker and more"
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 MARK = "SKERRY_DEMO_TEST"  # every process that the demo starts inherits it, and is found by it
@@ -37,7 +37,7 @@ def environment(output, **variables):
     return {**os.environ, **variables, MARK: str(output)}
 
 
-def run_demo(*arguments, output, timeout_s=200, **variables):
+def run_demo(*arguments, output, timeout_s=400, **variables):
     command = [sys.executable, str(RUN), "--output", str(output), *map(str, arguments)]
     return subprocess.run(
         command, env=environment(output, **variables), capture_output=True, text=True, timeout=timeout_s, check=False
@@ -240,7 +240,7 @@ def interrupt_demo(output, moment, *arguments):
         if moment in {"1 worker:", "by digits@1"}:
             assert len(processes_of(output)) >= 3  # the demo, the engine and its zygote
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=120)
     assert process.returncode == 130, said
     assert said == "\ninterrupted; nothing is left running\n"
     wait_for(lambda: not processes_of(output), limit_s=20, what="all processes end")

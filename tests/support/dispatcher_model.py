@@ -88,6 +88,7 @@ class DispatcherModel:
         )
         self.dispatcher.sizing.service_s = service_s
         self.asked = []
+        self._open = []  # those that were open when it was looked last: none opens again
         self.alive = []
         self.told = []  # calls in the order in which their callers were told
         self.refused = False
@@ -121,6 +122,7 @@ class DispatcherModel:
         assert before < self.spec.queue + room
         assert self.demands == demands + (not self.alive)
         self.asked.append(asked)
+        self._open.append(asked)
         return asked
 
     def abandon(self, asked):
@@ -310,7 +312,7 @@ class DispatcherModel:
     def check(self):
         """Check counts and what workers hold; runs and answers are checked where they happen."""
         dispatcher = self.dispatcher
-        open_calls = [asked for asked in self.asked if not asked.answers and not asked.abandoned]
+        open_calls = self._open = [asked for asked in self._open if not asked.answers and not asked.abandoned]
         waiting = [asked for asked in open_calls if asked.holder is None]
         assert dispatcher.in_system == len(open_calls)
         assert dispatcher.queued == len(waiting)

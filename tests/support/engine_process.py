@@ -141,7 +141,7 @@ class Engine:
     def pid(self):
         return self.process.pid
 
-    def stop(self, *, within_s=20.0):
+    def stop(self, *, within_s=60.0):
         """Ask the engine to end, and return its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
@@ -151,7 +151,7 @@ class Engine:
         """End the engine as the kernel's out-of-memory killer would."""
         if self.process.poll() is None:
             self.process.kill()
-        return self._ended(10)
+        return self._ended(30)
 
     def _ended(self, within_s):
         try:
@@ -167,7 +167,7 @@ class Engine:
             self.process.kill()
             self.process.wait()
         self.process.stdout.close()
-        wait_until(lambda: not self.processes(), within_s=10, what="the end of all of the engine's processes")
+        wait_until(lambda: not self.processes(), within_s=30, what="the end of all of the engine's processes")
         assert "Traceback" not in self.stderr(), self.stderr()[-8000:]  # an error that nobody was told
 
     # Requests

@@ -93,7 +93,7 @@ class MqttBroker:
     def _end(self, number):
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(number)
-            self._process.wait(10)
+            self._process.wait(60)
 
     def publish(self, *messages, **properties):
         """Publish (topic, payload) at QoS 1; return once the broker has them all."""

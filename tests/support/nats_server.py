@@ -58,4 +58,4 @@ class NatsServer:
     def kill(self):
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)

@@ -83,7 +83,7 @@ async def pool_of(*, greet=True, **options):
         part.close()
 
 
-async def until(condition, *, within_s=5.0):
+async def until(condition, *, within_s=20.0):
     """Wait for what nothing tells of."""
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110  # see above

@@ -57,7 +57,7 @@ class RedisServer:
 
     def kill(self):
         self._process.kill()
-        self._process.wait(20)
+        self._process.wait(60)
 
     def close(self):
         self.kill()

@@ -10,7 +10,7 @@ from pathlib import Path
 from support.engine_process import MARK, wait_until, write_app
 from support.raw_http import RawClient, request
 
-END_S = 20.0
+END_S = 60.0
 
 
 class RuntimeProcess:

@@ -33,7 +33,7 @@ class S3Server:
 
     def close(self):
         self._process.stdin.close()
-        self._process.wait(20)
+        self._process.wait(60)
         self._process.stdout.close()
 
     def new_bucket(self):

@@ -48,7 +48,7 @@ class StateProcess:
 
     def close(self):
         self._process.kill()
-        self._process.wait(20)
+        self._process.wait(60)
         self._process.stdin.close()
         self._process.stdout.close()
 

@@ -36,7 +36,9 @@ segments = st.from_regex(r"[A-Za-z0-9._=+-]{1,12}", fullmatch=True).filter(lambd
 keys = st.lists(segments, min_size=1, max_size=4).map("/".join)
 # Few, so that they meet: beginnings of each other, and letters that sort before and behind the slash.
 close_keys = st.sampled_from(["a", "a/b", "a/b/c", "a-b", "a.b/c", "a0", "ab", "b/=", "b/+"])
-few = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 def listed(store, prefix=""):

@@ -14,7 +14,8 @@ from support.raw_http import RawClient, request
 from support.runtime_process import RuntimeProcess, is_alive
 
 APPS = Path(__file__).with_name("serving")
-WAIT_S = 10.0  # for what takes milliseconds
+WAIT_S = 20.0  # for what takes milliseconds
+START_S = 60.0  # for what starts processes
 
 
 class Place:
@@ -106,7 +107,7 @@ class EnginePlace(Place):
         self._engine.process.terminate()
 
     def wait(self):
-        return self._engine.process.wait(30)
+        return self._engine.process.wait(60)
 
     def close(self):
         self._engine.close()
@@ -188,6 +189,14 @@ class Client:
         """Return the sum of a metric's samples for a function."""
         wanted = {("faas_name", function), *labels.items()}
         return sum(value for (found, having), value in self.metrics(name).items() if found == name and wanted <= having)
+
+    def wait_for_worker(self, function):
+        """Wait until a worker of a function is ready: a call waits for one no longer than its function's timeout."""
+        wait_until(
+            lambda: self.metric("skerry_workers", function, state="ready") >= 1,
+            within_s=START_S,
+            what=f"a worker of {function}",
+        )
 
     def wait_for_queue(self, function, count):
         """Wait until so many requests of a function wait for a worker."""

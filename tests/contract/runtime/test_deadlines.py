@@ -8,6 +8,7 @@ from support.engine_process import wait_until
 
 APP = "waiting.py"
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+PATIENCE_MS = (200, 2_000, 20_000)  # one after the other: on a busy machine a handler may begin later than the first
 holders = pytest.mark.parametrize("function", ["hold", "hold_async"])
 
 
@@ -63,12 +64,15 @@ def test_a_whole_queue_whose_deadlines_have_passed_costs_nothing(platform):
 
 @holders
 def test_a_deadline_that_passes_while_the_handler_runs_interrupts_it(platform, function):
-    name = f"interrupted-{function}"
     before = pid_of(platform, function)
-    began_s = time.monotonic()
-    answer = platform.call(function, name, within(200))
-    assert 0.2 <= time.monotonic() - began_s < 5
-    assert (answer.status, answer.code) == (504, "deadline_exceeded")
+    for within_ms in PATIENCE_MS:
+        name = f"interrupted-{function}-{within_ms}"
+        began_s = time.monotonic()
+        answer = platform.call(function, name, within(within_ms))
+        assert within_ms / 1000 <= time.monotonic() - began_s < within_ms / 1000 + 4.8
+        assert (answer.status, answer.code) == (504, "deadline_exceeded")
+        if platform.notes(f"{name}-runs"):
+            break
     platform.wait_for_notes(f"{name}-ended")
     assert pid_of(platform, function) == before
     platform.wait_until_idle(function)

@@ -47,15 +47,19 @@ def test_memory_is_limited_and_others_do_not_notice(platform, kind):
 
 @pytest.mark.parametrize("function", ["late", "late_async"])
 def test_a_handler_over_its_timeout_is_504_and_the_next_request_is_fine(platform, function):
+    platform.wait_for_worker(function)
     assert platform.call(function, 0.0).status == 200
     answer = platform.call(function, 60.0)
     assert (answer.status, answer.code) == (504, "handler_timeout"), answer
+    platform.wait_for_worker(function)
     assert platform.call(function, 0.0).status == 200
 
 
 def test_the_worker_of_a_late_plain_handler_is_replaced(platform):
+    platform.wait_for_worker("late")
     before = platform.call("late", 0.0).json()
     assert platform.call("late", 60.0).status == 504
+    platform.wait_for_worker("late")
     assert platform.call("late", 0.0).json() != before
 
 

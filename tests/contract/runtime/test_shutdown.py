@@ -28,7 +28,7 @@ def test_what_handlers_have_started_ends_with_the_platform(own_platform):
     assert own_platform.place.is_alive(pid)
     own_platform.place.terminate()
     assert own_platform.place.wait() == 0
-    wait_until(lambda: not own_platform.place.is_alive(pid), within_s=5)
+    wait_until(lambda: not own_platform.place.is_alive(pid))
 
 
 def _accepts(platform):

@@ -68,7 +68,7 @@ def test_a_second_engine_on_the_folder_of_the_broker_is_refused_and_the_first_go
     seen.touch()
     engine = make_engine().start()
     engine.deploy(write_app(tmp_path / "app.py", APP.format(path=str(seen))))
-    second = subprocess.run(engine.command("--port", "0"), capture_output=True, text=True, timeout=60, check=False)
+    second = subprocess.run(engine.command("--port", "0"), capture_output=True, text=True, timeout=120, check=False)
     assert second.returncode == 2
     assert f"process id {engine.pid}" in second.stderr
     assert "owns the folder" in second.stderr
@@ -91,7 +91,7 @@ def test_a_second_engine_with_the_same_place_on_a_nats_server_is_refused_and_not
             second.command("--port", "0"),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
             env=second.variables(),
         )

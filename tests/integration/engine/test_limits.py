@@ -14,12 +14,12 @@ def fill(mebibytes: int) -> int:
     block[::4096] = b"x" * len(block[::4096])
     return len(block)
 
-@app.function(timeout="500ms", scale=skerry.Scale(max=1))
+@app.function(timeout="1500ms", scale=skerry.Scale(max=1))
 def sleep(seconds: float) -> int:
     time.sleep(seconds)
     return os.getpid()
 
-@app.function(timeout="500ms", concurrency=4, scale=skerry.Scale(max=1))
+@app.function(timeout="1500ms", concurrency=4, scale=skerry.Scale(max=1))
 async def doze(seconds: float) -> int:
     import asyncio
     await asyncio.sleep(seconds)
@@ -42,6 +42,11 @@ def steady(x: int) -> int:
 def engine(shared_engine, tmp_path_factory):
     shared_engine.deploy(write_app(tmp_path_factory.mktemp("limits") / "app.py", APP))
     return shared_engine
+
+
+def wait_for_worker(engine, function):
+    """Wait until a worker is ready: a call waits for one no longer than its function's timeout."""
+    wait_until(lambda: engine.function(function)["workers"]["ready"], within_s=60, what=f"a worker of {function}")
 
 
 class Neighbour:
@@ -82,15 +87,17 @@ def test_memory_beyond_the_limit_fails_the_request_and_spares_the_neighbour(engi
 
 
 def test_a_request_over_its_timeout_ends_its_worker_and_spares_the_neighbour(engine):
+    wait_for_worker(engine, "sleep")
     before = engine.call("sleep", 0).json()
     with Neighbour(engine) as neighbour:
         began = time.monotonic()
         late = engine.call("sleep", 60)
         took_s = time.monotonic() - began
+        wait_for_worker(engine, "sleep")
         after = engine.call("sleep", 0).json()
 
     assert (late.status, late.code) == (504, "handler_timeout")
-    assert 0.5 <= took_s < 5
+    assert 1.5 <= took_s < 6
     assert after != before
     wait_until(lambda: before not in engine.processes(), what="the end of the late worker")
     assert {(answer.status, answer.json()) for answer in neighbour.answers} == {(200, 2)}
@@ -98,6 +105,7 @@ def test_a_request_over_its_timeout_ends_its_worker_and_spares_the_neighbour(eng
 
 
 def test_an_async_request_over_its_timeout_is_ended_without_its_worker(engine):
+    wait_for_worker(engine, "doze")
     before = engine.call("doze", 0).json()
 
     late = engine.call("doze", 60)

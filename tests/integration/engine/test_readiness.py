@@ -87,7 +87,7 @@ def test_an_engine_that_stops_is_not_ready(make_engine, tmp_path):
     gate.unlink()
 
     assert answer.status == 503
-    assert engine.process.wait(20) == 0
+    assert engine.process.wait(60) == 0
     engine.start()
     assert engine.job_result(job).status in (200, 502)
 

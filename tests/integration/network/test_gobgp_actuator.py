@@ -69,7 +69,7 @@ acts = st.builds(Action, match=matches(), ttl_s=st.integers(60, 3600))
     max_examples=10,
     deadline=None,
     phases=WITHOUT_SHRINKING,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.lists(acts, min_size=1, max_size=3), st.randoms(use_true_random=False))
 def test_the_inverses_of_any_actions_restore_the_routes_exactly(actuator, chosen, random):

@@ -83,7 +83,7 @@ steps = st.lists(st.tuples(st.sampled_from(["apply", "apply", "withdraw", "renew
     max_examples=100,
     deadline=None,
     phases=WITHOUT_SHRINKING,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.lists(actions(), min_size=1, max_size=5), steps, st.randoms(use_true_random=False))
 def test_the_inverses_of_any_actions_restore_the_rule_set_byte_for_byte(

@@ -173,7 +173,7 @@ acts = st.builds(Action, match=by_source | matches(), ttl_s=st.just(60))
     max_examples=10,
     deadline=None,
     phases=WITHOUT_SHRINKING,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.lists(acts, min_size=1, max_size=4), st.randoms(use_true_random=False))
 def test_the_inverses_of_any_actions_restore_the_status_byte_for_byte(make_actuator, chosen, random):

@@ -61,7 +61,7 @@ def test_no_process_outlives_a_killed_front(start_runtime, tmp_path, function):
         assert is_alive(zygote)
         os.kill(server.pid, signal.SIGKILL)
         server.wait()
-        wait_until(lambda: not server.processes(), within_s=5)
+        wait_until(lambda: not server.processes())
 
 
 def test_an_idle_runtime_leaves_nothing_behind_on_sigterm(start_runtime):
@@ -69,4 +69,4 @@ def test_an_idle_runtime_leaves_nothing_behind_on_sigterm(start_runtime):
     wait_until(lambda: server.get("/health/readiness").status == 200)
     server.terminate()
     assert server.wait() == 0
-    wait_until(lambda: not server.processes(), within_s=5)
+    wait_until(lambda: not server.processes())

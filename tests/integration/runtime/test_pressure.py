@@ -20,7 +20,7 @@ def linger(seconds: float) -> None:
     print("lingering", seconds)
     time.sleep(seconds)
 
-@app.function(timeout="300ms")
+@app.function(timeout="1s")
 def resist(seconds: float) -> None:
     print("resisting")
     until = time.monotonic() + seconds
@@ -135,11 +135,13 @@ def test_a_caller_who_leaves_does_not_keep_a_worker(start_runtime):
 
 
 def test_code_that_does_not_let_itself_be_stopped_keeps_its_worker_for_no_longer_than_the_timeout(start_runtime):
-    server = start_runtime(APP)
+    server = start_runtime(APP, function="resist")
+    wait_until(lambda: server.get("/health/readiness").status == 200)
     with server.connect() as client:
         client.send(request("/function/resist", 600.0))
         wait_until(lambda: "resisting" in server.log())
-    wait_until(lambda: "ran longer than its timeout" in server.log(), within_s=10)
+    wait_until(lambda: "ran longer than its timeout" in server.log())
+    wait_until(lambda: server.get("/health/readiness").status == 200)  # a call waits no longer for the next worker
     assert server.call("resist", 0.0).status == 200
 
 

@@ -98,7 +98,7 @@ def test_a_generator_that_falls_behind_says_so_and_drops_what_is_too_late(server
 
 
 def test_too_few_connections_are_the_generators_fault(server):
-    result = ask(server, "/silent", plan=constant(100, 0.2), timeout_s=0.5, connections=1, most_connections=5)
+    result = ask(server, "/silent", plan=constant(100, 0.2), timeout_s=2.0, connections=1, most_connections=5)
     assert result.errors.by_kind == {"timeout": 5, "dropped_no_connection": 15}
     assert not result.kept_schedule
 

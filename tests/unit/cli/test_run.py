@@ -83,7 +83,7 @@ def test_run_serves_reloads_and_leaves_nothing_behind(run, app_file):
 
     engines = engine_of(run)
     run.send_signal(signal.SIGINT)
-    assert run.wait(20) == 130
+    assert run.wait(60) == 130
     assert engines
     for engine in engines:
         assert select.select([engine], [], [], 20)[0]

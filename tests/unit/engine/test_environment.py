@@ -38,7 +38,7 @@ def tides(wheels, monkeypatch):
 
 
 def probe(environment):
-    done = subprocess.run([environment.python, "-I", "-c", PROBE], capture_output=True, text=True, timeout=60, cwd="/")
+    done = subprocess.run([environment.python, "-I", "-c", PROBE], capture_output=True, text=True, timeout=120, cwd="/")
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 

@@ -139,7 +139,7 @@ def test_a_second_lock_in_the_same_process_is_refused_and_the_first_stays(home):
                 Home(home.path).lock()
             assert caught.value.details["pid"] == os.getpid()
         code = f"from skerry.engine.home import Home; Home({str(home.path)!r}).lock()"
-        second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+        second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
         assert "EngineLockedError" in second.stderr
     with home.lock():
         pass
@@ -181,7 +181,7 @@ def test_a_forked_child_that_ends_orderly_does_not_take_the_lock_away(home):
             os._exit(0)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         code = f"from skerry.engine.home import Home; Home({str(home.path)!r}).lock()"
-        second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+        second = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
         assert "EngineLockedError" in second.stderr
 
 

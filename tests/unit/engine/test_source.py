@@ -47,7 +47,7 @@ def copied(source):
 
 def load(source):
     given = json.dumps([str(source.root), source.file, source.module, source.attribute])
-    done = subprocess.run([sys.executable, "-c", LOADER, given], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", LOADER, given], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 

@@ -333,7 +333,7 @@ def test_a_stalled_request_does_not_take_the_answer_of_an_earlier_one_with_it(ru
             writer.write(post(b"/a") + b"POST /b HTTP/1.1\r\n")
             [connection] = await _connections(service)
             await service.until(lambda: service.exchanges)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(25):
                 while not connection._closing:  # noqa: ASYNC110  # nothing tells of it
                     await asyncio.sleep(0.01)
             service.answer(service.exchanges[0])

@@ -25,7 +25,7 @@ def test_each_line_is_written_at_once_and_in_one_piece(unbuffered):
         with theirs:
             command = [sys.executable, "-c", SOURCE, str(theirs.fileno())]
             variables = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
-            done = subprocess.run(command, pass_fds=[theirs.fileno()], env=variables, timeout=60, check=False)
+            done = subprocess.run(command, pass_fds=[theirs.fileno()], env=variables, timeout=120, check=False)
         written = list(iter(lambda: ours.recv(1000), b""))
 
     assert done.returncode == 3

@@ -19,7 +19,7 @@ def test_a_fault_of_the_servers_own_is_answered_and_the_connection_goes_on(run_l
         try:
             for _ in range(2):
                 writer.write(post(b"/function/f", b"1", b"prefer: respond-async"))
-                status, _, body = await asyncio.wait_for(read_answer(reader), 5)
+                status, _, body = await asyncio.wait_for(read_answer(reader), 25)
                 assert (status, b'"internal"' in body) == (500, True)
         finally:
             writer.close()
@@ -41,7 +41,7 @@ def test_a_wrong_method_is_told_the_right_ones(run_loop):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             try:
                 writer.write(line + b" HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
-                status, headers, _ = await asyncio.wait_for(read_answer(reader), 5)
+                status, headers, _ = await asyncio.wait_for(read_answer(reader), 25)
                 assert (status, headers["allow"].upper()) == (405, allow)
             finally:
                 writer.close()

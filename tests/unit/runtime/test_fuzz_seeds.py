@@ -79,7 +79,7 @@ def test_a_caller_is_answered_whatever_its_worker_says(run_loop, reads):
             assert call.number == 1  # as the seeds have it
             for data in reads:
                 part.theirs.send(data)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(25):
                 status, headers, _ = await read_answer(reader)
             writer.close()
             await front.stop_listening()

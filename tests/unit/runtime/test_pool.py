@@ -42,7 +42,7 @@ def test_what_a_worker_has_started_ends_with_the_pool(run_loop, exits):
                 part.program.stdin.close()
             await stopping
             for pid in (part.started_pid, part.program.pid):
-                wait_until(lambda pid=pid: not is_alive(pid), within_s=5)  # without the loop, which ends now
+                wait_until(lambda pid=pid: not is_alive(pid))  # without the loop, which ends now
 
     run_loop(run())
 
@@ -97,7 +97,7 @@ def test_a_worker_that_answers_what_is_no_answer_is_ended_and_its_calls_are_told
                 )
             )
             await until(lambda: exchange.done)
-            await asyncio.to_thread(part.program.wait, 5)
+            await asyncio.to_thread(part.program.wait, 20)
             return pool.dispatcher.in_system
 
     assert run_loop(run()) == 0

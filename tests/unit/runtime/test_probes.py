@@ -43,7 +43,7 @@ def ask(run_loop):
                 for line, *headers in requests:
                     head = [line + b" HTTP/1.1", b"host: 127.0.0.1", b"content-length: 0", *headers]
                     writer.write(b"\r\n".join(head) + b"\r\n\r\n")
-                    status, _, body = await asyncio.wait_for(read_answer(reader), 5)
+                    status, _, body = await asyncio.wait_for(read_answer(reader), 25)
                     answers.append((status, body))
             finally:
                 writer.close()

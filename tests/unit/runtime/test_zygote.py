@@ -15,5 +15,5 @@ def test_a_zygote_whose_front_dies_with_an_answer_unread_ends_without_a_word():
             theirs.close()
             ours.send(msgpack.packb({"import": [], "patience_s": 60.0}))
             assert select.select([ours], [], [], 60)[0]  # answered, and never read: the close resets the connection
-        _, said = zygote.communicate(timeout=60)
+        _, said = zygote.communicate(timeout=120)
     assert (zygote.returncode, said) == (0, b"")

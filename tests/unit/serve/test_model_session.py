@@ -104,5 +104,5 @@ def test_a_process_that_has_loaded_a_model_has_one_thread_and_may_be_forked(tmp_
         [sys.executable, "-c", textwrap.dedent(program), str(folder)],
         env={**os.environ, **single},
         check=True,
-        timeout=60,
+        timeout=120,
     )

@@ -122,7 +122,7 @@ def test_an_interrupted_run_tells_what_it_has_and_ends_with_130(server):
             assert running.poll() is None
             time.sleep(0.02)
         running.send_signal(signal.SIGINT)
-        out, _ = running.communicate(timeout=60)
+        out, _ = running.communicate(timeout=120)
     finally:
         running.kill()
     result = json.loads(out)

@@ -92,7 +92,7 @@ def test_the_viewer_draws_on_a_terminal_what_it_reads_until_the_end():
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "30"}
     done = subprocess.run(
-        command, input=line.encode(), stdout=subprocess.PIPE, stderr=theirs, timeout=60, check=True, env=environment
+        command, input=line.encode(), stdout=subprocess.PIPE, stderr=theirs, timeout=120, check=True, env=environment
     )
     drawn_bytes = os.read(ours, 1 << 16)
     os.close(ours)
