@@ -9,7 +9,6 @@ import hypothesis
 import pytest
 import uvloop
 
-from support.rewriting import rewrite_share
 from support.runtime_process import RuntimeProcess
 from support.wheels import pack_installed
 
@@ -46,11 +45,9 @@ WAITING = ("cluster", "contract/runtime")  # mostly for pods: beside them, the p
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection(session):
+def pytest_collection():
     """Look for no garbage while tests are collected, nor among them later: all of it is needed to the end."""
     gc.disable()
-    if hasattr(session.config, "workerinput"):
-        rewrite_share(session.config, Path(__file__).parent)
     try:
         return (yield)
     finally:
