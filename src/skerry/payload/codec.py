@@ -60,7 +60,7 @@ def encode_json(value: Any) -> bytes:
     """Return a value as JSON; see :func:`encode`."""
     try:
         body = orjson.dumps(value, json_fallback)
-        if b"null" in body:
+        if body.find(b"null") >= 0:
             refuse_non_finite(value)
     except ENCODE_ERRORS as error:
         refuse_value(value, error, "JSON")

