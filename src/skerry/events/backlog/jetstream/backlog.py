@@ -244,14 +244,14 @@ class JetStreamBacklog(Backlog):
         try:
             async with asyncio.timeout_at(until_s):
                 await self.flush()
-        except (UnavailableError, TimeoutError) as error:
+        except Exception as error:  # the claim and the connection are given up all the same
             silent = f"the NATS server has not answered within {CLOSE_S:g} s"
-            why = error.message if isinstance(error, UnavailableError) else silent
-            logger.warning(
-                "the latest answers to events of %s are not recorded, and the events may come to them again: %s",
-                ", ".join(sorted(self._changed)),
-                why,
-            )
+            if self._changed:
+                logger.warning(
+                    "the latest answers to events of %s are not recorded, and the events may come to them again: %s",
+                    ", ".join(sorted(self._changed)),
+                    silent if isinstance(error, TimeoutError) else _said(error),
+                )
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(until_s):
                 await self._claim.leave()
@@ -339,9 +339,9 @@ class JetStreamBacklog(Backlog):
             await asyncio.sleep(WRITE_AGAIN_S if has_failed else WRITE_S)
             try:
                 await self.flush()
-            except UnavailableError as error:
+            except Exception as error:  # else nothing would be recorded any more
                 if not has_failed:
-                    logger.warning("what became of events is not recorded yet, and tried again: %s", error.message)
+                    logger.warning("what became of events is not recorded yet, and tried again: %s", _said(error))
                 has_failed = True
             else:
                 if has_failed:
@@ -376,6 +376,10 @@ def _delivery(message: Any, number: int, progress: Progress) -> Delivery:
     return Delivery(
         number, event, None if key is None else link.unescape(key), message.data, accepted_at, attempts, due_at
     )
+
+
+def _said(error: Exception) -> str:
+    return error.message if isinstance(error, UnavailableError) else f"{type(error).__name__}: {error}"
 
 
 def _fits(kept: KeptEvent, type: str | None, id: str | None) -> bool:
