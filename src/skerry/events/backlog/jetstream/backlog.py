@@ -51,6 +51,7 @@ class JetStreamBacklog(Backlog):
         self._progress: dict[str, Progress] = {}
         self._readers: dict[str, Reader] = {}
         self._cursors: dict[str, int] = {}
+        self._read: dict[str, list[Delivery]] = {}  # up to the cursors, by calls that failed behind them
         self._dead: dict[int, DeadLetter] = {}
         self._changed: set[str] = set()
         self._buried: list[DeadLetter] = []
@@ -90,11 +91,11 @@ class JetStreamBacklog(Backlog):
 
     async def take(self, trigger: str, after: int, most: int) -> list[Delivery]:
         """See `Backlog.take`."""
-        found: list[Delivery] = []
         progress = self._progress.get(trigger)
         if progress is None:
-            return found
+            return []
         self._claim.check()
+        found = self._read.setdefault(trigger, [])
         async with _told("read"):
             cursor = self._cursors.setdefault(trigger, max(after, progress.floor))
             while len(found) < most and cursor < self._last:
@@ -104,8 +105,9 @@ class JetStreamBacklog(Backlog):
                         progress.finish(cursor)
                     elif not progress.has_finished(cursor):
                         progress.meet(cursor)
-                        found.append(_delivery(message, cursor, progress))
-        return found
+                        found.append(link.delivery_of(message, cursor, *progress.again.get(cursor, (0, 0.0))))
+        taken, found[:most] = found[:most], []
+        return taken
 
     def settle(self, settled: Settled) -> None:
         """See `Backlog.settle`."""
@@ -139,6 +141,7 @@ class JetStreamBacklog(Backlog):
             for name in set(self._progress) - set(triggers):
                 lost += self._progress.pop(name).waiting
                 self._cursors.pop(name, None)
+                self._read.pop(name, None)
                 self._changed.discard(name)
                 if reader := self._readers.pop(name, None):
                     await reader.close()
@@ -365,17 +368,6 @@ class JetStreamBacklog(Backlog):
                 except BaseException:
                     self._changed.add(name)
                     raise
-
-
-def _delivery(message: Any, number: int, progress: Progress) -> Delivery:
-    headers = message.headers or {}
-    key = headers.get(link.KEY)
-    attempts, due_at = progress.again.get(number, (0, 0.0))
-    event = int(headers.get(link.EVENT, number))
-    accepted_at = message.metadata.timestamp.timestamp()
-    return Delivery(
-        number, event, None if key is None else link.unescape(key), message.data, accepted_at, attempts, due_at
-    )
 
 
 def _said(error: Exception) -> str:
