@@ -55,7 +55,7 @@ OPTIONS = (
         type=click.Path(path_type=Path, file_okay=False),
         help="Write the objects to this folder, for GitOps, instead of applying them.",
     ),
-    click.option("--wait", type=Duration(min=1), default=600, show_default=True, help="Time to be ready within."),
+    click.option("--wait", type=Duration(min=1), default="600s", show_default=True, help="Time to be ready within."),
 )
 
 

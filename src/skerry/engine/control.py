@@ -253,7 +253,7 @@ def is_open(path: bytes, method: bytes) -> bool:
     if path == b"/events":
         return method == b"POST"  # what happened to functions, at the same address, is for the token
     if path in OPEN_PAGES:  # at / there is nothing, and whoever opens it in a browser is told what there is instead
-        return method == b"GET"
+        return method in (b"GET", b"HEAD")
     return path == b"/v2" or path.startswith(OPEN_PREFIXES)
 
 

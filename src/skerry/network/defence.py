@@ -118,7 +118,7 @@ def defend(
         ```
     """
     policy = settings.policy()
-    settings.folder.mkdir(parents=True, exist_ok=True)
+    settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # it holds who was seen, and what was done
     with ExitStack() as opened:
         told = opened.enter_context(Teller(tell)) if tell is not None else None
         if actuator is None:

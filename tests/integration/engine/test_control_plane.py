@@ -139,6 +139,7 @@ def test_functions_are_described_as_openapi_without_the_token(engine):
     said = document["paths"]["/function/say"]["post"]
     assert said["requestBody"]["content"]["application/json"]["schema"] == {"type": "string"}
     assert said["responses"]["200"]["content"]["application/json"]["schema"] == {"type": "string"}
+    assert engine.tcp("HEAD", "/openapi.json").status == 200
     assert engine.tcp("POST", "/openapi.json").status == 401
 
 

@@ -53,6 +53,27 @@ def test_a_dry_run_tells_of_a_flood_does_nothing_and_ends_in_order(tmp_path, num
     assert [each["step"] for each in said] == ["detected", "tried"]
     assert {each["destination"] for each in said} == {VICTIM}
     assert rule_set() == before
+    assert (tmp_path / "defence").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_dry_run_ends_in_order_when_nobody_reads_it_any_more(tmp_path):
+    ended = threading.Event()
+    words = ["--scope", "203.0.113.0/24", "--port", "0", "--folder", str(tmp_path)]
+    with subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            process.stdout.close()
+            port = int(re.search(r"port (\d+)", process.stderr.readline())[1])
+            sender = threading.Thread(target=send_flood, args=(port, ended))
+            sender.start()
+            process.wait(60)
+            said = process.stderr.read()
+        finally:
+            ended.set()
+            process.kill()
+    sender.join()
+
+    assert "Traceback" not in said
+    assert "Exception" not in said
 
 
 @pytest.mark.parametrize(
@@ -62,6 +83,7 @@ def test_a_dry_run_tells_of_a_flood_does_nothing_and_ends_in_order(tmp_path, num
         (["--scope", "192.0.2.1/24"], "192.0.2.1/24 has host bits set; write a network like 192.0.2.0/24"),
         (["--scope", "here"], "write a network like 192.0.2.0/24"),
         (["--scope", "192.0.2.0/24", "--window", "1h"], "not in the range"),
+        (["--scope", "192.0.2.0/24", "--approval", "--seconds", "1ms"], "--approval goes with --act"),
     ],
 )
 def test_wrong_use_is_explained(words, said, capsys):

@@ -1,3 +1,5 @@
+import re
+
 import click
 import pytest
 
@@ -47,3 +49,21 @@ def test_every_command_reads_its_durations_in_this_way(path, option):
     found = [parameter.type for parameter in command.params if parameter.name == option]
 
     assert [type(kind) for kind in found] == [Duration]
+
+
+def durations_of(command, path=()):
+    """Return the options of a command, and of those below it, that are durations."""
+    context = click.Context(command)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            yield from durations_of(command.get_command(context, name), (*path, name))
+    else:
+        yield from ((path, context, one) for one in command.params if isinstance(one.type, Duration))
+
+
+def test_help_shows_the_unit_of_a_default_and_a_range_that_there_is():
+    for path, context, option in durations_of(cli):
+        shown = option.get_help_record(context)[1]
+
+        assert "None" not in shown, path
+        assert not re.search(r"default: [\d.]+[;\]]", shown), path

@@ -9,6 +9,7 @@ import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
+from skerry.errors import UnavailableError
 from skerry.events.backlog.base import Settled
 from skerry.events.backlog.jetstream import backlog as module
 from skerry.events.backlog.jetstream import claim, link
@@ -143,6 +144,66 @@ def test_dead_letters_that_gather_while_the_server_says_nothing_are_all_kept(ser
 
     asyncio.run(bury())
     assert sorted(asyncio.run(look())) == [1, 2, 3, 4]
+
+
+def test_answers_are_recorded_again_after_a_fault_that_nobody_knows(server, caplog, monkeypatch):
+    monkeypatch.setattr(module, "WRITE_AGAIN_S", 0.02)
+
+    async def settle():
+        backlog = await JetStreamBacklog.open(f"{server.url}/fault")
+        await backlog.keep_only(["t"])
+        first, second = await taken(backlog, 2, "fault")
+        put, recorded, faults = backlog._kept.put, asyncio.Event(), [RuntimeError("its socket is gone")]
+
+        async def put_later(name, value):
+            if faults:
+                raise faults.pop()
+            await put(name, value)
+            recorded.set()
+
+        backlog._kept.put = put_later
+        for one in (first, second):
+            recorded.clear()
+            backlog.settle(Settled("t", one, "done"))
+            await asyncio.wait_for(recorded.wait(), 60)
+        await backlog.close()
+
+    asyncio.run(settle())
+    assert "not recorded yet, and tried again: RuntimeError: its socket is gone" in caplog.text
+
+
+def test_what_was_read_before_the_server_fell_silent_is_given_by_the_next_call(server):
+    async def read():
+        backlog = await JetStreamBacklog.open(f"{server.url}/half")
+        await backlog.keep_only(["t"])
+        await backlog.put([(entry(f"half{number}"), ["t"]) for number in range(4)])
+        fetch, asked = backlog._fetch, []
+
+        async def fetch_half(trigger, after, most):
+            asked.append(most)
+            if len(asked) == 2:
+                raise TimeoutError
+            return await fetch(trigger, after, 2)
+
+        backlog._fetch = fetch_half
+        with pytest.raises(UnavailableError, match="cannot be read"):
+            await backlog.take("t", 0, 4)
+        taken = [await backlog.take("t", 0, 1), await backlog.take("t", 0, 4)]
+        waiting = await backlog.waiting()
+        await backlog.close()
+        return [[one.position for one in each] for each in taken], waiting
+
+    assert asyncio.run(read()) == ([[1], [2, 3, 4]], {"t": 4})
+
+
+def test_a_backlog_that_has_lost_its_place_and_has_nothing_to_record_closes_without_a_word(server, caplog):
+    async def lose():
+        backlog = await JetStreamBacklog.open(f"{server.url}/silent")
+        backlog._claim._is_lost = True
+        await backlog.close()
+
+    asyncio.run(lose())
+    assert not caplog.records
 
 
 def test_a_place_that_was_given_up_is_taken_at_once(server, monkeypatch):

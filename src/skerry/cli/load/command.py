@@ -39,7 +39,7 @@ _DURATION_S = 10.0
 )
 @click.option("--peak", type=float, default=5.0, show_default=True, help="Rate in a burst, in multiples of --rate.")
 @click.option(
-    "--burst", type=Duration(min=0, min_open=True), default=1.0, show_default=True, help="Mean length of a burst."
+    "--burst", type=Duration(min=0, min_open=True), default="1s", show_default=True, help="Mean length of a burst."
 )
 @click.option("--clients", type=click.IntRange(min=1), help="A closed loop of so many clients instead.")
 @click.option("--think", type=Duration(min=0), default=0.0, help="Pause of each client.")
@@ -57,7 +57,7 @@ _DURATION_S = 10.0
 @click.option(
     "--timeout",
     type=Duration(min=0, min_open=True),
-    default=30.0,
+    default="30s",
     show_default=True,
     help="Longest wait for an answer.",
 )

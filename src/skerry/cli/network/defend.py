@@ -70,7 +70,7 @@ def _networks(ctx: click.Context, param: click.Parameter, given: Sequence[str]) 
     help="Whether records count when they are received, or when they tell that their last packet came.",
 )
 @click.option("--act", is_flag=True, help="Change the firewall; without, it is only said what would be done.")
-@click.option("--approval", is_flag=True, help="Have a person approve each action.")
+@click.option("--approval", is_flag=True, help="With --act: have a person approve each action.")
 @click.option("--seconds", type=Duration(min=0, min_open=True), help="Stop after so long.")
 @json_option
 @click.pass_obj
@@ -83,6 +83,8 @@ def defend(console: Console, /, *, folder: Path, seconds: float | None, **given:
     from skerry.network.defence import DefenceSettings
     from skerry.network.defence import defend as run
 
+    if given["approval"] and not given["act"]:
+        raise click.UsageError("--approval goes with --act: without it, nothing is done that a person could approve")
     settings = DefenceSettings(
         scope=given["scope"],
         allowed=given["allow"],
@@ -105,10 +107,18 @@ def defend(console: Console, /, *, folder: Path, seconds: float | None, **given:
         )
 
     with _asked_to_end() as ended:
+
+        def tell(happening: Happening) -> None:
+            try:
+                _tell(console, happening)
+            except BrokenPipeError:  # nobody reads any more: an end for a dry run, and none for a defence
+                if settings.dry_run:
+                    ended.set()
+
         run(
             settings,
             lambda: ended.is_set() or (end_s is not None and time.monotonic() >= end_s),
-            tell=lambda happening: _tell(console, happening),
+            tell=tell,
             ready=say_ready,
         )
 

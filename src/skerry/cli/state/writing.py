@@ -18,7 +18,9 @@ from skerry.cli.state.options import find_state, key_argument, open_store, place
 @state_argument
 @key_argument
 @click.argument("value", metavar="JSON")
-@click.option("--ttl", "ttl_s", type=Duration(), help="After how long the key ends; without, never.")
+@click.option(
+    "--ttl", "ttl_s", type=Duration(min=0, min_open=True), help="After how long the key ends; without, never."
+)
 @place_options
 @json_option
 @click.pass_obj

@@ -73,7 +73,8 @@ class Actor:
         self._approval = approval
         self._clock = clock
         self._journal = Journal(folder)
-        self._journal.bind(Bounds(policy=policy, confirm_s=confirm_s))
+        if not dry_run:  # another process may act in this folder, within bounds of its own
+            self._journal.bind(Bounds(policy=policy, confirm_s=confirm_s))
         self._keeper = KeeperHandle(folder)
 
     @property

@@ -136,6 +136,8 @@ def test_what_is_remembered_counts_in_full_unless_the_plan_says_otherwise():
         ({"quorum_ratio": 0.8}, 20),
         ({"quorum_ratio": 0.8, "late_rounds": 7}, 7),
         ({"quorum_ratio": 0.8, "remember_rounds": 0}, 0),
+        ({"quorum_ratio": 0.8, "keep_late": False}, 0),
+        ({"quorum_ratio": 0.8, "keep_late": False, "remember_rounds": 3}, 3),
         ({"remember_rounds": 4}, 4),
         ({"quorum_ratio": 0.8, "clients_per_round": 1}, 0),  # who is not asked is not missing
         ({"quorum_ratio": 0.8, "clients_per_round": 2}, 20),

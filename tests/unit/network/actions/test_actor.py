@@ -73,3 +73,12 @@ def test_what_an_earlier_process_has_applied_with_the_same_actuator_is_withdrawn
 
     assert make_actor(same, now_s=1011.0).recover() == [action.id]
     assert same.timeouts_s == {}
+
+
+def test_a_dry_run_leaves_the_bounds_of_the_process_that_acts_in_its_folder(make_actor, tmp_path):
+    acting = make_actor(MemoryActuator())
+    before = acting.journal.bounds()
+
+    Actor(MemoryActuator(), Policy(scope=(ip_network("0.0.0.0/0"),)), tmp_path, confirm_s=60.0).close()
+
+    assert acting.journal.bounds() == before

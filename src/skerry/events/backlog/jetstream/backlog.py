@@ -51,6 +51,7 @@ class JetStreamBacklog(Backlog):
         self._progress: dict[str, Progress] = {}
         self._readers: dict[str, Reader] = {}
         self._cursors: dict[str, int] = {}
+        self._read: dict[str, list[Delivery]] = {}  # up to the cursors, by calls that failed behind them
         self._dead: dict[int, DeadLetter] = {}
         self._changed: set[str] = set()
         self._buried: list[DeadLetter] = []
@@ -90,11 +91,11 @@ class JetStreamBacklog(Backlog):
 
     async def take(self, trigger: str, after: int, most: int) -> list[Delivery]:
         """See `Backlog.take`."""
-        found: list[Delivery] = []
         progress = self._progress.get(trigger)
         if progress is None:
-            return found
+            return []
         self._claim.check()
+        found = self._read.setdefault(trigger, [])
         async with _told("read"):
             cursor = self._cursors.setdefault(trigger, max(after, progress.floor))
             while len(found) < most and cursor < self._last:
@@ -104,8 +105,9 @@ class JetStreamBacklog(Backlog):
                         progress.finish(cursor)
                     elif not progress.has_finished(cursor):
                         progress.meet(cursor)
-                        found.append(_delivery(message, cursor, progress))
-        return found
+                        found.append(link.delivery_of(message, cursor, *progress.again.get(cursor, (0, 0.0))))
+        taken, found[:most] = found[:most], []
+        return taken
 
     def settle(self, settled: Settled) -> None:
         """See `Backlog.settle`."""
@@ -139,6 +141,7 @@ class JetStreamBacklog(Backlog):
             for name in set(self._progress) - set(triggers):
                 lost += self._progress.pop(name).waiting
                 self._cursors.pop(name, None)
+                self._read.pop(name, None)
                 self._changed.discard(name)
                 if reader := self._readers.pop(name, None):
                     await reader.close()
@@ -244,14 +247,14 @@ class JetStreamBacklog(Backlog):
         try:
             async with asyncio.timeout_at(until_s):
                 await self.flush()
-        except (UnavailableError, TimeoutError) as error:
+        except Exception as error:  # the claim and the connection are given up all the same
             silent = f"the NATS server has not answered within {CLOSE_S:g} s"
-            why = error.message if isinstance(error, UnavailableError) else silent
-            logger.warning(
-                "the latest answers to events of %s are not recorded, and the events may come to them again: %s",
-                ", ".join(sorted(self._changed)),
-                why,
-            )
+            if self._changed:
+                logger.warning(
+                    "the latest answers to events of %s are not recorded, and the events may come to them again: %s",
+                    ", ".join(sorted(self._changed)),
+                    silent if isinstance(error, TimeoutError) else _said(error),
+                )
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(until_s):
                 await self._claim.leave()
@@ -339,9 +342,9 @@ class JetStreamBacklog(Backlog):
             await asyncio.sleep(WRITE_AGAIN_S if has_failed else WRITE_S)
             try:
                 await self.flush()
-            except UnavailableError as error:
+            except Exception as error:  # else nothing would be recorded any more
                 if not has_failed:
-                    logger.warning("what became of events is not recorded yet, and tried again: %s", error.message)
+                    logger.warning("what became of events is not recorded yet, and tried again: %s", _said(error))
                 has_failed = True
             else:
                 if has_failed:
@@ -367,15 +370,8 @@ class JetStreamBacklog(Backlog):
                     raise
 
 
-def _delivery(message: Any, number: int, progress: Progress) -> Delivery:
-    headers = message.headers or {}
-    key = headers.get(link.KEY)
-    attempts, due_at = progress.again.get(number, (0, 0.0))
-    event = int(headers.get(link.EVENT, number))
-    accepted_at = message.metadata.timestamp.timestamp()
-    return Delivery(
-        number, event, None if key is None else link.unescape(key), message.data, accepted_at, attempts, due_at
-    )
+def _said(error: Exception) -> str:
+    return error.message if isinstance(error, UnavailableError) else f"{type(error).__name__}: {error}"
 
 
 def _fits(kept: KeptEvent, type: str | None, id: str | None) -> bool:

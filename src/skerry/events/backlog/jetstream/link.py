@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from skerry.errors import ConfigError, UnavailableError
-from skerry.events.delivery import DeadLetter, Entry
+from skerry.events.delivery import DeadLetter, Delivery, Entry
 
 KNOWN_S: Final = 24 * 3600.0  # the server refuses an event that comes again within so long
 ANSWER_S: Final = 10.0
@@ -78,6 +78,15 @@ def unescape(text: str) -> str:
 def triggers_of(headers: Mapping[str, str] | None) -> list[str]:
     """Return the triggers that take a message."""
     return [name for name in (headers or {}).get(TRIGGERS, "").split() if name != NO_TRIGGER]
+
+
+def delivery_of(message: Any, number: int, attempts: int, due_at: float) -> Delivery:
+    """Return what a message of the stream is for a trigger; it was tried so often, and waits until then."""
+    headers = message.headers or {}
+    key = headers.get(KEY)
+    event = int(headers.get(EVENT, number))
+    accepted_at = message.metadata.timestamp.timestamp()
+    return Delivery(number, event, None if key is None else unescape(key), message.data, accepted_at, attempts, due_at)
 
 
 def encode_dead(letter: DeadLetter) -> bytes:

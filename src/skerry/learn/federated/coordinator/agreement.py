@@ -39,7 +39,8 @@ def remembered_rounds(plan: Plan) -> int:
         return plan.remember_rounds
     everyone = plan.selection == "all" and (plan.clients_per_round or len(plan.members)) >= len(plan.members)
     allowed = plan.strategy in REMEMBERING and not (plan.privacy or plan.central or plan.secure)
-    return plan.late_rounds if everyone and allowed and plan.quorum_ratio < 1 else 0
+    wanted = plan.quorum_ratio < 1 and plan.keep_late  # who wants nothing of earlier rounds remembers nothing
+    return plan.late_rounds if everyone and allowed and wanted else 0
 
 
 def _check_remembering(plan: Plan) -> None:
