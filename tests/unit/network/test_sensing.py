@@ -193,3 +193,17 @@ def test_a_window_that_waits_with_the_collector_is_judged_as_a_whole():
     sensor = FlowSensor(collector, FlowWindows(width_ms=100))
 
     assert counts(sensor(0.0)) == [(TEN + 100, 60)]
+
+
+def test_windows_whose_records_wait_long_in_a_buffer_are_not_ended_piece_by_piece():
+    now_ms = time.time_ns() // 1_000_000
+    begins_ms = (now_ms - 4000) // 100 * 100
+    waiting = []
+    collector = SimpleNamespace(take=lambda wait_s: waiting.pop(0) if waiting else None)
+    sensor = FlowSensor(collector, FlowWindows(width_ms=100, clock="last_ms", late_ms=20))
+    found = []
+    for at_ms in (10, 50, 90, 130, 230):
+        waiting = [arrived(begins_ms + at_ms)]
+        found += sensor(0.0)
+
+    assert counts(found) == [(begins_ms + 100, 30), (begins_ms + 200, 10)]
