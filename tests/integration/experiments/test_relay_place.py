@@ -1,6 +1,8 @@
 """An experiment over relays: without root, every call takes the way's delay, and the report says what stood for it."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ from skerry.testbed.experiments.places import choose_place
 from skerry.testbed.experiments.relay_place import RelayPlace
 from skerry.testbed.links import SelfTest
 from skerry.testbed.topology import read_topology
+from support.engine_process import wait_until
+from support.runtime_process import is_alive
 from support.small_experiment import write_small_experiment
 
 NETWORK = """
@@ -28,6 +32,19 @@ b = "edge-1"
 delay_ms = 60
 jitter_ms = 10
 loss_ratio = 0.01
+"""
+
+HOLD = """
+import sys
+from pathlib import Path
+
+from skerry.testbed.experiments import load_experiment
+from skerry.testbed.experiments.places import choose_place
+
+experiment, _ = load_experiment(sys.argv[1])
+with choose_place(experiment, Path(sys.argv[3]), topology=sys.argv[2], relays=True, self_test=False) as place:
+    print(*place.roots(), *(relay.pid for relay in place._relays.values()), flush=True)
+    sys.stdin.read()
 """
 
 
@@ -97,3 +114,16 @@ def test_a_site_that_the_network_lacks_is_named(small, tmp_path):
     path.write_text(NETWORK.replace("edge-1", "edge-9"))
     with pytest.raises(ConfigError, match="no site 'edge-1'"):
         choose_place(experiment, tmp_path, topology=str(path), relays=True)
+
+
+def test_nothing_of_a_run_that_is_killed_stays_behind(network, tmp_path):
+    words = [str(write_small_experiment(tmp_path)), network, str(tmp_path / "run")]
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as run:
+        pids = [int(word) for word in run.stdout.readline().split()]
+        assert all(map(is_alive, pids))
+        run.kill()
+
+    assert len(pids) == 2
+    wait_until(lambda: not any(map(is_alive, pids)), within_s=60)

@@ -99,7 +99,7 @@ class RelayPlace(OneMachine):
             for way, (name, conditions) in self._ways.items():
                 engine = urlsplit(super().sites[name].address)
                 target = (str(engine.hostname), int(engine.port or 0))
-                relay = RelayLink(target, conditions, self._relay_folder / way, seed=self._topology.seed)
+                relay = self._relay(way, target, conditions)
                 relay.up()
                 self._relays[way] = relay
         except BaseException:
@@ -107,12 +107,18 @@ class RelayPlace(OneMachine):
             raise
         return self
 
+    def _relay(self, way: str, target: tuple[str, int], conditions: LinkConditions) -> RelayLink:
+        """Return a relay that, like the engines, does not outlive a run that is killed."""
+        relay = RelayLink(target, conditions, self._relay_folder / way, seed=self._topology.seed)
+        relay.leash()
+        return relay
+
     def _measure(self, way: str, conditions: LinkConditions, plan: SelfTest) -> SelfTestReport:
         """Measure a relay of the same conditions before anything runs; a moment of load is somebody else's."""
         for attempt in range(1, ATTEMPTS + 1):
             with socket.create_server((HOST, 0)) as free:
                 target = (HOST, free.getsockname()[1])
-            with RelayLink(target, conditions, self._relay_folder / way, seed=self._topology.seed) as relay:
+            with self._relay(way, target, conditions) as relay:
                 report = measure_relay(relay, plan)
             if not report.passed and attempt == ATTEMPTS:
                 require_passed(way, report)
