@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -114,6 +115,37 @@ def test_a_site_that_the_network_lacks_is_named(small, tmp_path):
     path.write_text(NETWORK.replace("edge-1", "edge-9"))
     with pytest.raises(ConfigError, match="no site 'edge-1'"):
         choose_place(experiment, tmp_path, topology=str(path), relays=True)
+
+
+def ask(site, *, timeout_s=60):
+    """Call the site's function over its relay."""
+    with urlopen(f"{site.address}/function/double", data=b"2", timeout=timeout_s) as answer:
+        return answer.read()
+
+
+def test_what_trials_do_to_sites_and_links_is_done_to_engines_and_relays(small, network, tmp_path):
+    experiment, _ = small
+    with choose_place(experiment, tmp_path, topology=network, relays=True, self_test=False) as place:
+        (site,), (link,) = place.sites.values(), place._relays.values()
+        place.disturb("cut", {"site": "edge-1", "for_s": 600})
+        with pytest.raises(TimeoutError):
+            ask(site, timeout_s=0.5)
+        place.disturb("kill", {"site": "edge-1"})
+        place.disturb("restore", {})
+        assert ask(site) == b"4"
+        place.disturb("slow", {"site": "edge-1", "factor": 3})
+        assert link.report().conditions["backward"]["delay_ms"] == 180
+        place.disturb("kill", {"site": "edge-1"})
+        with pytest.raises(OSError, match=r"closed|reset"):
+            ask(site)
+        place.disturb("restore", {})
+        assert (ask(site), place.sites["edge-1"]) == (b"4", site)
+        assert link.report().conditions["backward"]["delay_ms"] == 60
+        for what, how, said in (("cut", {"site": "edge-7"}, "for_s"), ("kill", {"site": "edge-7"}, "no site 'edge-7'")):
+            with pytest.raises(ConfigError, match=said):
+                place.disturb(what, how)
+        with pytest.raises(ConfigError, match="does not know how to paint"):
+            place.disturb("paint", {})
 
 
 def test_nothing_of_a_run_that_is_killed_stays_behind(network, tmp_path):
