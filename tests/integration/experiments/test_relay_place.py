@@ -130,7 +130,6 @@ def test_what_trials_do_to_sites_and_links_is_done_to_engines_and_relays(small, 
         place.disturb("cut", {"site": "edge-1", "for_s": 600})
         with pytest.raises(TimeoutError):
             ask(site, timeout_s=0.5)
-        place.disturb("kill", {"site": "edge-1"})
         place.disturb("restore", {})
         assert ask(site) == b"4"
         place.disturb("slow", {"site": "edge-1", "factor": 3})
