@@ -63,15 +63,28 @@ class FlowWindows:
         self._known = known
         self._open: dict[int, list[FlowBatch]] = {}
         self._arrived_ms = 0
+        self._taken_ms = 0
+        self._behind_ms = 0
         self._latest_ms = 0
         self._ended_ms = 0
         self._failure: Exception | None = None
 
-    def add(self, batch: FlowBatch) -> None:
-        """Take records in the order in which they arrived."""
+    def add(self, batch: FlowBatch, *, now_ms: int | None = None) -> None:
+        """Take records in the order in which they arrived.
+
+        Args:
+            batch: The records.
+            now_ms: The time, Unix time; when they arrived by default. Of records that have waited in a buffer it says
+                that others wait there as well, and so windows end later, by 5 s at most.
+        """
         if not len(batch):
             return
         arrived_ms = int(batch["received_ms"].max())
+        self._taken_ms = arrived_ms if now_ms is None else now_ms
+        # Who is behind with reading has not seen all of a window that is over. Records that only waited for their
+        # template do not say so: they are older than those before them.
+        lag_ms = self._taken_ms - arrived_ms if arrived_ms >= self._arrived_ms else 0
+        self._behind_ms = min(max(0, lag_ms - self._late_ms), OLDEST_MS)
         if arrived_ms < self._arrived_ms:  # the clock was set back, and what has come since is in the past again
             self._latest_ms = min(self._latest_ms, arrived_ms)
         self._arrived_ms = arrived_ms
@@ -105,8 +118,8 @@ class FlowWindows:
         if not self._open:
             return None
         if self._clock == "last_ms":
-            return self._arrived_ms + self._idle_ms
-        return min(self._open) + self._width_ms + self._late_ms
+            return self._taken_ms + self._idle_ms
+        return min(self._open) + self._width_ms + self._late_ms + self._behind_ms
 
     def ended(self, now_ms: int) -> list[Traffic]:
         """Return the windows that have ended, each destination's by itself; of many, the earliest.
@@ -122,7 +135,9 @@ class FlowWindows:
         if now_ms < self._ended_ms:  # the clock was set back
             self._ended_ms = 0
         until_ms = now_ms
-        if self._clock == "last_ms" and now_ms < self._arrived_ms + self._idle_ms:
+        if self._clock == "received_ms":
+            until_ms -= self._behind_ms
+        elif now_ms < self._taken_ms + self._idle_ms:
             until_ms = self._latest_ms
         over = sorted(start for start in self._open if start + self._width_ms + self._late_ms <= until_ms)
         found: list[Traffic] = []
@@ -182,7 +197,7 @@ class FlowSensor:
             wait_ms = min(until_ms, until_ms if end_ms is None else end_ms) - now_ms
             batch = self._collector.take(max(wait_ms, 1.0) / 1000)
             if batch is not None:
-                self._windows.add(batch)
+                self._windows.add(batch, now_ms=int(_now_ms()))
                 self._take_waiting()
 
     def _take_waiting(self) -> None:
@@ -191,7 +206,7 @@ class FlowSensor:
             batch = self._collector.take(0.0)
             if batch is None:
                 return
-            self._windows.add(batch)
+            self._windows.add(batch, now_ms=int(_now_ms()))
 
 
 def _now_ms() -> float:

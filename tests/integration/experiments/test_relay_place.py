@@ -1,7 +1,10 @@
 """An experiment over relays: without root, every call takes the way's delay, and the report says what stood for it."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -12,6 +15,8 @@ from skerry.testbed.experiments.places import choose_place
 from skerry.testbed.experiments.relay_place import RelayPlace
 from skerry.testbed.links import SelfTest
 from skerry.testbed.topology import read_topology
+from support.engine_process import wait_until
+from support.runtime_process import is_alive
 from support.small_experiment import write_small_experiment
 
 NETWORK = """
@@ -28,6 +33,19 @@ b = "edge-1"
 delay_ms = 60
 jitter_ms = 10
 loss_ratio = 0.01
+"""
+
+HOLD = """
+import sys
+from pathlib import Path
+
+from skerry.testbed.experiments import load_experiment
+from skerry.testbed.experiments.places import choose_place
+
+experiment, _ = load_experiment(sys.argv[1])
+with choose_place(experiment, Path(sys.argv[3]), topology=sys.argv[2], relays=True, self_test=False) as place:
+    print(*place.roots(), *(relay.pid for relay in place._relays.values()), flush=True)
+    sys.stdin.read()
 """
 
 
@@ -97,3 +115,46 @@ def test_a_site_that_the_network_lacks_is_named(small, tmp_path):
     path.write_text(NETWORK.replace("edge-1", "edge-9"))
     with pytest.raises(ConfigError, match="no site 'edge-1'"):
         choose_place(experiment, tmp_path, topology=str(path), relays=True)
+
+
+def ask(site, *, timeout_s=60):
+    """Call the site's function over its relay."""
+    with urlopen(f"{site.address}/function/double", data=b"2", timeout=timeout_s) as answer:
+        return answer.read()
+
+
+def test_what_trials_do_to_sites_and_links_is_done_to_engines_and_relays(small, network, tmp_path):
+    experiment, _ = small
+    with choose_place(experiment, tmp_path, topology=network, relays=True, self_test=False) as place:
+        (site,), (link,) = place.sites.values(), place._relays.values()
+        place.disturb("cut", {"site": "edge-1", "for_s": 600})
+        with pytest.raises(TimeoutError):
+            ask(site, timeout_s=0.5)
+        place.disturb("restore", {})
+        assert ask(site) == b"4"
+        place.disturb("slow", {"site": "edge-1", "factor": 3})
+        assert link.report().conditions["backward"]["delay_ms"] == 180
+        place.disturb("kill", {"site": "edge-1"})
+        with pytest.raises(OSError, match=r"closed|reset"):
+            ask(site)
+        place.disturb("restore", {})
+        assert (ask(site), place.sites["edge-1"]) == (b"4", site)
+        assert link.report().conditions["backward"]["delay_ms"] == 60
+        for what, how, said in (("cut", {"site": "edge-7"}, "for_s"), ("kill", {"site": "edge-7"}, "no site 'edge-7'")):
+            with pytest.raises(ConfigError, match=said):
+                place.disturb(what, how)
+        with pytest.raises(ConfigError, match="does not know how to paint"):
+            place.disturb("paint", {})
+
+
+def test_nothing_of_a_run_that_is_killed_stays_behind(network, tmp_path):
+    words = [str(write_small_experiment(tmp_path)), network, str(tmp_path / "run")]
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as run:
+        pids = [int(word) for word in run.stdout.readline().split()]
+        assert all(map(is_alive, pids))
+        run.kill()
+
+    assert len(pids) == 2
+    wait_until(lambda: not any(map(is_alive, pids)), within_s=60)

@@ -133,3 +133,13 @@ def test_a_relay_is_measured_and_called_approximate(make_link):
     assert "loss_ratio" not in quantities(report, passed=True) | quantities(report, passed=False)
     assert report.states["idle"]["forward"]["delay"]["count"] == 600
     assert report.states["idle"]["forward"]["rate_mbps"] > 0
+
+
+def test_a_relay_that_passes_nothing_is_measured_too(make_link):
+    _, link = make_link("relay", Conditions(loss_ratio=1.0, rate_mbps=20))
+
+    report = measure_relay(link, SHORT)
+
+    assert report.states["idle"]["forward"]["delay"] == {"count": 0}
+    assert quantities(report, passed=True) == {"loss_ratio"}
+    assert report.passed

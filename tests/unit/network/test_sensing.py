@@ -193,3 +193,26 @@ def test_a_window_that_waits_with_the_collector_is_judged_as_a_whole():
     sensor = FlowSensor(collector, FlowWindows(width_ms=100))
 
     assert counts(sensor(0.0)) == [(TEN + 100, 60)]
+
+
+@pytest.mark.parametrize("clock", ["received_ms", "last_ms"])
+def test_windows_whose_records_wait_long_in_a_buffer_are_not_ended_piece_by_piece(clock):
+    begins_ms = (time.time_ns() // 1_000_000 - 4000) // 100 * 100
+    waiting = []
+    collector = SimpleNamespace(take=lambda wait_s: waiting.pop(0) if waiting else None)
+    sensor = FlowSensor(collector, FlowWindows(width_ms=100, clock=clock, late_ms=20))
+    found = []
+    for at_ms in (10, 50, 90, 130, 170, 230):
+        waiting = [arrived(begins_ms + at_ms)]
+        found += sensor(0.0)
+
+    assert counts(found) == [(begins_ms + 100, 30), (begins_ms + 200, 20)]
+
+
+def test_records_that_have_waited_for_their_template_keep_no_window_open():
+    windows = FlowWindows(width_ms=100, late_ms=20)
+    windows.add(arrived(TEN + 60_010), now_ms=TEN + 60_011)
+    windows.add(arrived(TEN), now_ms=TEN + 60_012)
+
+    assert windows.next_end_ms() == TEN + 120
+    assert counts(windows.ended(TEN + 60_120)) == [(TEN + 100, 10), (TEN + 60_100, 10)]

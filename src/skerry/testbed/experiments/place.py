@@ -176,14 +176,10 @@ class OneMachine(Place):
         return {"means": "none: loopback, without delay, loss or limit", "sites": {name: {} for name in self._names}}
 
     def __enter__(self) -> Self:
-        from skerry.platforms.engine.process import start_engine
-
         self._folder = Path(tempfile.mkdtemp(prefix="skerry-experiment-"))
         try:
             for name in self._names:
-                engine = start_engine(self._folder / name, port=0, leashed=True, temporary=True)
-                self._engines[name] = engine
-                engine.platform.deploy(self._app, flags=self._flags)
+                self._start(name, self._folder / name)
         except BaseException:
             self._stop()
             raise
@@ -193,6 +189,12 @@ class OneMachine(Place):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop()
+
+    def _start(self, name: str, home: Path, *, port: int = 0) -> None:
+        from skerry.platforms.engine.process import start_engine
+
+        self._engines[name] = start_engine(home, port=port, leashed=True, temporary=True)
+        self._engines[name].platform.deploy(self._app, flags=self._flags)
 
     def _stop(self) -> None:
         try:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 from skerry.testbed.experiments.descriptions import describe_link, require_sites
+from skerry.testbed.experiments.disturbances import Disturbances
 from skerry.testbed.experiments.place import BY_RELAYS, OneMachine, SiteAddress
 from skerry.testbed.links import (
     QUICK,
@@ -30,6 +32,7 @@ class RelayPlace(OneMachine):
     """Plain engines, each behind a relay with the conditions of the way from the topology's first client to it.
 
     What a relay cannot do is left out and named: TCP does not see losses, and sites do not share the rate of a link.
+    A link that is cut holds its bytes back until it is mended.
     Neither are there limits of cores and memory, nor schedules.
 
     Args:
@@ -56,6 +59,12 @@ class RelayPlace(OneMachine):
         self._ways = {f"{client}--{name}": (name, way_conditions(topology, client, name)) for name in names}
         self._relays: dict[str, RelayLink] = {}
         self._reports: dict[str, SelfTestReport] = {}
+        self._disturbances = Disturbances(
+            names,
+            link=lambda site: self._relays[f"{client}--{site}"],
+            pid=lambda site: self._engines[site].pid,
+            start=self._start_again,
+        )
 
     @property
     def sites(self) -> Mapping[str, SiteAddress]:
@@ -90,6 +99,16 @@ class RelayPlace(OneMachine):
             "sites": {name: {} for name, _ in self._ways.values()},
         }
 
+    def disturb(self, what: str, how: Mapping[str, Any]) -> Any:
+        """Do something to a site or its relay: ``kill``, ``cut``, ``slow``, or ``restore`` everything.
+
+        Raises:
+            ConfigError: there is no such order or site.
+        """
+        if not self._disturbances.knows(what):
+            return super().disturb(what, how)
+        return self._disturbances.carry_out(what, how)
+
     def __enter__(self) -> Self:
         if self._self_test is not None:
             for way, (_, conditions) in self._ways.items():
@@ -97,9 +116,7 @@ class RelayPlace(OneMachine):
         super().__enter__()
         try:
             for way, (name, conditions) in self._ways.items():
-                engine = urlsplit(super().sites[name].address)
-                target = (str(engine.hostname), int(engine.port or 0))
-                relay = RelayLink(target, conditions, self._relay_folder / way, seed=self._topology.seed)
+                relay = self._relay(way, (HOST, self._port(name)), conditions)
                 relay.up()
                 self._relays[way] = relay
         except BaseException:
@@ -107,12 +124,18 @@ class RelayPlace(OneMachine):
             raise
         return self
 
+    def _relay(self, way: str, target: tuple[str, int], conditions: LinkConditions) -> RelayLink:
+        """Return a relay that, like the engines, does not outlive a run that is killed."""
+        relay = RelayLink(target, conditions, self._relay_folder / way, seed=self._topology.seed)
+        relay.leash()
+        return relay
+
     def _measure(self, way: str, conditions: LinkConditions, plan: SelfTest) -> SelfTestReport:
         """Measure a relay of the same conditions before anything runs; a moment of load is somebody else's."""
         for attempt in range(1, ATTEMPTS + 1):
             with socket.create_server((HOST, 0)) as free:
                 target = (HOST, free.getsockname()[1])
-            with RelayLink(target, conditions, self._relay_folder / way, seed=self._topology.seed) as relay:
+            with self._relay(way, target, conditions) as relay:
                 report = measure_relay(relay, plan)
             if not report.passed and attempt == ATTEMPTS:
                 require_passed(way, report)
@@ -120,7 +143,17 @@ class RelayPlace(OneMachine):
                 break
         return report
 
+    def _port(self, name: str) -> int:
+        return int(urlsplit(self._engines[name].address).port or 0)
+
+    def _start_again(self, name: str) -> None:
+        """Start an engine where its relay looks for the one that was killed."""
+        port = self._port(name)
+        self._engines[name].stop(timeout_s=1)
+        self._start(name, Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._folder)), port=port)
+
     def _stop(self) -> None:
+        self._disturbances.end()
         try:
             while self._relays:
                 self._relays.popitem()[1].down()

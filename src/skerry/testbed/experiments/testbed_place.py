@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from skerry.errors import ConfigError
 from skerry.platforms.engine.client import EnginePlatform
 from skerry.platforms.engine.process import EngineProcess, public_arguments, start_engine
 from skerry.testbed.experiments.descriptions import describe_link, require_sites
+from skerry.testbed.experiments.disturbances import Disturbances
 from skerry.testbed.experiments.place import Place, SiteAddress, start_process
-from skerry.testbed.links import QUICK, Conditions, DirectionName, SelfTest
-from skerry.testbed.links.base import CUT
+from skerry.testbed.links import QUICK, SelfTest
 from skerry.testbed.topology import Testbed, Topology
 from skerry.testbed.topology.sites import LOCAL_PORT, PUBLIC_PORT, site_home
 from skerry.testbed.topology.state import STATE_FILE
-
-SLOWER = ("delay_ms", "jitter_ms")
 
 
 class TestbedPlace(Place):
@@ -53,14 +46,9 @@ class TestbedPlace(Place):
         self._client = topology.clients[0].name
         self._testbed = Testbed(topology, folder, self_test=self_test)
         self._restarted: dict[str, EngineProcess] = {}
-        self._killed: set[str] = set()
-        self._timers: list[threading.Timer] = []
-        self._orders: dict[str, Callable[..., Any]] = {
-            "kill": self._kill,
-            "cut": self._cut,
-            "slow": self._slow,
-            "restore": self._restore,
-        }
+        self._disturbances = Disturbances(
+            names, link=lambda site: self._testbed.link(self._client, site), pid=self._pid, start=self._start
+        )
 
     @property
     def sites(self) -> Mapping[str, SiteAddress]:
@@ -116,13 +104,9 @@ class TestbedPlace(Place):
         Raises:
             ConfigError: there is no such order, site or link.
         """
-        order = self._orders.get(what)
-        if order is None:
+        if not self._disturbances.knows(what):
             return super().disturb(what, how)
-        try:
-            return order(**how)
-        except TypeError as error:
-            raise ConfigError(f"{what}: {error}") from error
+        return self._disturbances.carry_out(what, how)
 
     def __enter__(self) -> Self:
         # Whoever enters holds the run's folder alone: a testbed in it was left by a run that was killed.
@@ -140,8 +124,7 @@ class TestbedPlace(Place):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for timer in self._timers:
-            timer.cancel()
+        self._disturbances.end()
         try:
             for engine in self._restarted.values():
                 engine.stop()
@@ -149,8 +132,6 @@ class TestbedPlace(Place):
             self._testbed.down()
 
     def _home(self, site: str) -> Path:
-        if site not in self._names:
-            raise ConfigError(f"there is no site {site!r}; there are {', '.join(self._names)}")
         return site_home(self._testbed.folder, site)
 
     def _deploy(self, site: str) -> None:
@@ -160,46 +141,8 @@ class TestbedPlace(Place):
         finally:
             platform.close()
 
-    def _kill(self, site: str) -> None:
-        """End a site without a word, as a power cut does."""
-        self._home(site)
-        (pid,) = (pid for name, pid in zip(self._names, self.roots(), strict=True) if name == site)
-        with suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
-        self._killed.add(site)
-
-    def _cut(self, site: str, for_s: float) -> None:
-        """Cut the link between the client and a site for so long; packets are lost, nobody is told."""
-        self._change(site, lambda _: CUT)
-        self._later(for_s, lambda: self._mend(site))
-
-    def _slow(self, site: str, factor: float) -> None:
-        """Make the link between the client and a site slower by a factor: its delay, its jitter, its rate."""
-        self._change(site, lambda conditions: _slower(conditions, factor))
-
-    def _restore(self) -> None:
-        """Set every link to what it was, and start what was killed."""
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
-        for site in self._names:
-            self._mend(site)
-        for site in sorted(self._killed):
-            self._start(site)
-        self._killed.clear()
-
-    def _mend(self, site: str) -> None:
-        self._change(site, lambda conditions: conditions.to_dict())
-
-    def _change(self, site: str, changes: Callable[[Conditions], dict[str, Any]]) -> None:
-        self._home(site)
-        link = self._testbed.link(self._client, site)
-        directions: tuple[tuple[DirectionName, Conditions], ...] = (
-            ("forward", link.conditions.forward),
-            ("backward", link.conditions.backward),
-        )
-        for name, conditions in directions:
-            link.change(name, changes(conditions))
+    def _pid(self, site: str) -> int:
+        return self.roots()[self._names.index(site)]
 
     def _start(self, site: str) -> None:
         address = self._testbed.describe()["nodes"][site]["address"]
@@ -212,17 +155,3 @@ class TestbedPlace(Place):
             prefix=self._testbed.command(site, []),
         )
         self._deploy(site)
-
-    def _later(self, delay_s: float, work: Callable[[], None]) -> None:
-        timer = threading.Timer(delay_s, work)
-        timer.daemon = True
-        self._timers.append(timer)
-        timer.start()
-
-
-def _slower(conditions: Conditions, factor: float) -> dict[str, Any]:
-    plain = conditions.to_dict()
-    changed = {name: plain[name] * factor for name in SLOWER if plain.get(name)}
-    if plain.get("rate_mbps"):
-        changed["rate_mbps"] = plain["rate_mbps"] / factor
-    return changed

@@ -31,7 +31,8 @@ class Conductor:
     """Changes the conditions of both directions when their schedules or requests say so.
 
     Args:
-        order: ``conditions`` and ``schedules`` by direction, ``control`` (path of the socket).
+        order: ``conditions`` and ``schedules`` by direction, ``control`` (path of the socket), ``leash`` (a descriptor
+            that can be read once nobody needs the link any more, or None).
         lanes: Both directions.
         facts: What the means says of itself in each report.
     """
@@ -47,6 +48,7 @@ class Conductor:
             self._schedules[name] = Schedule.from_rows(base, planned["steps"], planned["repeat_s"])
             self._current[name] = base
         self._control = ControlServer(Path(order["control"]))
+        self._leash: int | None = order["leash"]
         self._began_s = 0.0
         self._change_at_s: dict[DirectionName, float | None] = {}
         self._restart()
@@ -55,7 +57,7 @@ class Conductor:
     @property
     def descriptors(self) -> list[int]:
         """What to wait for."""
-        return self._control.descriptors
+        return self._control.descriptors if self._leash is None else [*self._control.descriptors, self._leash]
 
     @property
     def wake_s(self) -> float | None:
@@ -73,6 +75,9 @@ class Conductor:
 
     def serve(self, descriptor: int) -> None:
         """Answer the request at a descriptor that can be read."""
+        if descriptor == self._leash:
+            self.stopped = True
+            return
         request = self._control.receive(descriptor)
         if request is None:
             return

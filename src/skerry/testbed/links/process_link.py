@@ -8,8 +8,8 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -49,11 +49,17 @@ class ProcessLink(Link):
         self._schedules = schedules or {}
         self._variables = dict(variables or {})
         self._process: subprocess.Popen[bytes] | None = None
+        self._leashed = False
+        self._leash: int | None = None
 
     @property
     def pid(self) -> int | None:
         """Process id of the process that this object has started; None when it has not."""
         return self._process.pid if self._process is not None else None
+
+    def leash(self) -> None:
+        """Let the link end with this process, however that ends; to be called before the link comes up."""
+        self._leashed = True
 
     def release(self) -> None:
         """Let the link outlive this process."""
@@ -73,6 +79,9 @@ class ProcessLink(Link):
                 self._process.kill()
                 self._process.wait()
             self._process = None
+        if self._leash is not None:
+            os.close(self._leash)
+            self._leash = None
         self._control.unlink(missing_ok=True)
 
     def change(self, direction: DirectionName, changes: dict[str, Any]) -> None:
@@ -116,13 +125,15 @@ class ProcessLink(Link):
         order["seed"] = self._seed
         order["control"] = str(self._control.absolute())
         log = self._folder / "link.log"
-        with log.open("ab") as errors:
+        with log.open("ab") as errors, self._held_end() as held:
+            order["leash"] = held
             process = subprocess.Popen(
                 [sys.executable, "-m", self.module],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 start_new_session=True,
+                pass_fds=() if held is None else (held,),
                 env={**os.environ, **self._variables},
             )
         self._process = process
@@ -139,6 +150,18 @@ class ProcessLink(Link):
             raise PlatformError(f"the link process did not start; see {log}: {log.read_text()[-1000:]}")
         ready: dict[str, Any] = said["ready"]
         return ready
+
+    @contextmanager
+    def _held_end(self) -> Iterator[int | None]:
+        """Yield what the process reads the end of when this one is gone: a pipe that nobody writes to."""
+        if not self._leashed:
+            yield None
+            return
+        held, self._leash = os.pipe()
+        try:
+            yield held
+        finally:
+            os.close(held)
 
 
 def _read_line(descriptor: int, timeout_s: float) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from skerry.testbed.links.probe_plan import QUICK, SelfTest, interval_s, longest
 from skerry.testbed.links.relay import RelayLink
 from skerry.testbed.links.selftest import SelfTestReport
 from skerry.testbed.links.stream_probe import MESSAGE
-from skerry.testbed.links.verdict import Finding, judge_delay, judge_rate
+from skerry.testbed.links.verdict import Finding, judge_delay, judge_loss, judge_rate
 
 MODULE = "skerry.testbed.links.stream_probe"
 
@@ -42,7 +42,7 @@ def measure_relay(link: RelayLink, plan: SelfTest = QUICK) -> SelfTestReport:
             states[state] = run_probe({**order, "measure": "delay"}, MODULE)
             found = _judge(states[state], both)
             for name, what in zip(DIRECTIONS, both, strict=True):
-                if what.rate_mbps and plan.rate_s:
+                if what.rate_mbps and plan.rate_s and states[state][name]["delay"]["count"]:
                     said = run_probe({**order, "measure": "rate", "direction": name, "seconds": plan.rate_s}, MODULE)
                     states[state][name]["rate_mbps"] = said["rate_mbps"]
                     found.append(judge_rate(name, what, said["rate_mbps"]))
@@ -60,5 +60,9 @@ def measure_relay(link: RelayLink, plan: SelfTest = QUICK) -> SelfTestReport:
 def _judge(said: dict[str, Any], both: list[Conditions]) -> list[Finding]:
     findings: list[Finding] = []
     for name, what in zip(DIRECTIONS, both, strict=True):
-        findings += judge_delay(name, what, said[name]["delay"], size_bytes=MESSAGE.size, took_s=said["took_s"])
+        delay = said[name]["delay"]
+        if delay["count"]:
+            findings += judge_delay(name, what, delay, size_bytes=MESSAGE.size, took_s=said["took_s"])
+        else:  # a cut, or a relay that passes nothing although it should
+            findings.append(judge_loss(name, what, sent=said["sent"], lost=said["sent"]))
     return findings

@@ -75,7 +75,8 @@ def measure_delay(order: dict[str, Any]) -> dict[str, Any]:
     forward, backward = summarise(delays[far]), summarise(delays[near])
     near.close()
     far.close()
-    return {"took_s": took_s, "forward": {"delay": forward}, "backward": {"delay": backward}}
+    said = {"forward": {"delay": forward}, "backward": {"delay": backward}}
+    return {"took_s": took_s, "sent": order["packets"], **said}
 
 
 def measure_rate(order: dict[str, Any]) -> dict[str, Any]:
