@@ -31,9 +31,10 @@ def take_priority(priority: int = LINK_PRIORITY) -> str:
     gc.disable()
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(PR_SET_TIMERSLACK, ctypes.c_ulong(1), 0, 0, 0)
-    libc.mlockall(MCL_CURRENT_AND_FUTURE)
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
     except OSError:
         return "other"
+    # Only then: who may not have the one has a limit on the other too, beyond which memory would be refused.
+    libc.mlockall(MCL_CURRENT_AND_FUTURE)
     return FIFO
