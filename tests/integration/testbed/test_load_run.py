@@ -85,6 +85,8 @@ def test_a_server_that_goes_away_is_refusal():
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
         target = Target.of_url(f"http://127.0.0.1:{listening.getsockname()[1]}/", timeout_s=5)
         result = run_load(constant(20, 1), target, connections=1, on_progress=lambda progress: listening.close())
+    # One may be opened in the very moment of the close: reset while it connects, it is neither refused nor lost.
+    assert result.errors.by_kind.pop("cannot_connect", 0) <= 1
     assert set(result.errors.by_kind) <= {"connection_refused", "connection_lost", "timeout"}
     assert result.errors.by_kind["connection_refused"] > 0
 
