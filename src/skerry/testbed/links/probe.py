@@ -20,14 +20,13 @@ from skerry.testbed.links.figures import summarise
 from skerry.testbed.links.namespace import inside
 from skerry.testbed.links.priority import PROBE_PRIORITY, take_priority
 from skerry.testbed.links.spells import Spells
+from skerry.testbed.links.stamps import STAMP_BYTES, ask_for_stamps, stamp_ns
 from skerry.testbed.links.watch import Watch
 
-SO_TIMESTAMPNS = 35
 SO_RCVBUFFORCE = 33
 SO_SNDBUFFORCE = 32
 BUFFER_BYTES = 64 << 20
 HEADER = struct.Struct("<QQ")
-TIMESPEC = struct.Struct("@qq")
 IP_UDP_BYTES = 28
 # How long the last packets may take, on top of the delay: the queue, and what lateness there is.
 SETTLE_S = 0.5
@@ -41,7 +40,7 @@ class Receiver:
         with inside(namespace):
             self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self.socket.bind((address, 0))
-        self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        ask_for_stamps(self.socket)
         for option in (SO_RCVBUFFORCE, SO_SNDBUFFORCE):
             with suppress(OSError):
                 self.socket.setsockopt(socket.SOL_SOCKET, option, BUFFER_BYTES)
@@ -59,13 +58,12 @@ class Receiver:
         """Take in all that has arrived."""
         while True:
             try:
-                data, notes, _, _ = self.socket.recvmsg(2048, 64)
+                data, notes, _, _ = self.socket.recvmsg(2048, STAMP_BYTES)
             except BlockingIOError:
                 return
-            if len(data) < HEADER.size or not notes:
-                continue
-            seconds, rest_ns = TIMESPEC.unpack(notes[0][2][:16])
-            self._count(data, seconds * 1_000_000_000 + rest_ns)
+            arrived_ns = stamp_ns(notes)
+            if len(data) >= HEADER.size and arrived_ns is not None:
+                self._count(data, arrived_ns)
 
     def _count(self, data: bytes, arrived_ns: int) -> None:
         number, sent_ns = HEADER.unpack_from(data)
@@ -90,7 +88,7 @@ class Echo:
     def __init__(self, namespace: str | None, target: str) -> None:
         with inside(namespace):
             self.socket = socket.socket(socket.AF_INET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.IPPROTO_ICMP)
-        self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        ask_for_stamps(self.socket)
         self.socket.connect((target, 0))
         self._mark = os.getpid() & 0xFFFF
         self.round_trips_ms: list[float] = []
@@ -107,15 +105,15 @@ class Echo:
         """Take in all answers that have arrived."""
         while True:
             try:
-                data, notes, _, _ = self.socket.recvmsg(2048, 64)
+                data, notes, _, _ = self.socket.recvmsg(2048, STAMP_BYTES)
             except BlockingIOError:
                 return
             head_bytes = (data[0] & 15) * 4
             kind, _, _, mark, _ = struct.unpack_from("!BBHHH", data, head_bytes)
-            if kind == 0 and mark == self._mark and notes:
-                seconds, rest_ns = TIMESPEC.unpack(notes[0][2][:16])
+            arrived_ns = stamp_ns(notes)
+            if kind == 0 and mark == self._mark and arrived_ns is not None:
                 _, sent_ns = HEADER.unpack_from(data, head_bytes + 8)
-                self.round_trips_ms.append((seconds * 1_000_000_000 + rest_ns - sent_ns) / 1e6)
+                self.round_trips_ms.append((arrived_ns - sent_ns) / 1e6)
 
 
 def measure_delay(order: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from skerry.testbed.links.priority import take_priority
 from skerry.testbed.links.relay_stream import RelayLane, RelayStream
 
 IDLE_S = 1.0
+# What is due that soon is not slept for: to sleep and to wake takes as long.
+SPIN_S = 50e-6
 IGNORED = ("loss_ratio", "loss_burst", "duplicate_ratio", "reorder_ratio", "jitter_reorders")
 
 
@@ -66,9 +68,9 @@ class RelayProcess:
         moments.append(time.monotonic() + IDLE_S)
         if self._conductor.wake_s is not None:
             moments.append(self._conductor.wake_s)
-        wait_s = max(0.0, min(moments) - time.monotonic())
+        wait_s = min(moments) - time.monotonic()
         wanted: list[socket.socket | int] = [self._listener, *self._conductor.descriptors, *readers]
-        readable, writable, _ = select.select(wanted, list(writers), [], wait_s)
+        readable, writable, _ = select.select(wanted, list(writers), [], wait_s if wait_s > SPIN_S else 0.0)
         broken: set[int] = set()
         due = [stream for stream in streams if stream.due_s is not None] + [writers[target] for target in writable]
         for stream in due:

@@ -10,13 +10,16 @@ from contextlib import suppress
 from skerry.testbed.links.conditions import Conditions
 from skerry.testbed.links.lateness import Lateness
 from skerry.testbed.links.scheduler import Scheduler
+from skerry.testbed.links.stamps import STAMP_BYTES, ask_for_stamps, stamp_ns
 
 LARGEST_PIECE_BYTES = 16 * 1024
 SMALLEST_PIECE_BYTES = 1448
 # A piece takes at most so long at the link's rate, so that bytes trickle instead of coming in lumps.
 PIECE_S = 0.002
-# How much before its moment a piece may leave: what waking up takes, here and in the process that reads it.
-AHEAD_S = 50e-6
+# How much before its moment a piece may leave: half a turn of the loop.
+AHEAD_S = 10e-6
+# A stamp is of the wall clock, which may be set meanwhile; one that old is not believed.
+OLDEST_S = 1.0
 
 
 class RelayLane:
@@ -31,6 +34,7 @@ class RelayLane:
         self.conditions = conditions
         self.scheduler = Scheduler(_of_stream(conditions), seed=seed)
         self.lateness = Lateness()
+        self._came_s = 0.0  # the latest arrival; connections are not read in the order of what came on them
 
     @property
     def is_cut(self) -> bool:
@@ -45,10 +49,21 @@ class RelayLane:
             return LARGEST_PIECE_BYTES
         return int(min(LARGEST_PIECE_BYTES, max(SMALLEST_PIECE_BYTES, rate * 1e6 / 8 * PIECE_S)))
 
+    def admit(self, size_bytes: int, came_s: float) -> tuple[float, ...]:
+        """Take in a piece of any of the connections, and return when it leaves.
+
+        Args:
+            size_bytes: Its length.
+            came_s: When it came, by the monotonic clock, seconds.
+        """
+        self._came_s = max(self._came_s, came_s)
+        return self.scheduler.admit(size_bytes, self._came_s)
+
     def change(self, conditions: Conditions) -> None:
         """Go on under other conditions; bytes that are on their way keep their moments."""
         self.conditions = conditions
-        self.scheduler.change(_of_stream(conditions), time.monotonic())
+        self._came_s = time.monotonic()  # what came before and was not taken in, as during a cut, sets out now
+        self.scheduler.change(_of_stream(conditions), self._came_s)
 
     def report(self) -> dict[str, object]:
         """Return the counts; a packet is a piece of a stream here."""
@@ -75,6 +90,7 @@ class RelayStream:
         self._waiting: deque[tuple[float, bytes]] = deque()
         self._held_bytes = 0
         self._finished_reading = False
+        ask_for_stamps(source)
 
     @property
     def wants_to_read(self) -> bool:
@@ -88,16 +104,18 @@ class RelayStream:
         return self._waiting[0][0] - AHEAD_S if self._waiting and not self.blocked and not self.lane.is_cut else None
 
     def read(self) -> None:
-        """Take in a piece.
+        """Take in a piece; its delay counts from the kernel's stamp of its arrival.
 
         Raises:
             OSError: the connection broke.
         """
         with suppress(BlockingIOError):
-            piece = self.source.recv(self.lane.piece_bytes)
+            piece, notes, _, _ = self.source.recvmsg(self.lane.piece_bytes, STAMP_BYTES)
             self._finished_reading = not piece
-            now_s = time.monotonic()
-            moments = self.lane.scheduler.admit(len(piece), now_s)
+            # In this order: a stop of the machine between the two makes a piece later, and none too early.
+            wall_ns, now_s = time.time_ns(), time.monotonic()
+            waited_s = (wall_ns - (stamp_ns(notes) or wall_ns)) / 1e9
+            moments = self.lane.admit(len(piece), now_s - waited_s if 0 <= waited_s < OLDEST_S else now_s)
             leaves_s = max(moments[0], self._opens_s + self.lane.conditions.delay_ms / 1000)
             self._waiting.append((leaves_s, piece))
             self._held_bytes += len(piece)

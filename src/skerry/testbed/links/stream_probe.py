@@ -1,6 +1,7 @@
 """``python -m skerry.testbed.links.stream_probe``: times small messages and a bulk of bytes through a relay.
 
-Both ends are this process, so that one clock times both; the caller has no part in it.
+Both ends are this process, so that one clock times both; the caller has no part in it. The kernel stamps what arrives,
+as it does for packets.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from skerry.errors import PlatformError
 from skerry.testbed.links.figures import summarise
 from skerry.testbed.links.priority import PROBE_PRIORITY, take_priority
 from skerry.testbed.links.probe import SETTLE_S
+from skerry.testbed.links.stamps import STAMP_BYTES, ask_for_stamps, stamp_ns
 
 MESSAGE = struct.Struct("<QQ")
 ACCEPT_TIMEOUT_S = 20.0
@@ -37,6 +39,7 @@ def connect(order: dict[str, Any]) -> tuple[socket.socket, socket.socket]:
     for end in (near, far):
         end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         end.setblocking(False)
+        ask_for_stamps(end)
     return near, far
 
 
@@ -55,10 +58,10 @@ def measure_delay(order: dict[str, Any]) -> dict[str, Any]:
             left_s = until_s - time.monotonic()
             ready, _, _ = select.select([near, far], [], [], max(0.0, left_s))
             for end in ready:
-                data = rest[end] + end.recv(CHUNK_BYTES)
-                now_ns = time.monotonic_ns()
+                piece, notes, _, _ = end.recvmsg(CHUNK_BYTES, STAMP_BYTES)
+                data, arrived_ns = rest[end] + piece, stamp_ns(notes) or time.time_ns()
                 whole = len(data) // MESSAGE.size * MESSAGE.size
-                delays[end] += [(now_ns - sent_ns) / 1e6 for _, sent_ns in MESSAGE.iter_unpack(data[:whole])]
+                delays[end] += [(arrived_ns - sent_ns) / 1e6 for _, sent_ns in MESSAGE.iter_unpack(data[:whole])]
                 rest[end] = data[whole:]
             if left_s <= 0:
                 return
@@ -69,7 +72,7 @@ def measure_delay(order: dict[str, Any]) -> dict[str, Any]:
     for number in range(order["packets"]):
         take_in(begun_s + number * order["interval_s"])
         for end in (near, far):
-            end.send(MESSAGE.pack(number, time.monotonic_ns()))
+            end.send(MESSAGE.pack(number, time.time_ns()))
     took_s = time.monotonic() - begun_s
     take_in(time.monotonic() + order["longest_s"] + SETTLE_S)
     forward, backward = summarise(delays[far]), summarise(delays[near])
