@@ -21,7 +21,7 @@ import httptools
 
 from skerry.errors import BodyTooLargeError, MalformedBodyError, SkerryError
 from skerry.runtime.exchange import Exchange
-from skerry.runtime.known_heads import TRACEPARENT, KnownHeads, find_traced, learn
+from skerry.runtime.known_heads import TRACEPARENT, KnownHead, KnownHeads, find_traced, learn
 from skerry.runtime.lazy_timer import LazyTimer
 from skerry.runtime.message import Response
 
@@ -79,6 +79,8 @@ class Connection(asyncio.Protocol):
         self._was_used = False  # there was a request since the timer was set
         self._begun = 0  # requests that the parser has begun
         self._learning: Exchange | None = None  # the last whole one, if its head may be kept
+        self._last: KnownHead | None = None  # the head of the last request, where it is known
+        self._spare: Exchange | None = None  # the last one that was answered, if it can be the next one
 
     # asyncio's side
 
@@ -104,11 +106,18 @@ class Connection(asyncio.Protocol):
         if self._closing:
             return
         if self._current is None:
-            text, end, body = data.partition(b"\r\n\r\n")
-            head = self._heads.get(text + end)
-            if head is not None and head.length == len(body) and not self._pending:
-                exchange = Exchange(self, head)  # one whole request, as nearly all are; `_take_known` has all cases
-                exchange.body = body
+            head = self._last
+            if head is None or len(data) != head.whole_bytes or not data.startswith(head.text):
+                head = self._heads.get(data[: data.find(b"\r\n\r\n") + 4])
+            if head is not None and len(data) == head.whole_bytes and not self._pending:
+                # One whole request with a known head, as nearly all are; `_take_known` has all cases.
+                self._last = head
+                exchange, self._spare = self._spare, None
+                if exchange is None:
+                    exchange = Exchange(self, head)
+                else:
+                    exchange.reuse(head)
+                exchange.body = data[len(head.text) :]
                 self._pending.append(exchange)
                 self._service.handle(exchange)
                 return
@@ -304,9 +313,13 @@ class Connection(asyncio.Protocol):
         pending = self._pending
         if len(pending) == 1 and pending[0] is exchange and not self._crowded:
             pending.popleft()
-            if not self._transport.is_closing():
-                self._transport.write(answer)
+            transport = self._transport
+            if not transport.is_closing():
+                transport.write(answer)
             self._was_used = True
+            if exchange.is_reusable:
+                exchange.body = b""  # however long the client keeps the connection
+                self._spare = exchange
             if self._timer.due_s == math.inf and self._current is None and not self._closing:
                 self._arm(IDLE_TIMEOUT_S)
             return

@@ -169,11 +169,11 @@ class Dispatcher:
         answers: list[tuple[Call, Frame]] = []
         has_ended, is_sound = False, True
         for frame in frames:
-            number, kind = frame.number, frame.kind
+            kind, number, codec, meta, _, _ = frame
             call = outstanding.get(number)
             if call is None:
                 continue  # it was taken from what the worker held back, before it came over the socket
-            is_sound = (kind == RESULT and not (frame.codec or frame.meta or call.streaming)) or fits(frame, call)
+            is_sound = (kind == RESULT and not (codec or meta or call.streaming)) or fits(frame, call)
             if not is_sound:
                 break
             if kind in ENDS:

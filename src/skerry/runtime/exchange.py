@@ -80,6 +80,7 @@ class Exchange(Call):
         "done",
         "enqueued_s",
         "entry",
+        "head",
         "headers",
         "is_timed",
         "keep_alive",
@@ -103,6 +104,7 @@ class Exchange(Call):
     method: bytes  # empty until the head is whole
     headers: list[tuple[bytes, bytes]]
     keep_alive: bool
+    head: KnownHead | None  # where it came before
     entry: Any  # the function's, found once the head is there
     reading: Reading | None  # of the head, where it is known already
     pool: Taker | None  # who has taken the call
@@ -123,6 +125,7 @@ class Exchange(Call):
 
     def __init__(self, connection: Channel, head: KnownHead | None = None) -> None:
         self.connection = connection
+        self.head = head
         if head is None:
             self.target = self.method = self.body = b""
             self.entry = self.reading = None
@@ -139,6 +142,26 @@ class Exchange(Call):
         self.enqueued_s = self.started_s = 0.0
         self.meta = NO_META
         self.urgency = DEFAULT_URGENCY
+
+    @property
+    def is_reusable(self) -> bool:
+        """Whether an answered request can be the next one: nobody knows it any more, and it is as it was at first."""
+        reading = self.reading
+        return (
+            self.head is not None
+            and reading is not None
+            and reading.is_plain
+            and self.pool is self.entry  # else the traffic is split, and who splits it may look at this one still
+            and self.meta is NO_META
+        )
+
+    def reuse(self, head: KnownHead) -> None:
+        """Be the next request on the connection: less work than to make one; its body is set by the caller."""
+        if head is not self.head:
+            self.head, self.target, self.headers = head, head.target, head.headers
+            self.entry, self.reading = head.entry, head.reading
+        self.done = False
+        self.attempts = 0
 
     def use_origin_form(self) -> None:
         """Take scheme and authority from a target such as ``http://host/path``; they stand in for the host header.

@@ -23,7 +23,7 @@ from skerry.runtime.delivery import STALLED_S, deliver
 from skerry.runtime.exchange import Channel, Exchange
 from skerry.runtime.inference_paths import inference_paths
 from skerry.runtime.intake import TakeBody
-from skerry.runtime.known_heads import KnownHeads
+from skerry.runtime.known_heads import KnownHeads, forget
 from skerry.runtime.message import Request, Response, Route
 from skerry.runtime.observer import CallTrace
 from skerry.runtime.origins import refuse_foreign_origin
@@ -289,7 +289,7 @@ class Front:
     def _forget_heads(self) -> None:
         """What heads say was found out for the functions that were there."""
         for heads in self.heads.values():
-            heads.clear()
+            forget(heads)
 
     def _handle_route(self, exchange: Exchange) -> None:
         if (answer := self._answer_probe(exchange)) is not None:

@@ -12,6 +12,7 @@ from skerry.runtime.exchange import Exchange
 
 MAX_HEADS = 1024
 MAX_HEAD_BYTES = 2048
+FORGOTTEN = -1  # bytes that no request has
 # Heads with these are not kept: secrets, what has to be checked each time, and what is never the same twice.
 UNKEPT = frozenset(
     {
@@ -29,11 +30,18 @@ _TRACE = re.compile(rb"\r\ntraceparent: (00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2
 
 
 class KnownHead:
-    """What a head says, and how long the body after it is."""
+    """What a head says, and how long the body after it is.
 
-    __slots__ = ("entry", "headers", "length", "reading", "target", "traced_at")
+    Args:
+        exchange: A request that had this head.
+        text: The head, where it is always the same.
+    """
 
-    def __init__(self, exchange: Exchange) -> None:
+    __slots__ = ("entry", "headers", "length", "reading", "target", "text", "traced_at", "whole_bytes")
+
+    def __init__(self, exchange: Exchange, text: bytes = b"") -> None:
+        self.text = text
+        self.whole_bytes = len(text) + exchange.size if text else FORGOTTEN  # of a request that begins with `text`
         self.target = exchange.target
         self.headers = exchange.headers
         self.length = exchange.size  # bytes of the body
@@ -48,6 +56,13 @@ class KnownHead:
         exchange.headers[self.traced_at] = (b"traceparent", traceparent)
         if self.reading is not None:
             exchange.reading = self.reading.with_traceparent(traceparent.decode("latin-1"))
+
+
+def forget(heads: KnownHeads) -> None:
+    """Forget all heads, also for those who keep one of them at hand."""
+    for head in heads.values():
+        head.whole_bytes = FORGOTTEN
+    heads.clear()
 
 
 # By the whole head, or by what is before and after the value of its traceparent.
@@ -85,6 +100,8 @@ def learn(heads: KnownHeads, data: bytes, body_at: int, exchange: Exchange) -> N
         if found is None or traces > 1 or (b"traceparent", found[1]) not in exchange.headers:
             return
         key = (head[: found.start(1)], head[found.end(1) :])
+    if key in heads:  # of which somebody may keep it at hand
+        return
     if len(heads) >= MAX_HEADS:
-        heads.clear()
-    heads[key] = KnownHead(exchange)
+        forget(heads)
+    heads[key] = KnownHead(exchange, b"" if traces else head)

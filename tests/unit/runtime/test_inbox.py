@@ -1,3 +1,4 @@
+import os
 import socket
 import time
 
@@ -7,12 +8,17 @@ from skerry.runtime.frames import Kind, encode_frame
 from skerry.runtime.inbox import SPIN_NS, Inbox
 from skerry.runtime.interruption import CANCELLED_WORD, PROGRESS_WORD
 
+ALWAYS_READABLE = os.open(os.devnull, os.O_RDONLY)
+
 
 class Link:
     """Has something to read at every second look without waiting, and always with waiting."""
 
     def __init__(self):
         self.looks = []
+
+    def fileno(self):
+        return ALWAYS_READABLE
 
     def recv(self, _, flags=0):
         self.looks.append(bool(flags))
