@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from skerry.errors import DataError
-from skerry.network.flows.fields import CANDIDATES, OPTIONS, REVERSE, REVERSED, fits
+from skerry.network.flows.fields import ADDRESS_6, CANDIDATES, OPTIONS, REVERSE, REVERSED, fits
 
 # The length that says that a field carries its own (RFC 7011, 7).
 VARIABLE = 0xFFFF
@@ -111,7 +111,7 @@ def compile_layout(fields: tuple[Field, ...], *, options: bool = False) -> Layou
         names.append(name)
         places.append(offsets[i])
         formats.append(_format(name, length))
-        if not name.endswith(("_4", "_6")) and length not in {1, 2, 4, 8}:
+        if length not in {1, 2, 4, 8, ADDRESS_6}:
             odd.add(name)
     dtype = np.dtype({"names": names, "formats": formats, "offsets": places, "itemsize": max(fixed, 1)})
     columns = frozenset(names)
@@ -164,7 +164,7 @@ def _choose(fields: tuple[Field, ...], options: bool) -> Iterator[tuple[str, int
 def _format(name: str, length: int) -> Any:
     if name == "probability":
         return f">f{length}"
-    if length == 16:
+    if length == ADDRESS_6:
         return (">u8", (2,))
     if length in {1, 2, 4, 8}:
         return f">u{length}"

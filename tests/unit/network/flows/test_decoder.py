@@ -318,3 +318,15 @@ def test_absurd_amounts_do_not_overflow():
 
     assert rows[0]["packets"] == pytest.approx((2**64 - 1) * (2**32 - 1))
     assert rows[0]["first_ms"] == 1 << 43
+
+
+@pytest.mark.parametrize("length", [3, 5, 6, 7])
+@pytest.mark.parametrize("bit", range(6))
+def test_counts_of_packets_with_a_flag_may_have_any_length(bit, length):
+    element = (219, 218, 220, 221, 222, 223)[bit]  # of IANA: FIN, SYN, RST, PSH, ACK, URG
+    described = template(300, [(8, 4), (12, 4), (2, 4), (element, length)])
+    record = bytes([192, 0, 2, 1, 192, 0, 2, 2]) + struct.pack(">I", 9)
+    _, rows = decode(
+        ipfix(flow_set(2, described), flow_set(300, record + (9).to_bytes(length, "big") + record + bytes(length)))
+    )
+    assert [row["tcp_flags"] for row in rows] == [1 << bit, 0]
