@@ -96,7 +96,8 @@ class Connection(asyncio.Protocol):
         self.closed.set()
         self._closing = True
         self._timer.cancel()
-        self._current = self._pieces = None  # else what has come of a body is there until the collector of cycles comes
+        # Else what has come of a body is there until the collector of cycles comes.
+        self._current = self._pieces = self._spare = None
         pending, self._pending = self._pending, deque()
         for exchange in pending:
             exchange.leave()
@@ -113,10 +114,10 @@ class Connection(asyncio.Protocol):
                 # One whole request with a known head, as nearly all are; `_take_known` has all cases.
                 self._last = head
                 exchange, self._spare = self._spare, None
-                if exchange is None:
+                if exchange is None or exchange.head is not head:
                     exchange = Exchange(self, head)
                 else:
-                    exchange.reuse(head)
+                    exchange.reuse()
                 exchange.body = data[len(head.text) :]
                 self._pending.append(exchange)
                 self._service.handle(exchange)

@@ -145,7 +145,11 @@ class Exchange(Call):
 
     @property
     def is_reusable(self) -> bool:
-        """Whether an answered request can be the next one: nobody knows it any more, and it is as it was at first."""
+        """Whether an answered request can be the next one with its head: nobody knows it any more, and it is as it was.
+
+        What still differs is the same for the same head: the weight that follows from the length, a group's size that
+        is set anew each time.
+        """
         reading = self.reading
         return (
             self.head is not None
@@ -153,13 +157,11 @@ class Exchange(Call):
             and reading.is_plain
             and self.pool is self.entry  # else the traffic is split, and who splits it may look at this one still
             and self.meta is NO_META
+            and not self.returned
         )
 
-    def reuse(self, head: KnownHead) -> None:
-        """Be the next request on the connection: less work than to make one; its body is set by the caller."""
-        if head is not self.head:
-            self.head, self.target, self.headers = head, head.target, head.headers
-            self.entry, self.reading = head.entry, head.reading
+    def reuse(self) -> None:
+        """Be the next request with this head: less work than to make one; its body is set by the caller."""
         self.done = False
         self.attempts = 0
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from skerry.errors import SkerryError
 from skerry.runtime.call import Slot
+from skerry.runtime.dispatcher import MAX_RETURNS
 from skerry.runtime.frames import FrameReader, Kind, encode_frame
 from skerry.runtime.front import Front
 from skerry.runtime.pool import WorkerPool
@@ -65,6 +66,9 @@ class Server:
             notify=lambda kind, details: None,
         )
         self.front.add_function(self.pool, alone=True)
+        self.add_worker()
+
+    def add_worker(self):
         self.port = Port()
         self.slot = Slot(self.port)
         self.pool.dispatcher.worker_ready(self.slot)
@@ -206,6 +210,20 @@ def test_a_traced_request_leaves_its_trace_to_nobody(run):
             metas.append(call.meta)
             server.answer(call, b"1")
         assert metas == [{"traceparent": FirstOnly.traceparent}, {}]
+
+    run(test)
+
+
+def test_workers_that_died_before_they_began_count_for_their_own_request_only(run):
+    def test(server):
+        for _ in range(MAX_RETURNS + 3):
+            server.ask(b"1")
+            server.take()
+            server.pool.dispatcher.worker_lost(server.slot)
+            server.add_worker()
+            (call,) = server.take()
+            server.answer(call, b"1")
+            assert server.answers().endswith(b"\r\n\r\n1")
 
     run(test)
 
