@@ -355,6 +355,10 @@ class Connection(asyncio.Protocol):
         if self._current is None and not self._closing:
             self._arm(IDLE_TIMEOUT_S)
 
+    def forget(self) -> None:
+        """Keep nothing of requests that have been answered: what they were for may be gone."""
+        self._last = self._spare = None
+
     def finish(self) -> None:
         """Close the connection once the answers that are due have been sent."""
         if self._pending:

@@ -153,6 +153,7 @@ class Exchange(Call):
         reading = self.reading
         return (
             self.head is not None
+            and self.head.whole_bytes > 0  # not forgotten meanwhile
             and reading is not None
             and reading.is_plain
             and self.pool is self.entry  # else the traffic is split, and who splits it may look at this one still

@@ -290,6 +290,8 @@ class Front:
         """What heads say was found out for the functions that were there."""
         for heads in self.heads.values():
             forget(heads)
+        for connection in self.connections:
+            connection.forget()
 
     def _handle_route(self, exchange: Exchange) -> None:
         if (answer := self._answer_probe(exchange)) is not None:

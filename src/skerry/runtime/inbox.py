@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import select
 import socket
 import time
 from collections import deque
+from select import POLLIN, poll  # before any code of an app, which may take it away, as eventlet does
 
 from skerry.runtime.frames import READ_ON_BYTES, Frame, FrameReader, Kind
 from skerry.runtime.interruption import CANCELLED_WORD, PROGRESS_WORD
@@ -53,8 +53,8 @@ class Inbox:
 
     def __init__(self, link: socket.socket, words: memoryview) -> None:
         self._link = link
-        poller = select.poll()
-        poller.register(link.fileno(), select.POLLIN)
+        poller = poll()
+        poller.register(link.fileno(), POLLIN)
         self._poll = poller.poll
         self._words = words
         self._cancelled: set[int] = set()

@@ -1,5 +1,6 @@
 """Requests that stand for the next ones on their connection: nobody must be able to tell."""
 
+import gc
 import os
 import tracemalloc
 
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 from skerry.errors import SkerryError
 from skerry.runtime.call import Slot
 from skerry.runtime.dispatcher import MAX_RETURNS
+from skerry.runtime.exchange import Exchange
 from skerry.runtime.frames import FrameReader, Kind, encode_frame
 from skerry.runtime.front import Front
+from skerry.runtime.known_heads import KnownHead
 from skerry.runtime.pool import WorkerPool
 from skerry.runtime.target import Target
 from skerry.spec import FunctionSpec
@@ -160,6 +163,28 @@ def test_the_next_request_finds_the_function_that_has_taken_over(run):
         (call,) = server.take()
         server.answer(call, b"2")
         assert server.answers().endswith(b"2")
+
+    run(test)
+
+
+@pytest.mark.parametrize("in_flight", [False, True])
+def test_a_connection_keeps_nothing_of_a_function_that_is_gone(run, in_flight):
+    def test(server):
+        for _ in range(3):
+            server.ask(b"1")
+            (call,) = server.take()
+            server.answer(call, b"1")
+        old, slot = server.pool, server.slot
+        if in_flight:
+            server.ask(b"1")
+            (call,) = server.take()
+        server.deploy()
+        if in_flight:
+            frame = encode_frame(Kind.RESULT, call.number, b"1")
+            old.dispatcher.heard(slot, FrameReader().feed(frame))
+        gc.collect()
+        left = [thing for thing in gc.get_objects() if isinstance(thing, (Exchange, KnownHead))]
+        assert not any(thing.entry is old for thing in left)
 
     run(test)
 

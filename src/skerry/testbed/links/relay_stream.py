@@ -90,6 +90,7 @@ class RelayStream:
         self._waiting: deque[tuple[float, bytes]] = deque()
         self._held_bytes = 0
         self._finished_reading = False
+        self._blocked_until_s = 0.0  # bytes that came while the target took none have been at their sender till then
         ask_for_stamps(source)
 
     @property
@@ -115,7 +116,8 @@ class RelayStream:
             # In this order: a stop of the machine between the two makes a piece later, and none too early.
             wall_ns, now_s = time.time_ns(), time.monotonic()
             waited_s = (wall_ns - (stamp_ns(notes) or wall_ns)) / 1e9
-            moments = self.lane.admit(len(piece), now_s - waited_s if 0 <= waited_s < OLDEST_S else now_s)
+            came_s = now_s - waited_s if 0 <= waited_s < OLDEST_S else now_s
+            moments = self.lane.admit(len(piece), max(came_s, self._blocked_until_s))
             leaves_s = max(moments[0], self._opens_s + self.lane.conditions.delay_ms / 1000)
             self._waiting.append((leaves_s, piece))
             self._held_bytes += len(piece)
@@ -126,8 +128,9 @@ class RelayStream:
         Raises:
             OSError: the connection broke.
         """
-        self.blocked = False
         now_s = time.monotonic()
+        if self.blocked:
+            self.blocked, self._blocked_until_s = False, now_s
         while self._waiting and self._waiting[0][0] <= now_s + AHEAD_S and not self.lane.is_cut:
             due_s, piece = self._waiting[0]
             if not piece:

@@ -43,6 +43,21 @@ def test_the_delay_counts_from_the_arrival(ends: tuple[socket.socket, socket.soc
     assert before_s + DELAY_S - CLOCKS_S <= stream.due_s <= sent_s + DELAY_S + CLOCKS_S
 
 
+def test_what_came_while_the_target_took_nothing_sets_out_when_it_does(
+    ends: tuple[socket.socket, socket.socket],
+) -> None:
+    near, far = ends
+    stream = RelayStream(far, near, RelayLane(Conditions(delay_ms=DELAY_S * 1000), seed="full"), 0.0)
+    stream.blocked = True
+    near.send(b"x")
+    _be_late(time.monotonic())
+    free_s = time.monotonic()
+    stream.write()
+    stream.read()
+    assert stream.due_s is not None
+    assert stream.due_s >= free_s + DELAY_S - CLOCKS_S
+
+
 def test_what_came_during_a_cut_sets_out_when_it_is_over(ends: tuple[socket.socket, socket.socket]) -> None:
     near, far = ends
     lane = RelayLane(Conditions(loss_ratio=1, delay_ms=DELAY_S * 1000), seed="cut")
