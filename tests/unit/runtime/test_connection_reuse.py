@@ -90,6 +90,13 @@ class Server:
         frame = encode_frame(kind, call.number, body, **options)
         self.pool.dispatcher.heard(self.slot, FrameReader().feed(frame))
 
+    def serve(self, body, times=1):
+        """Ask and answer, ``times`` times."""
+        for _ in range(times):
+            self.ask(body)
+            (call,) = self.take()
+            self.answer(call, body)
+
     def answers(self):
         """Return what the client was sent since it was looked at last."""
         said, self.connection._transport.sent = sent(self.connection), b""
@@ -152,10 +159,7 @@ def play(server, kind, body, outcome):
 
 def test_the_next_request_finds_the_function_that_has_taken_over(run):
     def test(server):
-        for _ in range(3):
-            server.ask(b"1")
-            (call,) = server.take()
-            server.answer(call, b"1")
+        server.serve(b"1", times=3)
         old = server.pool
         server.deploy()
         server.ask(b"2")
@@ -170,10 +174,7 @@ def test_the_next_request_finds_the_function_that_has_taken_over(run):
 @pytest.mark.parametrize("in_flight", [False, True])
 def test_a_connection_keeps_nothing_of_a_function_that_is_gone(run, in_flight):
     def test(server):
-        for _ in range(3):
-            server.ask(b"1")
-            (call,) = server.take()
-            server.answer(call, b"1")
+        server.serve(b"1", times=3)
         old, slot = server.pool, server.slot
         if in_flight:
             server.ask(b"1")
@@ -191,10 +192,7 @@ def test_a_connection_keeps_nothing_of_a_function_that_is_gone(run, in_flight):
 
 def test_a_refused_request_leaves_nothing_to_the_next(run):
     def test(server):
-        for _ in range(2):
-            server.ask(b"1")
-            (call,) = server.take()
-            server.answer(call, b"1")
+        server.serve(b"1", times=2)
         server.answers()
         server.pool.dispatcher.refuse(SkerryError("not now"))
         server.ask(b"2")
