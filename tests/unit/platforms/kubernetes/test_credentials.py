@@ -1,9 +1,12 @@
 """How a kubeconfig is read, and what is said of one that cannot be."""
 
+import base64
 import json
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -93,3 +96,29 @@ def test_a_file_that_is_not_there_or_no_kubeconfig_is_refused(tmp_path):
 
     with pytest.raises(ConfigError, match="wrong is not a kubeconfig"):
         read_access(wrong)
+
+
+def test_threads_that_read_one_kubeconfig_at_once_all_get_whole_certificates(write):
+    """Regression: a thread was given the file of a certificate before another had written it."""
+    readers, rounds = 8, 40
+    old_interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(readers) as pool:
+            for number in range(rounds):
+                certificate, key = f"certificate {number} {os.getpid()}", f"key {number} {os.getpid()}"
+                file = write(
+                    {
+                        "client-certificate-data": base64.b64encode(certificate.encode()).decode(),
+                        "client-key-data": base64.b64encode(key.encode()).decode(),
+                    }
+                )
+                found = set(pool.map(_read_certificate, [file] * readers))
+                assert found == {(certificate, key)}
+    finally:
+        sys.setswitchinterval(old_interval_s)
+
+
+def _read_certificate(file):
+    configuration = read_access(file).configuration
+    return Path(configuration.cert_file).read_text(), Path(configuration.key_file).read_text()

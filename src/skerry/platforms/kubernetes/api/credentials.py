@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,9 @@ from skerry.errors import ConfigError, SkerryError
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 Means = Literal["client certificate", "token", "credentials plugin", "service account", "none"]
+
+# The client library remembers the file of a certificate before it has written it: a second thread would read it empty.
+_READING = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,13 +97,14 @@ def _read_files(client: Any, config: Any, files: str, context: str | None) -> Ac
     if chosen not in named:
         raise ConfigError(f"{files} has no context {chosen!r}; it has {', '.join(sorted(named)) or 'none'}")
     complaints = _Complaints()
-    logging.getLogger().addHandler(complaints)
-    try:
-        config.load_kube_config(config_file=files, context=chosen, client_configuration=configuration)
-    except Exception as error:  # as above: a missing user, a certificate that is no base64
-        raise ConfigError(f"context {chosen!r} of {files} cannot be used: {_first_line(error)}") from error
-    finally:
-        logging.getLogger().removeHandler(complaints)
+    with _READING:
+        logging.getLogger().addHandler(complaints)
+        try:
+            config.load_kube_config(config_file=files, context=chosen, client_configuration=configuration)
+        except Exception as error:  # as above: a missing user, a certificate that is no base64
+            raise ConfigError(f"context {chosen!r} of {files} cannot be used: {_first_line(error)}") from error
+        finally:
+            logging.getLogger().removeHandler(complaints)
     if proxy := _find_proxy(documents, named[chosen].get("cluster")):
         configuration.proxy = proxy
     command = _find_plugin(documents, named[chosen].get("user"))
