@@ -81,6 +81,9 @@ ADDRESSES = {
     "`following` (the version that is being started) and `failed` (`version` and `reason` of one that could not).",
     "GET /functions/NAME/logs": "What the function has printed: `text` and the `offset` from which to read on. "
     "`?tail=100` for the last lines, `?offset=BYTES` for what came since.",
+    "POST /functions/NAME/rollback": "Deploy the function's app as it was before its latest deployment; once more goes "
+    "further back. Answers `app`, `functions` (`function`, `replaced` and `serving`, of which one is null where it was "
+    "not there before, or is not now) and `deployed_at`. 400 when nothing is kept from before.",
     "POST /models/refresh": "Look at once whether aliases of models have moved, and answer when every function that "
     "follows one serves what it means now, or has failed to: a list of `function` and the members of `model`.",
     "POST /v2/models/NAME/infer": "Call the function NAME of a model by the Open Inference Protocol v2.",

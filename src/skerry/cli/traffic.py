@@ -11,6 +11,7 @@ from skerry.cli.console import Console
 from skerry.cli.destination import Destination, destination_options
 from skerry.cli.models.traffic import RATIO_HELP, read_ratio
 from skerry.cli.options import Command, complete_function, json_option
+from skerry.cli.units import moment
 from skerry.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -63,19 +64,30 @@ def promote(console: Console, name: str, destination: Destination) -> None:
     _say(console, found, f"{name}: revision {found['promoted']} serves from now on")
 
 
-@click.command(cls=Command, example="skerry rollback greet --platform knative")
+@click.command(cls=Command, example="skerry rollback greet\nskerry rollback greet --platform knative")
 @click.argument("name", shell_complete=complete_function)
 @destination_options
 @json_option
 @click.pass_obj
 def rollback(console: Console, name: str, destination: Destination) -> None:
-    """Have the revision before the present one serve a function; once more goes further back.
+    """Have what was deployed before serve a function again; once more goes further back.
 
-    On a cluster, which keeps revisions. The next deployment serves from the newest revision again. On an engine, deploy
-    the earlier source instead.
+    On a cluster, the revision before the present one serves, until the next deployment. On an engine, whose functions
+    are deployed together, the whole app is deployed as it was before its latest deployment: source, options and
+    requirements, as further revisions. Versions of models have a rollback of their own: skerry models rollback.
     """
-    found = _cluster(destination, "skerry models rollback").roll_back(name)
-    _say(console, found, f"{name}: {found['replaced']} -> {found['serving']}")
+    platform = destination.cluster_platform()
+    if platform is not None:
+        found = platform.roll_back(name)
+        _say(console, found, f"{name}: {found['replaced']} -> {found['serving']}")
+        return
+    found = destination.engine().roll_back(name)
+    if console.as_json:
+        console.json(found)
+        return
+    for one in found["functions"]:
+        console.message(f"{one['function']}: {one['replaced'] or 'not there'} -> {one['serving'] or 'removed'}")
+    console.message(f"app {found['app']} is again what was deployed at {moment(found['deployed_at'])}")
 
 
 def _cluster(destination: Destination, on_engine: str) -> OperatedPlatform:
@@ -84,7 +96,7 @@ def _cluster(destination: Destination, on_engine: str) -> OperatedPlatform:
         raise ConfigError(
             "an engine serves one revision of a function at a time",
             hint=f"for versions of a model: {on_engine}; for revisions on a cluster: add --platform knative; "
-            "to go back here, deploy the earlier source",
+            "to go back here: skerry rollback",
         )
     return platform
 

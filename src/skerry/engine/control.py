@@ -98,6 +98,7 @@ class Control:
         front.route("GET", "/functions", self._functions)
         front.route("GET", "/functions/*", self._function)
         front.route("GET", "/functions/*/logs", self._read_logs)
+        front.route("POST", "/functions/*/rollback", self._roll_back)
         front.route("GET", "/events", self._events)
         front.route("GET", "/usage", self._usage)
         front.route("GET", "/jobs", jobs.list)
@@ -172,6 +173,17 @@ class Control:
             for revision in deployment.active
         ]
         return Response.of_json({"app": deployment.app.name, "functions": functions, "changed": deployment.changed})
+
+    async def _roll_back(self, request: Request) -> Response:
+        function = _segment(request)
+        before = {one.revision.function: one.revision.name for one in self._supervisor.served.values()}
+        deployment, deployed_at = await self._deployer.roll_back(function, same_machine=request.same_machine)
+        names = {revision.function for revision in (*deployment.created, *deployment.retired)}
+        serving = {revision.function: revision.name for revision in deployment.active}
+        changes = [
+            {"function": name, "replaced": before.get(name), "serving": serving.get(name)} for name in sorted(names)
+        ]
+        return Response.of_json({"app": deployment.app.name, "functions": changes, "deployed_at": deployed_at})
 
     async def _delete(self, request: Request) -> Response:
         name = _segment(request)

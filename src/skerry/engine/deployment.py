@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from skerry.engine.chains.checking import check_chains
@@ -32,6 +33,7 @@ from skerry.spec import (
     STATE_VARIABLE,
     FunctionSpec,
     ModelReference,
+    function_spec,
     read_project_file,
     refuse_unsupported,
     resolve,
@@ -41,6 +43,17 @@ from skerry.spec import (
 logger = logging.getLogger(__name__)
 LACKING_PERIOD_S = 2.0
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Trial:
+    """An app that is to be deployed if its functions can load."""
+
+    app: AppRecord
+    source: Source
+    specs: Mapping[str, FunctionSpec]
+    schemas: Mapping[str, Mapping[str, Any]]
+    is_rollback: bool = False
 
 
 class Deployer:
@@ -107,15 +120,9 @@ class Deployer:
                 check_chains(specs)
                 for name, spec in specs.items():
                     refuse_unsupported(spec, ENGINE)
-                    if spec.local and not same_machine:
-                        raise PrivacyError(f"function {name!r} is labelled local: deploy it on its site itself")
+                    _check_place(name, spec, same_machine=same_machine)
                     check_concurrency(name, spec.concurrency, is_async=description["functions"][name]["is_async"])
                     check_share_load(name, share_load=spec.share_load, load=description["functions"][name]["load"])
-                models = {name: await asyncio.to_thread(self._pin, spec) for name, spec in specs.items()}
-                base = source_target(source)
-                modules = await _all_or_none(
-                    self._supervisor.try_out(spec, base, nursery, models[name]) for name, spec in specs.items()
-                )
                 app = AppRecord(
                     name=description["name"],
                     target=target,
@@ -129,22 +136,41 @@ class Deployer:
                         for name, one in description["event_sources"].items()
                     },
                 )
-                drafts = [
-                    RevisionDraft(
-                        function=name,
-                        spec=spec.to_dict(),
-                        schema=description["functions"][name]["schema"],
-                        modules=needed,
-                        model=_pin_of(models[name]),
-                    )
-                    for (name, spec), needed in zip(specs.items(), modules, strict=True)
-                ]
-                deployment = self._records.apps.deploy(app, drafts, now_s=time.time())
-                self._supervisor.nurseries.keep(environment, nursery)
-            self._switch(deployment, environment, models)
-            self._supervisor.end_unused_zygotes()
-            await self.on_change()
-            return deployment
+                schemas = {name: entry["schema"] for name, entry in description["functions"].items()}
+                trial = _Trial(app=app, source=source, specs=specs, schemas=schemas)
+                return await self._put_in_place(trial, environment, nursery)
+
+    async def roll_back(self, function: str, *, same_machine: bool = True) -> tuple[Deployment, float]:
+        """Deploy the app of a function as it was before its latest deployment; once more goes further back.
+
+        Aliases of models mean what they mean now: they have a rollback of their own.
+
+        Args:
+            function: One of the app's functions; the others go back with it.
+            same_machine: As of `deploy`.
+
+        Returns:
+            What that did, and when the app was deployed like that, Unix time in seconds.
+
+        Raises:
+            FunctionNotFoundError: there is no such function.
+            ConfigError: nothing is kept from before.
+            SkerryError: as `deploy`; what serves goes on serving.
+        """
+        async with self._one_at_a_time:
+            earlier = self._records.apps.before(self._records.apps.function(function).app)
+            source = Source.from_dict(earlier.app.source, self._home.sources)
+            specs = {one.function: function_spec(one.spec, where=one.function) for one in earlier.drafts}
+            schemas = {one.function: one.schema for one in earlier.drafts}
+            for name, spec in specs.items():
+                _check_place(name, spec, same_machine=same_machine)
+            requirements, lock = earlier.app.requirements, read_lock(source)
+            environment = await asyncio.to_thread(ensure, requirements, self._home, lock=lock, builds=self._builds)
+            app = replace(earlier.app, environment_digest=environment.digest)
+            with self._supervisor.nurseries.throwaway(environment) as nursery:
+                nursery.preload(app.imports)
+                trial = _Trial(app=app, source=source, specs=specs, schemas=schemas, is_rollback=True)
+                return await self._put_in_place(trial, environment, nursery), earlier.deployed_at
 
     async def restore(self) -> None:
         """Serve what was served when the engine ended; an app that cannot be is reported and left out.
@@ -210,6 +236,30 @@ class Deployer:
                 apps = [app for app in self._records.apps.all() if app.name in lacking]
                 lacking = {app.name for app in apps if await self._restore(app, level=logging.DEBUG)}
 
+    async def _put_in_place(self, trial: _Trial, environment: Environment, nursery: Nursery) -> Deployment:
+        """Start a worker of each function, record the deployment if all of them can load, and switch over."""
+        base, specs = source_target(trial.source), trial.specs
+        models = {name: await asyncio.to_thread(self._pin, spec) for name, spec in specs.items()}
+        modules = await _all_or_none(
+            self._supervisor.try_out(spec, base, nursery, models[name]) for name, spec in specs.items()
+        )
+        drafts = [
+            RevisionDraft(
+                function=name,
+                spec=spec.to_dict(),
+                schema=trial.schemas[name],
+                modules=needed,
+                model=_pin_of(models[name]),
+            )
+            for (name, spec), needed in zip(specs.items(), modules, strict=True)
+        ]
+        deployment = self._records.apps.deploy(trial.app, drafts, now_s=time.time(), is_rollback=trial.is_rollback)
+        self._supervisor.nurseries.keep(environment, nursery)
+        self._switch(deployment, environment, models)
+        self._supervisor.end_unused_zygotes()
+        await self.on_change()
+        return deployment
+
     async def _inspect(self, source: Source, nursery: Nursery) -> dict[str, Any]:
         log_fd = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         try:
@@ -250,6 +300,11 @@ class Deployer:
             self._journal.add(revision.function, "deployed", {"revision": revision.name, "app": deployment.app.name})
         # It imports the libraries meanwhile, also when no worker is wanted yet: the first call finds them there.
         self._supervisor.nurseries.of(environment).start()
+
+
+def _check_place(name: str, spec: FunctionSpec, *, same_machine: bool) -> None:
+    if spec.local and not same_machine:
+        raise PrivacyError(f"function {name!r} is labelled local: deploy it on its site itself")
 
 
 async def _nothing() -> None:

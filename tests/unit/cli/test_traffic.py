@@ -126,3 +126,34 @@ def test_what_makes_no_sense_is_refused(engine, skerry_command, words, says):
 def test_promoting_says_what_serves(engine, skerry_command):
     assert skerry_command("models", "promote", "digits")[2] == "digits: version 4 serves from now on\n"
     assert json.loads(skerry_command("models", "promote", "digits", "--json")[1])["promoted"] == 4
+
+
+def test_a_rollback_on_an_engine_says_what_serves_instead_and_since_when_it_was_deployed(monkeypatch, skerry_command):
+    found = {
+        "app": "news",
+        "functions": [
+            {"function": "greet", "replaced": "greet-00002", "serving": "greet-00003"},
+            {"function": "new", "replaced": "new-00001", "serving": None},
+            {"function": "old", "replaced": None, "serving": "old-00002"},
+        ],
+        "deployed_at": 1.8e9,
+    }
+
+    class Engine:
+        def roll_back(self, name):
+            assert name == "greet"
+            return found
+
+    monkeypatch.setattr("skerry.cli.destination.connect", lambda *_, **__: Engine())
+
+    code, out, err = skerry_command("rollback", "greet")
+
+    assert (code, out) == (0, "")
+    lines = err.splitlines()
+    assert lines[:3] == [
+        "greet: greet-00002 -> greet-00003",
+        "new: new-00001 -> removed",
+        "old: not there -> old-00002",
+    ]
+    assert lines[3].startswith("app news is again what was deployed at 2027-01-")
+    assert json.loads(skerry_command("rollback", "greet", "--json")[1]) == found

@@ -9,8 +9,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from skerry.engine.records import deployments
 from skerry.engine.records.model_pin import ModelPin
-from skerry.engine.records.revisions import AppRecord, Deployment, RevisionDraft, RevisionRecord
+from skerry.engine.records.revisions import (
+    AppRecord,
+    Deployment,
+    EarlierDeployment,
+    RevisionDraft,
+    RevisionRecord,
+)
 from skerry.engine.records.schema import Database, to_json
 from skerry.errors import ConfigError, FunctionNotFoundError, NameTakenError
 
@@ -25,7 +32,9 @@ class Apps:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def deploy(self, app: AppRecord, drafts: Sequence[RevisionDraft], *, now_s: float) -> Deployment:
+    def deploy(
+        self, app: AppRecord, drafts: Sequence[RevisionDraft], *, now_s: float, is_rollback: bool = False
+    ) -> Deployment:
         """Make an app's functions exactly those given, all at once.
 
         A function whose source, environment, imports, spec and schema are what they were keeps its revision. A function
@@ -35,6 +44,8 @@ class Apps:
             app: The app; its ``deployed_at`` is not read.
             drafts: Its functions, each name once.
             now_s: Unix time, seconds.
+            is_rollback: Whether this is what `before` returned: the latest deployment is then forgotten, so that
+                another rollback goes further back.
 
         Raises:
             NameTakenError: another app owns one of the names; nothing was changed.
@@ -66,6 +77,10 @@ class Apps:
                 created.append(_add_revision(connection, app, draft, content, now_s))
             if created or retired:
                 connection.execute("UPDATE apps SET deployed_at = ? WHERE name = ?", (now_s, app.name))
+            if is_rollback:
+                deployments.forget_latest(connection, app.name)
+            elif created or retired:
+                deployments.keep(connection, app, drafts, now_s=now_s)
             active = tuple(_active(connection, app.name))
             row = connection.execute("SELECT * FROM apps WHERE name = ?", (app.name,)).fetchone()
         return Deployment(app=_app(row), active=active, created=tuple(created), retired=tuple(retired))
@@ -143,6 +158,16 @@ class Apps:
     def all(self) -> tuple[AppRecord, ...]:
         """Return the deployed apps by name."""
         return tuple(_app(row) for row in self._database.rows("SELECT * FROM apps ORDER BY name"))
+
+    def before(self, name: str) -> EarlierDeployment:
+        """Return the deployment of an app before the latest, as long as it is kept.
+
+        Raises:
+            FunctionNotFoundError: there is no such app.
+            ConfigError: nothing is kept from before.
+        """
+        self.get(name)
+        return deployments.before_latest(self._database, name)
 
     def active(self, app: str | None = None) -> tuple[RevisionRecord, ...]:
         """Return the revisions that serve, one per function, by function name; of one app when it is named."""

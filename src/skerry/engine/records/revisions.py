@@ -93,3 +93,18 @@ class Deployment:
     def changed(self) -> bool:
         """Whether any function serves differently than before."""
         return bool(self.created or self.retired)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EarlierDeployment:
+    """What an app was before its latest deployment.
+
+    Args:
+        app: The app.
+        drafts: Its functions, without the versions that their models meant then.
+        deployed_at: Unix time of that deployment, seconds.
+    """
+
+    app: AppRecord
+    drafts: tuple[RevisionDraft, ...]
+    deployed_at: float

@@ -79,6 +79,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ("ALTER TABLE revisions ADD COLUMN model TEXT",),
     ("CREATE TABLE traffic (function TEXT PRIMARY KEY, plan TEXT NOT NULL) STRICT",),
     ("ALTER TABLE apps ADD COLUMN event_sources TEXT NOT NULL DEFAULT '{}'",),
+    # What a rollback goes back to. Whole, because a revision alone does not say how to load its app.
+    (
+        """CREATE TABLE deployments (
+            app TEXT NOT NULL REFERENCES apps (name) ON DELETE CASCADE, number INTEGER NOT NULL, record TEXT NOT NULL,
+            drafts TEXT NOT NULL, deployed_at REAL NOT NULL, PRIMARY KEY (app, number)
+        ) STRICT, WITHOUT ROWID""",
+    ),
 )
 
 

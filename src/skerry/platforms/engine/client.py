@@ -255,6 +255,18 @@ class EnginePlatform(BrokerClient, ChainClient, Platform):
         self._caller.request(asked)
         return True
 
+    def roll_back(self, name: str) -> dict[str, Any]:
+        """Deploy the app of a function as it was before its latest deployment.
+
+        Returns:
+            ``app``, ``functions`` (``function``, ``replaced``, ``serving``; none where it was not there, or is no more)
+            and ``deployed_at``, when it was deployed like that, Unix time in seconds.
+        """
+        # Asked for once: the second time would go back further.
+        path = f"/functions/{quote(name, safe='')}/rollback"
+        asked = Request(method="POST", path=path, options=PLAIN_CALL, wait_s=DEPLOY_TIMEOUT_S)
+        return dict(_json(self._caller.request(asked)))
+
     def apps(self) -> list[dict[str, Any]]:
         """Return the deployed apps."""
         return list(self._control("GET", "/apps"))
