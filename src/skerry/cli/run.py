@@ -19,6 +19,7 @@ from skerry.cli.options import Command, complete_target, json_option
 from skerry.cli.port import require_free_port
 from skerry.cli.project import check_project, find_target
 from skerry.errors import PlatformError, SkerryError, StartError
+from skerry.platforms.home import RUN_PREFIX
 from skerry.spec import SET_VARIABLE
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def run(
     found = find_target(target)
     require_free_port(host, port)
     signal.signal(signal.SIGTERM, _end)
-    folder = home or Path(tempfile.mkdtemp(prefix="skerry-"))
+    folder = home or Path(tempfile.mkdtemp(prefix=RUN_PREFIX))
     try:
         engine = start_engine(folder, host=host, port=port, leashed=True, temporary=home is None)
         try:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import socket
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from skerry.errors import EngineNotRunningError
 
 HOME_VARIABLE = "SKERRY_HOME"
 ENGINE_VARIABLE = "SKERRY_ENGINE"
+RUN_PREFIX = "skerry-run-"  # of the temporary folders of `skerry run`
+_LOOK_S = 0.2
 
 
 def default_home() -> Path:
@@ -24,7 +29,19 @@ def socket_path(home: Path) -> Path:
 
 def not_running(where: object) -> EngineNotRunningError:
     """Return the error that says that no engine answers at ``where``, and what to do."""
-    return EngineNotRunningError(
-        f"no engine is running at {where}",
-        hint="run `skerry deploy FILE` (it starts one), `skerry engine start`, or use `with app.run():`",
-    )
+    hint = "run `skerry deploy FILE` (it starts one), `skerry engine start`, or use `with app.run():`"
+    if found := _homes_of_runs():
+        hint += f"; or ask what `skerry run` serves: --home {' or --home '.join(found)} (or set {HOME_VARIABLE} to it)"
+    return EngineNotRunningError(f"no engine is running at {where}", hint=hint)
+
+
+def _homes_of_runs() -> list[str]:
+    """Return the folders of this user's `skerry run` that answer."""
+    homes = []
+    for path in sorted(Path(tempfile.gettempdir()).glob(f"{RUN_PREFIX}*/engine.sock")):
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(_LOOK_S)
+            if path.stat().st_uid == os.getuid():
+                probe.connect(str(path))
+                homes.append(str(path.parent))
+    return homes

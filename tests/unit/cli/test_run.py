@@ -90,6 +90,17 @@ def test_run_serves_reloads_and_leaves_nothing_behind(run, app_file):
         os.close(engine)
 
 
+def test_other_commands_name_the_folder_that_run_serves_from(run, skerry_command, tmp_path):
+    assert run.stdout.readline()
+
+    code, _, err = skerry_command("invoke", "greet", "--data", '"Ada"', "--home", tmp_path / "nobody")
+    assert (code, "error: no engine is running at" in err) == (1, True)
+    homes = [word for word in err.split() if "skerry-run-" in word]  # of other tests' too, perhaps
+    answers = [skerry_command("invoke", "greet", "--data", '"Ada"', "--home", home)[1] for home in homes]
+
+    assert '"Hello, Ada"\n' in answers
+
+
 def test_an_app_that_cannot_be_imported_is_exit_code_2_with_its_traceback(app_file, skerry_command):
     app_file.write_text("1 / 0")
 
