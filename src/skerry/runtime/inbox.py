@@ -8,14 +8,16 @@ import time
 from collections import deque
 from select import POLLIN, poll  # before any code of an app, which may take it away, as eventlet does
 
-from skerry.runtime.frames import READ_ON_BYTES, Frame, FrameReader, Kind
+from skerry.runtime.frames import READ_BYTES, READ_ON_BYTES, Frame, FrameReader, Kind
 from skerry.runtime.interruption import CANCELLED_WORD, PROGRESS_WORD
+from skerry.runtime.memory import PERIOD_S, return_memory
 
 SPIN_NS = 100_000  # longest time to look for the next call before the process sleeps: waking it takes about as long
 _NEAR_NS = 4 * SPIN_NS  # smoothed gap up to which looking is tried: it shortens the gap itself
 _LONG_GAP_NS = 10 * SPIN_NS
 _WORTH_IT = 0.25  # smoothed share of looks that must succeed
 _FORGIVENESS = 0.002  # what that share rises by with each call that was not looked for, so that it is tried again
+_RETURN_NS = int(PERIOD_S * 1e9)
 _CANCEL, _BATCH = int(Kind.CANCEL), int(Kind.BATCH)
 
 
@@ -25,6 +27,9 @@ class Inbox:
     A worker that has answered one call looks for the next one for up to `SPIN_NS` before it lets the system put it to
     sleep, as long as calls come soon after answers, and most looks find one. Where calls come several at a time, it
     sleeps at once: the processor is then wanted by those who make the next ones.
+
+    Half a minute after a large body it has the C library return free memory to the system: such bodies leave holes, and
+    a worker would stay as large as the largest of them have made it.
 
     Args:
         link: The socket to the front; blocking.
@@ -45,6 +50,7 @@ class Inbox:
         "_luck",
         "_poll",
         "_reader",
+        "_return_at_ns",
         "_words",
         "cancelled_word",
         "received_ns",
@@ -64,6 +70,7 @@ class Inbox:
         self._gap_ns = _LONG_GAP_NS
         self._lonely = True  # the last read brought no more than one call
         self._luck = 1.0
+        self._return_at_ns = 0  # when memory is to be returned; 0 for never
         self.received_ns = self.sent_ns = time.monotonic_ns()
 
     def take(self) -> list[Frame] | None:
@@ -134,8 +141,19 @@ class Inbox:
         A process that sleeps in `recv` is woken when the other end reads its answers as well, for it might have waited
         for room to write. One that sleeps in `poll` is not: that saves two switches and a wake for each batch.
         """
+        if size_bytes > READ_BYTES:  # in the middle of a large frame
+            self._return_at_ns = self._return_at_ns or time.monotonic_ns() + _RETURN_NS
+        elif self._return_at_ns:
+            self._return_memory()
         self._poll()
         return self._link.recv(size_bytes)
+
+    def _return_memory(self) -> None:
+        """Return memory if it is time, or becomes time before anything comes."""
+        left_ns = self._return_at_ns - time.monotonic_ns()
+        if left_ns <= 0 or not self._poll(-(-left_ns // 1_000_000)):
+            self._return_at_ns = 0
+            return_memory()
 
     def _spin(self) -> bytes:
         receive, clock, give_way = self._link.recv, time.monotonic_ns, os.sched_yield

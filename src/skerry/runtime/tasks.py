@@ -13,10 +13,11 @@ from typing import Any
 
 from skerry.runtime.context import TASK, Running
 from skerry.runtime.coroutine import answer_call, answer_group, answer_stream
-from skerry.runtime.frames import Frame, FrameReader, Kind
+from skerry.runtime.frames import READ_BYTES, Frame, FrameReader, Kind
 from skerry.runtime.grouping import Grouping
 from skerry.runtime.handler import LoadedHandler
 from skerry.runtime.interruption import PROGRESS_WORD
+from skerry.runtime.memory import PERIOD_S, return_memory
 from skerry.runtime.streaming import Stream
 
 
@@ -80,6 +81,7 @@ class TaskLink(asyncio.Protocol):
         self._reader = FrameReader()
         self._transport: Any = None
         self._out: list[bytes] = []
+        self._return: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -89,6 +91,8 @@ class TaskLink(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take what the front has sent."""
         received_ns = time.monotonic_ns()
+        if len(data) >= READ_BYTES and self._return is None:  # large bodies leave holes: see `Inbox`
+            self._return = self._loop.call_later(PERIOD_S, self._return_memory)
         for frame in self._reader.feed(data):
             if frame.kind == Kind.CALL:
                 self._take(frame, received_ns)
@@ -101,6 +105,10 @@ class TaskLink(asyncio.Protocol):
             elif frame.kind == Kind.STOP:
                 self.stopped.set()
         self._begin()
+
+    def _return_memory(self) -> None:
+        self._return = None
+        return_memory()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the process when the front has died."""

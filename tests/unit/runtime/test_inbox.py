@@ -1,5 +1,6 @@
 import os
 import socket
+import threading
 import time
 
 import pytest
@@ -118,3 +119,41 @@ def test_the_end_of_the_front_is_the_end(words):
     front.close()
     assert Inbox(link, words).take() is None
     link.close()
+
+
+@pytest.mark.parametrize("comes", ["nothing", "calls"])
+def test_half_a_minute_after_a_large_body_memory_is_returned_once(words, monkeypatch, comes):
+    returned = []
+    monkeypatch.setattr("skerry.runtime.inbox._RETURN_NS", 20_000_000)
+    monkeypatch.setattr("skerry.runtime.inbox.return_memory", lambda: returned.append(time.monotonic()))
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        inbox = Inbox(theirs, words)
+        small, large = encode_frame(Kind.CALL, 1, b"1"), encode_frame(Kind.CALL, 2, b"2" * 100_000)
+
+        def take(frame):
+            """Have a frame sent, and read until it is whole."""
+            sender = threading.Thread(target=ours.sendall, args=(frame,))
+            sender.start()
+            while not (frames := inbox.take()):
+                assert frames is not None
+            sender.join()
+            return frames
+
+        take(small)
+        assert returned == []
+        began_s = time.monotonic()
+        assert take(large)[0].number == 2
+        if comes == "calls":
+            while not returned and time.monotonic() < began_s + 10:
+                take(small)
+        else:  # it returns while it waits
+            timer = threading.Timer(0.2, ours.sendall, args=(small,))
+            timer.start()
+            assert inbox.take()[0].number == 1
+            timer.join()
+        assert len(returned) == 1
+        assert returned[0] - began_s >= 0.02
+
+        take(small)
+        assert len(returned) == 1

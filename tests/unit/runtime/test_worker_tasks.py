@@ -120,3 +120,25 @@ def test_stop_waits_for_what_runs_and_for_large_answers():
         worker.call(2, b"1")
         frames = worker.stop()
     assert [(frame.number, len(frame.body)) for frame in frames] == [(1, 5_000_002), (2, 5_000_002)]
+
+
+def test_memory_is_returned_once_after_large_bodies(monkeypatch):
+    returned, has_returned = [], asyncio.Event()
+
+    def note():
+        returned.append(1)
+        has_returned.set()
+
+    monkeypatch.setattr("skerry.runtime.tasks.PERIOD_S", 0.02)
+    monkeypatch.setattr("skerry.runtime.tasks.return_memory", note)
+
+    async def returns(x: str) -> int:
+        async with asyncio.timeout(10):
+            await has_returned.wait()
+        return len(returned)
+
+    with WorkerProcess(returns) as worker:
+        worker.call(1, b'"' + b"x" * 300_000 + b'"')
+        assert worker.answers(1)[1].body == b"1"
+        worker.call(2, b'""')
+        assert worker.answers(1)[2].body == b"1"
