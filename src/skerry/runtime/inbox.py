@@ -83,6 +83,8 @@ class Inbox:
         if not data:
             return None
         now_ns = self.received_ns = time.monotonic_ns()
+        if len(data) >= READ_BYTES and not self._return_at_ns:  # there is more of it
+            self._return_at_ns = now_ns + _RETURN_NS
         gap_ns = now_ns - self.sent_ns
         self._gap_ns += (min(gap_ns, _LONG_GAP_NS) - self._gap_ns) // 4
         if looks:
@@ -141,9 +143,7 @@ class Inbox:
         A process that sleeps in `recv` is woken when the other end reads its answers as well, for it might have waited
         for room to write. One that sleeps in `poll` is not: that saves two switches and a wake for each batch.
         """
-        if size_bytes > READ_BYTES:  # in the middle of a large frame
-            self._return_at_ns = self._return_at_ns or time.monotonic_ns() + _RETURN_NS
-        elif self._return_at_ns:
+        if self._return_at_ns:
             self._return_memory()
         self._poll()
         return self._link.recv(size_bytes)
