@@ -66,6 +66,24 @@ def test_a_run_is_paused_and_resumed_and_a_cancelled_one_has_ended(tmp_path, eng
         Federation(folder, places=there).run()
 
 
+@pytest.mark.parametrize("ends", ["cancelled", "finished"])
+def test_a_run_that_ends_leaves_no_training_behind(tmp_path, engines, places, make_plan, ends):
+    gate = f"never-{ends}"
+    late = {"quorum_ratio": 0.5, "slack_ratio": 1.0} if ends == "finished" else {}
+    plan = make_plan(rounds=2, settings={"gates": {"two": gate}}, **late)
+    folder, two = tmp_path / "run", engines["two"]
+    kinds = []
+    for event in Federation(folder, plan, places=places(engines)).events():
+        kinds.append(event.kind)
+        if event.kind == "replied" and event.round == 2:
+            wait_until((two.home / f"running-{gate}").exists)
+            if ends == "cancelled":
+                write_request(folder, "cancel")
+
+    assert kinds[-1] == ends
+    wait_until(lambda: not two.control("GET", "/jobs?status=running").json(), what="the end of the training")
+
+
 def test_a_folder_has_one_run_and_one_coordinator(tmp_path, engines, places, make_plan):
     folder, there = tmp_path / "run", places(engines)
     events = Federation(folder, make_plan(), places=there).events()

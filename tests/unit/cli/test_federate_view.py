@@ -59,3 +59,9 @@ def test_without_a_terminal_a_round_is_one_line(tmp_path):
     evaluated = event("evaluated", 2, metrics={"accuracy": 0.5}, clients={}, failed={})
     assert describe(evaluated, plan) == "2/11  accuracy 0.5000"
     assert describe(event("aggregated", 2, replies=3), plan) is None
+
+
+def test_clients_that_could_not_evaluate_are_named_with_the_reason(tmp_path):
+    plan = plan_of(tmp_path)
+    evaluated = event("evaluated", 2, metrics={}, clients={}, failed={"one": "it broke"})
+    assert describe(evaluated, plan) == "2/11  one did not evaluate: it broke"

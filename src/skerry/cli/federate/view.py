@@ -74,6 +74,8 @@ class View:
             self._scores += [] if score is None else [score]
             for name, metrics in facts["clients"].items():
                 self._clients.setdefault(name, {"state": ""})["score"] = metrics.get(self._plan.best_metric)
+            for name, why in facts["failed"].items():
+                self._clients.setdefault(name, {"state": ""})["state"] = f"did not evaluate: {why}"[:60]
         elif event.kind == "round-ended":
             self._took_s.append(event.at_s - self._round_began_s)
             self._done = event.round
@@ -132,7 +134,9 @@ def describe(event: Event, plan: Plan) -> str | None:
     facts = event.facts
     if event.kind == "evaluated":
         found = "  ".join(f"{name} {value:.4f}" for name, value in facts["metrics"].items())
-        return f"{event.round}/{plan.rounds}  {found}" if found else None
+        lines = [found] if found else []
+        lines += [f"{client} did not evaluate: {why}" for client, why in sorted(facts["failed"].items())]
+        return "\n".join(f"{event.round}/{plan.rounds}  {line}" for line in lines) or None
     if event.kind in ("missed", "refused"):
         return f"{event.round}/{plan.rounds}  {event.client} {event.kind}: {facts['reason']}"
     if event.kind in ("resumed", "paused", "cancelled"):

@@ -154,6 +154,7 @@ class Collection:
             ended=shared.talks[client],
             room=shared.room,
             door=shared.outcomes if shared.room.is_scarce else None,
+            calls=shared.calls,
         )
         return Answer(
             reply=talk.run(), duration_s=time.monotonic() - began_s, send_s=talk.send_s, bytes_down=talk.bytes_down

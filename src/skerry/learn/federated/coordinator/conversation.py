@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from skerry.errors import (
@@ -120,6 +120,42 @@ def spoken_to(function: Any, room: Room) -> Spawner[Any]:
     return spawner
 
 
+class OpenCalls:
+    """The calls whose replies are waited for, each under the number of its talk."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._jobs: dict[int, Spawned[Any] | None] = {}  # none while it is being handed over
+
+    def put(self, number: int, job: Spawned[Any] | None) -> None:
+        """Note where a talk's call stands; none while its place has not answered yet."""
+        with self._changed:
+            self._jobs[number] = job
+            self._changed.notify_all()
+
+    def drop(self, number: int) -> None:
+        """Forget a talk's call."""
+        with self._changed:
+            self._jobs.pop(number, None)
+            self._changed.notify_all()
+
+    def cancel(self, *, limit_s: float) -> None:
+        """Stop the calls, for nobody will take their replies: what trains on would be in the way of the next run.
+
+        Args:
+            limit_s: Longest time for it; a site that does not answer meanwhile is left alone.
+        """
+        until_s = time.monotonic() + limit_s
+        with self._changed:
+            self._changed.wait_for(lambda: None not in self._jobs.values(), timeout=limit_s)
+            jobs = [job for job in self._jobs.values() if job is not None]
+        threads = [threading.Thread(target=_cancel, args=(job,), daemon=True) for job in jobs]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(max(0.0, until_s - time.monotonic()))
+
+
 @dataclass(slots=True)
 class Talk(Generic[A]):
     """One task and its reply.
@@ -131,6 +167,7 @@ class Talk(Generic[A]):
         ended: Set when nobody waits any more.
         room: For models on their way to clients.
         door: Of those that read replies as large as models; none where there is room for all of them.
+        calls: Where the call stands for as long as its reply is waited for.
         bytes_down: Counted up: bytes of models that were sent.
         send_s: How long the last sending took, in seconds.
     """
@@ -141,6 +178,7 @@ class Talk(Generic[A]):
     ended: threading.Event
     room: Room
     door: Door | None = None
+    calls: OpenCalls = field(default_factory=OpenCalls)
     bytes_down: int = 0
     send_s: float = 0.0
 
@@ -164,7 +202,10 @@ class Talk(Generic[A]):
         while True:
             try:
                 if job is None:
+                    if not isinstance(self.function, Directly):  # what is told in one exchange cannot be stopped
+                        self.calls.put(id(self), None)
                     job = self._send(make)
+                self.calls.put(id(self), job)
                 return self._wait(job)
             except SkerryError as error:
                 self._leave()
@@ -173,6 +214,8 @@ class Talk(Generic[A]):
                     raise
                 if isinstance(error, FunctionError | JobNotFoundError):
                     job = None
+            finally:
+                self.calls.drop(id(self))
             if self.ended.wait(pause_s):
                 raise JobNotReadyError("nobody waits for the reply any more")
             pause_s = min(2 * pause_s, MAX_PAUSE_S)

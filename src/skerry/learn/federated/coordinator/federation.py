@@ -29,6 +29,7 @@ from skerry.learn.federated.wire.messages import StartReply, StartTask
 from skerry.learn.federated.wire.parameters import digest_of
 
 WAITING = 4  # outcomes that have come and were not looked at yet
+CANCEL_S = 5.0  # a call that is being handed over has a place within two
 
 Place = str | skerry.Site | skerry.Platform
 
@@ -116,6 +117,8 @@ class Federation:
         finally:
             gc.unfreeze()
             shared.end_talks()
+        if checkpoint.round >= plan.rounds or record.request() == "cancel":
+            shared.calls.cancel(limit_s=CANCEL_S)  # those of a run that is resumed are taken up again
         if checkpoint.round >= plan.rounds:
             yield record.tell("finished", checkpoint.round, model_digest=digest_of(checkpoint.model))
         else:

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
-from skerry.learn.federated.coordinator.conversation import Spawner, spoken_to
+from skerry.learn.federated.coordinator.conversation import OpenCalls, Spawner, spoken_to
 from skerry.learn.federated.coordinator.crew import Outcomes, Threads
 from skerry.learn.federated.coordinator.downlink import Outgoing
 from skerry.learn.federated.coordinator.room import Room
@@ -36,6 +36,7 @@ class Shared:
         digests: Of the models that rounds trained from, by round.
         used: Tokens of replies that count.
         talks: Ends a client's talk, and those of the same round: nobody waits for them any more.
+        calls: Trainings whose replies are waited for.
         fits: What `fit_of` has made, by client.
     """
 
@@ -52,6 +53,7 @@ class Shared:
     digests: dict[int, str] = field(default_factory=dict)
     used: UsedTokens = field(default_factory=UsedTokens)
     talks: dict[str, threading.Event] = field(default_factory=dict)
+    calls: OpenCalls = field(default_factory=OpenCalls)
     fits: dict[str, Spawner[FitReply]] = field(default_factory=dict)
 
     def fit_of(self, client: str) -> Spawner[FitReply]:
