@@ -40,6 +40,19 @@ def test_a_run_prints_one_object_and_writes_its_report(skerry_command, tmp_path)
     assert "RESPONSE TIME" in out
 
 
+@pytest.mark.parametrize("arms", [["first", "second"], ["first"]], ids=["one of two", "all"])
+def test_a_run_in_which_a_trial_fails_is_exit_code_1(skerry_command, tmp_path, arms):
+    path = write_small_experiment(tmp_path)
+    words = ["experiment", "run", path, "--without-links", "--repeats", "1", "--folder", tmp_path / "run"]
+    words += ["--set", "fail=first", *(word for arm in arms for word in ("--arm", arm))]
+    code, out, err = skerry_command(*words)
+    assert code == 1
+    assert "failed: first, repeat 1: ValueError: this arm fails" in err
+    assert ("second" in out, "report: " in err) == (len(arms) > 1, len(arms) > 1)
+    (tmp_path / "mended").touch()
+    assert skerry_command(*words)[0] == 0
+
+
 def test_a_report_as_json_writes_no_file(skerry_command, tmp_path):
     folder = write_run(tmp_path / "run")
     code, out, _ = skerry_command("experiment", "report", folder, "--json")

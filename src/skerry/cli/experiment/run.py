@@ -60,7 +60,8 @@ def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
     """Run an experiment, or what is missing of it, and write its report.
 
     NAME is one of `skerry experiment list`, or FILE.py[:NAME] with an Experiment of your own. With --json, one object
-    is printed: the experiment, the environment, and the numbers of every arm.
+    is printed: the experiment, the environment, and the numbers of every arm. When a trial has failed, the exit code is
+    1; once more does what is missing.
     """
     from skerry.testbed.experiments import Settings, load_experiment, run_experiment
     from skerry.testbed.experiments.places import choose_place
@@ -86,12 +87,14 @@ def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
             ),
             place_name=place.name,
         )
-    report = _write_report(console, folder)
+    report = _write_report(console, folder) if results.trials else None
     if console.as_json:
         console.json(results.to_json())
-        return
-    show_medians(console, results)
-    console.message(f"results: {folder}" + (f"   report: {report}" if report else ""))
+    else:
+        show_medians(console, results)
+        console.message(f"results: {folder}" + (f"   report: {report}" if report else ""))
+    if results.failures:
+        click.get_current_context().exit(1)
 
 
 def _write_report(console: Console, folder: Path) -> Path | None:

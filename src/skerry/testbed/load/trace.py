@@ -13,6 +13,7 @@ from pathlib import Path
 from skerry.errors import DataError
 from skerry.testbed.load.plan import NS, ArrivalPlan, at_times
 
+LONGEST_S = 1e11  # of a trace; beyond it nanoseconds leave 64 bits
 # Columns that are taken for the time when none is named, in this order.
 TIME_COLUMNS = ("start_timestamp", "timestamp", "time_s", "time", "arrival_s", "arrival")
 _FUNCTION_COLUMNS = ("func", "function", "app")
@@ -137,9 +138,13 @@ def _read_table(path: Path, lines: Sequence[str], column: str | None, function: 
 
 def _seconds(path: Path, number: int, text: str | None) -> float:
     try:
-        return float(text or "")
+        seconds = float(text or "")
     except ValueError:
         pass
+    else:
+        if not abs(seconds) < LONGEST_S:
+            raise DataError(f"trace {path}, line {number}: {text!r} is no time that can be waited for")
+        return seconds
     try:
         moment = datetime.fromisoformat(_FRACTION.sub(r"\1", (text or "").strip()))
     except ValueError as error:

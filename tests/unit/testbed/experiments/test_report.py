@@ -105,6 +105,14 @@ def test_runs_with_one_seed_are_compared_in_pairs(tmp_path):
     assert document["arms"]["cloud"]["response_time_s"]["ratio"]["estimate"] == pytest.approx(2)
 
 
+def test_medians_beside_a_paired_ratio_are_over_the_repeats_that_both_runs_have(tmp_path):
+    before = read_results(write_run(tmp_path / "a", repeats=3))
+    after = read_results(write_run(tmp_path / "b", repeats=5, factor=2.0))
+    found = next(one for one in compare_results(before, after) if one.measure == "response_time_s")
+    assert found.counts == (3, 3)
+    assert found.after / found.before == pytest.approx(found.ratio.estimate) == pytest.approx(2)
+
+
 def test_runs_with_other_seeds_are_not_paired(tmp_path):
     before = read_results(write_run(tmp_path / "a"))
     after = read_results(write_run(tmp_path / "b", factor=2.0, seed=2))
@@ -125,10 +133,12 @@ def test_conclusions_name_what_does_not_come_out_too(tmp_path):
     [
         (0.00012, "s", "0.12 ms"),
         (0.0123, "s", "12.3 ms"),
+        (0.9997, "s", "1 s"),
         (3.456, "s", "3.46 s"),
         (345.6, "s", "346 s"),
         (0.9234, "ratio", "92.3 %"),
         (1_234_567, "bytes", "1.23 MB"),
+        (999_600, "bytes", "1 MB"),
         (12, "bytes", "12 B"),
         (3.0, "count", "3"),
         (2.5, "count", "2.50"),

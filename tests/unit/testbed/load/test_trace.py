@@ -103,3 +103,9 @@ def test_a_file_that_is_not_there_or_not_compressed_is_refused(tmp_path, write):
 def test_a_speed_of_zero_is_refused(write):
     with pytest.raises(DataError, match="speed"):
         replay(write("1\n"), speed=0)
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1e300"])
+def test_a_time_that_is_none_is_refused_with_its_line(write, text):
+    with pytest.raises(DataError, match=r"times.txt, line 2: .* no time that can be waited for"):
+        replay(write(f"1\n{text}\n2\n", "times.txt"))

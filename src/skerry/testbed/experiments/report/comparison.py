@@ -99,6 +99,9 @@ def compare_results(before: Results, after: Results) -> list[ComparedMeasure]:
     for arm in arms:
         for measure in before.manifest.measures:
             old, new = before.by_repeat(arm, measure), after.by_repeat(arm, measure)
+            both = old.keys() & new.keys()
+            if is_paired and both:  # the ratio is over the repeats that both have, and so are the medians beside it
+                old, new = ({key: values[key] for key in sorted(both)} for values in (old, new))
             if old and new:
                 found.append(
                     ComparedMeasure(
