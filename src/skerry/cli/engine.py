@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
 @click.group(cls=Group, example="skerry engine start --port 8080")
 def engine() -> None:
     """Start, stop or look at the background engine."""
@@ -51,6 +54,11 @@ def start(
         console.json({"address": started.address, "public": shown, "pid": started.pid, "home": str(home)})
         return
     console.data(started.address)
+    if host not in LOOPBACK:
+        console.message(
+            "every call from another machine needs the token (skerry sites token), and can be read on the way: "
+            "--listen HOST:PORT answers over TLS"
+        )
     if shown is not None:
         console.data(shown["address"])
         console.message(

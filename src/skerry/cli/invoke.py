@@ -15,7 +15,7 @@ from skerry.cli.console import Console
 from skerry.cli.destination import Destination, destination_options
 from skerry.cli.durations import Duration
 from skerry.cli.options import Command, complete_function, json_option
-from skerry.errors import ConfigError, InvalidPayloadError, MalformedBodyError
+from skerry.errors import ConfigError, InvalidPayloadError, MalformedBodyError, TransportError
 from skerry.platforms import AnswerStream, CallOptions
 
 JSON = "application/json"
@@ -93,6 +93,11 @@ def invoke(  # noqa: PLR0913  # one parameter per option of the command
         else:
             answer = platform.invoke(name, read.body, content_type=content_type, options=options)
             _write(console, answer.content_type, [answer.body])
+    except TransportError as error:
+        if not as_stream and isinstance(error.__cause__, ConnectionResetError):
+            hint = f"a generator that fails ends so: skerry logs {name} has the reason, --stream shows what came before"
+            raise type(error)(error.message, **{"hint": hint, **error.details}) from error
+        raise
     except (MalformedBodyError, InvalidPayloadError) as error:
         if data is None:
             raise type(error)(

@@ -283,6 +283,8 @@ def authorizer(home: Home, *, is_loopback: bool) -> Authorize:
         given = header(headers, b"authorization") or ""
         if not hmac.compare_digest(given.encode("latin-1", "replace"), f"Bearer {home.token()}".encode()):
             wanted = "send Authorization: Bearer TOKEN, with what the file `token` in the engine's folder holds"
+            if is_loopback and not public:
+                wanted += "; functions want none, they are at /function/NAME"
             raise UnauthorizedError(f"{path.decode('latin-1')} wants the engine's token: {wanted}")
 
     return authorize

@@ -115,7 +115,7 @@ async def run_engine(
     with home.lock(), Records(home.records) as records:
         become_subreaper()
         raise_file_limit()
-        end_strays(home)
+        _clear(home, records)
         started, stopping = asyncio.Event(), asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stopping.set)
@@ -182,6 +182,12 @@ async def run_engine(
                 usage.stop()
             finally:
                 reaper.close()
+
+
+def _clear(home: Home, records: Records) -> None:
+    """End and remove what engines before have left and nobody needs."""
+    end_strays(home)
+    home.forget_sources(but=records.apps.source_digests())
 
 
 async def _take_up(jobs: JobRunner, events: EventHosting, chains: ChainHosting, models: ModelServing) -> None:

@@ -20,6 +20,7 @@ import secrets
 import shutil
 import stat
 import tempfile
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -225,6 +226,16 @@ class Home:
             path.unlink(missing_ok=True)
         for folder in (*self.sources.glob(f"{TEMPORARY_PREFIX}*"), *self.bundles.glob(f"{TEMPORARY_PREFIX}*")):
             shutil.rmtree(folder, ignore_errors=True)
+
+    def forget_sources(self, *, but: Collection[str]) -> None:
+        """Remove the copies of sources that nobody needs any more; by an engine that has started no worker yet.
+
+        Args:
+            but: Digests of those that are needed.
+        """
+        for folder in self.sources.iterdir():
+            if folder.name not in but:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def publish_engine(self, info: EngineInfo) -> None:
         """Tell clients that the engine is ready; they see the old state or the new one, never a part."""

@@ -19,6 +19,7 @@ from skerry.payload.codec import ENCODE_ERRORS, decode_msgpack, encode_msgpack, 
 from skerry.payload.hints import Parameter
 from skerry.payload.plain import refuse_non_finite
 
+NO_OBJECT = frozenset({"dict_type", "dataclass_type", "model_type", "model_attributes_type"})  # pydantic's names
 MAX_REPORTED_ERRORS = 20
 
 # Text cannot hold every byte: in JSON, bytes travel as base64. A model's fields follow the model's own configuration.
@@ -49,6 +50,7 @@ class Schema:
         # takes four times as long as writing a small value, so it is asked only for other values.
         self._checked_class = hint if isinstance(hint, type) and _checks_itself(hint) else None
         self._hint = hint
+        self._members = tuple(getattr(hint, "__annotations__", ()))  # of a typed dictionary, dataclass or model
         self.validate_json: Callable[[bytes], Any] = self._adapter.validator.validate_json
         self.validate: Callable[[Any], Any] = self._adapter.validator.validate_python
 
@@ -57,7 +59,7 @@ class Schema:
         try:
             return self.validate_json(body)
         except ValidationError as error:
-            raise refusal(error, self.label) from error
+            raise refusal(error, self.label, self._members) from error
 
     def read_msgpack(self, body: bytes) -> Any:
         """Return the value of a MessagePack body."""
@@ -72,7 +74,7 @@ class Schema:
         try:
             return self.validate(value)
         except ValidationError as error:
-            raise refusal(error, self.label) from error
+            raise refusal(error, self.label, self._members) from error
 
     @cached_property
     def write_list(self) -> Callable[[list[Any]], Any]:
@@ -125,7 +127,7 @@ class Schema:
             fitting = self.validate(decode_msgpack(encode_msgpack(value)))
             return dump(fitting)
         except ValidationError as error:
-            raise refusal(error, self.label) from error
+            raise refusal(error, self.label, self._members) from error
         except (MalformedBodyError, *ENCODE_ERRORS) as error:
             refuse_value(value, error, form)
 
@@ -149,12 +151,13 @@ def object_hint(parameters: Sequence[Parameter]) -> Any:
     return hint
 
 
-def refusal(error: ValidationError, label: str) -> UserError:
+def refusal(error: ValidationError, label: str, members: Sequence[str] = ()) -> UserError:
     """Return what the caller is told of a value that does not fit.
 
     Args:
         error: What pydantic found.
         label: Name to put before the path of each field; may be empty.
+        members: Of the object that the value should be, for one that is none.
     """
     found = error.errors(include_url=False, include_context=False, include_input=False)
     if found[0]["type"] == "json_invalid" and not found[0]["loc"]:
@@ -165,6 +168,8 @@ def refusal(error: ValidationError, label: str) -> UserError:
     ]
     first = errors[0]
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    if members and not found[0]["loc"] and found[0]["type"] in NO_OBJECT:
+        more += f"; its members: {', '.join(members)}"
     message = f"{first['field'] or 'the body'}: {first['message']}{more}"
     return InvalidPayloadError(message, errors=errors)
 

@@ -149,8 +149,10 @@ def _find_app(module: ModuleType, target: Target) -> AppObject:
         return named
     apps = {id(value): value for value in vars(module).values() if _is_app(value)}
     if target.attribute != DEFAULT_ATTRIBUTE or len(apps) != 1:
-        found = f"the module holds {len(apps)}" if apps else "the module holds none"
-        raise AppImportError(f"{target.module}:{target.attribute} is not a skerry.App; {found}; name it: FILE:NAME")
+        found = f"the module holds {len(apps)}; name it: FILE:NAME"
+        if not apps:
+            found = 'the module holds none; write app = skerry.App("NAME") and put @app.function before its functions'
+        raise AppImportError(f"{target.module}:{target.attribute} is not a skerry.App; {found}")
     return next(iter(apps.values()))  # type: ignore[no-any-return]  # checked by shape
 
 

@@ -663,3 +663,30 @@ def test_a_rollback_of_what_is_not_there_says_so(engine):
     answer = engine.control("POST", "/functions/nobody/rollback")
 
     assert (answer.status, answer.code) == (404, "not_found")
+
+
+def test_an_engine_that_starts_keeps_the_sources_that_it_serves_or_may_go_back_to_and_no_others(engine, tmp_path):
+    def copies():
+        return {path.name for path in (engine.home / "sources").iterdir()}
+
+    path = write_version(tmp_path / "app.py", "a")
+    engine.deploy(path)
+    write_version(path, "b")
+    engine.deploy(path)
+    needed = copies()
+    path.write_text("raise RuntimeError('never deployed')\n")
+    engine.try_deploy(path)
+    other = write_app(
+        tmp_path / "other.py", "app = skerry.App('o')\n@app.function\ndef other() -> int:\n    return 1\n"
+    )
+    engine.deploy(other)
+    engine.control("DELETE", "/apps/o")
+    assert len(copies()) == 4
+
+    engine.kill()
+    engine.start()
+
+    assert copies() == needed
+    assert engine.call("version").json() == "b"
+    engine.control("POST", "/functions/version/rollback")
+    assert engine.call("version").json() == "a"

@@ -194,6 +194,16 @@ def test_a_jobs_end_is_waited_for_without_its_result(engine, tmp_path):
     assert engine.tcp("GET", f"/jobs/{job}?wait_s=60").json()["status"] == "succeeded"
 
 
+@pytest.mark.parametrize("text", ["5s", "nan"])
+def test_a_time_to_wait_that_is_none_is_refused(engine, text):
+    job = engine.submit("double", 21).json()["id"]
+
+    for path in (f"/jobs/{job}?wait_s={text}", f"/jobs/{job}/result?wait_s={text}"):
+        answer = engine.tcp("GET", path)
+        assert (answer.status, answer.code) == (400, "malformed_body")
+        assert "wait_s" in answer.json()["detail"]
+
+
 def test_an_unknown_job_is_not_found(engine):
     addresses = [
         ("GET", "/jobs/none"),

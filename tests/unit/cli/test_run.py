@@ -111,6 +111,22 @@ def test_an_app_that_cannot_be_imported_is_exit_code_2_with_its_traceback(app_fi
     assert err.strip().splitlines()[-1].startswith("error: cannot import 'app'")
 
 
+def test_invoke_says_where_the_reason_is_when_a_generator_fails(app_file, skerry_command):
+    app_file.write_text(
+        "import collections.abc, skerry\n\napp = skerry.App('a')\n\n\n@app.function\n"
+        "def count() -> collections.abc.Iterator[int]:\n    yield 1\n    raise RuntimeError('enough')\n"
+    )
+    assert skerry_command("deploy", app_file, "--port", "0")[0] == 0
+    try:
+        code, _, err = skerry_command("invoke", "count")
+    finally:
+        skerry_command("engine", "stop")
+
+    assert code == 1
+    assert "cut off before its end" in err
+    assert "hint: a generator that fails ends so: skerry logs count has the reason, --stream shows" in err
+
+
 def test_a_load_that_fails_is_shown_before_its_log_goes_with_the_engine(app_file, skerry_command):
     app_file.write_text(
         "import skerry\n\napp = skerry.App('a')\n\n\n@app.function\nclass Greet:\n"

@@ -475,3 +475,18 @@ def test_a_model_with_a_number_that_json_cannot_say_is_the_handlers_error():
     handler.__annotations__["return"] = Score
     with pytest.raises(HandlerError, match="JSON has no number for"):
         Signature.of(handler).encode_json(Score(value=float("nan")))
+
+
+@CODECS
+def test_what_should_have_been_an_object_is_told_its_members(content_type):
+    def total(items: list[float], vat: float = 0.2) -> float:
+        return sum(items) * vat
+
+    def run(job: Job) -> str:
+        return job.name
+
+    body = b"[]" if content_type == JSON else b"\x90"
+    with pytest.raises(InvalidPayloadError, match="its members: items, vat"):
+        Signature.of(total).decode_call(body, content_type)
+    with pytest.raises(InvalidPayloadError, match="its members: name, rate"):
+        Signature.of(run).decode_call(body, content_type)

@@ -97,3 +97,10 @@ def test_a_leashed_engine_outlives_the_thread_that_started_it(home):
         assert engine.platform.ready()
     finally:
         engine.stop()
+
+
+def test_an_empty_folder_that_others_may_read_is_closed_to_them(home):
+    home.mkdir(mode=0o755)
+    started = start_engine(home, port=0)
+    started.stop()
+    assert home.stat().st_mode & 0o777 == 0o700

@@ -48,7 +48,11 @@ def push(  # noqa: PLR0913, PLR0917  # each is an option of the command
     or a torch module, which is exported to ONNX and compared with the original on the sample. Pickles are never loaded.
     """
     from skerry.serve import push as publish
+    from skerry.store.models.names import check_name
 
+    check_name(name)  # before a file is run that may train for hours
+    if alias is not None:
+        check_name(alias, "alias")
     objects = Objects()
     manifest = publish(
         name,

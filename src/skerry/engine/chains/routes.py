@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from skerry.engine.waiting import wait_of
 from skerry.errors import HandlerError, JobNotFoundError, JobNotReadyError, MalformedBodyError, PrivacyError
 from skerry.events.chain.course import retell
 from skerry.events.chain.journal import RunRecord, StepRecord
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 LISTED = 100
 MOST_LISTED = 10_000
 MOST_BODY_BYTES = 64 * 2**20
-MAX_WAIT_S = 60.0
 STATUSES = ("running", "succeeded", "failed", "cancelled")
 
 
@@ -73,7 +73,7 @@ class ChainRoutes:
             traceparent=request.headers.get("traceparent"),
             same_machine=request.same_machine,
         )
-        wait_s = _wait_of(request)
+        wait_s = wait_of(request)
         if wait_s:
             record = await self._conductor.wait(record.id, wait_s) or record
         return Response.of_json(run_view(record), status=202, headers={"location": f"/runs/{record.id}"})
@@ -113,7 +113,7 @@ class ChainRoutes:
     async def _find(self, request: Request) -> RunRecord:
         """Return the run that is asked for, after it has ended or ``wait_s`` has passed."""
         id = _segment(request)
-        found = await self._conductor.wait(id, _wait_of(request))
+        found = await self._conductor.wait(id, wait_of(request))
         if found is None:
             raise _unknown(id)
         return found
@@ -185,14 +185,6 @@ def _unknown(id: str) -> JobNotFoundError:
 
 def _segment(request: Request) -> str:
     return request.path.strip("/").split("/")[1]
-
-
-def _wait_of(request: Request) -> float:
-    text = request.parameter("wait_s")
-    try:
-        return max(0.0, min(MAX_WAIT_S, float(text or 0)))
-    except ValueError as error:
-        raise MalformedBodyError(f"wait_s = {text!r}: must be seconds") from error
 
 
 def _limit_of(request: Request) -> int:

@@ -20,6 +20,7 @@ import orjson
 from skerry.engine.jobs.call import MAX_RESULT_BYTES, TRACE, JobCall, request_of, too_large
 from skerry.engine.records import JobRecord, JobRequest, JobResult, JobStatus, Records
 from skerry.engine.supervisor import Supervisor
+from skerry.engine.waiting import MAX_WAIT_S, wait_of
 from skerry.errors import (
     DeadlineExceededError,
     FunctionNotFoundError,
@@ -41,7 +42,6 @@ from skerry.runtime.pool import WorkerPool
 from skerry.runtime.reading import Reading
 
 logger = logging.getLogger(__name__)
-MAX_WAIT_S = 60.0
 JOB_HEADER = "skerry-job"  # of a result that came with its job: the job, as `GET /jobs/ID` answers it
 PURGE_PERIOD_S = 600.0
 MOST_ATTEMPTS = 4  # of a job whose workers die, where it may run again; a retry grants as many once more
@@ -122,13 +122,13 @@ class JobRunner:
     async def status(self, request: Request) -> Response:
         """Answer ``GET /jobs/ID``, after the job has ended or ``wait_s`` has passed."""
         job = _job_of(request)
-        await self._wait(job, _wait_of(request))
+        await self._wait(job, wait_of(request))
         return Response.of_json(self._jobs.get(job).to_dict())
 
     async def result(self, request: Request) -> Response:
         """Answer ``GET /jobs/ID/result``, after the job has ended or ``wait_s`` has passed."""
         job = _job_of(request)
-        await self._wait(job, _wait_of(request))
+        await self._wait(job, wait_of(request))
         self._check_private(job, request)
         return _response_of(self._jobs.result(job))
 
@@ -402,14 +402,6 @@ def _response_of(found: JobResult) -> Response:
 
 def _job_of(request: Request) -> str:
     return request.path.strip("/").split("/")[1]
-
-
-def _wait_of(request: Request) -> float:
-    text = request.parameter("wait_s")
-    try:
-        return max(0.0, min(MAX_WAIT_S, float(text or 0)))
-    except ValueError:
-        return 0.0
 
 
 def _status_of(request: Request) -> JobStatus | None:

@@ -169,6 +169,13 @@ class Apps:
         self.get(name)
         return deployments.before_latest(self._database, name)
 
+    def source_digests(self) -> frozenset[str]:
+        """Return the sources that deployed apps run, or would run after a rollback."""
+        rows = self._database.rows(
+            "SELECT source_digest FROM apps UNION SELECT json_extract(record, '$.source_digest') FROM deployments"
+        )
+        return frozenset(str(row[0]) for row in rows)
+
     def active(self, app: str | None = None) -> tuple[RevisionRecord, ...]:
         """Return the revisions that serve, one per function, by function name; of one app when it is named."""
         rows = self._database.rows(

@@ -89,6 +89,8 @@ def start_engine(
     """
     home = home.absolute()
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if home.stat().st_uid == os.geteuid() and not any(home.iterdir()):
+        home.chmod(0o700)  # with the log in it, the engine would not take it for one that it may close to others
     log = home / LOG_FILE
     starter = ["skerry.engine"]
     if leashed:
