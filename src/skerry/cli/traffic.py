@@ -87,6 +87,8 @@ def rollback(console: Console, name: str, destination: Destination) -> None:
         return
     for one in found["functions"]:
         console.message(f"{one['function']}: {one['replaced'] or 'not there'} -> {one['serving'] or 'removed'}")
+    if not found["functions"]:
+        console.message("no function runs otherwise than before")
     console.message(f"app {found['app']} is again what was deployed at {moment(found['deployed_at'])}")
 
 

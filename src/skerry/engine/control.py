@@ -176,8 +176,8 @@ class Control:
 
     async def _roll_back(self, request: Request) -> Response:
         function = _segment(request)
-        before = {one.revision.function: one.revision.name for one in self._supervisor.served.values()}
         deployment, deployed_at = await self._deployer.roll_back(function, same_machine=request.same_machine)
+        before = {revision.function: revision.name for revision in deployment.retired}
         names = {revision.function for revision in (*deployment.created, *deployment.retired)}
         serving = {revision.function: revision.name for revision in deployment.active}
         changes = [

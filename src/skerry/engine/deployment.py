@@ -20,7 +20,7 @@ from skerry.engine.sources.imports import leading_imports
 from skerry.engine.sources.requirements import check_requirements, declared_requirements, read_lock
 from skerry.engine.sources.source import Source, take
 from skerry.engine.supervisor import Supervisor, source_target
-from skerry.errors import PrivacyError, SkerryError
+from skerry.errors import ConfigError, PrivacyError, SkerryError
 from skerry.runtime.concurrency import check_concurrency
 from skerry.runtime.inspecting import inspect_app
 from skerry.runtime.model_source import ModelSource
@@ -146,7 +146,8 @@ class Deployer:
         Aliases of models mean what they mean now: they have a rollback of their own.
 
         Args:
-            function: One of the app's functions; the others go back with it.
+            function: One of the app's functions, or one that the latest deployment has removed; the others go back
+                with it.
             same_machine: As of `deploy`.
 
         Returns:
@@ -154,12 +155,18 @@ class Deployer:
 
         Raises:
             FunctionNotFoundError: there is no such function.
-            ConfigError: nothing is kept from before.
+            ConfigError: nothing is kept from before, or its code is not.
             SkerryError: as `deploy`; what serves goes on serving.
         """
         async with self._one_at_a_time:
-            earlier = self._records.apps.before(self._records.apps.function(function).app)
+            earlier = self._records.apps.before(function)
             source = Source.from_dict(earlier.app.source, self._home.sources)
+            if source.root is None:
+                raise ConfigError(
+                    f"app {earlier.app.name!r} was deployed from the installed module {source.module}, of which no "
+                    "earlier code is kept",
+                    hint="install the earlier version, and deploy it",
+                )
             specs = {one.function: function_spec(one.spec, where=one.function) for one in earlier.drafts}
             schemas = {one.function: one.schema for one in earlier.drafts}
             for name, spec in specs.items():

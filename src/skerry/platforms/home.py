@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -41,7 +42,9 @@ def _homes_of_runs() -> list[str]:
     for path in sorted(Path(tempfile.gettempdir()).glob(f"{RUN_PREFIX}*/engine.sock")):
         with suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(_LOOK_S)
-            if path.stat().st_uid == os.getuid():
+            folder, end = path.parent.lstat(), path.lstat()  # what is linked there may be somebody else's
+            is_ours = folder.st_uid == os.getuid() and stat.S_IMODE(folder.st_mode) == 0o700
+            if is_ours and stat.S_ISDIR(folder.st_mode) and stat.S_ISSOCK(end.st_mode):
                 probe.connect(str(path))
                 homes.append(str(path.parent))
     return homes

@@ -172,23 +172,24 @@ class GroupLoop:
             at = 0
             while at < len(frames):
                 if wanted:
-                    more = frames[at : at + wanted]
-                    group += more
-                    wanted -= len(more)
-                    at += len(more)
+                    until = min(at + wanted, len(frames))
+                    group += frames[at:until]
+                    wanted -= until - at
+                    at = until
                 else:
-                    frame = frames[at]
-                    at += 1
-                    if frame.kind == Kind.STOP:
+                    kind, number = frames[at][:2]
+                    if kind == Kind.STOP:
                         return
-                    if frame.kind == Kind.BATCH:
-                        wanted = frame.number
-                    elif frame.kind == Kind.CALL:
-                        group.append(frame)
+                    if kind == Kind.BATCH:
+                        wanted = number
+                    elif kind == Kind.CALL:
+                        group.append(frames[at])
+                    at += 1
                 if group and not wanted:
                     self._outbox.send(self._answer(group, inbox.cancelled(frames)))
                     inbox.sent_ns = time.monotonic_ns()
                     group = []
+            frames.clear()  # bodies are not kept until the next ones come
 
     def _answer(self, group: list[Frame], cancelled: set[int]) -> bytes:
         handler, inbox, answers = self._handler, self._inbox, []

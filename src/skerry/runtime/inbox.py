@@ -83,8 +83,8 @@ class Inbox:
         if not data:
             return None
         now_ns = self.received_ns = time.monotonic_ns()
-        if len(data) >= READ_BYTES and not self._return_at_ns:  # there is more of it
-            self._return_at_ns = now_ns + _RETURN_NS
+        if len(data) >= READ_BYTES:
+            self._note_large()
         gap_ns = now_ns - self.sent_ns
         self._gap_ns += (min(gap_ns, _LONG_GAP_NS) - self._gap_ns) // 4
         if looks:
@@ -111,6 +111,8 @@ class Inbox:
             data = self._receive(READ_ON_BYTES) if wait else self._link.recv(READ_ON_BYTES, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return []
+        if len(data) >= READ_BYTES:
+            self._note_large()
         return self._reader.feed(data) if data else None
 
     def cancelled(self, rest: list[Frame], *, look: bool = False) -> set[int]:
@@ -147,6 +149,9 @@ class Inbox:
             self._return_memory()
         self._poll()
         return self._link.recv(size_bytes)
+
+    def _note_large(self) -> None:
+        self._return_at_ns = self._return_at_ns or time.monotonic_ns() + _RETURN_NS
 
     def _return_memory(self) -> None:
         """Return memory if it is time, or becomes time before anything comes."""

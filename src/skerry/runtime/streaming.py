@@ -130,6 +130,7 @@ class StreamLoop:
                 if frames is None:
                     return
                 self._sort(frames, self._inbox.received_ns)
+                frames.clear()  # bodies are not kept until the next ones come
             frame, received_ns = self._waiting.popleft()
             if frame.kind == Kind.STOP:
                 return
@@ -137,6 +138,7 @@ class StreamLoop:
             answer = self._answer(frame)
             PLAIN.calls = None
             self._cancelled.discard(frame.number)
+            del frame
             if not self._gone:
                 self._outbox.send(answer)
             self._inbox.sent_ns = time.monotonic_ns()

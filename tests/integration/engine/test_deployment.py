@@ -630,7 +630,7 @@ def test_a_rollback_brings_back_what_a_deployment_has_removed_and_removes_what_i
     write_app(path, "app = skerry.App('two')\n@app.function\ndef new() -> int:\n    return 2\n")
     engine.deploy(path)
 
-    answer = engine.control("POST", "/functions/new/rollback").json()
+    answer = engine.control("POST", "/functions/old/rollback").json()
 
     assert answer["functions"] == [
         {"function": "new", "replaced": "new-00001", "serving": None},

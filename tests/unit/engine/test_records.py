@@ -569,3 +569,44 @@ class JobMachine(RuleBasedStateMachine):
 
 TestJobMachine = JobMachine.TestCase
 TestJobMachine.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
+
+
+def test_what_a_rollback_goes_back_to(tmp_path):
+    def deploy(records, source, *, environment="engine", sources=None, names=("read",)):
+        app = replace(NEWS, source_digest=source, environment_digest=environment, event_sources=sources or {})
+        drafts = [RevisionDraft(function=name, spec={"timeout": 1}, schema={}) for name in names]
+        records.apps.deploy(app, drafts, now_s=float(source[1:]))
+
+    with Records(tmp_path / "records.sqlite") as records:
+        deploy(records, "s1")
+        with pytest.raises(ConfigError, match="nothing to go back to"):
+            records.apps.before("read")
+        deploy(records, "s2", sources={"m": {"url": "old"}})
+        deploy(records, "s2", environment="newer", sources={"m": {"url": "old"}})  # the same, after an upgrade
+        assert records.apps.before("read").app.source_digest == "s1"
+        deploy(records, "s2", environment="newer", sources={"m": {"url": "new"}})  # no revision of its own
+        assert records.apps.before("read").app.event_sources == {"m": {"url": "old"}}
+        deploy(records, "s3", names=("write",))
+        earlier = records.apps.before("read")  # which is there no more
+        assert (earlier.app.source_digest, earlier.app.event_sources) == ("s2", {"m": {"url": "new"}})
+        records.apps.deploy(earlier.app, earlier.drafts, now_s=9.0, is_rollback=True)
+        assert records.apps.before("read").app.event_sources == {"m": {"url": "old"}}
+        assert records.apps.source_digests() == {"s1", "s2"}
+        with pytest.raises(FunctionNotFoundError):
+            records.apps.before("nobody")
+
+
+def test_what_an_older_skerry_has_deployed_can_be_gone_back_to(tmp_path):
+    path = tmp_path / "records.sqlite"
+    drafts = [RevisionDraft(function="read", spec={"timeout": 1}, schema={}, modules=("numpy",))]
+    with Records(path) as records:
+        records.apps.deploy(NEWS, drafts, now_s=5.0)
+    with sqlite3.connect(path) as connection:
+        connection.execute("DELETE FROM deployments")
+    connection.close()
+
+    with Records(path) as records:
+        records.apps.deploy(replace(NEWS, source_digest="s2"), drafts, now_s=6.0)
+        earlier = records.apps.before("read")
+    assert (earlier.app.source_digest, earlier.app.requirements, earlier.deployed_at) == ("s1", NEWS.requirements, 5.0)
+    assert earlier.drafts == tuple(drafts)

@@ -59,8 +59,9 @@ class Apps:
         with self._database.write() as connection:
             for name in names:
                 _check_owner(connection, name, app.name)
-            _put_app(connection, app)
             before = {revision.function: revision for revision in _active(connection, app.name)}
+            _keep_what_is_there(connection, app.name, list(before.values()))
+            _put_app(connection, app)
             for name in sorted(before.keys() - set(names)):
                 retired.append(_retire(connection, before[name]))
                 connection.execute("UPDATE functions SET app = NULL WHERE name = ?", (name,))
@@ -79,8 +80,7 @@ class Apps:
                 connection.execute("UPDATE apps SET deployed_at = ? WHERE name = ?", (now_s, app.name))
             if is_rollback:
                 deployments.forget_latest(connection, app.name)
-            elif created or retired:
-                deployments.keep(connection, app, drafts, now_s=now_s)
+            deployments.keep(connection, app, drafts, deployed_at=now_s)
             active = tuple(_active(connection, app.name))
             row = connection.execute("SELECT * FROM apps WHERE name = ?", (app.name,)).fetchone()
         return Deployment(app=_app(row), active=active, created=tuple(created), retired=tuple(retired))
@@ -159,15 +159,31 @@ class Apps:
         """Return the deployed apps by name."""
         return tuple(_app(row) for row in self._database.rows("SELECT * FROM apps ORDER BY name"))
 
-    def before(self, name: str) -> EarlierDeployment:
-        """Return the deployment of an app before the latest, as long as it is kept.
+    def before(self, function: str) -> EarlierDeployment:
+        """Return the deployment before the latest of the app of a function, as long as it is kept.
+
+        Args:
+            function: One of the app's functions, or one that its latest deployment has removed.
 
         Raises:
-            FunctionNotFoundError: there is no such app.
+            FunctionNotFoundError: there is no such function.
             ConfigError: nothing is kept from before.
         """
-        self.get(name)
-        return deployments.before_latest(self._database, name)
+        try:
+            app = self.function(function).app
+        except FunctionNotFoundError:
+            for one in self.all():
+                earlier = deployments.find_before_latest(self._database, one.name)
+                if earlier is not None and any(draft.function == function for draft in earlier.drafts):
+                    return earlier
+            raise
+        earlier = deployments.find_before_latest(self._database, app)
+        if earlier is None:
+            raise ConfigError(
+                f"there is nothing to go back to: no deployment of app {app!r} before the present one is kept",
+                hint="deploy the earlier source",
+            )
+        return earlier
 
     def source_digests(self) -> frozenset[str]:
         """Return the sources that deployed apps run, or would run after a rollback."""
@@ -209,6 +225,13 @@ def _check_owner(connection: sqlite3.Connection, function: str, app: str) -> Non
             function=function,
             owner=row["app"],
         )
+
+
+def _keep_what_is_there(connection: sqlite3.Connection, app: str, active: Sequence[RevisionRecord]) -> None:
+    """Keep what an older Skerry has deployed, before it is replaced."""
+    row = connection.execute("SELECT * FROM apps WHERE name = ?", (app,)).fetchone()
+    if row is not None and not deployments.is_kept(connection, app):
+        deployments.keep(connection, _app(row), active, deployed_at=row["deployed_at"])
 
 
 def _put_app(connection: sqlite3.Connection, app: AppRecord) -> None:

@@ -6,27 +6,59 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
-from skerry.engine.records.revisions import AppRecord, EarlierDeployment, RevisionDraft
+from skerry.engine.records.revisions import AppRecord, EarlierDeployment, RevisionDraft, RevisionRecord
 from skerry.engine.records.schema import Database, to_json
-from skerry.errors import ConfigError
 
 KEPT = 10  # deployments per app, the present one among them
+# What a rollback makes anew by itself, or what changes nothing that runs.
+MOOT = frozenset({"environment_digest", "deployed_at", "target"})
 
 
-def keep(connection: sqlite3.Connection, app: AppRecord, drafts: Sequence[RevisionDraft], *, now_s: float) -> None:
-    """Note a deployment as the latest of its app, and forget those that are too many."""
-    row = connection.execute("SELECT max(number) FROM deployments WHERE app = ?", (app.name,)).fetchone()
-    number = (row[0] or 0) + 1
+def keep(
+    connection: sqlite3.Connection,
+    app: AppRecord,
+    drafts: Sequence[RevisionDraft | RevisionRecord],
+    *,
+    deployed_at: float,
+) -> None:
+    """Note a deployment as the latest of its app, and forget those that are too many.
+
+    One that says what the latest says takes its place: to go back to it would change nothing.
+    """
+    latest = connection.execute(
+        "SELECT * FROM deployments WHERE app = ? ORDER BY number DESC LIMIT 1", (app.name,)
+    ).fetchone()
+    record = asdict(app)
     functions = [
         {"function": draft.function, "spec": draft.spec, "schema": draft.schema, "modules": draft.modules}
         for draft in drafts
     ]
+    values = (to_json(record), to_json(functions))
+    if latest is not None and _gist(*values) == _gist(latest["record"], latest["drafts"]):
+        connection.execute(
+            "UPDATE deployments SET record = ?, drafts = ? WHERE app = ? AND number = ?",
+            (*values, app.name, latest["number"]),
+        )
+        return
+    number = 1 if latest is None else latest["number"] + 1
     connection.execute(
-        "INSERT INTO deployments (app, number, record, drafts, deployed_at) VALUES (?, ?, ?, ?, ?)",
-        (app.name, number, to_json(asdict(app)), to_json(functions), now_s),
+        "INSERT INTO deployments (record, drafts, app, number, deployed_at) VALUES (?, ?, ?, ?, ?)",
+        (*values, app.name, number, deployed_at),
     )
     connection.execute("DELETE FROM deployments WHERE app = ? AND number <= ?", (app.name, number - KEPT))
+
+
+def is_kept(connection: sqlite3.Connection, app: str) -> bool:
+    """Return whether any deployment of an app is kept; none is of what an older Skerry has deployed."""
+    return connection.execute("SELECT 1 FROM deployments WHERE app = ?", (app,)).fetchone() is not None
+
+
+def _gist(record: str, drafts: str) -> tuple[Any, ...]:
+    app = {name: value for name, value in json.loads(record).items() if name not in MOOT}
+    functions = {draft["function"]: (draft["spec"], draft["schema"]) for draft in json.loads(drafts)}
+    return app, functions
 
 
 def forget_latest(connection: sqlite3.Connection, app: str) -> None:
@@ -37,18 +69,11 @@ def forget_latest(connection: sqlite3.Connection, app: str) -> None:
     )
 
 
-def before_latest(database: Database, app: str) -> EarlierDeployment:
-    """Return the deployment of an app before the latest.
-
-    Raises:
-        ConfigError: nothing is kept from before.
-    """
+def find_before_latest(database: Database, app: str) -> EarlierDeployment | None:
+    """Return the deployment of an app before the latest; none where none is kept."""
     row = database.row("SELECT * FROM deployments WHERE app = ? ORDER BY number DESC LIMIT 1 OFFSET 1", (app,))
     if row is None:
-        raise ConfigError(
-            f"there is nothing to go back to: no deployment of app {app!r} before the present one is kept",
-            hint="deploy the earlier source",
-        )
+        return None
     record = json.loads(row["record"])
     lists = {name: tuple(record[name]) for name in ("requirements", "imports")}
     drafts = (RevisionDraft(**{**draft, "modules": tuple(draft["modules"])}) for draft in json.loads(row["drafts"]))
