@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from support.container_events import ContainerEvents
@@ -96,7 +97,8 @@ class PodPlace:
     def _processes(self):
         found = set()
         for file in Path("/sys/fs/cgroup/pids").glob(f"skerry-node*/kubepods/**/{self._container}/cgroup.procs"):
-            found |= {int(line) for line in file.read_text().split()}
+            with suppress(OSError):  # a container that ends takes its group along
+                found |= {int(line) for line in file.read_text().split()}
         return found
 
     def read(self, name):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import ctypes
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
 
 PERIOD_S = 30.0
 # Numbers of glibc's mallopt(3).
@@ -15,6 +17,8 @@ ARENAS = 2  # heaps; by default there may be eight for each processor, and each 
 
 def return_memory() -> None:
     """Have the C library return its free memory to the system; where it has no such call, nothing happens."""
+    import ctypes  # most workers never need it, and each imports this module
+
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
@@ -29,6 +33,9 @@ class MemoryReturn:
     """
 
     def __init__(self) -> None:
+        import asyncio
+        import ctypes
+
         library = ctypes.CDLL(None)
         if hasattr(library, "mallopt"):
             library.mallopt(_MMAP_THRESHOLD, APART_BYTES)
