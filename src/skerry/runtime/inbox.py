@@ -145,20 +145,21 @@ class Inbox:
         A process that sleeps in `recv` is woken when the other end reads its answers as well, for it might have waited
         for room to write. One that sleeps in `poll` is not: that saves two switches and a wake for each batch.
         """
-        if self._return_at_ns:
-            self._return_memory()
-        self._poll()
+        if not self._return_at_ns or not self._comes_before_return():
+            self._poll()
         return self._link.recv(size_bytes)
 
     def _note_large(self) -> None:
         self._return_at_ns = self._return_at_ns or time.monotonic_ns() + _RETURN_NS
 
-    def _return_memory(self) -> None:
-        """Return memory if it is time, or becomes time before anything comes."""
+    def _comes_before_return(self) -> bool:
+        """Wait until something comes, or it is time to return memory, which is then done; whether something came."""
         left_ns = self._return_at_ns - time.monotonic_ns()
-        if left_ns <= 0 or not self._poll(-(-left_ns // 1_000_000)):
-            self._return_at_ns = 0
-            return_memory()
+        if left_ns > 0 and self._poll(-(-left_ns // 1_000_000)):
+            return True
+        self._return_at_ns = 0
+        return_memory()
+        return False
 
     def _spin(self) -> bytes:
         receive, clock, give_way = self._link.recv, time.monotonic_ns, os.sched_yield

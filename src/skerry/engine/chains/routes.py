@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from skerry.engine.waiting import wait_of
+from skerry.engine.wait_parameter import wait_of
 from skerry.errors import HandlerError, JobNotFoundError, JobNotReadyError, MalformedBodyError, PrivacyError
 from skerry.events.chain.course import retell
 from skerry.events.chain.journal import RunRecord, StepRecord

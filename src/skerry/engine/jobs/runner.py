@@ -20,7 +20,7 @@ import orjson
 from skerry.engine.jobs.call import MAX_RESULT_BYTES, TRACE, JobCall, request_of, too_large
 from skerry.engine.records import JobRecord, JobRequest, JobResult, JobStatus, Records
 from skerry.engine.supervisor import Supervisor
-from skerry.engine.waiting import MAX_WAIT_S, wait_of
+from skerry.engine.wait_parameter import MAX_WAIT_S, wait_of
 from skerry.errors import (
     DeadlineExceededError,
     FunctionNotFoundError,
