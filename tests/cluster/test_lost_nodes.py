@@ -4,7 +4,6 @@ import os
 import signal
 from collections import Counter
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -21,6 +20,7 @@ from skerry.platforms.kubernetes.waiting.waiting import look, wait_ready
 from support.cluster_apps import deployment, service
 from support.cluster_fixtures import drop_namespace, make_namespace
 from support.cluster_nodes import cut_off
+from support.container_processes import container_processes
 from support.engine_process import wait_until
 
 ITEMS = range(30)
@@ -83,8 +83,7 @@ def silent(place, node):
     pods = [pod for pod in place.list("v1", "Pod") if pod["spec"]["nodeName"] == node]
     assert len(pods) == 1
     container = pods[0]["status"]["containerStatuses"][0]["containerID"].rpartition("/")[2]
-    files = Path("/sys/fs/cgroup/pids").glob(f"skerry-node*/kubepods/**/{container}/cgroup.procs")
-    stopped = {int(line) for file in files for line in file.read_text().split()}
+    stopped = container_processes(container)
     assert stopped
     for pid in stopped:
         os.kill(pid, signal.SIGSTOP)

@@ -2,10 +2,10 @@
 
 import os
 import uuid
-from contextlib import suppress
 from pathlib import Path
 
 from support.container_events import ContainerEvents
+from support.container_processes import container_processes
 from support.engine_process import wait_until
 from support.machine_image import add_machine, machine_container
 from support.raw_http import RawClient
@@ -83,7 +83,7 @@ class PodPlace:
 
     def machine_pid(self, pid):
         """Return what this machine calls a process of the pod."""
-        found = [each for each in self._processes() if _pid_within(each) == pid]
+        found = [each for each in container_processes(self._container) if _pid_within(each) == pid]
         assert len(found) == 1, f"process {pid} of the pod: {found}"
         return found[0]
 
@@ -92,14 +92,7 @@ class PodPlace:
 
     def is_alive(self, pid):
         """Whether a process of the pod exists and is no zombie."""
-        return any(_pid_within(each) == pid for each in self._processes())
-
-    def _processes(self):
-        found = set()
-        for file in Path("/sys/fs/cgroup/pids").glob(f"skerry-node*/kubepods/**/{self._container}/cgroup.procs"):
-            with suppress(OSError):  # a container that ends takes its group along
-                found |= {int(line) for line in file.read_text().split()}
-        return found
+        return any(_pid_within(each) == pid for each in container_processes(self._container))
 
     def read(self, name):
         """Return what handlers have left in a file."""
