@@ -12,7 +12,7 @@ from skerry.runtime.frames import READ_BYTES, READ_ON_BYTES, Frame, FrameReader,
 from skerry.runtime.interruption import CANCELLED_WORD, PROGRESS_WORD
 from skerry.runtime.memory import PERIOD_S, return_memory
 
-SPIN_NS = 100_000  # longest time to look for the next call before the process sleeps: waking it takes about as long
+SPIN_NS = 160_000  # longest time to look for the next call before the process sleeps: waking it takes about as long
 _NEAR_NS = 4 * SPIN_NS  # smoothed gap up to which looking is tried: it shortens the gap itself
 _LONG_GAP_NS = 10 * SPIN_NS
 _WORTH_IT = 0.25  # smoothed share of looks that must succeed
