@@ -81,9 +81,13 @@ ADDRESSES = {
     "`following` (the version that is being started) and `failed` (`version` and `reason` of one that could not).",
     "GET /functions/NAME/logs": "What the function has printed: `text` and the `offset` from which to read on. "
     "`?tail=100` for the last lines, `?offset=BYTES` for what came since.",
+    "GET /functions/NAME/deployments": "The kept deployments of the function's app, the present one first: `number`, "
+    "`app`, `functions` (names), `deployed_at` and `is_serving` of each.",
     "POST /functions/NAME/rollback": "Deploy the function's app as it was before its latest deployment; once more goes "
     "further back. Answers `app`, `functions` (`function`, `replaced` and `serving`, of which one is null where it was "
-    "not there before, or is not now) and `deployed_at`. 400 when nothing is kept from before.",
+    "not there before, or is not now), and `number` and `deployed_at` of the deployment that serves again. "
+    "`?to=NUMBER` goes back to that one, and changes nothing where it serves already. 400 when nothing is kept from "
+    "before.",
     "POST /models/refresh": "Look at once whether aliases of models have moved, and answer when every function that "
     "follows one serves what it means now, or has failed to: a list of `function` and the members of `model`.",
     "POST /v2/models/NAME/infer": "Call the function NAME of a model by the Open Inference Protocol v2.",

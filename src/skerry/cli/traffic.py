@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -64,24 +64,42 @@ def promote(console: Console, name: str, destination: Destination) -> None:
     _say(console, found, f"{name}: revision {found['promoted']} serves from now on")
 
 
-@click.command(cls=Command, example="skerry rollback greet\nskerry rollback greet --platform knative")
+@click.command(
+    cls=Command,
+    example="skerry rollback greet\nskerry rollback greet --list\nskerry rollback greet --to 3\n"
+    "skerry rollback greet --platform knative",
+)
 @click.argument("name", shell_complete=complete_function)
+@click.option("--list", "is_list", is_flag=True, help="Show what there is to go back to, and change nothing.")
+@click.option("--to", type=click.IntRange(min=1), metavar="NUMBER", help="Go back to this one of the list.")
 @destination_options
 @json_option
 @click.pass_obj
-def rollback(console: Console, name: str, destination: Destination) -> None:
+def rollback(console: Console, name: str, *, is_list: bool, to: int | None, destination: Destination) -> None:
     """Have what was deployed before serve a function again; once more goes further back.
 
     On a cluster, the revision before the present one serves, until the next deployment. On an engine, whose functions
     are deployed together, the whole app is deployed as it was before its latest deployment: source, options and
-    requirements, as further revisions. Versions of models have a rollback of their own: skerry models rollback.
+    requirements, as further revisions; --to passes over those in between, and does nothing where that one serves
+    already. Versions of models have a rollback of their own: skerry models rollback.
     """
+    if is_list and to is not None:
+        raise click.UsageError("--list changes nothing: leave --to away, or --list")
     platform = destination.cluster_platform()
     if platform is not None:
+        if is_list or to is not None:
+            raise ConfigError(
+                "--list and --to are of engines; on a cluster, revisions are chosen by name",
+                hint=f"skerry traffic {name} --candidate REVISION, then skerry promote {name}",
+            )
         found = platform.roll_back(name)
         _say(console, found, f"{name}: {found['replaced']} -> {found['serving']}")
         return
-    found = destination.engine().roll_back(name)
+    engine = destination.engine()
+    if is_list:
+        _list(console, engine.deployments(name))
+        return
+    found = engine.roll_back(name, to=to)
     if console.as_json:
         console.json(found)
         return
@@ -89,7 +107,25 @@ def rollback(console: Console, name: str, destination: Destination) -> None:
         console.message(f"{one['function']}: {one['replaced'] or 'not there'} -> {one['serving'] or 'removed'}")
     if not found["functions"]:
         console.message("no function runs otherwise than before")
-    console.message(f"app {found['app']} is again what was deployed at {moment(found['deployed_at'])}")
+    console.message(
+        f"app {found['app']} is what was deployed at {moment(found['deployed_at'])} (deployment {found['number']})"
+    )
+
+
+def _list(console: Console, kept: Sequence[Mapping[str, Any]]) -> None:
+    if console.as_json:
+        console.json(kept)
+        return
+    rows = [
+        [
+            str(one["number"]),
+            moment(one["deployed_at"]),
+            "serving" if one["is_serving"] else "",
+            ", ".join(one["functions"]),
+        ]
+        for one in kept
+    ]
+    console.table(["NUMBER", "DEPLOYED", "STATE", "FUNCTIONS"], rows)
 
 
 def _cluster(destination: Destination, on_engine: str) -> OperatedPlatform:

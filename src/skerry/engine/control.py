@@ -43,6 +43,7 @@ OPEN_PAGES = (b"/", b"/openapi.json")
 HEALTH_PREFIXES = (b"/health/", b"/v2/health/")
 DEFAULT_TAIL = 100
 MAX_TAIL = 100_000
+MAX_DIGITS = 18  # of a deployment's number
 GROUPS = frozenset({"scale", "batch"})  # options that are groups of options
 
 
@@ -98,6 +99,7 @@ class Control:
         front.route("GET", "/functions", self._functions)
         front.route("GET", "/functions/*", self._function)
         front.route("GET", "/functions/*/logs", self._read_logs)
+        front.route("GET", "/functions/*/deployments", self._deployments)
         front.route("POST", "/functions/*/rollback", self._roll_back)
         front.route("GET", "/events", self._events)
         front.route("GET", "/usage", self._usage)
@@ -176,14 +178,37 @@ class Control:
 
     async def _roll_back(self, request: Request) -> Response:
         function = _segment(request)
-        deployment, deployed_at = await self._deployer.roll_back(function, same_machine=request.same_machine)
+        to = _deployment_number(request)
+        deployment, earlier = await self._deployer.roll_back(function, to=to, same_machine=request.same_machine)
         before = {revision.function: revision.name for revision in deployment.retired}
         names = {revision.function for revision in (*deployment.created, *deployment.retired)}
         serving = {revision.function: revision.name for revision in deployment.active}
         changes = [
             {"function": name, "replaced": before.get(name), "serving": serving.get(name)} for name in sorted(names)
         ]
-        return Response.of_json({"app": deployment.app.name, "functions": changes, "deployed_at": deployed_at})
+        return Response.of_json(
+            {
+                "app": deployment.app.name,
+                "functions": changes,
+                "number": earlier.number,
+                "deployed_at": earlier.deployed_at,
+            }
+        )
+
+    def _deployments(self, request: Request) -> Response:
+        kept = self._records.apps.kept(_segment(request))
+        return Response.of_json(
+            [
+                {
+                    "number": one.number,
+                    "app": one.app.name,
+                    "functions": sorted(draft.function for draft in one.drafts),
+                    "deployed_at": one.deployed_at,
+                    "is_serving": one is kept[0],
+                }
+                for one in kept
+            ]
+        )
 
     async def _delete(self, request: Request) -> Response:
         name = _segment(request)
@@ -299,6 +324,15 @@ def _scaling(served: Served) -> dict[str, Any]:
 
 def _segment(request: Request) -> str:
     return request.path.strip("/").split("/")[1]
+
+
+def _deployment_number(request: Request) -> int | None:
+    text = request.parameter("to")
+    if text is None:
+        return None
+    if not text.isascii() or not text.isdecimal() or len(text) > MAX_DIGITS:
+        raise MalformedBodyError(f"to = {text!r}: must be the number of a deployment, such as 3")
+    return int(text)
 
 
 def _since(request: Request) -> float | None:

@@ -14,7 +14,15 @@ from skerry.engine.chains.checking import check_chains
 from skerry.engine.home import Home
 from skerry.engine.journal import Journal
 from skerry.engine.models.revisions import fetch_pinned, pin_of
-from skerry.engine.records import AppRecord, Deployment, ModelPin, Records, RevisionDraft, RevisionRecord
+from skerry.engine.records import (
+    AppRecord,
+    Deployment,
+    KeptDeployment,
+    ModelPin,
+    Records,
+    RevisionDraft,
+    RevisionRecord,
+)
 from skerry.engine.sources.environment import Builds, Environment, ensure
 from skerry.engine.sources.imports import leading_imports
 from skerry.engine.sources.requirements import check_requirements, declared_requirements, read_lock
@@ -53,7 +61,7 @@ class _Trial:
     source: Source
     specs: Mapping[str, FunctionSpec]
     schemas: Mapping[str, Mapping[str, Any]]
-    is_rollback: bool = False
+    back_to: int | None = None
 
 
 class Deployer:
@@ -140,7 +148,9 @@ class Deployer:
                 trial = _Trial(app=app, source=source, specs=specs, schemas=schemas)
                 return await self._put_in_place(trial, environment, nursery)
 
-    async def roll_back(self, function: str, *, same_machine: bool = True) -> tuple[Deployment, float]:
+    async def roll_back(
+        self, function: str, *, to: int | None = None, same_machine: bool = True
+    ) -> tuple[Deployment, KeptDeployment]:
         """Deploy the app of a function as it was before its latest deployment; once more goes further back.
 
         Aliases of models mean what they mean now: they have a rollback of their own.
@@ -148,18 +158,20 @@ class Deployer:
         Args:
             function: One of the app's functions, or one that the latest deployment has removed; the others go back
                 with it.
+            to: The number of the kept deployment to go back to, instead of the one before the latest. The latest
+                changes nothing, so that whoever asks twice goes back once.
             same_machine: As of `deploy`.
 
         Returns:
-            What that did, and when the app was deployed like that, Unix time in seconds.
+            What that did, and the deployment that serves again.
 
         Raises:
             FunctionNotFoundError: there is no such function.
-            ConfigError: nothing is kept from before, or its code is not.
+            ConfigError: nothing is kept from before, or not that deployment, or its code is not.
             SkerryError: as `deploy`; what serves goes on serving.
         """
         async with self._one_at_a_time:
-            earlier = self._records.apps.before(function)
+            earlier = self._records.apps.before(function) if to is None else self._find_kept(function, to)
             source = Source.from_dict(earlier.app.source, self._home.sources)
             if source.root is None:
                 raise ConfigError(
@@ -176,8 +188,18 @@ class Deployer:
             app = replace(earlier.app, environment_digest=environment.digest)
             with self._supervisor.nurseries.throwaway(environment) as nursery:
                 nursery.preload(app.imports)
-                trial = _Trial(app=app, source=source, specs=specs, schemas=schemas, is_rollback=True)
-                return await self._put_in_place(trial, environment, nursery), earlier.deployed_at
+                trial = _Trial(app=app, source=source, specs=specs, schemas=schemas, back_to=earlier.number)
+                return await self._put_in_place(trial, environment, nursery), earlier
+
+    def _find_kept(self, function: str, number: int) -> KeptDeployment:
+        kept = {one.number: one for one in self._records.apps.kept(function)}
+        if number not in kept:
+            numbers = ", ".join(map(str, sorted(kept))) or "none"
+            raise ConfigError(
+                f"deployment {number} of the app of {function!r} is not kept; there are: {numbers}",
+                hint=f"skerry rollback {function} --list shows them",
+            )
+        return kept[number]
 
     async def restore(self) -> None:
         """Serve what was served when the engine ended; an app that cannot be is reported and left out.
@@ -260,7 +282,7 @@ class Deployer:
             )
             for (name, spec), needed in zip(specs.items(), modules, strict=True)
         ]
-        deployment = self._records.apps.deploy(trial.app, drafts, now_s=time.time(), is_rollback=trial.is_rollback)
+        deployment = self._records.apps.deploy(trial.app, drafts, now_s=time.time(), back_to=trial.back_to)
         self._supervisor.nurseries.keep(environment, nursery)
         self._switch(deployment, environment, models)
         self._supervisor.end_unused_zygotes()

@@ -659,6 +659,27 @@ def test_a_rollback_that_cannot_start_leaves_what_serves(engine, tmp_path):
     assert engine.call("version").json() == "a"
 
 
+def test_a_rollback_to_a_number_passes_over_those_in_between_and_happens_once(engine, tmp_path):
+    path = tmp_path / "app.py"
+    for name in ("a", "b", "c"):
+        engine.deploy(write_version(path, name))
+    listed = engine.control("GET", "/functions/version/deployments").json()
+    assert [(one["number"], one["is_serving"]) for one in listed] == [(3, True), (2, False), (1, False)]
+
+    first = engine.control("POST", "/functions/version/rollback?to=1").json()
+    second = engine.control("POST", "/functions/version/rollback?to=1").json()
+
+    assert engine.call("version").json() == "a"
+    assert (first["number"], second["number"]) == (1, 1)
+    assert first["functions"] == [{"function": "version", "replaced": "version-00003", "serving": "version-00004"}]
+    assert second["functions"] == []
+    gone = engine.control("POST", "/functions/version/rollback?to=3")
+    assert (gone.status, gone.code) == (400, "bad_config")
+    assert "there are: 1" in gone.json()["detail"]
+    assert engine.control("POST", "/functions/version/rollback?to=two").status == 400
+    assert engine.control("GET", "/functions/nobody/deployments").status == 404
+
+
 def test_a_rollback_of_what_is_not_there_says_so(engine):
     answer = engine.control("POST", "/functions/nobody/rollback")
 

@@ -136,13 +136,22 @@ def test_a_rollback_on_an_engine_says_what_serves_instead_and_since_when_it_was_
             {"function": "new", "replaced": "new-00001", "serving": None},
             {"function": "old", "replaced": None, "serving": "old-00002"},
         ],
+        "number": 2,
         "deployed_at": 1.8e9,
     }
+    listed = [
+        {"number": 3, "app": "news", "functions": ["greet", "new"], "deployed_at": 1.9e9, "is_serving": True},
+        {"number": 2, "app": "news", "functions": ["greet", "old"], "deployed_at": 1.8e9, "is_serving": False},
+    ]
+    asked = []
 
     class Engine:
-        def roll_back(self, name):
-            assert name == "greet"
+        def roll_back(self, name, *, to):
+            asked.append((name, to))
             return found
+
+        def deployments(self, name):
+            return listed
 
     monkeypatch.setattr("skerry.cli.destination.connect", lambda *_, **__: Engine())
 
@@ -155,5 +164,14 @@ def test_a_rollback_on_an_engine_says_what_serves_instead_and_since_when_it_was_
         "new: new-00001 -> removed",
         "old: not there -> old-00002",
     ]
-    assert lines[3].startswith("app news is again what was deployed at 2027-01-")
+    assert lines[3].startswith("app news is what was deployed at 2027-01-")
+    assert lines[3].endswith("(deployment 2)")
+    assert asked == [("greet", None)]
+    assert skerry_command("rollback", "greet", "--to", "2")[0] == 0
+    assert asked[-1] == ("greet", 2)
+    code, out, _ = skerry_command("rollback", "greet", "--list")
+    assert (code, len(asked)) == (0, 2)
+    assert out.splitlines()[1].endswith("serving  greet, new")
+    assert json.loads(skerry_command("rollback", "greet", "--list", "--json")[1]) == listed
+    assert skerry_command("rollback", "greet", "--list", "--to", "2")[0] == 2
     assert json.loads(skerry_command("rollback", "greet", "--json")[1]) == found

@@ -589,11 +589,20 @@ def test_what_a_rollback_goes_back_to(tmp_path):
         deploy(records, "s3", names=("write",))
         earlier = records.apps.before("read")  # which is there no more
         assert (earlier.app.source_digest, earlier.app.event_sources) == ("s2", {"m": {"url": "new"}})
-        records.apps.deploy(earlier.app, earlier.drafts, now_s=9.0, is_rollback=True)
+        assert [(one.number, one.app.source_digest) for one in records.apps.kept("read")] == [
+            (4, "s3"),
+            (3, "s2"),
+            (2, "s2"),
+            (1, "s1"),
+        ]
+        records.apps.deploy(earlier.app, earlier.drafts, now_s=9.0, back_to=earlier.number)
         assert records.apps.before("read").app.event_sources == {"m": {"url": "old"}}
         assert records.apps.source_digests() == {"s1", "s2"}
         with pytest.raises(FunctionNotFoundError):
             records.apps.before("nobody")
+        first = records.apps.kept("read")[-1]
+        records.apps.deploy(first.app, first.drafts, now_s=10.0, back_to=first.number)
+        assert [one.number for one in records.apps.kept("read")] == [1]
 
 
 def test_what_an_older_skerry_has_deployed_can_be_gone_back_to(tmp_path):

@@ -5,14 +5,13 @@ from skerry.engine.records.events import EventRecord, Events
 from skerry.engine.records.jobs import JobRecord, JobRequest, JobResult, Jobs, JobStatus, Recovery
 from skerry.engine.records.model_pin import ModelPin
 from skerry.engine.records.records import Records
-from skerry.engine.records.revisions import AppRecord, Deployment, EarlierDeployment, RevisionDraft, RevisionRecord
+from skerry.engine.records.revisions import AppRecord, Deployment, KeptDeployment, RevisionDraft, RevisionRecord
 from skerry.engine.records.usage import Usage, UsageRecord
 
 __all__ = [
     "AppRecord",
     "Apps",
     "Deployment",
-    "EarlierDeployment",
     "EventRecord",
     "Events",
     "JobRecord",
@@ -20,6 +19,7 @@ __all__ = [
     "JobResult",
     "JobStatus",
     "Jobs",
+    "KeptDeployment",
     "ModelPin",
     "Records",
     "Recovery",

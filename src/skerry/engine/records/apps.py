@@ -14,7 +14,7 @@ from skerry.engine.records.model_pin import ModelPin
 from skerry.engine.records.revisions import (
     AppRecord,
     Deployment,
-    EarlierDeployment,
+    KeptDeployment,
     RevisionDraft,
     RevisionRecord,
 )
@@ -33,7 +33,7 @@ class Apps:
         self._database = database
 
     def deploy(
-        self, app: AppRecord, drafts: Sequence[RevisionDraft], *, now_s: float, is_rollback: bool = False
+        self, app: AppRecord, drafts: Sequence[RevisionDraft], *, now_s: float, back_to: int | None = None
     ) -> Deployment:
         """Make an app's functions exactly those given, all at once.
 
@@ -44,7 +44,7 @@ class Apps:
             app: The app; its ``deployed_at`` is not read.
             drafts: Its functions, each name once.
             now_s: Unix time, seconds.
-            is_rollback: Whether this is what `before` returned: the latest deployment is then forgotten, so that
+            back_to: The number of the kept deployment that this is again. Those after it are forgotten, so that
                 another rollback goes further back.
 
         Raises:
@@ -78,8 +78,8 @@ class Apps:
                 created.append(_add_revision(connection, app, draft, content, now_s))
             if created or retired:
                 connection.execute("UPDATE apps SET deployed_at = ? WHERE name = ?", (now_s, app.name))
-            if is_rollback:
-                deployments.forget_latest(connection, app.name)
+            if back_to is not None:
+                deployments.forget_after(connection, app.name, back_to)
             deployments.keep(connection, app, drafts, deployed_at=now_s)
             active = tuple(_active(connection, app.name))
             row = connection.execute("SELECT * FROM apps WHERE name = ?", (app.name,)).fetchone()
@@ -159,31 +159,44 @@ class Apps:
         """Return the deployed apps by name."""
         return tuple(_app(row) for row in self._database.rows("SELECT * FROM apps ORDER BY name"))
 
-    def before(self, function: str) -> EarlierDeployment:
-        """Return the deployment before the latest of the app of a function, as long as it is kept.
+    def kept(self, function: str) -> tuple[KeptDeployment, ...]:
+        """Return the deployments that are kept of the app of a function, the present one first.
+
+        Empty for an app that an older Skerry has deployed, until its next deployment.
 
         Args:
             function: One of the app's functions, or one that its latest deployment has removed.
 
         Raises:
             FunctionNotFoundError: there is no such function.
-            ConfigError: nothing is kept from before.
         """
         try:
-            app = self.function(function).app
+            return deployments.find_kept(self._database, self.function(function).app)
         except FunctionNotFoundError:
-            for one in self.all():
-                earlier = deployments.find_before_latest(self._database, one.name)
-                if earlier is not None and any(draft.function == function for draft in earlier.drafts):
-                    return earlier
+            for app in self.all():
+                kept = deployments.find_kept(self._database, app.name)
+                if any(draft.function == function for one in kept[:2] for draft in one.drafts):
+                    return kept
             raise
-        earlier = deployments.find_before_latest(self._database, app)
-        if earlier is None:
+
+    def before(self, function: str) -> KeptDeployment:
+        """Return the deployment before the latest of the app of a function, as long as it is kept.
+
+        Args:
+            function: As of `kept`.
+
+        Raises:
+            FunctionNotFoundError: there is no such function.
+            ConfigError: nothing is kept from before.
+        """
+        kept = self.kept(function)
+        if len(kept) < 2:
             raise ConfigError(
-                f"there is nothing to go back to: no deployment of app {app!r} before the present one is kept",
+                f"there is nothing to go back to: no deployment of the app of {function!r} before the present one "
+                "is kept",
                 hint="deploy the earlier source",
             )
-        return earlier
+        return kept[1]
 
     def source_digests(self) -> frozenset[str]:
         """Return the sources that deployed apps run, or would run after a rollback."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from skerry.engine.records.revisions import AppRecord, EarlierDeployment, RevisionDraft, RevisionRecord
+from skerry.engine.records.revisions import AppRecord, KeptDeployment, RevisionDraft, RevisionRecord
 from skerry.engine.records.schema import Database, to_json
 
 KEPT = 10  # deployments per app, the present one among them
@@ -61,22 +61,23 @@ def _gist(record: str, drafts: str) -> tuple[Any, ...]:
     return app, functions
 
 
-def forget_latest(connection: sqlite3.Connection, app: str) -> None:
-    """Forget the latest deployment of an app: the one before is what serves now."""
-    connection.execute(
-        "DELETE FROM deployments WHERE app = ?1 AND number = (SELECT max(number) FROM deployments WHERE app = ?1)",
-        (app,),
-    )
+def forget_after(connection: sqlite3.Connection, app: str, number: int) -> None:
+    """Forget the deployments of an app after one of them: that one is what serves now."""
+    connection.execute("DELETE FROM deployments WHERE app = ? AND number > ?", (app, number))
 
 
-def find_before_latest(database: Database, app: str) -> EarlierDeployment | None:
-    """Return the deployment of an app before the latest; none where none is kept."""
-    row = database.row("SELECT * FROM deployments WHERE app = ? ORDER BY number DESC LIMIT 1 OFFSET 1", (app,))
-    if row is None:
-        return None
+def find_kept(database: Database, app: str) -> tuple[KeptDeployment, ...]:
+    """Return the deployments of an app that are kept, the present one first."""
+    return tuple(map(_kept, database.rows("SELECT * FROM deployments WHERE app = ? ORDER BY number DESC", (app,))))
+
+
+def _kept(row: sqlite3.Row) -> KeptDeployment:
     record = json.loads(row["record"])
     lists = {name: tuple(record[name]) for name in ("requirements", "imports")}
     drafts = (RevisionDraft(**{**draft, "modules": tuple(draft["modules"])}) for draft in json.loads(row["drafts"]))
-    return EarlierDeployment(
-        app=AppRecord(**{**record, **lists}), drafts=tuple(drafts), deployed_at=float(row["deployed_at"])
+    return KeptDeployment(
+        number=int(row["number"]),
+        app=AppRecord(**{**record, **lists}),
+        drafts=tuple(drafts),
+        deployed_at=float(row["deployed_at"]),
     )

@@ -96,15 +96,17 @@ class Deployment:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class EarlierDeployment:
-    """What an app was before its latest deployment.
+class KeptDeployment:
+    """What an app was, or is, since one of its deployments.
 
     Args:
+        number: Counts the app's deployments, from 1; numbers of deployments that were gone back from are given again.
         app: The app.
         drafts: Its functions, without the versions that their models meant then.
         deployed_at: Unix time of that deployment, seconds.
     """
 
+    number: int
     app: AppRecord
     drafts: tuple[RevisionDraft, ...]
     deployed_at: float

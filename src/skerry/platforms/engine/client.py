@@ -255,15 +255,27 @@ class EnginePlatform(BrokerClient, ChainClient, Platform):
         self._caller.request(asked)
         return True
 
-    def roll_back(self, name: str) -> dict[str, Any]:
-        """Deploy the app of a function as it was before its latest deployment.
+    def deployments(self, name: str) -> list[dict[str, Any]]:
+        """Return the kept deployments of the app of a function, the present one first.
 
         Returns:
-            ``app``, ``functions`` (``function``, ``replaced``, ``serving``; none where it was not there, or is no more)
-            and ``deployed_at``, when it was deployed like that, Unix time in seconds.
+            ``number``, ``app``, ``functions`` (names), ``deployed_at`` (Unix time, seconds) and ``is_serving`` of each.
+        """
+        return list(self._control("GET", f"/functions/{quote(name, safe='')}/deployments"))
+
+    def roll_back(self, name: str, *, to: int | None = None) -> dict[str, Any]:
+        """Deploy the app of a function as it was before its latest deployment.
+
+        Args:
+            name: A function of the app.
+            to: The number of the deployment to go back to, instead of the one before the latest.
+
+        Returns:
+            ``app``, ``functions`` (``function``, ``replaced``, ``serving``; none where it was not there, or is no
+            more), and ``number`` and ``deployed_at`` (Unix time in seconds) of the deployment that serves again.
         """
         # Asked for once: the second time would go back further.
-        path = f"/functions/{quote(name, safe='')}/rollback"
+        path = f"/functions/{quote(name, safe='')}/rollback" + (f"?to={to}" if to is not None else "")
         asked = Request(method="POST", path=path, options=PLAIN_CALL, wait_s=DEPLOY_TIMEOUT_S)
         return dict(_json(self._caller.request(asked)))
 
