@@ -121,10 +121,12 @@ def test_the_command_line_brings_up_shows_changes_and_takes_down(folder):
 def test_killed_links_and_engines_are_removed_as_well(folder):
     testbed = Testbed(small_topology(), folder, self_test=None).up()
     described = testbed.describe()
+    assert described["nodes"]["edge"]["engine"] == "running"
     os.kill(described["nodes"]["edge"]["pid"], signal.SIGKILL)
     for link in testbed.links.values():
         os.kill(link.pid, signal.SIGKILL)
 
+    wait_until(lambda: testbed.describe()["nodes"]["edge"]["engine"] == "ended")
     status = testbed.describe()
     testbed.down()
 

@@ -53,6 +53,17 @@ def test_a_run_in_which_a_trial_fails_is_exit_code_1(skerry_command, tmp_path, a
     assert skerry_command(*words)[0] == 0
 
 
+def test_an_interrupted_run_says_how_to_go_on(skerry_command, tmp_path, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("skerry.testbed.experiments.run_experiment", interrupt)
+    path = write_small_experiment(tmp_path)
+    code, _, err = skerry_command("experiment", "run", path, "--without-links", "--folder", tmp_path / "run")
+    assert code == 130
+    assert f"what was measured is in {tmp_path / 'run'}, and the same command does the rest" in err
+
+
 def test_a_report_as_json_writes_no_file(skerry_command, tmp_path):
     folder = write_run(tmp_path / "run")
     code, out, _ = skerry_command("experiment", "report", folder, "--json")

@@ -29,3 +29,11 @@ def test_with_json_the_numbers_are_printed_and_no_file_is_written(tmp_path, caps
 def test_a_folder_without_a_run_is_refused_with_a_sentence(tmp_path, capsys):
     assert main(["federate", "report", str(tmp_path / "nothing")]) == 2
     assert "holds no federated run" in capsys.readouterr().err
+
+
+def test_a_metric_that_no_client_measures_is_told_with_those_that_they_do(tmp_path, capsys):
+    folder = write_run(tmp_path / "run", rounds=1)
+    plan = json.loads((folder / "plan.json").read_text())
+    (folder / "plan.json").write_text(json.dumps({**plan, "best_metric": "recall"}))
+    assert main(["federate", "status", str(folder)]) == 0
+    assert "no client has measured 'recall', but accuracy" in capsys.readouterr().err

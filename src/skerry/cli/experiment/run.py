@@ -72,21 +72,25 @@ def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
     place = choose_place(
         experiment, folder, topology=topology, without_links=without_links, relays=relays, clusters=clusters
     )
-    with _show(experiment) as watch, ended_in_order():
-        results = run_experiment(
-            experiment,
-            target,
-            folder,
-            place,
-            Settings(
-                repeats=repeats or (QUICK_REPEATS if quick else experiment.repeats),
-                seed=seed,
-                options=options,
-                arms=choose_arms(experiment, arms, clusters),
-                watch=watch,
-            ),
-            place_name=place.name,
-        )
+    try:
+        with _show(experiment) as watch, ended_in_order():
+            results = run_experiment(
+                experiment,
+                target,
+                folder,
+                place,
+                Settings(
+                    repeats=repeats or (QUICK_REPEATS if quick else experiment.repeats),
+                    seed=seed,
+                    options=options,
+                    arms=choose_arms(experiment, arms, clusters),
+                    watch=watch,
+                ),
+                place_name=place.name,
+            )
+    except KeyboardInterrupt:
+        console.message(f"interrupted; what was measured is in {folder}, and the same command does the rest")
+        raise
     report = _write_report(console, folder) if results.trials else None
     if console.as_json:
         console.json(results.to_json())

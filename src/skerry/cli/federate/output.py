@@ -29,6 +29,8 @@ def show_run(console: Console, view: RunView) -> None:
         parts.append(f"best {view.plan.best_metric} {best[1]:.4f} in round {best[0]}")
     parts.append(f"folder: {view.folder}")
     console.message("   ".join(parts))
+    if best is None and metrics:
+        console.message(f"no client has measured {view.plan.best_metric!r}, but {', '.join(metrics)}: see --metric")
     if view.reason:
         console.message(f"reason: {view.reason}")
     if view.state in ("paused", "failed", "interrupted"):

@@ -43,10 +43,18 @@ def show(console: Console, testbed: Testbed) -> None:
         console.data(f"{key + ':':<10}{value}")
     console.data("")
     nodes = [
-        [name, node["role"], node["tier"], node["address"], node["cores_by"], node["memory_by"]]
+        [
+            name,
+            node["role"],
+            node["tier"],
+            node["address"],
+            node.get("engine", "-"),
+            node["cores_by"],
+            node["memory_by"],
+        ]
         for name, node in found["nodes"].items()
     ]
-    console.table(["NODE", "ROLE", "TIER", "ADDRESS", "CORES", "MEMORY"], nodes)
+    console.table(["NODE", "ROLE", "TIER", "ADDRESS", "ENGINE", "CORES", "MEMORY"], nodes)
     console.data("")
     columns = ["LINK", "DIRECTION", "CONDITIONS", "MEASURED", "PACKETS", "LOST", "LATE (p99)"]
     console.table(columns, [row for link in found["links"] for row in _rows(link)])

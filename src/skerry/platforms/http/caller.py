@@ -205,7 +205,8 @@ class Caller:
             return error
         if isinstance(error, UnauthorizedError) and self._site is not None:
             named: SkerryError = UnauthorizedError(
-                f"{self._where()} refuses the token: {error.message}", site=self._site
+                f"{self._where()} refuses the token; on the site, `skerry sites token` prints the one that opens it",
+                site=self._site,
             )
         elif not isinstance(error, TransportError):
             return error

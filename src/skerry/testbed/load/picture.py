@@ -30,8 +30,10 @@ def check_picture(path: Path) -> None:
     """Check that a picture can be drawn into a file, before a run and not after it.
 
     Raises:
-        ConfigError: matplotlib is not installed, or there is no such folder.
+        ConfigError: matplotlib is not installed, there is no such folder, or the name is that of another format.
     """
+    if path.suffix.lower() not in {"", ".png"}:
+        raise ConfigError(f"picture {path}: pictures are PNG files", hint=f"name it {path.with_suffix('.png')}")
     if not path.absolute().parent.is_dir():
         raise ConfigError(f"picture {path}: there is no folder {path.parent}", hint="make it, or name another one")
     if importlib.util.find_spec("matplotlib") is None:

@@ -94,8 +94,9 @@ def read_state(folder: Path) -> State | None:
 
 
 def process_began(pid: int) -> int | None:
-    """Return when a process began, in ticks since the machine did; None when there is none."""
+    """Return when a process began, in ticks since the machine did; None when there is none, or it has ended."""
     try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+        values = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return None if values[0] in "ZX" else int(values[19])
     except (OSError, ValueError, IndexError):
         return None

@@ -23,7 +23,7 @@ from skerry.testbed.topology.plain import topology_to_dict
 from skerry.testbed.topology.reader import parse_topology
 from skerry.testbed.topology.resources import Resources, confine_words, make_resources
 from skerry.testbed.topology.sites import check_depth, describe_site, sites_table, start_sites, stop_sites
-from skerry.testbed.topology.state import STATE_FILE, State, new_state, read_state, write_state
+from skerry.testbed.topology.state import STATE_FILE, State, new_state, process_began, read_state, write_state
 from skerry.testbed.topology.topology import Topology
 
 
@@ -201,7 +201,7 @@ class Testbed:
             "means": state.means,
             "other_means": [asdict(found) for found in detect_means() if found.name != state.means],
             "congestion_control": state.congestion_control,
-            "nodes": state.nodes,
+            "nodes": {name: {**node, **_engine_state(node)} for name, node in state.nodes.items()},
             "links": links,
         }
 
@@ -252,7 +252,7 @@ class Testbed:
             state.self_tests = {name: report.to_dict() for name, report in reports.items()}
         self._engines = start_sites(self.topology, plan, self.folder, resources, state.mark)
         for name, engine in self._engines.items():
-            state.nodes[name]["pid"] = engine.pid
+            state.nodes[name] |= {"pid": engine.pid, "began": process_began(engine.pid)}
         (self.folder / "skerry.toml").write_text(sites_table(self.sites))
         # Second 0 of a schedule is the moment from which the testbed can be used.
         for link in self._links.values():
@@ -273,3 +273,10 @@ def _plain_resources(node: dict[str, Any]) -> dict[str, Any]:
 def default_folder() -> Path:
     """Return where a testbed is unless another folder is named: ``testbed`` in the current folder."""
     return Path(os.path.abspath("testbed"))
+
+
+def _engine_state(node: Mapping[str, Any]) -> dict[str, str]:
+    """Return whether the engine of a site runs still; nothing of a node that has none."""
+    if "pid" not in node:
+        return {}
+    return {"engine": "running" if process_began(node["pid"]) == node.get("began") else "ended"}

@@ -92,6 +92,7 @@ def test_a_picture_without_matplotlib_is_refused_before_the_run(load, monkeypatc
         (("--header", "nothing"), "NAME:VALUE"),
         (("--data", "@nowhere.json"), "nowhere.json: No such file"),
         (("--picture", "nowhere/run.png"), "there is no folder nowhere"),
+        (("--picture", "run.jpg"), "name it run.png"),
         (("--replay", "nowhere.csv"), "nowhere.csv: No such file"),
         (("--method", "HEAD"), "use one of GET"),
         (("--rate", 0), "x>0"),

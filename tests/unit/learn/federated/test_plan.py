@@ -115,6 +115,7 @@ THREE = {"secure": {}, "members": (*MEMBERS, Member(name="c"))}
         ({"strategy": "fedbuff", "remember_rounds": 2}, "strategy fedbuff"),
         ({"privacy": {"clip_norm": 1.0}, "remember_rounds": 2}, "differential privacy"),
         ({"central": {"clip_norm": 1.0}, "remember_rounds": 2}, "differential privacy"),
+        ({"clients_per_round": 9}, "9 clients per round, and there are 2"),
     ],
 )
 def test_parts_of_a_plan_that_contradict_each_other_are_refused_before_the_run(tmp_path, changes, reason):

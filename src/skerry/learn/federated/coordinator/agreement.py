@@ -17,6 +17,11 @@ def check_plan(plan: Plan) -> None:
     Raises:
         SpecError: they do; the message says which, and what to do.
     """
+    if (plan.clients_per_round or 0) > len(plan.members):
+        _refuse(
+            f"{plan.clients_per_round} clients per round, and there are {len(plan.members)}: ask for fewer, or "
+            "leave it out for all"
+        )
     if plan.strategy == "scaffold" and (plan.privacy or plan.central):
         _refuse(
             "strategy scaffold sends control variates, which differential privacy does not protect: "
