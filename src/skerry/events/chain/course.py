@@ -80,7 +80,8 @@ class Course:
             return
         now_s = time.time()
         for path, task in list(self.machine.tasks.items()):
-            if path in self._under_way or path in self._timers:
+            # To give one step may bring the answers of others, which have then ended meanwhile.
+            if path not in self.machine.tasks or path in self._under_way or path in self._timers:
                 continue
             if not task.function and path not in self._due_at:
                 self._due_at[path] = now_s + task.wait_s

@@ -390,3 +390,35 @@ def test_a_file_that_is_no_journal_is_refused(tmp_path, run_loop):
             RunJournal(path)
 
     run_loop(work())
+
+
+def test_answers_that_come_while_a_step_is_given_end_their_steps_once(conduct):
+    held = {}
+
+    class Busy(Functions):
+        """Holds back what items ask for, until one of them is asked for again: its pool then reads all answers."""
+
+        def step(self, asked):
+            if asked.function != "read":
+                return super().step(asked)
+            self.given.append((asked.key, asked.function, asked.body, asked.attempts))
+            if asked.key == "r/1/1/0" and not asked.attempts:
+                asyncio.get_running_loop().call_soon(asked.on_outcome, StepOutcome(500, b"", "not now"))
+                return lambda: None
+            held[asked.key] = asked
+            if asked.attempts:
+                for one in held.values():
+                    one.on_outcome(StepOutcome(200, one.body))
+            return lambda: None
+
+    functions = Busy()
+    steps = (call("list"), EachStep(steps=(call("read"),), in_flight=5))
+
+    async def work(conductor):
+        await conductor.begin(order(*steps))
+        return await ended(conductor)
+
+    record = conduct(work, functions)
+    assert (record.status, record.result) == ("succeeded", pack([0, 1, 2, 3, 4]))
+    asked = [key for key, function, _, _ in functions.given if function == "read"]
+    assert sorted(asked) == sorted(["r/1/1/0", *(f"r/1/{item}/0" for item in range(5))])
