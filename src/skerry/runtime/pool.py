@@ -96,7 +96,7 @@ class WorkerPool:
         self._sweeper: asyncio.TimerHandle | None = None
         self._alarm: asyncio.TimerHandle | None = None  # for the next deadline of a caller
         self._alarm_s = 0.0
-        self._lookout = Lookout()
+        self._lookout = Lookout(self._loop)
         self._next_look_s = 0.0  # for answers, while requests come in
         self._gone = asyncio.Event()  # no worker is left
         self._gone.set()
