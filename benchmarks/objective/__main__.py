@@ -44,7 +44,8 @@ class Plan:
         trace_s: Length of a trace with batches, in seconds.
         search_s: Length of a trace of the search without batches, in seconds.
         closed_s: Length of a closed loop, in seconds.
-        connections: Connections of the open loop.
+        connections: Connections of the open loop, enough for one request each: behind another on the same connection,
+            a request waits for that one's answer, however early the server has its own.
         seed: Of the traces.
     """
 
@@ -62,7 +63,7 @@ def main() -> int:
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS), help="the bar is for the first")
     parser.add_argument("--objective-ms", type=float, default=50.0)
     parser.add_argument("--seconds", type=float, default=60.0, help="length of a trace; a quarter of it in the search")
-    parser.add_argument("--connections", type=int, default=512, help="connections of the open loop")
+    parser.add_argument("--connections", type=int, default=8192, help="connections of the open loop")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--no-save", action="store_true", help="do not write benchmarks/results/objective.json")
     arguments = parser.parse_args()
@@ -226,6 +227,8 @@ def report(model: str, found: dict[str, Any], plan: Plan) -> None:
             f"    batches of {batch['mean_size'] or 0:.1f} on average; learnt {learnt or 'not told'}\n"
             f"    batches of one keep the objective under the same bursts up to {best:.0f}/s; this is {ratio}"
         )
+        if batched["loader"]["deepest"] > 1:
+            print(f"    {plan.connections} connections were too few: requests waited for answers to others")
         if batched["cpus"]["others"] > QUIET_CPUS:
             print("    NOT VALID: other processes worked beside it; measure on a quiet machine")
 

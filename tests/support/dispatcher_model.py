@@ -1,5 +1,6 @@
 """What must hold of a dispatcher whatever happens to it: a model of its callers and workers beside it."""
 
+import collections
 import functools
 
 from skerry.errors import DeadlineExceededError, HandlerTimeoutError, QueueFullError, UnavailableError, WorkerLostError
@@ -7,6 +8,7 @@ from skerry.runtime.call import Call
 from skerry.runtime.dispatcher import Dispatcher
 from skerry.runtime.frames import Codec, Frame, Kind
 from skerry.runtime.sizing import MAX_DEPTH
+from skerry.runtime.waiting import LATE_TURN
 from skerry.spec import Batch, FunctionSpec
 from support.dispatcher_worker import FakeWorker
 
@@ -50,8 +52,13 @@ class Asked(Call):
         return not self.answers and not self.abandoned
 
     @property
+    def is_late(self):
+        """Whether it, or one of its urgency that came after it, was set aside."""
+        return self.arrival <= self._model.late_through.get(self.urgency, 0)
+
+    @property
     def rank(self):
-        return self.urgency, self.arrival
+        return self.urgency, self.is_late, self.arrival
 
 
 @functools.cache  # thousands of histories have one of a few hundred
@@ -92,6 +99,9 @@ class DispatcherModel:
         self.alive = []
         self.told = []  # calls in the order in which their callers were told
         self.refused = False
+        self.late_through = {}  # by urgency: the last arrival that was set aside
+        self.passed_by = collections.Counter()  # by urgency: calls that were given since a late one was
+        self._set_aside, self.dispatcher.waiting.set_aside = self.dispatcher.waiting.set_aside, self.set_aside
 
     def _demanded(self):
         assert not self.alive
@@ -186,12 +196,28 @@ class DispatcherModel:
             assert 1 <= frame.time <= 1000 * (asked.deadline_s - self.now) + 1
         return asked
 
+    def set_aside(self, enqueued_before_s):
+        """Calls are late: only with an objective, and only when they have waited for most of it."""
+        for asked in self.waiting():
+            if asked.enqueued_s < enqueued_before_s:
+                assert self.spec.batch is not None
+                through = self.late_through.get(asked.urgency, 0)
+                self.late_through[asked.urgency] = max(through, asked.arrival)
+        self._set_aside(enqueued_before_s)
+
     def check_lot(self, lot):
         """Check the calls that a worker is given together: the first of those that wait, or of their group."""
         waiting = self.waiting()
         if self.spec.batch is not None:
             assert len(lot) <= self.spec.batch.max_size
             first = waiting[0]
+            if lot[0] is not first:  # the oldest late one has its turn
+                assert self.passed_by[first.urgency] >= LATE_TURN
+                first = next(a for a in waiting if a.is_late)
+                assert lot[0] is first
+                waiting.remove(first)
+                waiting.insert(0, first)
+            self.passed_by[first.urgency] = 0 if first.is_late else self.passed_by[first.urgency] + len(lot)
             waiting = [a for a in waiting if (a.urgency, a.group) == (first.urgency, first.group)]
             most = self.spec.batch.max_weight
             assert len(lot) == 1 or most is None or sum(a.weight for a in lot) <= most

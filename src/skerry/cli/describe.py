@@ -63,6 +63,8 @@ def _batches(dispatch: Mapping[str, Any]) -> str:
     if dispatch.get("size") is not None:
         waited = count(dispatch.get("queued_then", 0), "call")
         parts.append(f"last {dispatch['size']} of {waited} that waited ({dispatch['reason']})")
+    if dispatch.get("late"):
+        parts.append(f"{count(dispatch['late'], 'call')} late, behind those that can be in time")
     return "; ".join(parts)
 
 

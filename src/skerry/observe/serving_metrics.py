@@ -29,6 +29,7 @@ FAMILIES: Mapping[str, tuple[str, tuple[str, ...], str]] = {
     "skerry_batch_size": ("histogram", (), "Requests handed to a worker at once."),
     "skerry_batches_total": ("counter", (), "Batches, by why they left when they did."),
     "skerry_batch_model_seconds": ("gauge", (), "A batch of n is expected to take per_item * n + fixed."),
+    "skerry_late_requests_total": ("counter", (), "Requests that waited too long for their objective."),
     "skerry_init_phase_duration_seconds": ("histogram", ("phase",), "Parts of a worker's start."),
     "skerry_workers": ("gauge", (), "Workers, by state."),
 }
@@ -56,6 +57,7 @@ class ServingMetrics:
         queued: Callable[[], int],
         active: Callable[[], int],
         workers: Callable[[], Mapping[str, int]],
+        late: Callable[[], int] = int,
         batch_model: Callable[[], Mapping[str, float]] = dict,
     ) -> FunctionMetrics:
         """Return the counters of one revision; older ones of the same name and revision are shown no more.
@@ -66,6 +68,7 @@ class ServingMetrics:
             queued: Returns how many requests wait.
             active: Returns how many requests workers hold.
             workers: Returns the number of workers by state.
+            late: Returns how many requests have waited too long for their objective so far.
             batch_model: Returns what the batcher has learnt, in seconds: ``per_item`` and ``fixed``.
         """
         metrics = FunctionMetrics(self._families, (name, revision))
@@ -73,5 +76,6 @@ class ServingMetrics:
         metrics.show("kn_revision_request_active", Callback(active))
         metrics.show("kn_serving_queue_depth", Callback(lambda: queued() + active()))
         metrics.show("skerry_workers", Split("state", workers))
+        metrics.show("skerry_late_requests_total", Callback(late))
         metrics.show("skerry_batch_model_seconds", Split("term", batch_model))
         return metrics

@@ -1,8 +1,8 @@
 """The queue of one function and the workers that serve it: a state machine without I/O.
 
-Calls wait by urgency and then in order. A call leaves the queue when a worker has room, is answered exactly once, and
-is never given to a second worker unless the first certainly did not begin it, or the function may run twice
-(`idempotent`). How many calls a worker is given at a time is for `sizing` to say.
+Calls wait by urgency and then in order, with an objective the late ones last. A call leaves the queue when a worker has
+room, is answered exactly once, and is never given to a second worker unless the first certainly did not begin it, or
+the function may run twice (`idempotent`). How many calls a worker is given at a time is for `sizing` to say.
 """
 
 from __future__ import annotations
@@ -377,7 +377,8 @@ class Dispatcher:
 
     def describe(self) -> dict[str, Any]:
         """Return the queue and the decisions about batches as plain values."""
-        return {"queued": self.queued, "in_flight": self.in_flight, **self.sizing.describe()}
+        counts = {"queued": self.queued, "late": self.waiting.late, "in_flight": self.in_flight}
+        return {**counts, **self.sizing.describe()}
 
     # Inside
 
@@ -393,8 +394,10 @@ class Dispatcher:
             return min(self._room(slot), -(-self.queued // idle))
         if slot.streams:
             return 1
+        now = self._clock()
+        self.waiting.set_aside(now - self.sizing.longest_wait_s(self.queued))
         head = self.waiting.head()
-        waited_s = 0.0 if head is None else self._clock() - head.enqueued_s
+        waited_s = 0.0 if head is None else now - head.enqueued_s
         size = self.sizing.size(queued=self.queued, oldest_wait_s=waited_s, idle=idle)
         return min(size, self._room(slot)) if self.spec.concurrency > 1 else size
 

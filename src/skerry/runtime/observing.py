@@ -92,6 +92,7 @@ class Observing:
             queued=lambda: dispatcher.queued,
             active=lambda: dispatcher.in_flight,
             workers=pool.counts,
+            late=lambda: dispatcher.waiting.late_total,
             batch_model=batch_model,
         )
         traced = None

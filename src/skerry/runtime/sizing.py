@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Protocol
 
 from skerry.scaling.batching import BatchDecision, BatchPolicy
@@ -29,6 +30,9 @@ class Sizing(Protocol):
             oldest_wait_s: Seconds that the first of them has waited.
             idle: Workers that hold nothing.
         """
+
+    def longest_wait_s(self, queued: int) -> float:
+        """Return the seconds that a call may have waited and still be in time, where ``queued`` calls wait."""
 
     def expected_s(self, size: int) -> float:
         """Return how long a worker is expected to hold so many calls, 0 where that is not known."""
@@ -60,6 +64,10 @@ class Depth:
     def size(self, *, queued: int, oldest_wait_s: float, idle: int) -> int:
         """Return how many calls an idle worker is given now."""
         return min(self.most, -(-queued // idle))
+
+    def longest_wait_s(self, queued: int) -> float:
+        """Return how long a call may wait: there is no objective."""
+        return math.inf
 
     def expected_s(self, size: int) -> float:
         """Return how long a worker is expected to hold so many calls."""
@@ -101,6 +109,10 @@ class ObjectiveBatches:
         self.reason = decision.reason
         self._queued = queued
         return decision.size
+
+    def longest_wait_s(self, queued: int) -> float:
+        """Return how long a call may have waited and still meet the objective."""
+        return self.policy.longest_wait_s(queued)
 
     def expected_s(self, size: int) -> float:
         """Return how long a batch of so many calls is expected to take."""

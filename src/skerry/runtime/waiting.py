@@ -1,4 +1,9 @@
-"""The calls that wait for a worker, in the order in which they are served: by urgency, then by arrival."""
+"""The calls that wait for a worker, in the order in which they are served: by urgency, then by arrival.
+
+Of one urgency, those that are late whatever is done (`set_aside`) come after those that can still be in time. Where
+more comes than can be served, first come first served would make all of them late by the same backlog; this way late
+are those that are too many. A late call has its turn when nothing else waits, and when enough others have passed it by.
+"""
 
 from __future__ import annotations
 
@@ -9,50 +14,68 @@ from itertools import chain
 from skerry.runtime.call import Call
 
 LOOK_AHEAD = 256  # calls that are looked at for those of one group
+LATE_TURN = 16  # calls that pass by the oldest late one before it is its turn all the same
 
 
 class WaitingLine:
-    """One queue for each urgency; most functions only ever use one.
+    """One lane for each urgency; most functions only ever use one.
 
     It may hold calls that are done, such as those whose callers have left: they are skipped, and `forget_done` drops
     them.
     """
 
     def __init__(self) -> None:
+        self.late_total = 0  # calls that were set aside since the beginning
         self.stopped_by = ""  # what kept calls out of the group that was taken last: "weight", "group" or nothing
-        self._lines: dict[int, deque[Call]] = {}
-        self._order: list[deque[Call]] = []  # the lines, the most urgent first
+        self._lanes: dict[int, _Lane] = {}
+        self._order: list[_Lane] = []  # the most urgent first
 
     def __len__(self) -> int:
-        return sum(map(len, self._order))
+        return sum(len(lane.in_time) + len(lane.late) for lane in self._order)
 
     def __iter__(self) -> Iterator[Call]:
-        return chain.from_iterable(self._order)
+        return chain.from_iterable(chain(lane.in_time, lane.late) for lane in self._order)
 
     def push(self, call: Call) -> None:
         """Add a call behind those of its urgency."""
-        line = self._lines.get(call.urgency)
-        if line is None:
-            line = self._line(call.urgency)
-        line.append(call)
+        lane = self._lanes.get(call.urgency)
+        if lane is None:
+            lane = self._lane(call.urgency)
+        lane.in_time.append(call)
+
+    def set_aside(self, enqueued_before_s: float) -> None:
+        """Let the calls that came before a moment wait behind others of their urgency: they are late in any case."""
+        for lane in self._order:
+            line = lane.in_time
+            while line and line[0].enqueued_s < enqueued_before_s:
+                call = line.popleft()
+                if not call.done:
+                    lane.late_through = call.arrival
+                    lane.late.append(call)
+                    self.late_total += 1
 
     def pop(self, most: int) -> list[Call]:
         """Take the next calls that still wait for their answers, at most so many."""
         calls: list[Call] = []
-        for line in self._order:
-            while line and len(calls) < most:
+        for lane in self._order:
+            while len(calls) < most and (line := lane.next_line()):
                 call = line.popleft()
                 if not call.done:
+                    lane.taken(1, is_late=line is lane.late)
                     calls.append(call)
         return calls
 
     def head(self) -> Call | None:
-        """Return the next call that still waits for its answer and leave it where it is."""
-        for line in self._order:
-            while line:
-                if not line[0].done:
-                    return line[0]
-                line.popleft()
+        """Return the next call that still waits for its answer and leave it where it is.
+
+        A late call that has its turn before others is not what the rest of a group is measured by: it is not the head.
+        """
+        for lane in self._order:
+            for line in (lane.in_time, lane.late):
+                while line:
+                    if not line[0].done:
+                        return line[0]
+                    line.popleft()
         return None
 
     def pop_group(self, most: int, *, max_weight: float | None) -> list[Call]:
@@ -70,72 +93,102 @@ class WaitingLine:
         if not taken or taken[0].attempts:
             return taken
         first = taken[0]
-        passed: list[Call] = []
+        passed: list[tuple[deque[Call], Call]] = []
         weight, group = first.weight or 1.0, first.group
-        line = self._lines[first.urgency]
-        while line and len(taken) < most and len(passed) < LOOK_AHEAD:
+        lane = self._lanes[first.urgency]
+        in_time, late = lane.in_time, lane.late
+        while len(taken) < most and len(passed) < LOOK_AHEAD and (line := in_time or late):
             call = line.popleft()
             if call.done:
                 continue
             if call.group != group or call.attempts:
                 self.stopped_by = "group"
-                passed.append(call)
+                passed.append((line, call))
                 if call.group == group:
                     break  # it is its turn next
                 continue
             weight += call.weight or 1.0
             if max_weight is not None and weight > max_weight:
                 self.stopped_by = "weight"
-                passed.append(call)
+                passed.append((line, call))
                 break
             taken.append(call)
-        line.extendleft(reversed(passed))
+        for line, call in reversed(passed):
+            line.appendleft(call)
+        if late:
+            lane.taken(len(taken) - 1, is_late=False)
         return taken
 
     def put_back(self, calls: Iterable[Call]) -> None:
         """Return calls to where they stood."""
-        for urgency, line in self._by_urgency(calls).items():
-            there = self._line(urgency)
-            if not there or line[-1].arrival < there[0].arrival:
-                there.extendleft(reversed(line))
-            else:
-                merged = sorted(chain(line, there), key=lambda call: call.arrival)
-                there.clear()
-                there.extend(merged)
+        for call in sorted(calls, key=lambda call: call.arrival, reverse=True):
+            self._lane(call.urgency).put_back(call)
 
     def take_all(self) -> list[Call]:
         """Take every call."""
         calls = list(self)
-        for line in self._order:
-            line.clear()
+        for lane in self._order:
+            lane.in_time.clear()
+            lane.late.clear()
         return calls
 
     def pop_older(self, enqueued_before_s: float) -> list[Call]:
         """Take the calls that came before a moment; those at the head of their lines are the oldest."""
         found = []
-        for line in self._order:
-            while line and (line[0].done or line[0].enqueued_s < enqueued_before_s):
-                call = line.popleft()
-                if not call.done:
-                    found.append(call)
+        for lane in self._order:
+            for line in (lane.late, lane.in_time):
+                while line and (line[0].done or line[0].enqueued_s < enqueued_before_s):
+                    call = line.popleft()
+                    if not call.done:
+                        found.append(call)
         return found
 
     def forget_done(self) -> None:
         """Drop the calls that nobody waits for, bodies and all."""
-        for line in self._order:
-            kept = [call for call in line if not call.done]
-            line.clear()
-            line.extend(kept)
+        for lane in self._order:
+            for line in (lane.in_time, lane.late):
+                kept = [call for call in line if not call.done]
+                line.clear()
+                line.extend(kept)
 
-    def _line(self, urgency: int) -> deque[Call]:
-        line = self._lines.get(urgency)
-        if line is None:
-            line = self._lines[urgency] = deque()
-            self._order = [self._lines[key] for key in sorted(self._lines)]
-        return line
+    @property
+    def late(self) -> int:
+        """Calls that were set aside; those that are done are counted until they are forgotten."""
+        return sum(len(lane.late) for lane in self._order)
 
-    def _by_urgency(self, calls: Iterable[Call]) -> dict[int, list[Call]]:
-        found: dict[int, list[Call]] = {}
-        for call in sorted(calls, key=lambda call: call.arrival):
-            found.setdefault(call.urgency, []).append(call)
-        return found
+    def _lane(self, urgency: int) -> _Lane:
+        lane = self._lanes.get(urgency)
+        if lane is None:
+            lane = self._lanes[urgency] = _Lane()
+            self._order = [self._lanes[key] for key in sorted(self._lanes)]
+        return lane
+
+
+class _Lane:
+    """The calls of one urgency. Each line is in the order of arrival, and all late calls came before the others."""
+
+    __slots__ = ("in_time", "late", "late_through", "passed_by")
+
+    def __init__(self) -> None:
+        self.in_time: deque[Call] = deque()
+        self.late: deque[Call] = deque()
+        self.late_through = 0  # the last arrival that was late; those before it are late as well
+        self.passed_by = 0  # calls that were taken while the oldest late one had to wait
+
+    def next_line(self) -> deque[Call]:
+        """Return the line whose turn it is; an empty one where nothing waits."""
+        if self.late and (self.passed_by >= LATE_TURN or not self.in_time):
+            return self.late
+        return self.in_time
+
+    def taken(self, count: int, *, is_late: bool) -> None:
+        """Count calls that were taken."""
+        self.passed_by = 0 if is_late or not self.late else self.passed_by + count
+
+    def put_back(self, call: Call) -> None:
+        """Return a call to its place."""
+        line = self.late if call.arrival <= self.late_through else self.in_time
+        at = 0
+        while at < len(line) and line[at].arrival < call.arrival:
+            at += 1
+        line.insert(at, call)

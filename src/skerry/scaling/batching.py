@@ -14,6 +14,9 @@ BATCH (Ali et al., SC 2020). Where this differs:
   to no end, and while more arrives than small batches can serve, it would save one item and make all behind it late:
   in simulations with bursts, batches that always shrank to the oldest item's time kept the objective for fewer items
   than batches that never shrank.
+* What cannot be in time any more is no measure for those that can, and is not to be served before them
+  (`longest_wait_s`), as in Nexus's early drop (Shen et al., SOSP 2019), but nothing is
+  dropped.
 """
 
 from __future__ import annotations
@@ -32,6 +35,7 @@ SPREAD_FLOOR_RATIO = 0.05  # least spread that a surprise is measured by, of the
 SIZE_FLOOR_RATIO = 0.02  # sizes that differ by less than this hardly tell the cost of an item
 MARGIN = 1.0  # spreads that a batch should end before the objective
 WORTH_RATIO = 0.8  # least throughput that a smaller batch must have, of that of the larger one
+DELIVERY_RATIO = 0.1  # of the objective, for the ways of a call and its answer, which no batch's duration tells of
 
 
 class BatchReason(StrEnum):
@@ -161,6 +165,27 @@ class BatchPolicy:
         if size > self.max_size:
             size, reason = self.max_size, BatchReason.MAX_SIZE
         return self._within_objective(size, oldest_wait_s, reason)
+
+    def longest_wait_s(self, queued: int) -> float:
+        """Return the seconds that an item may have waited and still be served in time, with some room for delivery.
+
+        Items that have waited longer do best to let the others go first: to make a batch small enough for them would
+        cost more than a fifth of the throughput, or not help at all.
+
+        Args:
+            queued: Items that wait.
+
+        Returns:
+            Infinite before the first batch; negative where the objective is shorter than a batch of one.
+        """
+        if not self._weight:
+            return math.inf
+        a_s, b_s = self._a_s, self._b_s
+        size = max(1, min(queued, self.max_size))
+        # The smallest batch with `WORTH_RATIO` of the throughput of this size, from n / (a * n + b).
+        least = math.ceil(WORTH_RATIO * size * b_s / ((1 - WORTH_RATIO) * a_s * size + b_s)) if b_s > 0 else 1
+        margin_s = max(MARGIN * self._spread_s, DELIVERY_RATIO * self.objective_s)
+        return self.objective_s - b_s - a_s * max(1, least) - margin_s
 
     def fitting(self, weights: Iterable[float]) -> int:
         """Return how many of the first items fit into ``max_weight`` together.

@@ -21,6 +21,7 @@ NAMES = {
     "skerry_queue_wait_seconds": "histogram",
     "skerry_batch_size": "histogram",
     "skerry_batches_total": "counter",
+    "skerry_late_requests_total": "counter",
     "skerry_init_phase_duration_seconds": "histogram",
     "skerry_workers": "gauge",
 }

@@ -132,6 +132,7 @@ SCALED = {"metric": "concurrency", "desired": 3, "requested": 2, "reason": "pani
             BATCHES,
             "objective 50 ms; n calls take 120 µs * n + 1.5 ms; last 32 of 40 calls that waited (objective)",
         ),
+        ({"objective_s": 0.05, "late": 1}, "objective 50 ms; 1 call late, behind those that can be in time"),
     ],
 )
 def test_describe_says_what_the_batcher_has_learnt(engine, skerry_command, monkeypatch, dispatch, line):

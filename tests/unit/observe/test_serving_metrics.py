@@ -20,7 +20,7 @@ class Front:
         self.read_metrics = read_metrics
         self.registry = Registry()
         self.serving = ServingMetrics(self.registry)
-        self.queued, self.active, self.workers, self.model = 0, 0, {}, {}
+        self.queued, self.active, self.late, self.workers, self.model = 0, 0, 0, {}, {}
 
     def function(self, revision="digits-00001"):
         return self.serving.function(
@@ -29,6 +29,7 @@ class Front:
             queued=lambda: self.queued,
             active=lambda: self.active,
             workers=lambda: self.workers,
+            late=lambda: self.late,
             batch_model=lambda: self.model,
         )
 
@@ -99,11 +100,13 @@ def test_the_start_of_a_worker_tells_its_phases_and_whether_a_request_waited(fro
 def test_gauges_show_what_is_so_now(front):
     front.function()
     front.queued, front.active, front.workers = 3, 2, {"ready": 2, "starting": 1}
+    front.late = 7
     assert front.value("skerry_batch_model_seconds", term="fixed") is None
     front.model = {"per_item": 0.001, "fixed": 0.002}
     assert front.value("kn_revision_request_queued") == 3
     assert front.value("kn_revision_request_active") == 2
     assert front.value("kn_serving_queue_depth") == 5
+    assert front.value("skerry_late_requests_total") == 7
     assert front.value("skerry_workers", state="starting") == 1
     assert front.value("skerry_batch_model_seconds", term="per_item") == 0.001
 

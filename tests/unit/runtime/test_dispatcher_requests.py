@@ -191,6 +191,30 @@ def test_the_decisions_about_batches_can_be_seen():
     assert seen["a_s"] * 2 + seen["b_s"] == pytest.approx(0.010)
 
 
+# Lateness
+
+
+def test_where_too_much_comes_those_that_are_late_are_those_that_are_too_many():
+    """A second of 1.2 times what can be served: first come first served would be late with nearly all of it."""
+    world = World(batch=Batch(max_size=8, objective="50ms"))
+    slot = world.worker(takes_items=True)
+    offered_s, answered_s = {}, {}
+    batch_s, rate = 0.004, 1.2 * 8 / 0.004
+    while len(answered_s) < rate:
+        while len(offered_s) < min(rate, rate * world.now):
+            name = str(len(offered_s))
+            world.offer(name)
+            offered_s[name] = world.now
+        world.dispatcher.pump()
+        world.now += batch_s
+        for number in list(slot.outstanding):
+            world.answer(slot, number)
+        answered_s |= dict.fromkeys(world.answers.keys() - answered_s.keys(), world.now)
+    in_time = sum(answered_s[name] - offered_s[name] <= 0.050 for name in offered_s)
+    assert in_time > 0.75 * rate
+    assert world.dispatcher.describe()["late"] == 0
+
+
 # Answers in pieces
 
 

@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from skerry.runtime.call import Call
 from skerry.runtime.frames import Codec
-from skerry.runtime.waiting import LOOK_AHEAD, WaitingLine
+from skerry.runtime.waiting import LATE_TURN, LOOK_AHEAD, WaitingLine
 
 
 def call(arrival, *, urgency=3, group=None, weight=1.0, enqueued_s=0.0, done=False):
@@ -99,3 +99,65 @@ def test_calls_that_are_done_can_be_forgotten():
     assert [c.arrival for c in line] == [2]
     assert [c.arrival for c in line.take_all()] == [2]
     assert len(line) == 0
+
+
+# Late calls
+
+
+def arrivals(calls):
+    return [made.arrival for made in calls]
+
+
+@given(CALLS, st.integers(0, 30), st.integers(1, 5))
+def test_late_calls_leave_after_the_others_of_their_urgency(calls, late_through, most):
+    for made in calls:
+        made.enqueued_s = float(made.arrival)
+    line, left = line_of(*calls), []
+    line.set_aside(late_through + 0.5)
+    while len(left) < LATE_TURN and (taken := line.pop(most)):
+        left += taken
+    by_lateness = sorted(by_rank(calls), key=lambda c: (c.urgency, c.arrival <= late_through, c.arrival))
+    assert left == by_lateness[: len(left)]
+    assert len(left) >= min(LATE_TURN, len(by_lateness))
+
+
+@given(CALLS, st.integers(0, 30), st.lists(st.integers(0, 30), max_size=9), st.randoms(use_true_random=False))
+def test_late_calls_that_come_back_stand_where_they_stood(calls, late_through, picks, random):
+    for made in calls:
+        made.enqueued_s = float(made.arrival)
+    line = line_of(*calls)
+    line.set_aside(late_through + 0.5)
+    waiting = list(by_rank(line))
+    order = [made for made in line if not made.done]
+    taken = line.pop(len(picks))
+    random.shuffle(taken)
+    for made in taken:
+        line.put_back([made])
+    line.set_aside(late_through + 0.5)
+    assert [made for made in line if not made.done] == order
+    assert by_rank(line) == waiting
+    assert arrivals(line.pop_older(1e9)) == arrivals(sorted(order, key=lambda c: (c.urgency, c.arrival)))
+
+
+def test_a_late_call_has_its_turn_when_enough_others_have_passed_it_by():
+    line = line_of(call(1, enqueued_s=1.0), call(2, enqueued_s=2.0), *[call(n, enqueued_s=3.0) for n in range(3, 60)])
+    line.set_aside(2.5)
+    assert line.late == 2
+    assert arrivals(line.pop_group(LATE_TURN, max_weight=None)) == list(range(3, 3 + LATE_TURN))
+    group = line.pop_group(4, max_weight=None)
+    assert arrivals(group) == [1, 19, 20, 21]  # the rest of its group are in time: they are still the most urgent
+    assert arrivals(line.pop_group(100, max_weight=None)) == [*range(22, 60), 2]
+    assert line.late == 0
+
+
+def test_where_nobody_else_waits_late_calls_are_served_in_the_order_of_their_arrival():
+    line = line_of(*[call(n, enqueued_s=float(n)) for n in range(1, 9)])
+    line.set_aside(100.0)
+    assert line.head().arrival == 1
+    assert arrivals(line.pop_group(3, max_weight=None) + line.pop(10)) == list(range(1, 9))
+
+
+def test_late_calls_of_an_urgency_come_before_what_is_less_urgent():
+    line = line_of(call(1, urgency=1, enqueued_s=1.0), call(2, urgency=1, enqueued_s=9.0), call(3, enqueued_s=9.0))
+    line.set_aside(5.0)
+    assert arrivals(line.pop(3)) == [2, 1, 3]

@@ -139,6 +139,25 @@ def test_a_batch_is_smaller_than_what_waits_only_for_the_cap_or_the_objective(qu
         assert decision.size == min(queued, MAX_SIZE)
 
 
+@given(sizes, costs_s, costs_s, st.floats(0, 1), st.integers(0, 40))
+def test_an_item_that_has_not_waited_too_long_is_served_in_time(queued, a_s, b_s, share, spread):
+    policy = learned(a_s, b_s)
+    for step in range(spread):  # batches that scatter
+        policy.observe(8, (a_s * 8 + b_s) * (0.8 if step % 2 else 1.2))
+    wait_s = share * policy.longest_wait_s(queued)
+    decision = policy.decide(queued=queued, oldest_wait_s=wait_s, idle_workers=1)
+    if wait_s >= 0:
+        assert decision.reason != BatchReason.LATE
+        assert wait_s + policy.expected_s(decision.size) <= OBJECTIVE_S + 1e-9
+    margin_s = max(policy.spread_s, 0.1 * OBJECTIVE_S) + 1e-9
+    late_s = max(0.0, policy.longest_wait_s(queued) + margin_s)
+    assert policy.decide(queued=queued, oldest_wait_s=late_s, idle_workers=1).reason == BatchReason.LATE
+
+
+def test_before_the_first_batch_no_item_is_late():
+    assert BatchPolicy(max_size=4, objective_s=0.01).longest_wait_s(9) == math.inf
+
+
 def share_in_time(a_s, b_s, *, load, strict=False):
     """Return the share within the objective of a server that batches Poisson arrivals at a share of its capacity."""
     draw = random.Random(3)
