@@ -15,6 +15,7 @@ from skerry.runtime.memory import PERIOD_S, return_memory
 SPIN_NS = 160_000  # longest time to look for the next call before the process sleeps: waking it takes about as long
 _NEAR_NS = 4 * SPIN_NS  # smoothed gap up to which looking is tried: it shortens the gap itself
 _LONG_GAP_NS = 10 * SPIN_NS
+_FEW = 4  # calls that a read may bring for looking to be tried
 _WORTH_IT = 0.25  # smoothed share of looks that must succeed
 _FORGIVENESS = 0.002  # what that share rises by with each call that was not looked for, so that it is tried again
 _RETURN_NS = int(PERIOD_S * 1e9)
@@ -24,9 +25,9 @@ _CANCEL, _BATCH = int(Kind.CANCEL), int(Kind.BATCH)
 class Inbox:
     """Frames of the front, in order.
 
-    A worker that has answered one call looks for the next one for up to `SPIN_NS` before it lets the system put it to
-    sleep, as long as calls come soon after answers, and most looks find one. Where calls come several at a time, it
-    sleeps at once: the processor is then wanted by those who make the next ones.
+    A worker that has answered a few calls looks for the next one for up to `SPIN_NS` before it lets the system put it to
+    sleep, as long as calls come soon after answers, and enough looks find one. Where many come at a time, it sleeps at
+    once: the processor is then wanted by those who make the next ones.
 
     Half a minute after a large body it has the C library return free memory to the system: such bodies leave holes, and
     a worker would stay as large as the largest of them have made it.
@@ -43,10 +44,10 @@ class Inbox:
 
     __slots__ = (
         "_cancelled",
+        "_few",
         "_gap_ns",
         "_kept",
         "_link",
-        "_lonely",
         "_luck",
         "_poll",
         "_reader",
@@ -67,8 +68,8 @@ class Inbox:
         self.cancelled_word = 0
         self._reader = FrameReader()
         self._kept: deque[tuple[list[Frame], int]] = deque()
+        self._few = True  # the last read brought few calls
         self._gap_ns = _LONG_GAP_NS
-        self._lonely = True  # the last read brought no more than one call
         self._luck = 1.0
         self._return_at_ns = 0  # when memory is to be returned; 0 for never
         self.received_ns = self.sent_ns = time.monotonic_ns()
@@ -78,7 +79,7 @@ class Inbox:
         if self._kept:
             frames, self.received_ns = self._kept.popleft()
             return frames
-        looks = self._lonely and self._gap_ns < _NEAR_NS and self._luck >= _WORTH_IT
+        looks = self._few and self._gap_ns < _NEAR_NS and self._luck >= _WORTH_IT
         data = self._spin() if looks else self._receive(self._reader.read_bytes)
         if not data:
             return None
@@ -92,7 +93,7 @@ class Inbox:
         elif self._luck < _WORTH_IT:
             self._luck += _FORGIVENESS
         frames = self._reader.feed(data)
-        self._lonely = len(frames) <= 1 or (len(frames) == 2 and frames[0].kind == _BATCH)
+        self._few = len(frames) <= _FEW or (len(frames) == _FEW + 1 and frames[0].kind == _BATCH)
         return frames
 
     def keep(self, frames: list[Frame], received_ns: int) -> None:

@@ -48,16 +48,22 @@ def test_calls_that_come_soon_are_looked_for_and_others_waited_for(words):
     assert not link.looks[-1]
 
 
+def calls(count):
+    return [encode_frame(Kind.CALL, number) for number in range(1, count + 1)]
+
+
 @pytest.mark.parametrize(
     ("came", "looks"),
     [
-        ([encode_frame(Kind.CALL, 1), encode_frame(Kind.CALL, 2)], False),
-        ([encode_frame(Kind.BATCH, 2), encode_frame(Kind.CALL, 1), encode_frame(Kind.CALL, 2)], False),
-        ([encode_frame(Kind.BATCH, 1), encode_frame(Kind.CALL, 1)], True),
+        (calls(1), True),
+        (calls(4), True),
+        (calls(5), False),
+        ([encode_frame(Kind.BATCH, 4), *calls(4)], True),
+        ([encode_frame(Kind.BATCH, 5), *calls(5)], False),
     ],
-    ids=["two calls", "a group of two", "a group of one"],
+    ids=["one call", "four calls", "five calls", "a group of four", "a group of five"],
 )
-def test_the_next_call_is_looked_for_only_after_one_that_came_alone(words, came, looks):
+def test_the_next_call_is_looked_for_only_after_few(words, came, looks):
     class Several(Link):
         def recv(self, _, flags=0):
             self.looks.append(bool(flags))
