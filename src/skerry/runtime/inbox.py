@@ -25,9 +25,9 @@ _CANCEL, _BATCH = int(Kind.CANCEL), int(Kind.BATCH)
 class Inbox:
     """Frames of the front, in order.
 
-    A worker that has answered a few calls looks for the next one for up to `SPIN_NS` before it lets the system put it to
-    sleep, as long as calls come soon after answers, and enough looks find one. Where many come at a time, it sleeps at
-    once: the processor is then wanted by those who make the next ones.
+    A worker that has answered a few calls looks for the next one for up to `SPIN_NS` before it lets the system put it
+    to sleep, as long as calls come soon after answers, and enough looks find one. Where many come at a time, it sleeps
+    at once: the processor is then wanted by those who make the next ones.
 
     Half a minute after a large body it has the C library return free memory to the system: such bodies leave holes, and
     a worker would stay as large as the largest of them have made it.
