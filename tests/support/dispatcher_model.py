@@ -198,9 +198,13 @@ class DispatcherModel:
 
     def set_aside(self, enqueued_before_s):
         """Calls are late: only with an objective, and only when they have waited for most of it."""
+        late = {asked.urgency for asked in self.waiting() if asked.is_late}
         for asked in self.waiting():
             if asked.enqueued_s < enqueued_before_s:
                 assert self.spec.batch is not None
+                if asked.urgency not in late:
+                    late.add(asked.urgency)
+                    self.passed_by[asked.urgency] = 0
                 through = self.late_through.get(asked.urgency, 0)
                 self.late_through[asked.urgency] = max(through, asked.arrival)
         self._set_aside(enqueued_before_s)
@@ -217,7 +221,7 @@ class DispatcherModel:
                 assert lot[0] is first
                 waiting.remove(first)
                 waiting.insert(0, first)
-            self.passed_by[first.urgency] = 0 if first.is_late else self.passed_by[first.urgency] + len(lot)
+            self._count_passing(lot, [a for a in waiting if a.is_late and a.urgency == first.urgency])
             waiting = [a for a in waiting if (a.urgency, a.group) == (first.urgency, first.group)]
             most = self.spec.batch.max_weight
             assert len(lot) == 1 or most is None or sum(a.weight for a in lot) <= most
@@ -226,6 +230,16 @@ class DispatcherModel:
         assert lot == waiting[: len(lot)]
         for asked in lot:
             asked.holder = next(worker for worker in self.alive if asked.number in worker.asked)
+
+    def _count_passing(self, lot, late):
+        """Count the calls in time that went before the oldest late one."""
+        urgency = lot[0].urgency
+        self.passed_by[urgency] = 0 if lot[0].is_late else self.passed_by[urgency] + 1
+        oldest = next((asked for asked in late if asked is not lot[0]), None)
+        if oldest in lot:
+            self.passed_by[urgency] = 0
+        elif oldest is not None:
+            self.passed_by[urgency] += sum(not asked.is_late for asked in lot[1:])
 
     # Workers
 

@@ -228,8 +228,9 @@ class Dispatcher:
     def worker_lost(self, slot: Slot) -> None:
         """Count a worker out and settle the calls that it held.
 
-        Calls that it had not begun go back to the head of the queue. The one that it ran is retried once elsewhere when
-        the function is idempotent and the worker was not ended for that very call; else it is answered with the reason.
+        Calls that it had not begun go back to their place in the queue. The one that it ran is retried once elsewhere
+        when the function is idempotent and the worker was not ended for that very call; else it is answered with the
+        reason.
         """
         if slot in self.slots:
             self.slots.remove(slot)
@@ -395,7 +396,7 @@ class Dispatcher:
         if slot.streams:
             return 1
         now = self._clock()
-        self.waiting.set_aside(now - self.sizing.longest_wait_s(self.queued))
+        self.waiting.set_aside(now - self.sizing.longest_wait_s(-(-self.queued // idle)))
         head = self.waiting.head()
         waited_s = 0.0 if head is None else now - head.enqueued_s
         size = self.sizing.size(queued=self.queued, oldest_wait_s=waited_s, idle=idle)

@@ -32,7 +32,7 @@ class Sizing(Protocol):
         """
 
     def longest_wait_s(self, queued: int) -> float:
-        """Return the seconds that a call may have waited and still be in time, where ``queued`` calls wait."""
+        """Return the seconds that a call may have waited and still be in time, where ``queued`` wait for one worker."""
 
     def expected_s(self, size: int) -> float:
         """Return how long a worker is expected to hold so many calls, 0 where that is not known."""

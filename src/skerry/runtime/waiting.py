@@ -7,6 +7,7 @@ are those that are too many. A late call has its turn when nothing else waits, a
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -25,7 +26,7 @@ class WaitingLine:
     """
 
     def __init__(self) -> None:
-        self.late_total = 0  # calls that were set aside since the beginning
+        self.late_total = 0  # calls that were set aside so far; not those that came back when they were late already
         self.stopped_by = ""  # what kept calls out of the group that was taken last: "weight", "group" or nothing
         self._lanes: dict[int, _Lane] = {}
         self._order: list[_Lane] = []  # the most urgent first
@@ -46,12 +47,16 @@ class WaitingLine:
     def set_aside(self, enqueued_before_s: float) -> None:
         """Let the calls that came before a moment wait behind others of their urgency: they are late in any case."""
         for lane in self._order:
-            line = lane.in_time
+            line, late = lane.in_time, lane.late
+            while late and late[0].done:
+                late.popleft()
             while line and line[0].enqueued_s < enqueued_before_s:
                 call = line.popleft()
                 if not call.done:
+                    if not late:
+                        lane.passed_by = 0
                     lane.late_through = call.arrival
-                    lane.late.append(call)
+                    late.append(call)
                     self.late_total += 1
 
     def pop(self, most: int) -> list[Call]:
@@ -61,7 +66,7 @@ class WaitingLine:
             while len(calls) < most and (line := lane.next_line()):
                 call = line.popleft()
                 if not call.done:
-                    lane.taken(1, is_late=line is lane.late)
+                    lane.passed_by = 0 if line is lane.late else lane.passed_by + 1
                     calls.append(call)
         return calls
 
@@ -97,6 +102,7 @@ class WaitingLine:
         weight, group = first.weight or 1.0, first.group
         lane = self._lanes[first.urgency]
         in_time, late = lane.in_time, lane.late
+        oldest_late = late[0] if late else None
         while len(taken) < most and len(passed) < LOOK_AHEAD and (line := in_time or late):
             call = line.popleft()
             if call.done:
@@ -115,14 +121,20 @@ class WaitingLine:
             taken.append(call)
         for line, call in reversed(passed):
             line.appendleft(call)
-        if late:
-            lane.taken(len(taken) - 1, is_late=False)
+        if oldest_late is not None:
+            if late and late[0] is oldest_late:
+                lane.passed_by += sum(call.arrival > lane.late_through for call in taken[1:])
+            else:
+                lane.passed_by = 0
         return taken
 
     def put_back(self, calls: Iterable[Call]) -> None:
         """Return calls to where they stood."""
-        for call in sorted(calls, key=lambda call: call.arrival, reverse=True):
-            self._lane(call.urgency).put_back(call)
+        back: dict[int, list[Call]] = {}
+        for call in sorted(calls, key=lambda call: call.arrival):
+            back.setdefault(call.urgency, []).append(call)
+        for urgency, those in back.items():
+            self._lane(urgency).put_back(those)
 
     def take_all(self) -> list[Call]:
         """Take every call."""
@@ -153,8 +165,8 @@ class WaitingLine:
 
     @property
     def late(self) -> int:
-        """Calls that were set aside; those that are done are counted until they are forgotten."""
-        return sum(len(lane.late) for lane in self._order)
+        """Calls that were set aside and still wait."""
+        return sum(not call.done for lane in self._order for call in lane.late)
 
     def _lane(self, urgency: int) -> _Lane:
         lane = self._lanes.get(urgency)
@@ -173,7 +185,7 @@ class _Lane:
         self.in_time: deque[Call] = deque()
         self.late: deque[Call] = deque()
         self.late_through = 0  # the last arrival that was late; those before it are late as well
-        self.passed_by = 0  # calls that were taken while the oldest late one had to wait
+        self.passed_by = 0  # calls in time that were taken while the oldest late one had to wait
 
     def next_line(self) -> deque[Call]:
         """Return the line whose turn it is; an empty one where nothing waits."""
@@ -181,14 +193,13 @@ class _Lane:
             return self.late
         return self.in_time
 
-    def taken(self, count: int, *, is_late: bool) -> None:
-        """Count calls that were taken."""
-        self.passed_by = 0 if is_late or not self.late else self.passed_by + count
-
-    def put_back(self, call: Call) -> None:
-        """Return a call to its place."""
-        line = self.late if call.arrival <= self.late_through else self.in_time
-        at = 0
-        while at < len(line) and line[at].arrival < call.arrival:
-            at += 1
-        line.insert(at, call)
+    def put_back(self, calls: list[Call]) -> None:
+        """Return calls, in the order of their arrival, to their places."""
+        until = bisect_right(calls, self.late_through, key=lambda call: call.arrival)
+        for there, those in ((self.late, calls[:until]), (self.in_time, calls[until:])):
+            if not there or not those or those[-1].arrival < there[0].arrival:
+                there.extendleft(reversed(those))
+            else:
+                merged = sorted(chain(those, there), key=lambda call: call.arrival)
+                there.clear()
+                there.extend(merged)

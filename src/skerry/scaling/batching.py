@@ -173,7 +173,7 @@ class BatchPolicy:
         cost more than a fifth of the throughput, or not help at all.
 
         Args:
-            queued: Items that wait.
+            queued: Items that wait for one worker.
 
         Returns:
             Infinite before the first batch; negative where the objective is shorter than a batch of one.

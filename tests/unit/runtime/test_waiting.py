@@ -161,3 +161,51 @@ def test_late_calls_of_an_urgency_come_before_what_is_less_urgent():
     line = line_of(call(1, urgency=1, enqueued_s=1.0), call(2, urgency=1, enqueued_s=9.0), call(3, enqueued_s=9.0))
     line.set_aside(5.0)
     assert arrivals(line.pop(3)) == [2, 1, 3]
+
+
+def test_only_calls_in_time_count_as_those_that_have_passed_a_late_one_by():
+    line = line_of(*[call(n, enqueued_s=1.0) for n in range(1, 41)])
+    line.set_aside(2.0)
+    assert arrivals(line.pop_group(LATE_TURN + 1, max_weight=None)) == list(range(1, LATE_TURN + 2))
+    for n in range(101, 105):
+        line.push(call(n, enqueued_s=3.0))
+    assert arrivals(line.pop_group(4, max_weight=None)) == [101, 102, 103, 104]
+
+
+def test_a_late_call_of_another_group_has_its_turn_as_well():
+    line = line_of(call(1, group="x", enqueued_s=1.0), *[call(n, enqueued_s=1.0) for n in range(2, 9)])
+    line.set_aside(2.0)
+    for n in range(100, 100 + 2 * LATE_TURN):
+        line.push(call(n, enqueued_s=3.0))
+    line.pop_group(LATE_TURN + 2, max_weight=None)
+    assert arrivals(line.pop_group(4, max_weight=None)) == [1]
+
+
+def test_calls_that_are_done_are_not_late():
+    line = line_of(*[call(n, enqueued_s=1.0) for n in range(1, 4)])
+    line.set_aside(2.0)
+    for made in list(line)[:2]:
+        made.done = True
+    assert (line.late, line.late_total) == (1, 3)
+
+
+def test_calls_that_come_back_among_many_late_ones_do_not_look_at_all_of_them_each():
+    compared = 0
+
+    class Number(int):
+        def __lt__(self, other):
+            nonlocal compared
+            compared += 1
+            return int(self) < int(other)
+
+    line = line_of(*[call(Number(n), enqueued_s=1.0) for n in range(1, 4001)])
+    line.set_aside(2.0)
+    for n in range(4001, 5001):
+        line.push(call(Number(n), enqueued_s=3.0))
+    taken = line.pop_group(500, max_weight=None)
+    assert arrivals(taken) == list(range(4001, 4501))
+    line.set_aside(4.0)
+    compared = 0
+    line.put_back(taken)
+    assert arrivals(line) == list(range(1, 5001))
+    assert compared < 50_000  # one by one it was a comparison with each that waits, for each that comes back

@@ -144,13 +144,14 @@ def test_an_item_that_has_not_waited_too_long_is_served_in_time(queued, a_s, b_s
     policy = learned(a_s, b_s)
     for step in range(spread):  # batches that scatter
         policy.observe(8, (a_s * 8 + b_s) * (0.8 if step % 2 else 1.2))
-    wait_s = share * policy.longest_wait_s(queued)
-    decision = policy.decide(queued=queued, oldest_wait_s=wait_s, idle_workers=1)
-    if wait_s >= 0:
+    longest_s = policy.longest_wait_s(queued)
+    if longest_s >= 0:
+        wait_s = max(0.0, share * longest_s - 1e-9)
+        decision = policy.decide(queued=queued, oldest_wait_s=wait_s, idle_workers=1)
         assert decision.reason != BatchReason.LATE
         assert wait_s + policy.expected_s(decision.size) <= OBJECTIVE_S + 1e-9
     margin_s = max(policy.spread_s, 0.1 * OBJECTIVE_S) + 1e-9
-    late_s = max(0.0, policy.longest_wait_s(queued) + margin_s)
+    late_s = max(0.0, longest_s + margin_s)
     assert policy.decide(queued=queued, oldest_wait_s=late_s, idle_workers=1).reason == BatchReason.LATE
 
 
