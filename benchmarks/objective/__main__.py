@@ -35,6 +35,7 @@ BAR_SHARE = 0.98  # of requests within the objective
 BAR_RATIO = 2.0  # of the throughput with batches to that without
 CLOSED_CONNECTIONS = (64, 128, 256)  # enough to fill a batch while another runs; the best of them is saturation
 SEARCH_STEPS = 6
+SEARCH_CONNECTIONS = 512  # for the lower rates of batches of one
 QUIET_CPUS = 0.1  # more than that worked by others, and a run says nothing
 
 
@@ -103,7 +104,7 @@ def measure(folder: Path, model: str, images: list[list[float]], plan: Plan) -> 
     classify = make_classifier(model, file)
     # One at a time, so that a server that mixes up a batch cannot be right by the same mistake.
     requests = [(request(image), str(classify([image])[0]).encode()) for image in images]
-    loader = Loader(folder, requests, connections=plan.connections)
+    loader = Loader(folder, requests)
     alone = time_calls(classify, images[:MAX_SIZE])
     found: dict[str, Any] = {"model_alone": alone, "single": {}}
     with Server(folder, model=model, file=file, max_size=MAX_SIZE, objective_s=plan.objective_s) as server:
@@ -160,7 +161,7 @@ def run_trace(server: Server, loader: Loader, shape: Shape, rate: float, plan: P
     """Send one trace and return what became of it."""
     trace = make_trace(shape, mean_rate=rate, length_s=plan.trace_s, seed=seed)
     before, cpu_s, all_s = server.batching(), server.cpu_s(), machine_cpu_s()
-    load: Measured = loader.open_loop(server.port, trace.due_s)
+    load: Measured = loader.open_loop(server.port, trace.due_s, connections=plan.connections)
     cpu_s, all_s = server.cpu_s() - cpu_s, machine_cpu_s() - all_s
     after = server.batching()
     took_s, loader_s = load.summary["took_s"], load.summary["cpu_s"]
@@ -205,7 +206,7 @@ def search(server: Server, loader: Loader, shape: Shape, saturation: float, plan
 
     def is_kept(share: float) -> bool:
         trace = make_trace(shape, mean_rate=share * saturation, length_s=plan.search_s, seed=plan.seed)
-        load = loader.open_loop(server.port, trace.due_s)
+        load = loader.open_loop(server.port, trace.due_s, connections=SEARCH_CONNECTIONS)
         tried[share * saturation] = load.share_within(plan.objective_s)
         return tried[share * saturation] >= BAR_SHARE
 

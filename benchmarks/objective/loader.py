@@ -72,15 +72,13 @@ class Loader:
     Args:
         folder: For the program and its files.
         requests: Whole requests and the bodies that they must be answered with; they are sent in turn.
-        connections: Connections that are kept open.
 
     Raises:
         LoaderError: there is no C compiler, or it fails.
     """
 
-    def __init__(self, folder: Path, requests: Sequence[tuple[bytes, bytes]], *, connections: int) -> None:
+    def __init__(self, folder: Path, requests: Sequence[tuple[bytes, bytes]]) -> None:
         self._folder = folder
-        self._connections = connections
         self._program = folder / "loader"
         self._requests = folder / "requests"
         self._requests.write_bytes(b"".join(_record(*request) for request in requests))
@@ -89,11 +87,11 @@ class Loader:
             raise LoaderError("no C compiler: the load generator is built on the spot; install gcc")
         _run([compiler, "-O2", "-o", str(self._program), str(SOURCE)], 120)
 
-    def open_loop(self, port: int, due_s: Sequence[float]) -> Measured:
+    def open_loop(self, port: int, due_s: Sequence[float], *, connections: int) -> Measured:
         """Send requests at these times, in seconds from now, ascending; return what became of them."""
         schedule = self._folder / "schedule"
         schedule.write_bytes(array("Q", (round(due * 1e9) for due in due_s)).tobytes())
-        return self._load(port, self._connections, "open", str(schedule), due_s[-1])
+        return self._load(port, connections, "open", str(schedule), due_s[-1])
 
     def closed_loop(self, port: int, seconds: float, *, connections: int) -> Measured:
         """Keep one request in flight on each connection for some time."""
@@ -102,7 +100,7 @@ class Loader:
     def _load(self, port: int, connections: int, mode: str, argument: str, seconds: float) -> Measured:
         results = self._folder / "results"
         command = [str(self._program), str(port), str(connections), mode, argument]
-        output = _run([*command, str(self._requests), str(results)], seconds + 60)
+        output = _run([*command, str(self._requests), str(results)], seconds + 120)
         return Measured(np.fromfile(results, RECORD), json.loads(output))
 
 
