@@ -34,7 +34,11 @@ def observing(front):
 def pool_of(**scale):
     """A pool as far as its metrics go."""
     dispatcher = SimpleNamespace(
-        observer=Observer(), queued=0, in_flight=0, sizing=SimpleNamespace(describe=dict[str, float])
+        observer=Observer(),
+        queued=0,
+        in_flight=0,
+        sizing=SimpleNamespace(describe=dict[str, float]),
+        waiting=SimpleNamespace(late_total=0),
     )
     spec = FunctionSpec(name="train", scale=Scale(**scale))
     return SimpleNamespace(spec=spec, dispatcher=dispatcher, desired=2, counts=lambda: {"ready": 1})
