@@ -15,8 +15,7 @@ BATCH (Ali et al., SC 2020). Where this differs:
   in simulations with bursts, batches that always shrank to the oldest item's time kept the objective for fewer items
   than batches that never shrank.
 * What cannot be in time any more is no measure for those that can, and is not to be served before them
-  (`longest_wait_s`), as in Nexus's early drop (Shen et al., SOSP 2019), but nothing is
-  dropped.
+  (`longest_wait_s`), as in Nexus's early drop (Shen et al., SOSP 2019), but nothing is dropped.
 """
 
 from __future__ import annotations
