@@ -221,8 +221,8 @@ def test_streams_go_through_a_split_whole(play):
             lines = [line for line in whole.split(b"\n") if line.startswith(b'"')]
             assert len(lines) == 1000
             assert len({line[:4] for line in lines}) == 1
-        await until(lambda: split.mirror.open == 0, within_s=30)
-        assert split.mirror.report.describe()["uncompared"] == 2
+        await until(lambda: split.mirror.report.describe()["uncompared"] == 2, within_s=30)
+        assert split.mirror.open == 0
 
     play(test)
 
