@@ -14,6 +14,7 @@ import uuid
 from pathlib import Path
 
 import skerry
+from support.held_port import HeldPort
 
 MARK = "SKERRY_TEST_MARK"  # every process that an engine starts inherits it, and can be found by it
 START_S = 60.0
@@ -93,8 +94,10 @@ class Engine:
     def __init__(self, home, *, host="127.0.0.1", environment=None, public=False):
         self.home = Path(home)
         self.host = host
-        self.public_port = 0 if public else None  # where it answers to other machines
-        self.port = 0
+        self._held = HeldPort(host)
+        self._held_public = HeldPort() if public else None
+        self.port = self._held.number
+        self.public_port = self._held_public.number if public else None  # where it answers to other machines
         self.mark = uuid.uuid4().hex
         self.process = None
         self._environment = dict(environment or {})
@@ -109,7 +112,7 @@ class Engine:
         return {**kept, MARK: self.mark, **self._environment}
 
     def start(self, target=None, *, before=None, verbose=True):
-        """Start the engine and wait until it says that it is ready; later starts keep the port of the first."""
+        """Start the engine and wait until it says that it is ready."""
         command = self.command("--host", self.host, "--port", str(self.port))
         command += ["--verbose"] if verbose else []
         command += ["--listen", f"127.0.0.1:{self.public_port}"] if self.public_port is not None else []
@@ -124,9 +127,7 @@ class Engine:
         if not line.startswith("skerry engine: http://"):
             code = self.process.wait(START_S)
             raise AssertionError(f"the engine ended with {code}: {line}\n{self.stderr()[-4000:]}")
-        self.port = int(line.strip().rpartition(":")[2])
-        if self.public_port is not None:
-            self.public_port = int(self.control("GET", "/engine").json()["public"]["address"].rpartition(":")[2])
+        assert line.strip().endswith(f":{self.port}")
         return self
 
     def site(self, name, **options):

@@ -15,6 +15,7 @@ from skerry.testbed.links import (
     TunLink,
 )
 from skerry.testbed.links.namespace import add_namespace, delete_namespace, inside, list_namespaces, run_tool
+from support.held_port import HeldPort
 
 _numbers = count()
 
@@ -114,12 +115,11 @@ class RelayHarness(LinkHarness):
 
     def __init__(self, folder):
         super().__init__(folder)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = free.getsockname()[1]
+        self._held = HeldPort()
 
     def make(self, conditions, *, schedule=None):
         both, schedules = _both(conditions, schedule)
-        return self._keep(RelayLink(("127.0.0.1", self._port), both, self.folder, schedules=schedules))
+        return self._keep(RelayLink(("127.0.0.1", self._held.number), both, self.folder, schedules=schedules))
 
     def at_first(self):
         return contextlib.nullcontext()
@@ -127,7 +127,7 @@ class RelayHarness(LinkHarness):
     at_second = at_first
 
     def server_port(self):
-        return self._port
+        return self._held.number
 
     def connect_address(self, server):
         return self._links[-1].address

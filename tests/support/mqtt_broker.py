@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from support.held_port import HeldPort
+
 START_S = 20.0
 PASSWORD = "hunter2"
 
@@ -52,8 +54,8 @@ class MqttBroker:
         self._process = None
         self.tls = tls
         self.log = folder / "mosquitto.log"
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self._held = HeldPort()
+        self.port = self._held.number
         lines = [f"listener {self.port} 127.0.0.1", "persistence true", f"persistence_location {folder}/", "user root"]
         lines += ["max_queued_messages 0", "log_type all"]
         if tls:

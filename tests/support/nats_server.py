@@ -2,12 +2,13 @@
 
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
+
+from support.held_port import HeldPort
 
 START_S = 20.0
 
@@ -20,7 +21,8 @@ class NatsServer:
         self._command = [program, "-a", "127.0.0.1", "-js", "-sd", str(folder / "nats"), *options]
         self._log = folder / "nats.log"
         self._process = None
-        self.port = None
+        self._held = HeldPort()
+        self.port = self._held.number
 
     @property
     def url(self):
@@ -28,9 +30,6 @@ class NatsServer:
 
     def start(self):
         """Start it, on the same port as before when it was killed, and wait until it answers."""
-        if self.port is None:
-            with socket.create_server(("127.0.0.1", 0)) as free:
-                self.port = free.getsockname()[1]
         with open(self._log, "ab") as log:
             self._process = subprocess.Popen([*self._command, "-p", str(self.port)], stdout=log, stderr=log)
         until = time.monotonic() + START_S

@@ -7,6 +7,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from support.held_port import HeldPort
+
 PLACES = (
     Path(os.environ.get("SKERRY_CLUSTER_DIR") or "~/.cache/skerry-cluster").expanduser() / "bin" / "docker-registry",
     Path("/usr/bin/docker-registry"),
@@ -29,10 +31,8 @@ class OciRegistry:
     """
 
     def __init__(self, folder, password_file=None):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.address = f"127.0.0.1:{port}"
+        self._held = HeldPort()
+        self.address = f"127.0.0.1:{self._held.number}"
         folder.mkdir()
         login = f"auth: {{htpasswd: {{realm: tests, path: {password_file}}}}}\n" if password_file else ""
         (folder / "config.yml").write_text(
@@ -44,16 +44,16 @@ class OciRegistry:
             [find_program(), "serve", str(folder / "config.yml")], stdout=self._log, stderr=subprocess.STDOUT
         )
         try:
-            self._wait(port)
+            self._wait()
         except BaseException:
             self.close()
             raise
 
-    def _wait(self, port):
+    def _wait(self):
         until = time.monotonic() + DEADLINE_S
         while True:
             try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                socket.create_connection(("127.0.0.1", self._held.number), timeout=1).close()
                 return
             except OSError:
                 if time.monotonic() > until or self._process.poll() is not None:

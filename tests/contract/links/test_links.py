@@ -30,7 +30,10 @@ def test_a_round_trip_takes_the_delay_of_both_directions(harness):
     near, far = harness.connect()
     echo_all(far)
 
+    end_s = time.monotonic() + DEADLINE_S
     times_s = [round_trip_s(near) for _ in range(5)]
+    while min(times_s) > 0.048 and time.monotonic() < end_s:  # others have kept the processors so far
+        times_s.append(round_trip_s(near))
 
     assert min(times_s) == pytest.approx(0.040, rel=0.2)
 

@@ -61,12 +61,13 @@ def test_a_killed_publisher_leaves_whole_versions_only_and_stops_nobody(url):
             process.communicate()
 
     fresh = ModelRepository(open_store(url))
+    # What the killed one had sent to a server may still come into effect, but not once its number is taken.
+    last = fresh.publish("digits", {"model.onnx": b"next"}, ManifestDraft()).version
     versions = fresh.versions("digits")
-    assert versions == list(range(1, len(versions) + 1))
+    assert versions == list(range(1, last + 1))
     for version in versions:
         for entry in fresh.manifest("digits", version).files.values():
             assert len(fresh.store.get(f"blobs/sha256/{entry.sha256}")) == entry.size_bytes
-    assert fresh.publish("digits", {"model.onnx": b"next"}, ManifestDraft()).version == len(versions) + 1
     assert fresh.head("digits") == 0
 
 

@@ -164,7 +164,7 @@ def test_a_connection_that_breaks_in_the_middle_leaves_the_old_object(s3_server,
     direct.put("a", b"old")
     broken.set()
     with pytest.raises(StorageError, match="object a"):
-        open_store(f"s3://{bucket}?endpoint={proxy}&timeout_s=2").put("a", [bytes(12 * MIB)])
+        open_store(f"s3://{bucket}?endpoint={proxy}&timeout_s=10").put("a", [bytes(12 * MIB)])
     assert direct.get("a") == b"old"
     assert "<Upload>" not in s3_server.uploads(bucket)
 

@@ -14,8 +14,7 @@ from support.raw_http import RawClient, request
 from support.runtime_process import RuntimeProcess, is_alive
 
 APPS = Path(__file__).with_name("serving")
-WAIT_S = 20.0  # for what takes milliseconds
-START_S = 60.0  # for what starts processes
+WAIT_S = 60.0  # for what takes milliseconds, unless a worker has to start before it
 
 
 class Place:
@@ -148,8 +147,14 @@ class Client:
             client.send(request(path, body, headers, method=method))
             return client.read_answer(head_only=method == "HEAD")
 
-    def log(self, function):
-        return self.place.log(function)
+    def wait_for_log(self, function, *words):
+        """Wait until all of these are in a function's log: a pod's output has a longer way than its answers."""
+
+        def has_all():
+            log = self.place.log(function)
+            return all(word in log for word in words)
+
+        wait_until(has_all, within_s=WAIT_S, what=f"{words} in the log of {function}")
 
     def kill(self, pid):
         """End a process that handlers have named, as the kernel's out-of-memory killer would."""
@@ -194,8 +199,16 @@ class Client:
         """Wait until a worker of a function is ready: a call waits for one no longer than its function's timeout."""
         wait_until(
             lambda: self.metric("skerry_workers", function, state="ready") >= 1,
-            within_s=START_S,
+            within_s=WAIT_S,
             what=f"a worker of {function}",
+        )
+
+    def wait_until_active(self, function):
+        """Wait until a request of a function runs."""
+        wait_until(
+            lambda: self.metric("kn_revision_request_active", function) == 1,
+            within_s=WAIT_S,
+            what=f"a request of {function} that runs",
         )
 
     def wait_for_queue(self, function, count):

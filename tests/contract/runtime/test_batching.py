@@ -6,7 +6,6 @@ import msgpack
 import pytest
 
 from skerry.payload import MSGPACK
-from support.engine_process import wait_until
 from support.raw_http import request
 
 APP = "batches.py"
@@ -30,8 +29,7 @@ class Crowd:
 
     def __enter__(self):
         self._first = self._start({**self.ask(0), "gate": f"{self.name}-gate"})
-        active = "kn_revision_request_active"
-        wait_until(lambda: self.platform.metric(active, self.function) == 1, what="a request that runs")
+        self.platform.wait_until_active(self.function)
         return self
 
     def __exit__(self, *_):
@@ -133,7 +131,7 @@ def test_one_item_whose_handler_raises_fails_alone(platform, function):
         first, failed, third = crowd.answers()
     assert (first.json(), third.json()) == (1, 9)
     assert (failed.status, failed.code) == (500, "handler_failed")
-    assert failed.json()["error_id"] in platform.log(function)
+    platform.wait_for_log(function, failed.json()["error_id"])
 
 
 @pytest.mark.parametrize("function", ["squares", "squares_async"])
@@ -156,7 +154,7 @@ def test_a_handler_with_too_few_results_answers_nobody_with_those_of_another(pla
         answer = each.read_answer()
         each.socket.close()
         assert (answer.status, answer.code) == (500, "handler_failed"), answer
-    assert "returned 2 results" in platform.log("short")
+    platform.wait_for_log("short", "returned 2 results")
     assert [line.split()[0] for line in platform.lines("short")] == ["1", "3"]
 
 
@@ -206,12 +204,12 @@ def test_callers_with_json_and_with_messagepack_share_a_batch(platform):
 
 @pytest.mark.parametrize("function", TAKERS)
 def test_a_single_caller_does_not_wait_for_others(platform, function):
-    ask = {"x": 3, "notes": "single"}  # the objective is a minute
+    ask = {"x": 3, "notes": "single"}  # the objective is an hour
     with platform.connect() as client:
         client.call(f"/function/{function}", ask)
         began_s = time.monotonic()
         assert [client.call(f"/function/{function}", ask).json() for _ in range(20)] == [9] * 20
-        assert time.monotonic() - began_s < 2
+        assert time.monotonic() - began_s < 30
 
 
 def test_a_caller_who_leaves_a_waiting_batch_does_not_harm_the_others(platform):
@@ -241,16 +239,17 @@ def test_callers_who_give_up_on_a_batch_that_runs_do_not_harm_the_others(platfor
     name = f"given-up-{function}"
     with Crowd(platform, function, name) as crowd, platform.connect() as leaving:
         crowd.send([crowd.ask(1, gate=f"{name}-batch"), crowd.ask(2)])
-        crowd.send([crowd.ask(3)], ("skerry-timeout-ms", "1500"))
         leaving.send(request(f"/function/{function}", crowd.ask(4)))
-        platform.wait_for_queue(function, 4)
-        platform.release(f"{name}-gate")
-        platform.wait_for_notes(name, 2)  # the batch is with the worker, and holds it
-        leaving.socket.close()
-        late = crowd.clients[3].read_answer()
-        assert (late.status, late.code) == (504, "deadline_exceeded")
+        platform.wait_for_queue(function, 3)
+        with platform.start_call(function, crowd.ask(3), ("skerry-timeout-ms", "4000")) as late:
+            platform.wait_for_queue(function, 4)
+            platform.release(f"{name}-gate")
+            platform.wait_for_notes(name, 2)  # the batch is with the worker, and holds it
+            leaving.socket.close()
+            answer = late.read_answer()
+        assert (answer.status, answer.code) == (504, "deadline_exceeded")
         platform.release(f"{name}-batch")
-        assert [client.read_answer().json() for client in crowd.clients[:3]] == [0, 1, 4]
+        assert [client.read_answer().json() for client in crowd.clients] == [0, 1, 4]
         with platform.connect() as client:
             assert client.call(f"/function/{function}", crowd.ask(5)).json() == 25
     platform.wait_until_idle(function)

@@ -8,6 +8,7 @@ import pytest
 from skerry.errors import SpecError, TransportError
 from skerry.testbed.load import ArrivalPlan, ClientPlan, Target, at_times, constant, poisson, run_load
 from support.delaying_server import delaying_server
+from support.held_port import HeldPort
 
 
 @pytest.fixture(scope="module")
@@ -125,10 +126,9 @@ def test_a_result_is_plain_json_with_units_in_its_names(server):
 
 
 def test_nobody_at_the_address_is_an_error_and_no_result():
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
+    held = HeldPort()
     with pytest.raises(TransportError, match="nothing answers"):
-        run_load(constant(10, 1), Target.of_url(f"http://127.0.0.1:{port}/"))
+        run_load(constant(10, 1), Target.of_url(f"http://127.0.0.1:{held.number}/"))
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,13 @@
 """The broker on a real file, with functions that answer as the test says."""
 
+import time
+from types import SimpleNamespace
+
 import pytest
 
 from skerry.engine.events.routes import EventRoutes
 from skerry.errors import PrivacyError, QueueFullError, UnavailableError
+from skerry.events import feed
 from skerry.events.backlog import SqliteBacklog
 from skerry.events.broker import Broker, starts_of
 from skerry.events.feed import Outcome
@@ -21,16 +25,19 @@ def test_names_of_triggers_and_timers():
     assert list(starts_of([spec])) == ["f", "f/2", "f/timer", "f/timer-2"]
 
 
-def test_an_event_whose_deadline_has_passed_is_not_given_to_its_function(with_broker):
-    spec = FunctionSpec(name="f", triggers=(Trigger(retry=Retry(deadline="10ms")),))
+def test_an_event_whose_deadline_has_passed_is_not_given_to_its_function(with_broker, monkeypatch):
+    spec = FunctionSpec(name="f", triggers=(Trigger(retry=Retry(deadline="1h")),))
 
     async def work(broker, functions):
-        functions.outcomes["f"] = Outcome(500, "no")
         await broker.accept([entry("1", partitionkey="k"), entry("2", partitionkey="k")])
+        await until(lambda: functions.given)
+        monkeypatch.setattr(feed, "time", SimpleNamespace(time=lambda: time.time() + 7200))
+        functions.given[0][1].on_outcome(Outcome(500, "no"))
         await until(lambda: broker.describe()["triggers"][0]["dead"] == 2)
         dead = {letter.event: letter for letter in await broker.backlog.dead(most=9)}
-        assert dead[1].code == 500
-        assert "deadline" in dead[1].error
+        assert [dead[event].code for event in (1, 2)] == [500, 504]
+        assert all("deadline" in letter.error for letter in dead.values())
+        assert len(functions.given) == 1
 
     with_broker(work, spec)
 

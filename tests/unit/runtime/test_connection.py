@@ -173,7 +173,9 @@ def test_a_body_in_chunks_that_grows_too_large_is_refused(run_loop):
     assert (status, closed) == (413, True)
 
 
-def test_a_client_that_sends_on_after_the_refusal_can_read_it(run_loop):
+def test_a_client_that_sends_on_after_the_refusal_can_read_it(run_loop, monkeypatch):
+    monkeypatch.setattr(connection_module, "LINGER_S", 20.0)
+
     async def run():
         async with serving() as (_, reader, writer):
             size = 8 * 2**20
@@ -348,11 +350,12 @@ async def _connections(service):
 
 
 def test_an_idle_connection_is_closed(run_loop, monkeypatch):
-    monkeypatch.setattr(connection_module, "IDLE_TIMEOUT_S", 0.05)
-
     async def run():
-        async with serving() as (_, reader, writer):
+        async with serving(at_once=False) as (service, reader, writer):
             writer.write(post())
+            await service.until(lambda: service.exchanges)
+            monkeypatch.setattr(connection_module, "IDLE_TIMEOUT_S", 0.05)  # it counts from the answer
+            service.answer(service.exchanges[0])
             await read_answer(reader)
             return await reader.read()
 

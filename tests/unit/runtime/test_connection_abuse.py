@@ -134,8 +134,6 @@ def test_a_target_in_absolute_form_means_its_path(run_loop, target, seen):
 
 
 def test_a_client_that_does_not_read_its_answer_is_dropped(run_loop, monkeypatch):
-    monkeypatch.setattr(connection_module, "IDLE_TIMEOUT_S", 0.1)
-
     async def run():
         for headers in ((), (b"connection: close",)):
             async with serving(at_once=False) as (service, _, writer):
@@ -143,20 +141,22 @@ def test_a_client_that_does_not_read_its_answer_is_dropped(run_loop, monkeypatch
                 writer.write(post(b"/a", b"", *headers))
                 await service.until(lambda service=service: service.exchanges)
                 [connection] = service.connections
-                service.exchanges[0].reply(Response(b"x" * 50_000_000))
-                await asyncio.wait_for(connection.closed.wait(), 10)
+                with monkeypatch.context() as patch:
+                    patch.setattr(connection_module, "IDLE_TIMEOUT_S", 0.1)
+                    service.exchanges[0].reply(Response(b"x" * 50_000_000))
+                    await asyncio.wait_for(connection.closed.wait(), 10)
 
     run_loop(run())
 
 
 def test_a_client_that_reads_its_answer_slowly_is_not_dropped(run_loop, monkeypatch):
-    monkeypatch.setattr(connection_module, "IDLE_TIMEOUT_S", 0.3)
     size = 30_000_000
 
     async def run():
         async with serving(at_once=False) as (service, reader, writer):
             writer.write(post(b"/a"))
             await service.until(lambda: service.exchanges)
+            monkeypatch.setattr(connection_module, "IDLE_TIMEOUT_S", 0.3)
             service.exchanges[0].reply(Response(b"x" * size))
             await reader.readuntil(b"\r\n\r\n")
             read = 0
@@ -170,16 +170,18 @@ def test_a_client_that_reads_its_answer_slowly_is_not_dropped(run_loop, monkeypa
 
 
 def test_a_client_that_waits_to_be_asked_for_its_body_has_the_whole_time_from_then_on(run_loop, monkeypatch):
-    monkeypatch.setattr(connection_module, "HEAD_TIMEOUT_S", 0.8)
+    short_s = 0.1
+    monkeypatch.setattr(connection_module, "HEAD_TIMEOUT_S", short_s)
 
     async def run():
         async with serving(at_once=False) as (service, reader, writer):
             writer.write(post(b"/a") + b"POST /b HTTP/1.1\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n")
             await service.until(lambda: service.exchanges)
-            await asyncio.sleep(1.0)  # the first call takes longer than a head may
+            await asyncio.sleep(3 * short_s)  # the first call takes longer than a head may
+            monkeypatch.setattr(connection_module, "HEAD_TIMEOUT_S", 20.0)
             service.answer(service.exchanges[0])
             statuses = [(await read_answer(reader))[0] for _ in range(2)]
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(3 * short_s)  # what was left of the time before ends in here
             writer.write(b"ab")
             await service.until(lambda: len(service.exchanges) == 2)
             service.answer(service.exchanges[1])

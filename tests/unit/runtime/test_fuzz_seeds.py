@@ -68,7 +68,7 @@ def test_a_caller_is_answered_whatever_its_worker_says(run_loop, reads):
 
     async def run():
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: faults.append(context))
-        async with pool_of(timeout="200ms") as (pool, part):
+        async with pool_of(timeout="1s") as (pool, part):
             front = Front()
             front.add_function(pool)
             port = await front.listen("127.0.0.1", 0)

@@ -122,7 +122,7 @@ def test_looking_ends_when_nothing_comes(run_loop):
 
     found, took_s, frames = run_loop(run())
     assert (found, frames) == (False, [])
-    assert 0.01 <= took_s < 1.0
+    assert 0.01 <= took_s < 10.0
 
 
 def test_looking_notices_a_worker_that_has_gone_and_tells_of_it_once(run_loop):

@@ -16,10 +16,11 @@ from skerry.runtime.nursery import Nursery
 from skerry.runtime.reaper import Reaper
 from support.engine_process import wait_until
 
+LIMIT_S = 30.0  # for one import; no test waits for its end
 LIBRARIES = {
     "lib_good": "",
     "lib_crash": "import os\nos._exit(3)",
-    "lib_hang": "import time\ntime.sleep(1000)",
+    "lib_hang": "import time\nopen({hangs!r}, 'a').write('x')\ntime.sleep(1000)",
     "lib_slow": "import time\nopen({begun!r}, 'w').close()\ntime.sleep(0.5)",
 }
 APP = """
@@ -33,6 +34,15 @@ def one() -> int:
 """
 
 
+class AdvancedLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock can be put forward."""
+
+    ahead_s = 0.0
+
+    def time(self):
+        return super().time() + self.ahead_s
+
+
 def python_path(folder):
     return os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
 
@@ -41,9 +51,9 @@ def python_path(folder):
 def run(tmp_path):
     """Run a test's coroutine with a nursery whose zygote finds the libraries above."""
     become_subreaper()
-    begun = tmp_path / "begun"
+    paths = {name: str(tmp_path / name) for name in ("begun", "hangs")}
     for name, source in LIBRARIES.items():
-        (tmp_path / f"{name}.py").write_text(source.format(begun=str(begun)))
+        (tmp_path / f"{name}.py").write_text(source.format(**paths))
     (tmp_path / "app.py").write_text(APP)
 
     def run(test, **options):
@@ -52,13 +62,14 @@ def run(tmp_path):
             environment = {**os.environ, "PYTHONPATH": python_path(tmp_path)}
             nursery = Nursery(Path(sys.executable), reaper=reaper, environment=environment, **options)
             try:
-                async with asyncio.timeout(60):
+                async with asyncio.timeout(60 + 2 * LIMIT_S):
                     await test(nursery)
             finally:
                 nursery.stop()
                 reaper.close()
 
-        asyncio.run(main())
+        with asyncio.Runner(loop_factory=AdvancedLoop) as runner:
+            runner.run(main())
 
     yield run
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0)  # orphans of other tests are none of this process's business
@@ -103,15 +114,22 @@ def test_workers_find_what_was_preloaded(run, tmp_path):
     run(test)
 
 
-@pytest.mark.parametrize(
-    ("bad", "options"), [("lib_crash", {}), ("lib_hang", {"import_limit_s": 4.0})], ids=["crash", "hang"]
-)
-def test_a_library_that_zygotes_do_not_survive_is_left_to_the_workers_and_the_others_are_not(
-    run, tmp_path, bad, options
-):
+async def end_limits(folder, count):
+    """Let the time for an import be over as soon as it hangs, so many times."""
+    for hanging in range(1, count + 1):
+        await asyncio.to_thread(wait_until, lambda hanging=hanging: (folder / "hangs").stat().st_size == hanging)
+        await asyncio.sleep(0.1)  # the loop reads what the zygote has said before
+        asyncio.get_running_loop().ahead_s += LIMIT_S
+
+
+@pytest.mark.parametrize("bad", ["lib_crash", "lib_hang"], ids=["crash", "hang"])
+def test_a_library_that_zygotes_do_not_survive_is_left_to_the_workers_and_the_others_are_not(run, tmp_path, bad):
     async def test(nursery):
+        (tmp_path / "hangs").touch()
+        ending = asyncio.create_task(end_limits(tmp_path, 2 if bad == "lib_hang" else 0))
         nursery.preload(["json", bad, "lib_good"])
         assert await first_answer(nursery, tmp_path, 3) == {"libgood"}
+        await ending
         starts = nursery.starts
         nursery.stop()
         assert await preloaded(nursery, tmp_path) == {"libgood"}
@@ -119,7 +137,7 @@ def test_a_library_that_zygotes_do_not_survive_is_left_to_the_workers_and_the_ot
         assert await preloaded(nursery, tmp_path) == {"libgood"}
         assert nursery.starts == starts + 1
 
-    run(test, **options)
+    run(test, import_limit_s=LIMIT_S)
 
 
 def test_a_zygote_that_somebody_kills_while_it_imports_costs_no_library(run, tmp_path):

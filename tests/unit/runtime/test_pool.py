@@ -113,7 +113,7 @@ def test_a_worker_that_answers_what_is_no_answer_is_ended_and_its_calls_are_told
 @pytest.mark.parametrize("held", [b"\xff" * 40, encode_frame(99, 1)], ids=["no frames", "unknown kind"])
 def test_garbage_on_the_shared_page_does_not_keep_a_late_call_alive(run_loop, held):
     async def run():
-        async with pool_of(timeout="200ms") as (pool, part):
+        async with pool_of(timeout="1s") as (pool, part):
             answers = []
             pool.take(Call(b"1", Codec.JSON, {}, answers.append))
             frame = await part.hear(Kind.CALL)

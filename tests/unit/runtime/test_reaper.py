@@ -2,8 +2,8 @@ import asyncio
 import os
 import subprocess
 
-from skerry.runtime import reaper as reaper_module
 from skerry.runtime.reaper import Reaper
+from support.engine_process import wait_until
 
 
 def is_zombie(pid):
@@ -17,32 +17,38 @@ def start(*command, **options):
     return subprocess.Popen(command, **options)
 
 
-async def until(condition):
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110  # the end of a process that nobody watches tells nobody
-            await asyncio.sleep(0.01)
+class Period:
+    """An event loop of which only its timer is used, which goes off when the test says."""
+
+    def call_later(self, delay_s, callback):
+        self._callback = callback
+        return self
+
+    def cancel(self):
+        self._callback = None
+
+    def end(self):
+        callback, self._callback = self._callback, None
+        callback()
 
 
-def test_an_unclaimed_process_does_not_keep_orphans_from_being_reaped(run_loop, monkeypatch):
-    monkeypatch.setattr(reaper_module, "ORPHAN_PERIOD_S", 0.2)
-
-    async def run():
-        ours = start("true")
-        await until(lambda: is_zombie(ours.pid))
-        orphan = start("true", start_new_session=True)
-        await until(lambda: is_zombie(orphan.pid))
-        reaper = Reaper(asyncio.get_running_loop())
-        try:
-            await until(lambda: not is_zombie(orphan.pid))
-            was_left = is_zombie(ours.pid)  # whoever started it may still ask for its exit code
-            await until(lambda: not is_zombie(ours.pid))  # nobody did
-        finally:
-            reaper.close()
-            orphan.wait()
-            ours.wait()
-        return was_left
-
-    assert run_loop(run())
+def test_an_unclaimed_process_does_not_keep_orphans_from_being_reaped():
+    ours = start("true")
+    wait_until(lambda: is_zombie(ours.pid))
+    orphan = start("true", start_new_session=True)
+    wait_until(lambda: is_zombie(orphan.pid))
+    period = Period()
+    reaper = Reaper(period)
+    try:
+        period.end()
+        assert not is_zombie(orphan.pid)
+        assert is_zombie(ours.pid)  # whoever started it may still ask for its exit code
+        period.end()
+        assert not is_zombie(ours.pid)  # nobody did
+    finally:
+        reaper.close()
+        orphan.wait()
+        ours.wait()
 
 
 def test_the_end_of_a_watched_process_is_told_with_its_exit_code(run_loop):

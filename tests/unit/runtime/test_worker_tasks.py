@@ -129,7 +129,7 @@ def test_memory_is_returned_once_after_large_bodies(monkeypatch):
         returned.append(1)
         has_returned.set()
 
-    monkeypatch.setattr("skerry.runtime.tasks.PERIOD_S", 0.02)
+    monkeypatch.setattr("skerry.runtime.tasks.PERIOD_S", 0.5)
     monkeypatch.setattr("skerry.runtime.tasks.return_memory", note)
 
     async def returns(x: str) -> int:

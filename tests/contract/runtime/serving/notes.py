@@ -5,7 +5,7 @@ import os
 import time
 from pathlib import Path
 
-LIMIT_S = 60.0  # longer than any test waits
+LIMIT_S = 120.0  # longer than any test waits
 folder = Path(os.environ["CONFORMANCE_FOLDER"])
 
 

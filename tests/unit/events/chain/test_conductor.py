@@ -4,12 +4,14 @@ import asyncio
 import json
 import sqlite3
 import time
+from types import SimpleNamespace
 from unittest.mock import ANY
 
 import msgpack
 import pytest
 
 from skerry.errors import ConfigError, MalformedBodyError, UnavailableError
+from skerry.events.chain import course
 from skerry.events.chain.calls import Piece, StepOutcome, read_work
 from skerry.events.chain.conductor import Conductor, Order
 from skerry.events.chain.journal import RunJournal
@@ -215,8 +217,9 @@ def test_a_run_that_fails_for_good_undoes_what_it_has_done(conduct, mode):
 
 
 @pytest.mark.parametrize("mode", ["separated", "fused"])
-def test_a_wait_keeps_its_end_over_a_restart(conduct, mode):
-    plan = (call("a"), WaitStep(duration="300ms"), call("b"))
+def test_a_wait_keeps_its_end_over_a_restart(conduct, monkeypatch, mode):
+    plan = (call("a"), WaitStep(duration="1h"), call("b"))
+    ahead_s = 3600 - 0.3
 
     async def begin(conductor):
         await conductor.begin(order(*plan, mode=mode))
@@ -227,6 +230,8 @@ def test_a_wait_keeps_its_end_over_a_restart(conduct, mode):
         return next(step.due_at for step in conductor.journal.steps(1) if step.state == "waits")
 
     due_at = conduct(begin, Functions())
+    later = SimpleNamespace(monotonic=time.monotonic, time=lambda: time.time() + ahead_s)
+    monkeypatch.setattr(course, "time", later)
     functions = Functions()
     record = conduct(ended, functions, resume=True)
     assert [function for _, function, *_ in functions.given] == ["b"]

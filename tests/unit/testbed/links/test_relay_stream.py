@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import time
 from collections.abc import Iterator
@@ -10,9 +11,11 @@ import pytest
 
 from skerry.testbed.links.conditions import Conditions
 from skerry.testbed.links.relay_stream import RelayLane, RelayStream
+from skerry.testbed.links.stamps import STAMP_BYTES, ask_for_stamps, stamp_ns
 
 LATE_S = 0.05
 DELAY_S = 0.2
+STAMPS_S = 10.0
 CLOCKS_S = 0.01  # between the wall clock's stamp and the monotonic clock, and what passes between two lines here
 
 
@@ -24,7 +27,20 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
         far, _ = server.accept()
     far.setblocking(False)
     with near, far:
+        ask_for_stamps(far)
+        _await_stamps(near, far)
         yield near, far
+
+
+def _await_stamps(near: socket.socket, far: socket.socket) -> None:
+    """Wait until what arrives has stamps: the kernel switches them on a moment after they were asked for."""
+    end_s = time.monotonic() + STAMPS_S
+    notes: list[tuple[int, int, bytes]] = []
+    while stamp_ns(notes) is None:
+        assert time.monotonic() < end_s
+        near.send(b"x")
+        assert select.select([far], [], [], STAMPS_S)[0]
+        notes = far.recvmsg(1, STAMP_BYTES)[1]
 
 
 def _be_late(since_s: float) -> None:
