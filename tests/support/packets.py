@@ -20,13 +20,14 @@ class Capture:
     """
 
     def __init__(self, port):
-        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ALL_PROTOCOLS))
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)  # nothing comes before it is bound
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 2**20)
         self._filter(port)
-        self._socket.bind(("lo", 0))
+        self._socket.bind(("lo", ALL_PROTOCOLS))
         self._ended, self._end = socket.socketpair()
         self._thread = threading.Thread(target=self._read)
         self.payload = b""
+        self.bytes = 0  # with all headers
         self.dropped = 0
 
     def __enter__(self):
@@ -57,6 +58,7 @@ class Capture:
             if self._socket in ready:
                 frame, (_, _, kind, *_) = self._socket.recvfrom(2**17)
                 if kind == OUTGOING:
+                    self.bytes += len(frame)
                     pieces.append(frame[34 + (frame[46] >> 4) * 4 :])
             elif self._ended in ready:  # only once there is nothing left to read
                 break

@@ -481,7 +481,7 @@ def test_a_failed_deployment_leaves_nothing_of_its_imports_to_other_functions(ma
     assert engine.try_deploy(write_app(tmp_path / "doubtful.py", failing)).code == "start_failed"
     assert engine.call("sees").json() is False
 
-    engine.deploy(write_app(tmp_path / "doubtful.py", DOUBTFUL))
+    engine.deploy(write_app(tmp_path / "doubtful.py", DOUBTFUL.replace('"2s"', '"60s"')))
     engine.deploy(write_app(tmp_path / "sees.py", source), flags=["sees.timeout=9s"])
 
     assert engine.call("sees").json() is True

@@ -20,6 +20,8 @@ def note(event: skerry.Event) -> None:
     with open({path!r}, "a") as file:
         file.write(f"{{event.id}}\\n")
 """
+# One that does not answer before a file is there.
+HELD = f"{APP}    while not os.path.exists({{gate!r}}):\n        time.sleep(0.01)\n"
 
 
 def publish(engine, first):
@@ -112,14 +114,15 @@ def test_an_engine_whose_nats_server_has_died_ends_in_order_and_says_what_is_not
     pytest.importorskip("nats", reason='no nats-py: pip install "skerry[nats]"')
     server = NatsServer(tmp_path).start()
     try:
-        seen = tmp_path / "seen"
+        seen, gate = tmp_path / "seen", tmp_path / "gate"
         seen.touch()
         engine = make_engine(environment={"SKERRY_EVENTS": server.url}).start(verbose=False)
-        engine.deploy(write_app(tmp_path / "app.py", APP.format(path=str(seen))))
+        engine.deploy(write_app(tmp_path / "app.py", HELD.format(path=str(seen), gate=str(gate))))
         answer, ids = publish(engine, 0)
         assert answer.status == 202
         wait_until(lambda: set(ids) & set(seen.read_text().split()), within_s=60, what="the first delivery")
         server.kill()
+        gate.touch()
         assert engine.stop(within_s=60) == 0
     finally:
         server.kill()

@@ -159,13 +159,16 @@ def test_one_bad_event_of_a_batch_dies_alone(engine, tmp_path):
 
 
 def test_more_than_the_broker_keeps_is_refused_until_there_is_room(make_engine, tmp_path):
-    slow = APP.replace('say(f"noted', 'time.sleep(0.1); say(f"noted').replace('"100ms"', '"1d"')
+    gate = tmp_path / "gate"
+    held = f'    while not os.path.exists({str(gate)!r}):\n        time.sleep(0.01)\n    say(f"noted'
+    slow = APP.replace('    say(f"noted', held).replace('"100ms"', '"1d"')
     engine = make_engine(environment={"SKERRY_EVENTS_MAX_WAITING": "10"}).start()
     engine.deploy(write_app(tmp_path / "app.py", slow))
     assert publish(engine, *(event("seen", f"a{n}") for n in range(10))).status == 202
     refused = publish(engine, *(event("seen", f"b{n}") for n in range(10)))
     assert (refused.status, refused.code) == (429, "queue_full")
     assert int(refused.headers["retry-after"]) >= 1
+    gate.touch()
     wait_until(lambda: publish(engine, *(event("seen", f"b{n}") for n in range(10))).status == 202)
     wait_until(lambda: sum(line.startswith("noted b") for line in said(engine, "note")) == 10)
     engine.stop()

@@ -6,7 +6,7 @@ def test_a_rollback_goes_back_step_by_step_without_a_failed_request(engine, tmp_
     path = write_version(tmp_path / "app.py", "v0")
     for number in range(3):
         write_version(path, f"v{number}")
-        engine.deploy(path, flags=[f"version.timeout={number + 1}s"])
+        engine.deploy(path, flags=[f"version.timeout={number + 1}00s"])
     path.unlink()
 
     with Load(engine, "version") as load:
@@ -20,7 +20,7 @@ def test_a_rollback_goes_back_step_by_step_without_a_failed_request(engine, tmp_
     assert second["deployed_at"] < first["deployed_at"]
     assert load.errors == []
     assert {status for status, _ in load.answers} == {200}
-    assert engine.function("version")["spec"]["timeout"] == "1s"
+    assert engine.function("version")["spec"]["timeout"] == "100s"
     nothing = engine.control("POST", "/functions/version/rollback")
     assert (nothing.status, nothing.code) == (400, "bad_config")
     assert "nothing to go back to" in nothing.json()["detail"]

@@ -1,6 +1,7 @@
 import os
 import socket
 import threading
+import time
 
 import pytest
 
@@ -25,8 +26,8 @@ rated = app.function(name="rated", scale=skerry.Scale(metric="rps", activation=3
 @app.function(scale=skerry.Scale(**QUICK))
 class Slow:
     def load(self):
-        if os.path.exists(os.path.join(os.path.dirname(os.environ["SKERRY_ENGINE"]), "slow")):
-            time.sleep(2)
+        while os.path.exists(os.path.join(os.path.dirname(os.environ["SKERRY_ENGINE"]), "slow")):
+            time.sleep(0.005)
 
     def __call__(self, x: int) -> int:
         return x + 1
@@ -153,6 +154,8 @@ def test_a_load_longer_than_the_window_is_finished_though_its_caller_has_left(en
         caller.sendall(body)
         wait_until(lambda: workers(engine, "slow")["starting"] == 1, what="a start")
     wait_until(lambda: engine.function("slow")["in_flight"] + engine.function("slow")["queued"] == 0)
+    time.sleep(1.5)  # longer than the window
+    (engine.home / "slow").unlink()
 
     wait_until(lambda: len(engine.events("slow", "worker_ready")) == 1, what="a worker that is ready")
 

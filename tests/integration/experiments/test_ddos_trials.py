@@ -144,7 +144,7 @@ class Dying(Defence):
 @pytest.mark.parametrize("life_s", [None, EXPORTER_START_S + 0.3])
 def test_a_trial_fails_when_a_program_of_its_defence_has_died(tmp_path, life_s):
     idle = Disturbance(title="", start=lambda network, folder: Program(network, ["sleep", "600"], folder))
-    times = Times(before_s=0.0, during_s=0.0, after_s=0.0 if life_s is None else 1.0)
+    times = Times(before_s=0.0, during_s=0.0, after_s=0.0 if life_s is None else 30.0)
 
     with (
         StarPlace(tmp_path) as place,

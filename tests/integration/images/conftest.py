@@ -26,7 +26,8 @@ def copy_cache(image_cache, tmp_path):
     def copy(*, without):
         folder = tmp_path / "cache"
         (folder / "blobs" / "sha256").mkdir(parents=True)
-        shutil.copytree(image_cache / "built", folder / "built")
+        # Those that other processes are writing have names of this kind.
+        shutil.copytree(image_cache / "built", folder / "built", ignore=shutil.ignore_patterns("tmp*"))
         for record in (folder / "built").iterdir():
             for layer in json.loads(record.read_text())["layers"]:
                 if layer["title"] != without:

@@ -22,7 +22,7 @@ from support.actions import some_action
 from skerry.network.actions import Actor, NftablesActuator, Policy
 folder = Path(sys.argv[1])
 policy = Policy(scope=(ip_network("10.9.0.0/16"),))
-actor = Actor(NftablesActuator(policy=policy, lock_file=folder / "lock"), policy, folder, dry_run=False, confirm_s=2)
+actor = Actor(NftablesActuator(policy=policy, lock_file=folder / "lock"), policy, folder, dry_run=False, confirm_s=4)
 kept = actor.act(some_action("10.9.3.3", ttl_s=3600.0))
 actor.confirm(kept.action.id, "verified")
 outcome = actor.act(some_action())
@@ -115,7 +115,7 @@ def test_a_confirmed_action_stays_and_is_taken_back_exactly(make_actor):
 
 def test_what_nobody_confirms_is_withdrawn_by_the_keeper(make_actor):
     before = rule_set()
-    actor = make_actor(dry_run=False, confirm_s=1)
+    actor = make_actor(dry_run=False, confirm_s=3)
 
     outcome = actor.act(some_action())
 

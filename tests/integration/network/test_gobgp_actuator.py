@@ -29,7 +29,7 @@ from support.actions import some_action
 from skerry.network.actions import Actor, GobgpActuator, Policy
 folder = Path(sys.argv[1])
 policy = Policy(scope=(ip_network("10.9.0.0/16"),))
-actor = Actor(GobgpActuator(folder=folder / "routes"), policy, folder, dry_run=False, confirm_s=2)
+actor = Actor(GobgpActuator(folder=folder / "routes"), policy, folder, dry_run=False, confirm_s=3)
 print(actor.act(some_action()).action.id, flush=True)
 time.sleep(600)
 """
@@ -96,7 +96,7 @@ def test_a_router_hears_of_an_action_and_of_its_end(actuator, router):
     spared = (ip_network("10.9.1.7"),)
     action = some_action(match=replace(some_action().match, spared=spared))
     actuator.check(action)
-    assert list(router.routes("ipv4-flowspec")) == ["[destination: 10.9.5.5/32]"]
+    wait_for(lambda: list(router.routes("ipv4-flowspec")) == ["[destination: 10.9.5.5/32]"])
 
     actuator.apply(action, timeout_s=60)
 

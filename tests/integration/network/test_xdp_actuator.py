@@ -43,7 +43,7 @@ from skerry.network.actions import Action, Actor, Match, Policy, XdpActuator
 folder, interface, own = Path(sys.argv[1]), sys.argv[2], ip_network(sys.argv[3])
 policy = Policy(scope=(own,))
 actuator = XdpActuator(folder=folder / "entries", interfaces=(interface,), destinations=(own,), policy=policy)
-actor = Actor(actuator, policy, folder, dry_run=False, confirm_s=2)
+actor = Actor(actuator, policy, folder, dry_run=False, confirm_s=6)
 match = Match(destination=own, sources=tuple(ip_network(f"198.51.100.{number}") for number in range(1, 9)))
 print(actor.act(Action(match=match, ttl_s=60)).action.id, flush=True)
 time.sleep(600)

@@ -384,7 +384,7 @@ def test_the_bare_runtime_ends_templates_when_it_stops(start_runtime, tmp_path):
 
 def test_an_engine_deploys_serves_and_scales_to_zero_what_shares_its_load(tmp_path):
     source = APP.replace(
-        "share_load=True)(Handler)", "share_load=True, scale=skerry.Scale(window='1s', grace='0s'))(Handler)"
+        "share_load=True)(Handler)", "share_load=True, scale=skerry.Scale(initial=0, window='1s', grace='0s'))(Handler)"
     )
     engine = Engine(tmp_path / "home").start()
     try:

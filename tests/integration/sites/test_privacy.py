@@ -3,9 +3,7 @@
 import contextlib
 import http.client
 import json
-import socket
 import ssl
-import threading
 
 import pytest
 
@@ -15,6 +13,7 @@ from skerry.app.target import Target
 from skerry.errors import PrivacyError
 from skerry.platforms.engine.site import SitePlatform
 from support.engine_process import Engine, write_app
+from support.packets import Capture
 
 RESULT_BYTES = 500_000
 APP = f"""
@@ -36,43 +35,6 @@ def beds(n: int) -> Iterator[int]:
 def count(ask: str) -> int:
     return len(patients.remote(ask))
 """
-
-
-class Capture:
-    """The bytes of all packets on loopback from or to a port."""
-
-    def __init__(self, port):
-        self.bytes = 0
-        self._port = port
-        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0003))
-        self._socket.bind(("lo", 0))
-        self._socket.settimeout(0.2)
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._read)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._ended.set()
-        self._thread.join()
-        self._socket.close()
-
-    def _read(self):
-        while True:
-            try:
-                packet, (*_, kind, _, _) = self._socket.recvfrom(65_536)
-            except TimeoutError:
-                # Everything that was sent before the end has been delivered: loopback has no other queue.
-                if self._ended.is_set():
-                    return
-                continue
-            ip = packet[14:]
-            if ip[0] >> 4 == 4 and ip[9] == socket.IPPROTO_TCP and kind != socket.PACKET_OUTGOING:
-                tcp = ip[4 * (ip[0] & 15) :]
-                if self._port in (int.from_bytes(tcp[:2]), int.from_bytes(tcp[2:4])):
-                    self.bytes += len(packet)
 
 
 @contextlib.contextmanager

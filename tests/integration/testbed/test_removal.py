@@ -67,21 +67,26 @@ def test_nothing_is_left_of_a_testbed_that_was_taken_down(folder):
 
 @pytest.mark.parametrize("moment", ["at once", "with links", "with engines"])
 def test_nothing_is_left_of_a_killed_up(folder, moment):
-    (folder / "small.toml").write_text(TOPOLOGY)
-    reached = {
-        "at once": lambda: (folder / "testbed" / "testbed.json").exists(),
-        "with links": lambda: len(list(folder.glob("testbed/links/*/control"))) == 2,
-        "with engines": lambda: (folder / "testbed/sites/edge/engine.lock").exists(),
+    has_reached = {
+        "at once": lambda place: (place / "testbed" / "testbed.json").exists(),
+        "with links": lambda place: len(list(place.glob("testbed/links/*/control"))) == 2,
+        "with engines": lambda place: (place / "testbed/sites/edge/engine.lock").exists(),
     }[moment]
-    with command(folder, "up", "small.toml", "--self-test", "none") as process:
-        wait_until(lambda: reached() or process.poll() is not None)
-        os.kill(process.pid, signal.SIGKILL)
-    state = read_state(folder / "testbed")
+    for attempt in ("1", "2", "3"):  # on a busy machine it may be up before it is killed
+        place = folder / attempt
+        place.mkdir()
+        (place / "small.toml").write_text(TOPOLOGY)
+        with command(place, "up", "small.toml", "--self-test", "none") as process:
+            wait_until(lambda place=place, process=process: has_reached(place) or process.poll() is not None)
+            os.kill(process.pid, signal.SIGKILL)
+        state = read_state(place / "testbed")
 
-    down(folder)
+        down(place)
 
+        assert traces(state.mark) == []
+        if state.phase == "starting":
+            break
     assert state.phase == "starting"
-    assert traces(state.mark) == []
 
 
 def test_a_killed_up_does_not_stand_in_the_way_of_the_next(folder):

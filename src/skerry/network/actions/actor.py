@@ -15,7 +15,7 @@ from skerry.network.actions.actuator import Actuator, Hits
 from skerry.network.actions.journal import IN_FORCE, Bounds, Entry, Journal, State
 from skerry.network.actions.keeper import KeeperHandle
 from skerry.network.actions.policy import Policy, find_refusal, spare
-from skerry.network.actions.withdrawal import make_actuator, monotonic_s, withdraw_due
+from skerry.network.actions.withdrawal import make_actuator, monotonic_s, taken_back, withdraw_due
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +107,7 @@ class Actor:
             ``tried`` after a dry run, or ``refused``, with the reason.
 
         Raises:
-            PlatformError: the timer could not be armed; nothing was done.
+            PlatformError: the timer could not be armed, or ended before the action was applied; nothing was done.
             StorageError: the journal cannot be written; nothing was done.
         """
         action = replace(action, match=spare(action.match, self._policy))
@@ -188,11 +188,12 @@ class Actor:
 
         Raises:
             PlatformError: it cannot be taken back now; the keeper tries again.
-            StorageError: it is taken back, but the journal cannot be written; a second call does that.
+            StorageError: what was there is taken back, but the journal cannot be written, or an action is being
+                applied; a second call does the rest.
         """
-        removed = self._actuator.withdraw(action_id)
         since = (*IN_FORCE, State.WAITING)
-        return self._journal.change(action_id, State.WITHDRAWN, reason, since=since, detail=detail) or removed
+        with taken_back(self._journal, self._actuator, action_id) as removed:
+            return self._journal.change(action_id, State.WITHDRAWN, reason, since=since, detail=detail) or removed
 
     def recover(self) -> list[str]:
         """Withdraw what is due and what the journal does not know of, after a death or a restart of the machine.
@@ -246,13 +247,18 @@ class Actor:
             self._actuator.withdraw(entry.action.id)
 
     def _apply(self, action: Action, reason: str) -> Outcome:
-        self._open(action, State.PENDING, reason, due_s=self._clock() + self._confirm_s)
-        try:
-            self._keeper.arm()
-            self._actuator.apply(action, timeout_s=self._confirm_s)
-        except Exception as error:  # of an actuator, which may be the caller's own
-            self._give_up(action.id, f"it could not be applied: {error}")
-            raise
+        self._keeper.arm()  # before the time runs: to start the keeper may take longer than that
+        with self._journal.applying():
+            due_s = self._clock() + self._confirm_s
+            self._open(action, State.PENDING, reason, due_s=due_s)
+            try:
+                self._keeper.arm()  # it knows of the action
+                if self._clock() >= due_s:  # it was started again, or this process was held up
+                    raise PlatformError(f"the time of action {action.id} ended before it was applied: nothing was done")
+                self._actuator.apply(action, timeout_s=self._confirm_s)
+            except Exception as error:  # of an actuator, which may be the caller's own
+                self._give_up(action.id, f"it could not be applied: {error}")
+                raise
         return Outcome(action=action, state=State.PENDING, reason=reason)
 
     def _give_up(self, action_id: str, reason: str) -> None:

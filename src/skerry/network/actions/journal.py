@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -17,9 +19,11 @@ from skerry.network.actions.action import Action, action_from_plain, action_to_p
 from skerry.network.actions.policy import Policy, policy_from_plain, policy_to_plain
 
 FILE = "actions.sqlite3"
+LOCK_FILE = "applying.lock"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 # Far longer than a transaction of ours takes, and no longer than the loop may wait for one of somebody else's.
 BUSY_TIMEOUT_S = 2.0
+_LOCK_AGAIN_S = 0.01
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS actions (
     id TEXT PRIMARY KEY, state TEXT NOT NULL, action TEXT NOT NULL, actuator TEXT NOT NULL, settings TEXT NOT NULL,
@@ -151,6 +155,7 @@ class Journal:
             self._database.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise StorageError(f"the journal of actions cannot be opened in {folder}: {error}") from error
+        self._lock_file = folder / LOCK_FILE
         self._boot = BOOT_ID.read_text().strip()
 
     def close(self) -> None:
@@ -210,6 +215,33 @@ class Journal:
             )
             _audit(connection, action_id, state, reason, detail or {})
         return True
+
+    @contextmanager
+    def applying(self, *, wait_s: float | None = None) -> Iterator[None]:
+        """Run a block while no other process is in such a block of the same folder.
+
+        An action is written down and applied in one, and where nothing of it was there to be taken back its end is
+        written down in one: so none is applied after its end. A process that dies is not in its block any more.
+
+        Args:
+            wait_s: Seconds within which the others have to end; None for as long as for the file.
+
+        Raises:
+            StorageError: they have not ended, or the folder cannot be written.
+        """
+        ends_at_s = time.monotonic() + (BUSY_TIMEOUT_S if wait_s is None else wait_s)
+        try:
+            descriptor = os.open(self._lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StorageError(f"the journal of actions cannot be locked: {error}") from error
+        try:
+            while not _locked(descriptor):
+                if time.monotonic() >= ends_at_s:
+                    raise StorageError("the journal of actions is locked: an action is being applied, try again")
+                time.sleep(_LOCK_AGAIN_S)
+            yield
+        finally:
+            os.close(descriptor)
 
     def note(self, action: Action, state: State, reason: str) -> None:
         """Write into the audit that an action was refused or only tried."""
@@ -301,6 +333,14 @@ class Journal:
             with suppress(sqlite3.Error):
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _audit(

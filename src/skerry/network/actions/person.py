@@ -8,7 +8,7 @@ from pathlib import Path
 from skerry.errors import ConfigError, UserError
 from skerry.network.actions.actor import Actor, Outcome
 from skerry.network.actions.journal import FILE, IN_FORCE, Entry, Journal, State
-from skerry.network.actions.withdrawal import make_actuator
+from skerry.network.actions.withdrawal import make_actuator, taken_back
 
 
 def open_journal(folder: Path) -> Journal:
@@ -67,15 +67,18 @@ def withdraw(folder: Path, action_id: str, reason: str) -> None:
         UserError: it is neither in force nor waits.
         ConfigError: there is no journal.
         PlatformError: it cannot be taken back now; the keeper does that when it is due.
+        StorageError: the journal cannot be written, or an action is being applied; a second call does the rest.
     """
     with closing(open_journal(folder)) as journal:
         entry = _find(journal, action_id, State.WAITING, *IN_FORCE)
         if journal.change(action_id, State.WITHDRAWN, reason, since=(State.WAITING,)):
             return
-        with closing(make_actuator(entry.actuator, entry.settings)) as actuator:
-            actuator.withdraw(action_id)
-        if not journal.change(action_id, State.WITHDRAWN, reason, since=IN_FORCE):
-            _find(journal, action_id, *IN_FORCE)
+        with (
+            closing(make_actuator(entry.actuator, entry.settings)) as actuator,
+            taken_back(journal, actuator, action_id),
+        ):
+            if not journal.change(action_id, State.WITHDRAWN, reason, since=IN_FORCE):
+                _find(journal, action_id, *IN_FORCE)
 
 
 def _find(journal: Journal, action_id: str, *states: State) -> Entry:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -69,8 +70,8 @@ def withdraw_due(
             waits.append(entry.due_s - now_s)
             continue
         try:
-            make(entry).withdraw(entry.action.id)
-            _close(journal, entry)
+            with taken_back(journal, make(entry), entry.action.id, wait_s=0.0):
+                _close(journal, entry)
         except Exception as error:  # whatever it is: others are due as well, and not all have a time-out in the kernel
             reason = describe(error)
             say(f"action {entry.action.id} cannot be withdrawn now, and is tried again: {reason}")
@@ -81,6 +82,33 @@ def withdraw_due(
 def describe(error: Exception) -> str:
     """Return what has failed, in a sentence for a log."""
     return error.message if isinstance(error, SkerryError) else f"{type(error).__name__}: {error}"
+
+
+@contextmanager
+def taken_back(journal: Journal, actuator: Actuator, action_id: str, *, wait_s: float | None = None) -> Iterator[bool]:
+    """Take an action back, and run the block that writes it down when the action cannot be applied any more.
+
+    An action is applied once, so what was there is gone for good. Where nothing was there it may just be about to come.
+
+    Args:
+        journal: Where the action is.
+        actuator: What takes it back.
+        action_id: Which.
+        wait_s: Seconds to wait for actions that are being applied; None for as long as for the journal.
+
+    Yields:
+        Whether there was anything to take back.
+
+    Raises:
+        PlatformError: it cannot be taken back now.
+        StorageError: another process is applying actions; what was there is taken back.
+    """
+    removed = actuator.withdraw(action_id)
+    with ExitStack() as held:
+        if not removed:
+            held.enter_context(journal.applying(wait_s=wait_s))
+            removed = actuator.withdraw(action_id)
+        yield removed
 
 
 def _close(journal: Journal, entry: Entry) -> None:
