@@ -25,8 +25,8 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("tests")
 
-# Those with the longest tests first: what is long and last keeps one core busy alone. Who loses a node waits until nobody
-# uses the nodes, and keeps all others waiting meanwhile: after the others, there is nobody.
+# Those with the longest tests first: what is long and last keeps one core busy alone. Who loses a node waits until
+# nobody uses the nodes, and keeps all others waiting meanwhile: after the others, there is nobody.
 LONG_FIRST = (
     "cluster/test_operating.py",
     "cluster",

@@ -7,7 +7,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from skerry.errors import PlatformError, StorageError
+from skerry.errors import PlatformError, StorageError, UserError
 from skerry.network.actions import Actor, Journal, Policy, State, journal
 from skerry.network.actions.keeper import KeeperHandle
 from skerry.network.actions.withdrawal import RETRY_S, withdraw_due
@@ -54,15 +54,17 @@ class World:
         self.now_s = 1000.0
         self.actuator = HeldUp()
         self.starts_s = []  # how long the keeper takes for each of its next answers
+        self.while_arming = []  # what others do while this actor waits for the keeper, the last first
         self.journal = Journal(folder)
         self.actor = self.make_actor(folder)
 
-    def make_actor(self, folder):
-        return Actor(self.actuator, POLICY, folder, dry_run=False, confirm_s=CONFIRM_S, clock=lambda: self.now_s)
+    def make_actor(self, folder, **options):
+        clock = {"clock": lambda: self.now_s}
+        return Actor(self.actuator, POLICY, folder, dry_run=False, confirm_s=CONFIRM_S, **clock, **options)
 
     def arm(self):
         self.now_s += self.starts_s.pop(0) if self.starts_s else 0.0
-        self.keep()
+        self.while_arming.pop()() if self.while_arming else self.keep()
 
     def keep(self):
         """Have the keeper look."""
@@ -150,6 +152,21 @@ def test_nobody_writes_down_the_end_of_an_action_that_is_about_to_be_applied(wor
     other.close()
     assert world.actuator.timeouts_s == {}
     assert world.states() == [State.PENDING, State.WITHDRAWN]
+
+
+@pytest.mark.parametrize(("decide", "state"), [("approve", State.PENDING), ("withdraw", State.WITHDRAWN)])
+def test_who_approves_what_another_person_has_just_decided_on_changes_nothing(world, tmp_path, decide, state):
+    late, other = (world.make_actor(tmp_path, approval=True) for _ in range(2))
+    asked = late.act(some_action()).action.id
+    world.while_arming = [lambda: getattr(other, decide)(asked, "Ada")]
+
+    with pytest.raises(UserError, match=f"is {state}, not waiting"):
+        late.approve(asked, "Bob")
+
+    assert world.states() == [State.WAITING, state]
+    assert list(world.actuator.timeouts_s) == ([asked] if state is State.PENDING else [])
+    late.close()
+    other.close()
 
 
 def test_who_is_killed_while_an_action_is_applied_holds_its_withdrawal_up_no_more(world, tmp_path):

@@ -139,7 +139,7 @@ class Actor:
         if refusal is not None:
             self._journal.change(action_id, State.REFUSED, refusal, since=(State.WAITING,))
             return Outcome(action=entry.action, state=State.REFUSED, reason=refusal)
-        return self._apply(entry.action, f"approved by {who}")
+        return self._apply(entry.action, f"approved by {who}", is_waiting=True)
 
     def confirm(self, action_id: str, reason: str, *, detail: Mapping[str, Any] | None = None) -> None:
         """Let an action stay for its time to live, counted from now; again to renew it.
@@ -246,11 +246,14 @@ class Actor:
         else:
             self._actuator.withdraw(entry.action.id)
 
-    def _apply(self, action: Action, reason: str) -> Outcome:
+    def _apply(self, action: Action, reason: str, *, is_waiting: bool = False) -> Outcome:
         self._keeper.arm()  # before the time runs: to start the keeper may take longer than that
         with self._journal.applying():
             due_s = self._clock() + self._confirm_s
-            self._open(action, State.PENDING, reason, due_s=due_s)
+            if not is_waiting:
+                self._open(action, State.PENDING, reason, due_s=due_s)
+            elif not self._journal.change(action.id, State.PENDING, reason, since=(State.WAITING,), due_s=due_s):
+                self._entry(action.id, State.WAITING)  # says what another person has decided meanwhile
             try:
                 self._keeper.arm()  # it knows of the action
                 if self._clock() >= due_s:  # it was started again, or this process was held up
