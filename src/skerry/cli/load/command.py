@@ -115,7 +115,7 @@ def load(console: Console, /, *, target: str, home: Path, picture: Path | None, 
         raise SystemExit(INTERRUPTED)
     if failure := _failure(result, most_errors):
         console.message(f"failed: {failure}")
-        raise SystemExit(FAILED)
+        raise click.exceptions.Exit(FAILED)
 
 
 def _failure(result: LoadResult, most_errors: float | None) -> str | None:
