@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from skerry.errors import FunctionNotFoundError
+
 NOBODY = {"function": "digits", "candidate": None}
 TRIED = {
     "function": "digits",
@@ -175,3 +177,33 @@ def test_a_rollback_on_an_engine_says_what_serves_instead_and_since_when_it_was_
     assert json.loads(skerry_command("rollback", "greet", "--list", "--json")[1]) == listed
     assert skerry_command("rollback", "greet", "--list", "--to", "2")[0] == 2
     assert json.loads(skerry_command("rollback", "greet", "--json")[1]) == found
+
+
+def test_a_rollback_on_an_engine_takes_the_name_of_an_app_that_is_no_functions(monkeypatch, skerry_command):
+    asked = []
+
+    class Rolled:
+        def apps(self):
+            return [{"name": "iris", "functions": ["area", "kind"]}, {"name": "bare", "functions": []}]
+
+        def deployments(self, name):
+            return [{"number": 1, "functions": [self._known(name)], "deployed_at": 0.0, "is_serving": True}]
+
+        def roll_back(self, name, *, to):
+            self._known(name)
+            return {"app": "iris", "functions": [], "number": 1, "deployed_at": 0.0}
+
+        def _known(self, name):
+            asked.append(name)
+            if name not in ("area", "kind"):
+                raise FunctionNotFoundError(f"there is no function {name!r}")
+            return name
+
+    monkeypatch.setattr("skerry.cli.destination.connect", lambda *_, **__: Rolled())
+
+    assert skerry_command("rollback", "iris")[0] == 0
+    assert skerry_command("rollback", "iris", "--list")[0] == 0
+    assert skerry_command("rollback", "kind", "--to", "1")[0] == 0
+    assert asked == ["iris", "area", "iris", "area", "kind"]
+    for name in ("bare", "nobody"):
+        assert f"there is no function '{name}'" in skerry_command("rollback", name)[2]
