@@ -6,9 +6,10 @@ import pytest
 
 from skerry.errors import FunctionNotFoundError
 
-NOBODY = {"function": "digits", "candidate": None}
+NOBODY = {"function": "digits", "serving": 3, "candidate": None}
 TRIED = {
     "function": "digits",
+    "serving": 3,
     "candidate": 4,
     "weight_ratio": 0.1,
     "step": 0,
@@ -58,7 +59,7 @@ def test_looking_shows_versions_decision_and_comparison(engine, skerry_command):
 
     lines = [line.split() for line in out.splitlines()]
     assert (code, err, engine.asked) == (0, "", [("digits", "look")])
-    assert lines[1] == ["serving", "0.9", "90", "90", "0", "1", "1", "ms", "2", "ms"]
+    assert lines[1] == ["3", "(serving)", "0.9", "90", "90", "0", "1", "1", "ms", "2", "ms"]
     assert lines[2] == ["4", "(candidate)", "0.1", "10", "10", "2", "0", "-", "-"]
     assert "step 1 of 2; decided: wait: 10 of 100 answers are there" in out
     assert "of 3 copies: 2 agrees, 1 differs" in out
@@ -71,7 +72,7 @@ def test_without_a_candidate_one_is_told_how_to_try_one(engine, skerry_command):
     code, out, err = skerry_command("models", "traffic", "digits")
 
     assert (code, out) == (0, "")
-    assert "--candidate VERSION" in err
+    assert err == "digits: version 3 gets all requests; to try another one: --candidate VERSION\n"
 
 
 @pytest.mark.parametrize(
