@@ -31,8 +31,9 @@ ADDRESSES = {
     "DELETE /jobs/ID": "Cancel a job: a waiting one never runs, a running one is stopped. Answers the record.",
     "PUT /jobs/ID/retry": "Run a job that failed or was cancelled again under its id: 202 with its record. 409 "
     "`job_not_ready` while it waits or runs, and after it has succeeded; 429 when the function's queue is full.",
-    "POST /events": "Publish CloudEvents in binary, structured or batch mode: 202 with `accepted` and `duplicates` "
-    "once they are durable, all or none. 429 and 503 with `Retry-After` when they are not taken now.",
+    "POST /events": "Publish CloudEvents in binary, structured or batch mode: 202 with `accepted`, `duplicates` "
+    "and `untaken` (events that no trigger takes) once they are durable, all or none. 429 and 503 with `Retry-After` "
+    "when they are not taken now.",
     "GET /broker": "`accepted` and `duplicates` since the start, `waiting` (deliveries), and `triggers`: `name`, "
     "`function`, `in_flight`, `held`, `done`, `dead`.",
     "GET /broker/events": "The newest kept events: `number`, `accepted_at` (Unix seconds), `waiting` and `dead` (names "
@@ -42,7 +43,7 @@ ADDRESSES = {
     "(`?trigger=NAME`): 202 with `triggers`.",
     "GET /broker/dead": "Dead letters, the newest first: `number`, `trigger`, `event_number`, `attempts`, `died_at`, "
     "and `event` with the attributes `knativeerrordest`, `knativeerrorcode`, `knativeerrordata`. `?trigger=NAME`, "
-    "`?limit=100`.",
+    "`?limit=100`; 404 `event_not_found` when there is no such trigger.",
     "POST /broker/dead/NUMBER/replay": "Give a dead letter to its function again, with all its attempts: 202.",
     "DELETE /broker/dead/NUMBER": "Forget a dead letter: 204.",
     "GET /chains": "The chains: `name`, `mode`, `functions`, `steps`, and `workers` with their memory by mode.",

@@ -64,7 +64,8 @@ def described(engine):
 
 
 def test_a_candidate_gets_its_exact_share_and_is_promoted(engine, rows, repository):
-    traffic(engine, candidate=2, weight_ratio=0.25)
+    assert described(engine) == {"function": "digits", "serving": 1, "candidate": None}
+    assert traffic(engine, candidate=2, weight_ratio=0.25)["serving"] == 1
 
     said = [ask(engine, row) for row in rows]
 
@@ -74,7 +75,7 @@ def test_a_candidate_gets_its_exact_share_and_is_promoted(engine, rows, reposito
     assert {ask(engine, row) for row in rows[:8]} == {"digits@2"}
     assert repository.resolve(ModelReference.parse("digits@production")).version == 2
     assert repository.history("digits")[-1].action == "promote"
-    assert described(engine)["candidate"] is None
+    assert described(engine) == {"function": "digits", "serving": 2, "candidate": None}
 
 
 def test_a_candidate_that_is_withdrawn_leaves_everything_as_it_was(engine, rows, repository):

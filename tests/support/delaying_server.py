@@ -1,8 +1,9 @@
 """A server in a process of its own that answers late, wrongly or not at all, as the path says, and knows what it did.
 
 ``/delay`` answers after the next of the given delays, ``/stall`` at once but for one long pause, ``/status/N`` with a
-problem, ``/close`` and then closes, ``/drop`` closes without an answer, ``/garbage`` is no HTTP, ``/silent`` never
-answers, ``/echo`` sends back the body. ``/seen`` tells the service times of ``/delay`` and the number of requests.
+problem, ``/half`` with one every second time, ``/close`` and then closes, ``/drop`` closes without an answer,
+``/garbage`` is no HTTP, ``/silent`` never answers, ``/echo`` sends back the body. ``/seen`` tells the service times of
+``/delay`` and the number of requests.
 """
 
 import asyncio
@@ -107,6 +108,8 @@ class Answering(asyncio.Protocol):
             asyncio.get_running_loop().call_later(held_s, self._reply, 200, b"{}")
         elif path.startswith("/status/"):
             self._reply(int(path[8:]), json.dumps({"code": "queue_full", "detail": "no room"}).encode())
+        elif path == "/half":
+            self._reply(503 if log.requests % 2 else 200, b"{}")
         elif path == "/close":
             self._reply(200, b"{}", b"connection: close\r\n")
             self._transport.close()

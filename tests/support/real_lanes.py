@@ -36,6 +36,7 @@ class RealLanes:
         self.pools = []
         self.candidate_source = None
         self.stable = None
+        self.serving = 1
         self._retiring = []
         self.port = 0
 

@@ -338,8 +338,8 @@ class App(StartsFunctions, ServesModels, HasSources, HasStates, HasChains):
         from skerry.app.target import Target
 
         file = self._module.get("__file__")
-        if file is None:
-            raise AppImportError(f"app {self.name!r} was not made in a file; write it into one to deploy it")
+        if file is None or file.startswith("<"):  # <stdin>, and what consoles call what is typed there
+            raise AppImportError(f"app {self.name!r} was not made in a file; write it into one to run or deploy it")
         for attribute, value in self._module.items():
             if value is self:
                 return Target(str(Path(file).resolve()), attribute, Path(file).resolve())

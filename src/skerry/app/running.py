@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
@@ -26,6 +27,10 @@ class Runnable(Protocol):
     @property
     def name(self) -> str:
         """Name of the app."""
+
+    @property
+    def functions(self) -> Mapping[str, object]:
+        """Its functions by name."""
 
     def target(self) -> Target:
         """Return the app's source."""
@@ -50,6 +55,11 @@ class RunningApp:
         self._engine: EngineProcess | None = None
         self._outer = binding.platform
         self._outer_home = binding.home
+
+    def __repr__(self) -> str:
+        if self._engine is None:
+            return f"<RunningApp {self._app.name}: not running>"
+        return f"<RunningApp {self._app.name} at {self.address}: {', '.join(self._app.functions) or 'no functions'}>"
 
     @property
     def platform(self) -> EnginePlatform:

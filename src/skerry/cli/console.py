@@ -10,6 +10,8 @@ from typing import Any
 
 from skerry.errors import ConfigError, SkerryError
 
+MOST_ERRORS = 10  # of one value that are told a person
+
 
 class Console:
     """The output of one run of the command line.
@@ -71,6 +73,8 @@ class Console:
         if traceback:
             self.message(str(traceback).rstrip())
         self.message(f"error: {error.message}")
+        for line in _further_errors(error.details.get("errors")):
+            self.message(f"  {line}")
         hint = error.details.get("hint")
         if hint:
             self.message(f"hint: {hint}")
@@ -88,3 +92,12 @@ class Console:
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
         Terminal().print(table)
+
+
+def _further_errors(errors: Any) -> list[str]:
+    """Return what else is wrong with a value, a line each; the first of its errors is in the message."""
+    if not isinstance(errors, list) or len(errors) < 2:
+        return []
+    shown = [one for one in errors[1:MOST_ERRORS] if isinstance(one, dict)]
+    more = [] if len(errors) <= MOST_ERRORS else ["..."]
+    return [f"{one.get('field')}: {one.get('message')}" for one in shown] + more

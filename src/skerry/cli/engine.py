@@ -87,8 +87,12 @@ def stop(console: Console, home: Path) -> None:
 @json_option
 @click.pass_obj
 def status(console: Console, home: Path) -> None:
-    """Show the engine's address, process, workers and memory; exit code 1 when none runs."""
+    """Show the engine's address, process, workers, memory and log; exit code 1 when none runs."""
+    from skerry.platforms.home import engine_log
+
     found = connect(home, patience_s=0).engine()
+    log = engine_log(Path(found["home"]))
+    found["log"] = str(log) if log.exists() else None  # one in the foreground writes to its terminal
     if console.as_json:
         console.json(found)
         return
@@ -102,6 +106,7 @@ def status(console: Console, home: Path) -> None:
         ("started", moment(float(found["started_at"]))),
         ("workers", found["workers"]),
         ("memory", memory),
+        *(() if found["log"] is None else (("log", found["log"]),)),
     ):
         console.data(f"{key + ':':<10}{value}")
 

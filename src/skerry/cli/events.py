@@ -77,7 +77,7 @@ def publish(  # noqa: PLR0913  # one parameter per option of the command
         console.json(answer)
     else:
         known = f", {answer['duplicates']} of them known already" if answer["duplicates"] else ""
-        console.message(f"{count(answer['accepted'], 'event')} accepted{known}")
+        console.message(f"{count(answer['accepted'], 'event')} accepted{known}{_untaken(answer)}")
 
 
 @events.command("list", cls=Command, example="skerry events list --type door.opened\nskerry events list --json")
@@ -214,6 +214,13 @@ def _attribute(text: str) -> tuple[str, str]:
     if not name or not equals:
         raise ConfigError(f"--attribute {text!r}: write NAME=TEXT")
     return name, value
+
+
+def _untaken(answer: Mapping[str, int]) -> str:
+    untaken = answer.get("untaken", 0)  # an engine that is older does not say it
+    if not untaken:
+        return ""
+    return "; no trigger takes " + ("it" if answer["accepted"] == 1 else f"{untaken} of them")
 
 
 def _row(kept: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,15 @@ from skerry.cli.console import Console
 from skerry.cli.destination import Destination, destination_options
 from skerry.cli.durations import Duration
 from skerry.cli.options import Command, complete_function, json_option
-from skerry.errors import ConfigError, InvalidPayloadError, MalformedBodyError, TransportError
+from skerry.errors import (
+    ConfigError,
+    EngineNotRunningError,
+    InvalidPayloadError,
+    MalformedBodyError,
+    SiteUnreachableError,
+    SkerryError,
+    TransportError,
+)
 from skerry.platforms import AnswerStream, CallOptions
 
 JSON = "application/json"
@@ -95,8 +103,7 @@ def invoke(  # noqa: PLR0913  # one parameter per option of the command
             _write(console, answer.content_type, [answer.body])
     except TransportError as error:
         if not as_stream and isinstance(error.__cause__, ConnectionResetError):
-            hint = f"a generator that fails ends so: skerry logs {name} has the reason, --stream shows what came before"
-            raise type(error)(error.message, **{"hint": hint, **error.details}) from error
+            raise _explain_loss(error, name, destination) from error
         raise
     except (MalformedBodyError, InvalidPayloadError) as error:
         if data is None:
@@ -105,6 +112,25 @@ def invoke(  # noqa: PLR0913  # one parameter per option of the command
                 **{**error.details, "hint": "give its argument with --data, like --data '\"some text\"'"},
             ) from error
         raise
+
+
+def _explain_loss(error: TransportError, name: str, destination: Destination) -> TransportError:
+    """Return what is told of a connection that was lost before the whole answer had come."""
+    failed = f"a generator that fails ends so: skerry logs {name} has the reason, --stream shows what came before"
+    message, details = error.message, {**error.details}
+    if destination.place() is not None:  # nobody there says what the function is
+        details["hint"] = failed
+        return type(error)(message, **details)
+    try:
+        if destination.engine(patience_s=0).function(name)["schema"].get("streams"):
+            details["hint"] = failed
+    except (EngineNotRunningError, SiteUnreachableError, TransportError) as gone:
+        message += "; the engine has ended, and the call with it"
+        if "hint" in gone.details:
+            details["hint"] = gone.details["hint"]
+    except SkerryError:
+        pass  # whatever it is, the loss itself says more
+    return type(error)(message, **details)
 
 
 def _check_together(*, as_job: bool, as_stream: bool, timeout: float | None, priority: int | None) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -12,10 +12,13 @@ from skerry.cli.destination import Destination, destination_options
 from skerry.cli.models.traffic import RATIO_HELP, read_ratio
 from skerry.cli.options import Command, complete_function, json_option
 from skerry.cli.units import moment
-from skerry.errors import ConfigError
+from skerry.errors import ConfigError, FunctionNotFoundError
 
 if TYPE_CHECKING:
+    from skerry.platforms.engine.client import EnginePlatform
     from skerry.platforms.kubernetes.operating import OperatedPlatform
+
+T = TypeVar("T")
 
 
 @click.command(
@@ -81,7 +84,8 @@ def rollback(console: Console, name: str, *, is_list: bool, to: int | None, dest
     On a cluster, the revision before the present one serves, until the next deployment. On an engine, whose functions
     are deployed together, the whole app is deployed as it was before its latest deployment: source, options and
     requirements, as further revisions; --to passes over those in between, and does nothing where that one serves
-    already. Versions of models have a rollback of their own: skerry models rollback.
+    already. There, NAME may be that of the app, too. Versions of models have a rollback of their own: skerry models
+    rollback.
     """
     if is_list and to is not None:
         raise click.UsageError("--list changes nothing: leave --to away, or --list")
@@ -97,9 +101,9 @@ def rollback(console: Console, name: str, *, is_list: bool, to: int | None, dest
         return
     engine = destination.engine()
     if is_list:
-        _list(console, engine.deployments(name))
+        _list(console, _of_function(engine, name, engine.deployments))
         return
-    found = engine.roll_back(name, to=to)
+    found = _of_function(engine, name, lambda function: engine.roll_back(function, to=to))
     if console.as_json:
         console.json(found)
         return
@@ -110,6 +114,17 @@ def rollback(console: Console, name: str, *, is_list: bool, to: int | None, dest
     console.message(
         f"app {found['app']} is what was deployed at {moment(found['deployed_at'])} (deployment {found['number']})"
     )
+
+
+def _of_function(engine: EnginePlatform, name: str, ask: Callable[[str], T]) -> T:
+    """Ask about a function; of what is the name of no function but of an app, about one of the app's."""
+    try:
+        return ask(name)
+    except FunctionNotFoundError:
+        functions = [str(one) for app in engine.apps() if app["name"] == name for one in app["functions"]]
+        if not functions or name in functions:
+            raise
+        return ask(functions[0])
 
 
 def _list(console: Console, kept: Sequence[Mapping[str, Any]]) -> None:

@@ -101,10 +101,14 @@ class Broker:
             QueueFullError: so many deliveries wait that no more are taken; none of the events was.
             UnavailableError: the backlog cannot be written, or the broker stops; none of the events was taken.
         """
-        wanted = [(entry, self._takers(entry, is_foreign=is_foreign)) for entry in entries]
-        return await self._put(wanted)
+        return await self.put(self.addressed(entries, is_foreign=is_foreign))
 
-    async def _put(self, wanted: Sequence[tuple[Entry, Sequence[str]]]) -> list[Accepted]:
+    def addressed(self, entries: Sequence[Entry], *, is_foreign: bool = False) -> list[tuple[Entry, list[str]]]:
+        """Return events, each with the triggers that take it; see `accept`."""
+        return [(entry, self._takers(entry, is_foreign=is_foreign)) for entry in entries]
+
+    async def put(self, wanted: Sequence[tuple[Entry, Sequence[str]]]) -> list[Accepted]:
+        """Take events, each for the triggers beside it; raises as `accept` does."""
         count = sum(len(names) for _, names in wanted)
         size_bytes = sum(len(entry.document) for entry, _ in wanted)
         began_s = time.monotonic()
@@ -224,7 +228,7 @@ class Broker:
         if dead.function is None:
             await self.accept([dead.entry])
         else:
-            await self._put([(dead.entry, [sink_name(dead.function)])])
+            await self.put([(dead.entry, [sink_name(dead.function)])])
 
     def _set_timer(self, feed: Feed, timer: Timer) -> None:
         before = self._timetables.get(feed.name)
@@ -235,7 +239,7 @@ class Broker:
 
         def fire(event: Event) -> None:
             if feed.is_idle:  # else it has not finished the moment before
-                self._do(self._put([(entry_of(event), [feed.name])]))
+                self._do(self.put([(entry_of(event), [feed.name])]))
 
         self._timetables[feed.name] = Timetable(feed.function, timer, fire)
 

@@ -33,6 +33,7 @@ class Schema:
         hint: The annotation.
         label: How messages call the value: a parameter's name, or ``result``; empty when fields name themselves.
         where: What the annotation belongs to, for the message.
+        alone: Whether it is the only parameter's: a body is its value, and does not name it.
 
     Attributes:
         validate_json: Bytes to value, in one pass.
@@ -42,8 +43,9 @@ class Schema:
         SpecError: pydantic knows no schema for the annotation.
     """
 
-    def __init__(self, hint: Any, *, label: str, where: str) -> None:
+    def __init__(self, hint: Any, *, label: str, where: str, alone: bool = False) -> None:
         self.label = label
+        self._alone = alone
         self._adapter, self._configured = _build_adapter(hint, where=where)
         self._serializer = self._adapter.serializer
         # Instances of a pydantic class were checked when they were made. Asking pydantic to report what does not fit
@@ -59,7 +61,7 @@ class Schema:
         try:
             return self.validate_json(body)
         except ValidationError as error:
-            raise refusal(error, self.label, self._members) from error
+            raise self._refusal(error, lambda: orjson.loads(body)) from error
 
     def read_msgpack(self, body: bytes) -> Any:
         """Return the value of a MessagePack body."""
@@ -74,7 +76,7 @@ class Schema:
         try:
             return self.validate(value)
         except ValidationError as error:
-            raise refusal(error, self.label, self._members) from error
+            raise self._refusal(error, lambda: value) from error
 
     @cached_property
     def write_list(self) -> Callable[[list[Any]], Any]:
@@ -113,6 +115,19 @@ class Schema:
             return self._adapter.json_schema(mode=mode)
         except PydanticInvalidForJsonSchema:
             return {}
+
+    def _refusal(self, error: ValidationError, read: Callable[[], Any]) -> UserError:
+        """Return what the caller is told, and whether the body names the parameter, whose value it should be."""
+        told = refusal(error, self.label, self._members)
+        if self._alone and self.label not in self._members and isinstance(told, InvalidPayloadError):
+            try:
+                names_it = _is_only_key(self.label, read())
+            except ValueError:  # orjson refuses more than pydantic does, such as NaN
+                names_it = False
+            if names_it:
+                said = f"{told.message}; the body is the value of {self.label!r} itself: leave the name out"
+                return InvalidPayloadError(said, **told.details)
+        return told
 
     def _write(self, value: Any, dump: Callable[[Any], bytes], form: str) -> bytes:
         try:
@@ -172,6 +187,10 @@ def refusal(error: ValidationError, label: str, members: Sequence[str] = ()) -> 
         more += f"; its members: {', '.join(members)}"
     message = f"{first['field'] or 'the body'}: {first['message']}{more}"
     return InvalidPayloadError(message, errors=errors)
+
+
+def _is_only_key(name: str, value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {name}
 
 
 def _checks_itself(cls: type[Any]) -> bool:

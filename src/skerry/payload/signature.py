@@ -316,7 +316,8 @@ def _full_schema(parameters: tuple[Parameter, ...], name: str) -> Schema | None:
         return None
     from skerry.payload.schema import Schema, object_hint
 
-    found = [Schema(p.hint, label=p.name, where=f"{name}: parameter {p.name}") for p in checked]
+    alone = len(parameters) == 1
+    found = [Schema(p.hint, label=p.name, where=f"{name}: parameter {p.name}", alone=alone) for p in checked]
     if len(parameters) > 1:
         return Schema(object_hint(parameters), label="", where=f"{name}: parameters")
     return found[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import stat
@@ -28,12 +29,51 @@ def socket_path(home: Path) -> Path:
     return home.absolute() / "engine.sock"
 
 
-def not_running(where: object) -> EngineNotRunningError:
-    """Return the error that says that no engine answers at ``where``, and what to do."""
+def engine_log(home: Path) -> Path:
+    """Return the file to which an engine in the background writes what it has to say."""
+    return home.absolute() / "engine.log"
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process runs; one that has ended does not, also if its parent has not waited for it."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def not_running(where: object, *, home: Path | None = None) -> EngineNotRunningError:
+    """Return the error that says that no engine answers at ``where``, and what to do.
+
+    Args:
+        where: What was asked.
+        home: The engine's folder, where it was asked in that.
+    """
+    if home is not None and (pid := _killed_engine(home)) is not None:
+        log = engine_log(home)
+        return EngineNotRunningError(
+            f"no engine is running at {where}; the last one (process {pid}) ended without being stopped"
+            + (f": see {log}" if log.exists() else ""),
+            hint=f"`skerry engine start{_home_option(home)}` serves its apps again, and runs its jobs that wait",
+        )
     hint = "run `skerry deploy FILE` (it starts one), `skerry engine start`, or use `with app.run():`"
     if found := _homes_of_runs():
         hint += f"; or ask what `skerry run` serves: --home {' or --home '.join(found)} (or set {HOME_VARIABLE} to it)"
     return EngineNotRunningError(f"no engine is running at {where}", hint=hint)
+
+
+def _killed_engine(home: Path) -> int | None:
+    """Return the process id of an engine that was killed: one that ends in order takes ``engine.json`` away."""
+    try:
+        pid = int(json.loads((home / "engine.json").read_text())["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return None if is_alive(pid) else pid  # it may be on its way out
+
+
+def _home_option(home: Path) -> str:
+    return "" if home == default_home().absolute() else f" --home {home}"
 
 
 def _homes_of_runs() -> list[str]:

@@ -6,7 +6,7 @@ import math
 import re
 from typing import Any
 
-from skerry.errors import MalformedBodyError
+from skerry.errors import MalformedBodyError, UnsupportedMediaTypeError
 from skerry.runtime.call import DEFAULT_URGENCY
 from skerry.runtime.frames import CODEC_OF, NO_META, Codec
 
@@ -14,6 +14,7 @@ MAX_META_BYTES = 16 * 1024  # headers travel to the worker as a frame's metadata
 MAX_GROUP_BYTES = 256
 # curl and HTML forms say this when nobody told them what they send
 UNTYPED = frozenset({b"", b"application/json", b"application/x-www-form-urlencoded"})
+NO_CODING = frozenset({b"", b"identity"})
 ANSWERS = (b"text/event-stream", b"application/msgpack")  # what a caller may ask for besides the default
 WAIT = re.compile(rb"(?:^|,)\s*wait\s*=\s*(\d{1,6})\s*(?:;[^,]*)?(?=,|$)")
 URGENCY = re.compile(rb"(?:^|,)\s*u\s*=\s*(\d+)\s*(?:;[^,]*)?(?=,|$)")
@@ -102,6 +103,7 @@ def read_head(headers: Headers, protocol: str | None = None) -> Reading:
 
     Raises:
         MalformedBodyError: a header's value is not of its form; the message names the header.
+        UnsupportedMediaTypeError: the body is compressed.
     """
     reading = Reading()
     meta: dict[str, Any] = {}
@@ -129,6 +131,13 @@ def _content_type(reading: Reading, meta: dict[str, Any], value: bytes) -> None:
     reading.codec = CODEC_OF.get(kind.decode("latin-1"), Codec.OTHER)
     if reading.codec == Codec.OTHER:
         meta["content_type"] = value.decode("latin-1")
+
+
+def _content_encoding(reading: Reading, meta: dict[str, Any], value: bytes) -> None:
+    if value.strip().lower() not in NO_CODING:
+        raise UnsupportedMediaTypeError(
+            f"content-encoding {value.decode('latin-1')!r}: functions read no compressed bodies; send it as it is"
+        )
 
 
 def _accept(reading: Reading, meta: dict[str, Any], value: bytes) -> None:
@@ -197,6 +206,7 @@ def _number(name: str, value: bytes) -> float:
 
 _READERS = {
     b"content-type": _content_type,
+    b"content-encoding": _content_encoding,
     b"accept": _accept,
     b"prefer": _prefer,
     b"skerry-timeout-ms": _timeout,

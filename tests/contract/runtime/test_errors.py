@@ -1,5 +1,7 @@
 """What callers are told when something is wrong, on every platform."""
 
+import gzip
+
 import pytest
 
 APP = "wrong.py"
@@ -94,6 +96,13 @@ def test_a_tensor_of_a_wrong_type_or_shape_is_422(platform, image):
 
 def test_an_unknown_media_type_is_415(platform):
     assert_problem(platform.call("echo", b"<x/>", ("content-type", "text/xml")), 415, "unsupported_media_type")
+
+
+def test_a_compressed_body_is_415(platform):
+    headers = (("content-type", "application/json"), ("content-encoding", "gzip"))
+    for _ in range(3):  # also from a head that was seen before
+        problem = assert_problem(platform.call("echo", gzip.compress(b"1"), *headers), 415, "unsupported_media_type")
+        assert "'gzip'" in problem["detail"]
 
 
 def test_a_body_over_max_body_is_413(platform):

@@ -76,6 +76,7 @@ def test_an_event_reaches_the_function_whose_trigger_takes_it_in_each_mode_of_ht
     ]
     assert [answer.status for answer in answers] == [202] * 3
     assert [answer.json()["accepted"] for answer in answers] == [1, 1, 3]
+    assert [answer.json()["untaken"] for answer in answers] == [0, 0, 1]
     wanted = {"noted binary {'a': 1}", "noted one 2", "noted first 3", "noted second 4"}
     wait_until(lambda: wanted <= set(said(engine, "note")), what="the delivery of all events")
     assert not any("third" in line for line in said(engine, "note"))
@@ -130,7 +131,10 @@ def test_the_command_line_publishes_lists_shows_and_replays(engine, capfd, tmp_p
     file.write_text(json.dumps([event("seen", "cli-1"), event("wrong", "cli-2")]))
     assert skerry("publish", "--file", str(file))[::2] == (0, "2 events accepted\n")
     again = json.loads(skerry("publish", "seen", "--source", "/test", "--id", "cli-1", "--json")[1])
-    assert again == {"accepted": 1, "duplicates": 1}
+    assert again == {"accepted": 1, "duplicates": 1, "untaken": 0}
+    assert skerry("publish", "nobody.knows")[::2] == (0, "1 event accepted; no trigger takes it\n")
+    file.write_text(json.dumps([event("seen", "cli-3"), event("nobody.knows", "cli-4")]))
+    assert skerry("publish", "--file", str(file))[2] == "2 events accepted; no trigger takes 1 of them\n"
 
     (kept,) = json.loads(skerry("list", "--id", "cli-1", "--json")[1])
     assert "cli-1" in skerry("list", "--type", "seen")[1]
@@ -141,6 +145,8 @@ def test_the_command_line_publishes_lists_shows_and_replays(engine, capfd, tmp_p
     wait_until(lambda: "cli-2" in skerry("dead", "--trigger", "fail")[1])
     assert "they are forgotten" in skerry("dead", "--trigger", "fail", "--delete")[2]
     assert "no dead letters" in skerry("dead", "--trigger", "fail")[2]
+    code, _, err = skerry("dead", "--trigger", "nope")
+    assert (code, "there is no trigger 'nope'; there are: " in err) == (2, True)
     assert "tick/timer" in skerry("status")[1]
 
     assert skerry("publish")[0] == 2

@@ -130,7 +130,7 @@ def test_people_drive_a_trial_over_http(tmp_path):
             traffic.stop()
 
     def drive(engine):
-        assert engine.traffic("f") == {"function": "f", "candidate": None}
+        assert engine.traffic("f") == {"function": "f", "serving": 1, "candidate": None}
         with pytest.raises(ModelNotFoundError):
             engine.promote("f")
         with pytest.raises(SpecError, match="weight_ratio"):
@@ -142,7 +142,7 @@ def test_people_drive_a_trial_over_http(tmp_path):
         assert found["statistics"]["stable"]["requests"] == 10
         assert found["statistics"]["candidate"]["requests"] >= 10
         assert found["statistics"]["stable"]["p50_s"] > 0
-        assert engine.split_traffic("f", {}) == {"function": "f", "candidate": None}
+        assert engine.split_traffic("f", {}) == {"function": "f", "serving": 1, "candidate": None}
         engine.split_traffic("f", {"candidate": "2", "weight_ratio": 0.5})
         assert engine.promote("f") == {"function": "f", "promoted": 2}
         assert b'"new"' in engine.invoke("f", b"1", content_type="application/json").body

@@ -52,7 +52,7 @@ def test_a_function_is_asked_by_its_name(load):
 def test_a_deadline_that_passes_is_an_error_by_the_code_of_skerry(load):
     code, out, _ = load("nap", "--rate", 20, "--duration", 1, "--deadline", 0.05, "--data", "0.5")
     errors = json.loads(out)["errors"]
-    assert code == 0
+    assert code == 1
     assert errors["by_code"]["deadline_exceeded"] > 0
     assert errors["by_status"]["504"] == errors["by_code"]["deadline_exceeded"]
 

@@ -152,6 +152,44 @@ def test_an_app_that_was_not_made_in_a_file_cannot_be_deployed():
     assert "not made in a file" in said
 
 
+RUN = """
+import skerry
+
+app = skerry.App("shop")
+
+
+@app.function
+def greet(name: str) -> str:
+    return name
+
+
+if __name__ == "__main__":
+    running = app.run()
+    print(running)
+    with running:
+        print(running, running.address)
+    print(running)
+"""
+
+
+def test_an_app_that_runs_is_shown_by_its_address_and_functions(tmp_path):
+    (tmp_path / "shop.py").write_text(RUN)
+
+    process = subprocess.run([sys.executable, tmp_path / "shop.py"], capture_output=True, text=True, check=True)
+
+    before, during, after = process.stdout.splitlines()
+    shown, address = during.rsplit(" ", 1)
+    assert before == after == "<RunningApp shop: not running>"
+    assert shown == f"<RunningApp shop at {address}: greet>"
+
+
+def test_an_app_from_standard_input_is_told_that_it_needs_a_file():
+    process = subprocess.run([sys.executable], input=RUN, capture_output=True, text=True, check=False)
+
+    assert process.returncode == 1
+    assert "app 'shop' was not made in a file; write it into one to run or deploy it" in process.stderr
+
+
 def test_a_view_of_an_app_calls_its_platform_and_leaves_the_app_alone(fresh, in_process, monkeypatch, tmp_path):
     monkeypatch.setenv("SKERRY_HOME", str(tmp_path))
     monkeypatch.delenv("SKERRY_ENGINE", raising=False)

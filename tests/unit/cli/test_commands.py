@@ -203,6 +203,35 @@ def test_delete_does_not_take_one_of_several_functions(engine, skerry_command):
     assert engine.calls == []
 
 
+def test_delete_asks_which_where_an_app_and_a_function_of_another_one_share_a_name(engine, skerry_command):
+    engine.app_list = [{"name": "iris", "functions": ["a", "b"]}, {"name": "serve-iris", "functions": ["iris"]}]
+
+    code, _, err = skerry_command("delete", "iris")
+    assert code == 2
+    assert "'iris' is the name of app 'iris' (2 functions) and a function of app 'serve-iris'" in err
+    assert "`skerry delete iris --app`, or `skerry delete serve-iris --app` (1 function)" in err
+    assert engine.calls == []
+
+    assert skerry_command("delete", "iris", "--app")[0] == 0
+    assert skerry_command("delete", "serve-iris")[0] == 0
+    assert engine.calls == [("delete", "iris"), ("delete", "serve-iris")]
+
+
+def test_delete_takes_an_app_whose_function_has_its_name(engine, skerry_command):
+    engine.app_list = [{"name": "iris", "functions": ["iris", "b"]}]
+
+    assert skerry_command("delete", "iris")[0] == 0
+    assert engine.calls == [("delete", "iris")]
+
+
+def test_delete_takes_no_function_for_an_app(engine, skerry_command):
+    code, _, err = skerry_command("delete", "only", "--app")
+
+    assert code == 2
+    assert "no app 'only'; there are: news, one" in err
+    assert engine.calls == []
+
+
 def test_invoke_prints_the_result(engine, skerry_command):
     code, out, err = skerry_command("invoke", "train", "--data", '"x"')
 

@@ -89,3 +89,19 @@ def test_what_is_not_there_is_said(train, skerry_command, words, complaint):
     code, _, err = skerry_command("models", "push", "digits", *words)
     assert code == 2
     assert complaint in err
+
+
+def test_a_python_file_without_an_object_is_told_how_to_name_one(train, skerry_command):
+    code, _, err = skerry_command("models", "push", "digits", "train_digits.py")
+    assert (code, err) == (2, "error: train_digits.py: name the object in it: train_digits.py:NAME\n")
+    assert "no file" in skerry_command("models", "push", "digits", "nowhere.py")[2]
+
+
+def test_an_estimator_that_was_not_trained_is_told_so(tmp_path, skerry_command):
+    (tmp_path / "untrained_iris.py").write_text(
+        "from sklearn.linear_model import LogisticRegression\n\nmodel = LogisticRegression()\nX = [[1.0, 2.0]]\n"
+    )
+    words = ("models", "push", "iris", "untrained_iris.py:model", "--sample", "untrained_iris.py:X")
+    code, _, err = skerry_command(*words)
+    assert code == 2
+    assert err == "error: the estimator (LogisticRegression) is not fitted: call its fit before it is pushed\n"

@@ -127,6 +127,29 @@ def test_invoke_says_where_the_reason_is_when_a_generator_fails(app_file, skerry
     assert "hint: a generator that fails ends so: skerry logs count has the reason, --stream shows" in err
 
 
+def test_invoke_and_list_say_that_the_engine_was_killed(app_file, skerry_command, own_home, tmp_path):
+    app_file.write_text(
+        "import os, pathlib, time, skerry\n\napp = skerry.App('a')\n\n\n@app.function\n"
+        "def slow(parent: int) -> int:\n    os.kill(parent, 9)\n    time.sleep(60)\n    return 1\n"
+    )
+    assert skerry_command("deploy", app_file, "--port", "0")[0] == 0
+    status = json.loads(skerry_command("engine", "status", "--json")[1])
+    pid = status["pid"]
+    assert status["log"] == str(own_home / "engine.log")
+    assert f"log:      {own_home}/engine.log" in skerry_command("engine", "status")[1]
+
+    code, _, err = skerry_command("invoke", "slow", "--data", pid)
+    assert code == 1
+    assert "; the engine has ended, and the call with it" in err
+    assert "generator" not in err
+
+    os.waitpid(pid, 0)
+    code, _, err = skerry_command("list")
+    assert code == 1
+    assert f"the last one (process {pid}) ended without being stopped: see {own_home}/engine.log" in err
+    assert "hint: `skerry engine start` serves its apps again" in err
+
+
 def test_a_load_that_fails_is_shown_before_its_log_goes_with_the_engine(app_file, skerry_command):
     app_file.write_text(
         "import skerry\n\napp = skerry.App('a')\n\n\n@app.function\nclass Greet:\n"

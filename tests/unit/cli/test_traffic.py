@@ -4,9 +4,12 @@ import json
 
 import pytest
 
-NOBODY = {"function": "digits", "candidate": None}
+from skerry.errors import FunctionNotFoundError
+
+NOBODY = {"function": "digits", "serving": 3, "candidate": None}
 TRIED = {
     "function": "digits",
+    "serving": 3,
     "candidate": 4,
     "weight_ratio": 0.1,
     "step": 0,
@@ -56,7 +59,7 @@ def test_looking_shows_versions_decision_and_comparison(engine, skerry_command):
 
     lines = [line.split() for line in out.splitlines()]
     assert (code, err, engine.asked) == (0, "", [("digits", "look")])
-    assert lines[1] == ["serving", "0.9", "90", "90", "0", "1", "1", "ms", "2", "ms"]
+    assert lines[1] == ["3", "(serving)", "0.9", "90", "90", "0", "1", "1", "ms", "2", "ms"]
     assert lines[2] == ["4", "(candidate)", "0.1", "10", "10", "2", "0", "-", "-"]
     assert "step 1 of 2; decided: wait: 10 of 100 answers are there" in out
     assert "of 3 copies: 2 agrees, 1 differs" in out
@@ -69,7 +72,7 @@ def test_without_a_candidate_one_is_told_how_to_try_one(engine, skerry_command):
     code, out, err = skerry_command("models", "traffic", "digits")
 
     assert (code, out) == (0, "")
-    assert "--candidate VERSION" in err
+    assert err == "digits: version 3 gets all requests; to try another one: --candidate VERSION\n"
 
 
 @pytest.mark.parametrize(
@@ -175,3 +178,33 @@ def test_a_rollback_on_an_engine_says_what_serves_instead_and_since_when_it_was_
     assert json.loads(skerry_command("rollback", "greet", "--list", "--json")[1]) == listed
     assert skerry_command("rollback", "greet", "--list", "--to", "2")[0] == 2
     assert json.loads(skerry_command("rollback", "greet", "--json")[1]) == found
+
+
+def test_a_rollback_on_an_engine_takes_the_name_of_an_app_that_is_no_functions(monkeypatch, skerry_command):
+    asked = []
+
+    class Rolled:
+        def apps(self):
+            return [{"name": "iris", "functions": ["area", "kind"]}, {"name": "bare", "functions": []}]
+
+        def deployments(self, name):
+            return [{"number": 1, "functions": [self._known(name)], "deployed_at": 0.0, "is_serving": True}]
+
+        def roll_back(self, name, *, to):
+            self._known(name)
+            return {"app": "iris", "functions": [], "number": 1, "deployed_at": 0.0}
+
+        def _known(self, name):
+            asked.append(name)
+            if name not in ("area", "kind"):
+                raise FunctionNotFoundError(f"there is no function {name!r}")
+            return name
+
+    monkeypatch.setattr("skerry.cli.destination.connect", lambda *_, **__: Rolled())
+
+    assert skerry_command("rollback", "iris")[0] == 0
+    assert skerry_command("rollback", "iris", "--list")[0] == 0
+    assert skerry_command("rollback", "kind", "--to", "1")[0] == 0
+    assert asked == ["iris", "area", "iris", "area", "kind"]
+    for name in ("bare", "nobody"):
+        assert f"there is no function '{name}'" in skerry_command("rollback", name)[2]

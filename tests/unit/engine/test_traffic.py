@@ -34,6 +34,7 @@ class World:
         self.retired = []
         self.fails = {}  # what is to fail, by its name
         self.stable = LanePool(workers=1)
+        self.serving = 3
         self.candidate = None
         self.entry = self.stable
         self.traffic = self.new_traffic()

@@ -98,7 +98,7 @@ def test_a_backlog_that_cannot_be_read_is_read_again(with_broker, monkeypatch):
     with_broker(work, TAKES_ALL)
 
 
-@pytest.mark.parametrize("broken", ["skerry.events.feed.dead_event", "skerry.events.broker.Broker._put"])
+@pytest.mark.parametrize("broken", ["skerry.events.feed.dead_event", "skerry.events.broker.Broker.put"])
 def test_a_dead_letter_that_cannot_be_sent_on_is_dead_all_the_same(with_broker, monkeypatch, broken):
     retry = Retry(attempts=0, delay="1ms", dead_letter_sink="/function/s")
 

@@ -3,9 +3,12 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import json
+import re
 import threading
 from typing import Annotated, Any
 
+import msgpack
 import numpy as np
 import pytest
 from hypothesis import given
@@ -490,3 +493,72 @@ def test_what_should_have_been_an_object_is_told_its_members(content_type):
         Signature.of(total).decode_call(body, content_type)
     with pytest.raises(InvalidPayloadError, match="its members: name, rate"):
         Signature.of(run).decode_call(body, content_type)
+
+
+@dataclasses.dataclass
+class Flower:
+    sepal: float
+    petal: float
+
+
+@dataclasses.dataclass
+class Named:
+    named: str
+    petal: float
+
+
+def area(flower: Flower) -> float:
+    return flower.sepal * flower.petal
+
+
+def double(n: int) -> int:
+    return 2 * n
+
+
+def rename(named: Named) -> str:
+    return named.named
+
+
+def both(a: int, b: int) -> int:
+    return a + b
+
+
+ITSELF = "the body is the value of {!r} itself: leave the name out"
+
+
+@pytest.mark.parametrize(
+    ("handler", "body", "name"),
+    [(area, b'{"flower": {"sepal": 1, "petal": 2}}', "flower"), (double, b'{"n": 4}', "n")],
+)
+def test_a_body_that_names_the_only_parameter_is_told_to_leave_the_name_out(handler, body, name):
+    signature = Signature.of(handler)
+
+    with pytest.raises(InvalidPayloadError, match=re.escape(ITSELF.format(name))):
+        signature.decode_json(body)
+    with pytest.raises(InvalidPayloadError, match=re.escape(ITSELF.format(name))):
+        signature.decode_msgpack(msgpack.packb(json.loads(body)))
+
+
+@pytest.mark.parametrize(
+    ("handler", "body"),
+    [
+        (area, b'{"sepal": 1}'),
+        (area, b'{"flower": {"sepal": 1, "petal": 2}, "more": 1}'),
+        (area, b'{"flower": NaN}'),
+        (double, b'"n"'),
+        (rename, b'{"named": "x"}'),  # the name of a member as well
+        (both, b'{"a": 1}'),
+    ],
+)
+def test_other_bodies_that_do_not_fit_are_not_told_of_a_name(handler, body):
+    with pytest.raises((InvalidPayloadError, MalformedBodyError)) as caught:
+        Signature.of(handler).decode_json(body)
+
+    assert "itself" not in caught.value.message
+
+
+def test_a_result_that_is_an_object_is_not_told_of_a_name():
+    with pytest.raises(InvalidPayloadError) as caught:
+        Signature.of(double).decode_result(b'{"result": 4}', "application/json")
+
+    assert "itself" not in caught.value.message

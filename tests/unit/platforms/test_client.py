@@ -1,4 +1,5 @@
 import json
+import os
 import threading
 
 import pytest
@@ -106,6 +107,33 @@ def test_an_engine_that_was_never_there_is_reported_at_once(engine):
         engine.functions()
 
     assert "skerry deploy FILE" in caught.value.details["hint"]
+
+
+def test_an_engine_that_was_killed_is_told_by_what_it_has_left(stub, engine):
+    folder = stub.path.parent
+    (folder / "engine.json").write_text(json.dumps({"pid": 2**22 + 1, "address": "http://127.0.0.1:1", "version": "1"}))
+
+    with pytest.raises(EngineNotRunningError, match=r"the last one \(process 4194305\) ended without being") as caught:
+        engine.functions()
+
+    assert f"`skerry engine start --home {folder}` serves its apps again" in caught.value.details["hint"]
+    assert "see" not in caught.value.message
+
+    (folder / "engine.log").touch()
+    with pytest.raises(EngineNotRunningError, match=f"being stopped: see {folder}/engine.log"):
+        engine.functions()
+
+
+@pytest.mark.parametrize(
+    "text", [json.dumps({"pid": os.getpid()}), "{", "[]", "{}"], ids=["alive", "torn", "list", "empty"]
+)
+def test_a_file_that_names_no_killed_engine_says_nothing(stub, engine, text):
+    (stub.path.parent / "engine.json").write_text(text)
+
+    with pytest.raises(EngineNotRunningError) as caught:
+        engine.functions()
+
+    assert "the last one" not in caught.value.message
 
 
 def test_an_engine_that_went_away_is_reported_when_the_patience_is_over(stub):

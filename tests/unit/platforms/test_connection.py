@@ -1,4 +1,5 @@
 import os
+import re
 import socket
 import threading
 
@@ -34,6 +35,17 @@ def test_an_address_is_a_url_or_a_path(text, shown):
 def test_other_addresses_are_refused(text):
     with pytest.raises(ConfigError, match="write it as"):
         Address.parse(text)
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1:8080", "localhost:80", "[::1]:8080"])
+def test_a_host_and_a_port_are_told_that_the_scheme_is_missing(text):
+    with pytest.raises(ConfigError, match="the scheme is missing; write it as http://" + re.escape(text)):
+        Address.parse(text)
+
+
+@pytest.mark.parametrize("text", ["unix:80", "run:1/engine.sock", "engine.sock"])
+def test_a_path_is_not_taken_for_a_host_and_a_port(text):
+    assert Address.parse(text).path is not None
 
 
 def test_one_connection_serves_many_requests(stub, pool):

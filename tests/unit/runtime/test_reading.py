@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skerry.errors import MalformedBodyError
+from skerry.errors import MalformedBodyError, UnsupportedMediaTypeError
 from skerry.runtime.frames import Codec
 from skerry.runtime.reading import MAX_GROUP_BYTES, MAX_META_BYTES, read_head
 
@@ -29,6 +29,17 @@ def test_a_json_request_that_says_nothing_else_is_plain(kind):
 def test_the_format_of_the_body_is_read(kind, codec, meta):
     reading = read(("content-type", kind))
     assert (reading.codec, reading.meta, reading.is_plain) == (codec, meta, False)
+
+
+@pytest.mark.parametrize("coding", ["", "identity", " Identity "])
+def test_a_body_as_it_is_may_say_so(coding):
+    assert read(("content-encoding", coding)).is_plain
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd", "identity, gzip"])
+def test_a_compressed_body_is_refused_by_its_coding(coding):
+    with pytest.raises(UnsupportedMediaTypeError, match=f"content-encoding '{coding}': functions read no compressed"):
+        read(("content-type", "application/json"), ("content-encoding", coding))
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,14 @@ from skerry.cli.console import Console
 from skerry.cli.durations import Duration
 from skerry.cli.load.summary import summarise
 from skerry.cli.load.viewer import Viewer
+from skerry.cli.models.traffic import RATIO_HELP, read_ratio
 from skerry.cli.options import Command, complete_function, connect, home_option, json_option
 from skerry.errors import ConfigError, FunctionNotFoundError
 
 if TYPE_CHECKING:
-    from skerry.testbed.load import Plan, Target
+    from skerry.testbed.load import LoadResult, Plan, Target
 
-INTERRUPTED = 130
+FAILED, INTERRUPTED = 1, 130
 _DURATION_S = 10.0
 
 
@@ -27,6 +28,7 @@ _DURATION_S = 10.0
     cls=Command,
     example='skerry load add --rate 500 --duration 30 --data \'{"a": 1, "b": 2}\'\n'
     'skerry load add --rate 500 --arrivals bursty --picture add.png --data \'{"a": 1, "b": 2}\'\n'
+    'skerry load add --rate 500 --max-errors 1% --data \'{"a": 1, "b": 2}\'\n'
     'skerry load http://127.0.0.1:8080/function/add --clients 16 --data \'{"a": 1, "b": 2}\' --json\n'
     "skerry load nap --replay azure2021_200.csv --speed 60 --data '{{duration}}'",
 )
@@ -64,6 +66,9 @@ _DURATION_S = 10.0
 @click.option("--deadline", type=Duration(min=0, min_open=True), help="The deadline that the function is told of.")
 @click.option("--connections", type=click.IntRange(min=1), help="Connections opened before; 8, or one per client.")
 @click.option("--most-connections", type=click.IntRange(min=1), default=10_000, show_default=True, help="At a time.")
+@click.option(
+    "--max-errors", metavar="SHARE", help=f"Exit with 1 when more of the requests fail, {RATIO_HELP}; all by default."
+)
 @click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), help="Draw the run into this PNG file.")
 @home_option
 @json_option
@@ -74,10 +79,13 @@ def load(console: Console, /, *, target: str, home: Path, picture: Path | None, 
     Requests go out when the plan says so, whatever became of those before: a TARGET that stalls is not spared, and the
     waiting is counted. --clients asks the other way: each client waits for its answer, which hides waiting, and finds
     out how much a TARGET can do. TARGET is the name of a function of the local engine, or an http(s) address.
+
+    Exit code 1 when not one request succeeded, or more have failed than --max-errors allows.
     """
     from skerry.testbed.load import run_load
 
     _check_together(given)
+    most_errors = None if given["max_errors"] is None else read_ratio(given["max_errors"], "--max-errors")
     if picture is not None:
         from skerry.testbed.load.picture import check_picture
 
@@ -105,6 +113,19 @@ def load(console: Console, /, *, target: str, home: Path, picture: Path | None, 
         console.message(f"warning: {warning}")
     if result.interrupted:
         raise SystemExit(INTERRUPTED)
+    if failure := _failure(result, most_errors):
+        console.message(f"failed: {failure}")
+        raise click.exceptions.Exit(FAILED)
+
+
+def _failure(result: LoadResult, most_errors: float | None) -> str | None:
+    """Return why a run counts as failed, if it does."""
+    if not result.succeeded:
+        return "not one request succeeded"
+    ratio = result.errors.count / (result.errors.count + result.succeeded)
+    if most_errors is not None and ratio > most_errors:
+        return f"{ratio:.3g} of the requests failed, more than --max-errors {most_errors:g}"
+    return None
 
 
 def _check_together(given: dict[str, Any]) -> None:

@@ -30,7 +30,7 @@ class Objects:
         """
         target = Target.parse(text)
         if target.attribute is None:
-            raise AppImportError(f"{text}: name the object too, like {text}:model")
+            raise AppImportError(f"{text}: name the object in it: {text}:NAME")
         found = self._import(target)
         for part in target.attribute.split("."):
             if not hasattr(found, part):
@@ -66,8 +66,8 @@ class Objects:
 
 
 def is_object(source: str) -> bool:
-    """Return whether a source names an object of Python, not a file or folder."""
-    return ":" in source and not Path(source).exists()
+    """Return whether a source means an object of Python, also where it names the file alone; not a file or folder."""
+    return source.endswith(".py") or (":" in source and not Path(source).exists())
 
 
 def _load(target: Target) -> ModuleType:

@@ -133,9 +133,10 @@ def _rule(text: str) -> tuple[str, Any]:
 
 def _show(console: Console, found: Mapping[str, Any]) -> None:
     if found["candidate"] is None:
-        console.message(f"{found['function']}: one version gets all requests; to try another one: --candidate VERSION")
+        version = f"version {found['serving']}"
+        console.message(f"{found['function']}: {version} gets all requests; to try another one: --candidate VERSION")
         return
-    names = {"stable": "serving", "candidate": f"{found['candidate']} (candidate)"}
+    names = {"stable": f"{found['serving']} (serving)", "candidate": f"{found['candidate']} (candidate)"}
     console.table(HEAD, [_row(names[lane], found["lanes"][lane], found["statistics"][lane]) for lane in names])
     decision, comparison = found["decision"], found["comparison"]
     if found["automatic"] is not None:

@@ -50,13 +50,19 @@ class EventRoutes:
         entries: list[Entry] = []
         try:
             entries = publishing.mark(read_events(headers, request.body))
-            found = await self._broker.accept(entries, is_foreign=not request.same_machine)
+            wanted = self._broker.addressed(entries, is_foreign=not request.same_machine)
+            found = await self._broker.put(wanted)
         except SkerryError as error:
             publishing.finish(error.http_status, len(entries))
             raise
         publishing.finish(202, len(entries))
         return Response.of_json(
-            {"accepted": len(found), "duplicates": sum(not one.is_new for one in found)}, status=202
+            {
+                "accepted": len(found),
+                "duplicates": sum(not one.is_new for one in found),
+                "untaken": sum(not triggers for _, triggers in wanted),
+            },
+            status=202,
         )
 
     def _describe(self, _: Request) -> Response:
@@ -68,6 +74,11 @@ class EventRoutes:
             raise PrivacyError(
                 "a function here is labelled local: what it was given and answered does not leave this site"
             )
+
+    def _check_trigger(self, name: str) -> None:
+        if name not in self._broker.feeds:
+            there = ", ".join(self._broker.feeds) or "none"
+            raise EventNotFoundError(f"there is no trigger {name!r}; there are: {there}")
 
     async def _list(self, request: Request) -> Response:
         self._check_private(request)
@@ -92,8 +103,8 @@ class EventRoutes:
         self._check_private(request)
         number = _whole(_segment(request), "the event's number")
         trigger = request.parameter("trigger")
-        if trigger is not None and trigger not in self._broker.feeds:
-            raise EventNotFoundError(f"there is no trigger {trigger!r}; there are: {', '.join(self._broker.feeds)}")
+        if trigger is not None:
+            self._check_trigger(trigger)
         names = await self._broker.replay(number, trigger)
         if names is None:
             raise _unknown(number)
@@ -101,7 +112,10 @@ class EventRoutes:
 
     async def _dead(self, request: Request) -> Response:
         self._check_private(request)
-        found = await self._broker.backlog.dead(trigger=request.parameter("trigger"), most=_limit(request))
+        trigger = request.parameter("trigger")
+        if trigger is not None:
+            self._check_trigger(trigger)
+        found = await self._broker.backlog.dead(trigger=trigger, most=_limit(request))
         return Response.of_json([_dead_letter(one) for one in found])
 
     async def _revive(self, request: Request) -> Response:

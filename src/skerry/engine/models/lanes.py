@@ -36,6 +36,12 @@ class ModelLanes:
         """The pool that serves the function by itself."""
         return self._supervisor.find(self._function).pool
 
+    @property
+    def serving(self) -> int | None:
+        """The version of the model that serves the function."""
+        pinned = self._supervisor.find(self._function).pinned
+        return None if pinned is None else pinned.version
+
     def route(self, entry: WorkerPool | Split) -> None:
         """Serve the function by this from now on; a function that is gone meanwhile is served by nothing."""
         if self._function in self._supervisor.served:

@@ -100,14 +100,19 @@ class Traffic:
         return None if self._trial is None else self._trial.plan.to_dict()
 
     def describe(self) -> dict[str, Any]:
-        """Return weights, statistics of the present step, the last decision and the report of comparisons."""
+        """Return the version that serves.
+
+        While one is tried, also weights, statistics of the present step, the last decision and the report of
+        comparisons.
+        """
         trial = self._trial
         if trial is None:
-            return {"function": self.function, "candidate": None}
+            return {"function": self.function, "serving": self._lanes.serving, "candidate": None}
         stable, candidate = trial.statistics()
         decision = trial.decision
         return {
             "function": self.function,
+            "serving": self._lanes.serving,
             **trial.plan.to_dict(),
             "lanes": trial.split.describe(),
             "statistics": {"stable": stable.describe(), CANDIDATE: candidate.describe()},

@@ -23,6 +23,10 @@ class Lanes(Protocol):
     def stable(self) -> WorkerPool:
         """The pool that serves the function by itself."""
 
+    @property
+    def serving(self) -> int | None:
+        """The version of the model that `stable` has, where it has one."""
+
     def route(self, entry: WorkerPool | Split) -> None:
         """Serve the function by this from now on: `Front.add_function`."""
 

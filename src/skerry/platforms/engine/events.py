@@ -27,7 +27,8 @@ class BrokerClient:
         """Hand events to the broker, all or none; they are durable when this returns.
 
         Returns:
-            ``accepted``, and how many of them were there before, ``duplicates``.
+            ``accepted``, and how many of them were there before, ``duplicates``, and are taken by no trigger,
+            ``untaken``.
 
         Raises:
             QueueFullError: so many events wait that no more are taken.
@@ -98,6 +99,9 @@ class BrokerClient:
         Args:
             trigger: Only those of this trigger.
             limit: How many at most.
+
+        Raises:
+            EventNotFoundError: there is no such trigger.
         """
         return list(self._ask("GET", "/broker/dead", {"trigger": trigger, "limit": limit}))
 

@@ -13,13 +13,12 @@ from pathlib import Path
 
 from skerry.errors import EngineLockedError, PlatformError, TransportError, UnavailableError
 from skerry.platforms.engine.client import EnginePlatform
-from skerry.platforms.home import default_home
+from skerry.platforms.home import default_home, engine_log, is_alive
 from skerry.store.models import MODELS_VARIABLE
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
 POLL_S = 0.02
-LOG_FILE = "engine.log"
 # What the engine exits with when another one owns the folder, or its arguments are wrong.
 REFUSED = 2
 
@@ -91,7 +90,7 @@ def start_engine(
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if home.stat().st_uid == os.geteuid() and not any(home.iterdir()):
         home.chmod(0o700)  # with the log in it, the engine would not take it for one that it may close to others
-    log = home / LOG_FILE
+    log = engine_log(home)
     starter = ["skerry.engine"]
     if leashed:
         starter = ["skerry.platforms.engine.leash", str(os.getpid()), str(home) if temporary else ""]
@@ -208,8 +207,4 @@ def _is_alive(pid: int) -> bool:
             return False
     except ChildProcessError:
         pass
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"  # an ended one that its parent has not waited for is no engine any more
+    return is_alive(pid)

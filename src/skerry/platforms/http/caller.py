@@ -216,7 +216,8 @@ class Caller:
             named = TransportError(f"{self._where()} was lost: {error.message}", **error.details, site=self._site)
         # A connection that could not be opened: nobody listens there.
         elif self._site is None:
-            named = not_running(self.address)
+            socket = self.address.path
+            named = not_running(self.address, home=None if socket is None else socket.parent)
         else:
             named = SiteUnreachableError(
                 f"{self._where()} does not answer: {_why_unreachable(error.__cause__)}", site=self._site, sent=False

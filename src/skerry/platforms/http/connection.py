@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import select
 import socket
 import ssl
@@ -20,6 +21,8 @@ from skerry.platforms.http.reply import Exchange, Reply, Response, describe
 from skerry.platforms.http.secure import client_context, notice_loss
 from skerry.platforms.http.sending import Body, pieces_of
 from skerry.platforms.transfer import add_bytes, is_counting
+
+_HOST_AND_PORT = re.compile(r"(?!unix:)[^/]+:\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ class Address:
             return cls(host=host.strip("[]"), port=int(port), secure=scheme == "https")
         if separator:
             raise ConfigError(f"address {text!r}: write it as http://HOST:PORT, https://HOST:PORT or unix:PATH")
+        if _HOST_AND_PORT.fullmatch(text):
+            raise ConfigError(f"address {text!r}: the scheme is missing; write it as http://{text} or https://{text}")
         return cls(path=Path(text.removeprefix("unix:")))
 
     @property

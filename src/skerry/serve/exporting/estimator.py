@@ -79,6 +79,7 @@ def export_sklearn(model: Any, sample: Any) -> ExportedModel:
             worst_difference=worst,
             arithmetic=arithmetic,
         )
+    _require_fitted(model)
     # The way that suits the model best was the first: its refusal says most.
     raise refusals[0]
 
@@ -92,6 +93,21 @@ def _require_library() -> None:
             '"skerry[export]"'
         ) from error
     del skl2onnx
+
+
+def _require_fitted(model: Any) -> None:
+    """Refuse a model that was not trained; asked after a failure, as some models without anything to learn look so."""
+    from sklearn.exceptions import NotFittedError
+    from sklearn.utils.validation import check_is_fitted
+
+    try:
+        check_is_fitted(model)
+    except NotFittedError as error:
+        raise ModelRejectedError(
+            f"the estimator ({type(model).__name__}) is not fitted: call its fit before it is pushed"
+        ) from error
+    except TypeError:
+        pass  # scikit-learn cannot tell of this one
 
 
 def _read_sample(sample: Any) -> tuple[str, Array]:

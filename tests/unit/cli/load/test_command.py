@@ -36,10 +36,20 @@ def test_it_says_rates_percentiles_and_errors(load):
 
 def test_errors_and_what_they_mean_are_told(load):
     code, out, err = load("/status/503", *SHORT)
-    assert code == 0
+    assert code == 1
     assert "status_5xx               30" in out
     assert "queue_full          30   no room" in out
     assert "warning: 30 of 30 requests failed" in err
+    assert err.endswith("failed: not one request succeeded\n")
+
+
+@pytest.mark.parametrize(("most", "code"), [("0%", 1), ("49%", 1), ("0.5", 0), ("100%", 0)])
+def test_more_errors_than_are_allowed_are_exit_code_1(load, most, code):
+    found, out, err = load("/half", *SHORT, "--max-errors", most, "--json")
+    result = json.loads(out)
+    assert (result["succeeded"], result["errors"]["by_kind"]) == (15, {"status_5xx": 15})
+    assert found == code
+    assert ("failed: 0.5 of the requests failed, more than --max-errors" in err) == bool(code)
 
 
 def test_json_is_one_object_and_no_live_view(load):
@@ -96,6 +106,7 @@ def test_a_picture_without_matplotlib_is_refused_before_the_run(load, monkeypatc
         (("--replay", "nowhere.csv"), "nowhere.csv: No such file"),
         (("--method", "HEAD"), "use one of GET"),
         (("--rate", 0), "x>0"),
+        (("--max-errors", "many"), "--max-errors many: write a share as 10% or 0.1"),
         (("--peak", 0.5, "--arrivals", "bursty"), "peak must be above 1"),
     ],
 )

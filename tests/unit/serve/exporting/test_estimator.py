@@ -8,6 +8,7 @@ from sklearn.cluster import KMeans
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -145,3 +146,20 @@ def test_exports_are_the_same_each_time(digits):
     model = Ridge().fit(*digits)
     first, second = (onnx.load_model_from_string(export(model, digits[0][:3]).content) for _ in range(2))
     assert first.graph == second.graph
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        LogisticRegression(),
+        KMeans(2),
+        StandardScaler(),
+        make_pipeline(StandardScaler(), Ridge()),
+        RandomForestClassifier(),
+        GridSearchCV(LogisticRegression(), {}),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_what_is_not_fitted_is_told_so(model):
+    with pytest.raises(ModelRejectedError, match=r"is not fitted: call its fit before it is pushed"):
+        export(model, np.ones((4, 3)))
