@@ -7,12 +7,14 @@ from skerry.runtime.call import Call
 from skerry.spec import FunctionSpec
 
 
-def lost(spec: FunctionSpec, call: Call) -> WorkerLostError:
-    """Say that the worker died which ran the call."""
+def lost(spec: FunctionSpec, call: Call, how: str) -> WorkerLostError:
+    """Say that the worker died which ran the call, and how."""
     tried = "twice" if call.attempts > 1 else "once"
     again = "" if spec.idempotent else "; it is not marked idempotent, so it was not run again"
     look = f"; skerry logs {spec.name} shows what it said last"
-    return WorkerLostError(f"function {spec.name!r}: the worker died during the request (tried {tried}){again}{look}")
+    return WorkerLostError(
+        f"function {spec.name!r}: the worker died during the request ({how}; tried {tried}){again}{look}"
+    )
 
 
 def over_time(spec: FunctionSpec) -> HandlerTimeoutError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import inspect
 import mmap
 import os
@@ -189,6 +190,10 @@ def _disregard_signals() -> None:
     _disregard(signal.SIGTERM)  # the front ends a worker through the link, or with SIGKILL
     _disregard(signal.SIGINT)
     _disregard(signal.SIGUSR1)  # asks a plain handler to end its call, once it serves
+    # Asks where the code is, before the front ends a worker that hangs. Native code may hang as well, and would never
+    # let a handler in Python run: this one is C, and writes to the log without taking a lock.
+    faulthandler.register(signal.SIGUSR2, file=2)
+    os.register_at_fork(after_in_child=lambda: faulthandler.unregister(signal.SIGUSR2))
 
 
 def _disregard(number: signal.Signals) -> None:

@@ -145,7 +145,33 @@ def test_a_worker_that_dies_is_told_replaced_and_recorded(engine, tmp_path):
     assert [answer.status for answer in answers] == [502, 200, 502, 200]
     assert answers[0].code == "worker_lost"
     assert answers[0].json()["retryable"] is True
-    assert len(engine.events("crash", "worker_lost")) == 2
+    reasons = [event["reason"] for event in engine.events("crash", "worker_lost")]
+    assert sorted(reason.partition(": ")[2] for reason in reasons) == ["exit status 3", "killed by SIGSEGV"]
+    assert engine.function("crash")["last_error"] == reasons[-1]  # though a worker is there again
+    text = engine.control("GET", "/functions/crash/logs?tail=100").json()["text"]
+    assert all(f"skerry: {reason}\n" in text for reason in reasons)
+
+
+def test_the_log_says_why_a_worker_died_while_it_started(engine, tmp_path):
+    path = write_app(
+        tmp_path / "app.py",
+        """
+        app = skerry.App("early")
+
+        @app.function
+        class Early:
+            def load(self):
+                if "SKERRY_FUNCTION" in os.environ:
+                    os._exit(4)
+
+            def __call__(self) -> int:
+                return 1
+        """,
+    )
+
+    answer = engine.try_deploy(path)
+
+    assert "the worker died while it started (exit status 4)" in answer.json()["detail"]
 
 
 def test_a_function_that_cannot_have_its_memory_is_refused_when_it_is_deployed(engine, tmp_path):

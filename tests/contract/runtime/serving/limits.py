@@ -69,6 +69,22 @@ def end(value) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@app.function
+def leave(how: str) -> None:
+    if how == "status":
+        os._exit(3)
+    if how == "signal":
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGSEGV)
+    os.closerange(3, 256)
+    time.sleep(60)
+
+
+@app.function(timeout="1500ms")
+def hang_in_c(number: int) -> int:
+    return sum(range(number))  # one call into C, which lets no signal handler in Python run
+
+
 @app.function(idempotent=True)
 def end_once(name: str) -> int:
     times = note(name)
