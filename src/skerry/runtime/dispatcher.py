@@ -431,7 +431,8 @@ class Dispatcher:
 
     def _end_late(self, slot: Slot) -> None:
         """End a worker whose call has taken too long, once it has said where that is."""
-        slot.reason = verdicts.over_time(self.spec)
+        taken = all(other.outstanding for other in self.slots if not other.draining)
+        slot.reason = verdicts.over_time(self.spec, waiting=self.queued if taken else 0)
         slot.port.kill_traced()
 
     def _end_cancelled(self, slot: Slot) -> None:

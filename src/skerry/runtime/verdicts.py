@@ -17,10 +17,21 @@ def lost(spec: FunctionSpec, call: Call, how: str) -> WorkerLostError:
     )
 
 
-def over_time(spec: FunctionSpec) -> HandlerTimeoutError:
-    """Say that the call ran longer than the function's `timeout`."""
+def over_time(spec: FunctionSpec, *, waiting: int) -> HandlerTimeoutError:
+    """Say that the call ran longer than the function's `timeout`.
+
+    Args:
+        spec: The function's options.
+        waiting: Calls that waited for a worker while all of them were taken.
+    """
+    # Whether it waited for a call of its own is not known here: the log has the line that it was at.
+    hint = ""
+    if waiting:
+        hint = (
+            f"; {waiting} more waited for a worker: if the function calls itself, each such call takes one (scale.max)"
+        )
     return HandlerTimeoutError(
-        f"function {spec.name!r} ran longer than its timeout of {spec.timeout}; the worker was replaced"
+        f"function {spec.name!r} ran longer than its timeout of {spec.timeout}; the worker was replaced{hint}"
     )
 
 

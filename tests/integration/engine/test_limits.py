@@ -152,6 +152,30 @@ def test_a_worker_that_dies_is_told_replaced_and_recorded(engine, tmp_path):
     assert all(f"skerry: {reason}\n" in text for reason in reasons)
 
 
+def test_a_function_that_calls_itself_without_a_worker_left_is_told_what_it_may_be(engine, tmp_path):
+    engine.deploy(
+        write_app(
+            tmp_path / "app.py",
+            """
+            app = skerry.App("recursion")
+
+            @app.function(timeout="1500ms", scale=skerry.Scale(max=1))
+            def factorial(number: int) -> int:
+                return number * factorial.remote(number - 1) if number > 1 else 1
+            """,
+        )
+    )
+    wait_for_worker(engine, "factorial")
+
+    answer = engine.call("factorial", 3)
+
+    assert answer.status == 504
+    assert "1 more waited for a worker: if the function calls itself" in answer.json()["detail"]
+    text = engine.control("GET", "/functions/factorial/logs?tail=100").json()["text"]
+    assert "in factorial" in text
+    assert answer.json()["detail"] in text
+
+
 def test_the_log_says_why_a_worker_died_while_it_started(engine, tmp_path):
     path = write_app(
         tmp_path / "app.py",
