@@ -23,6 +23,7 @@ from skerry.runtime.frames import FrameReader, Kind, encode_frame
 from skerry.runtime.handler import LoadedHandler, find_function, start_error
 from skerry.runtime.inputs import guard_inputs, install_inputs
 from skerry.runtime.interruption import Interruption
+from skerry.runtime.log_lines import install_log_lines
 from skerry.runtime.phases import Phases
 from skerry.runtime.progress import PROGRESS_BYTES
 from skerry.runtime.target import FunctionObject, Target, load_app
@@ -62,6 +63,7 @@ def work(link: socket.socket, progress_fd: int, target: Target, *, asked_at_s: f
         phases.mark("confine")
         function = find_function(app or load_app(target), target)
         phases.mark("import")
+        install_log_lines()  # it may be the app that has imported `logging`
         handler, runner = _load(function, target)
         phases.mark("load")
     except BaseException as error:
@@ -173,6 +175,7 @@ def prepare(target: Target) -> None:
     """
     _disregard_signals()
     confine(target)
+    install_log_lines()
 
 
 def confine(target: Target) -> None:

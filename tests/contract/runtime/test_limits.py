@@ -97,6 +97,18 @@ def test_the_log_says_where_a_worker_was_that_was_ended_for_its_timeout(platform
     wait_until(lambda: re.search(ended, platform.log(function)))
 
 
+@pytest.mark.parametrize("level", ["info", "warning"])
+def test_log_records_of_an_app_have_time_level_and_name(platform, level):
+    assert platform.call("log", level).status == 200
+    line = rf"^\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d,\d{{3}} {level.upper()} shop: said at {level}$"
+    assert len(re.findall(line, platform.log("log"), re.MULTILINE)) == 1
+
+
+def test_debug_records_of_an_app_are_left_out(platform):
+    assert platform.call("log", "debug").status == 200
+    assert "said at debug" not in platform.log("log")
+
+
 def test_an_idempotent_request_is_run_again_once_when_its_worker_dies(platform):
     answer = platform.call("end_once", "ended-once")
     assert (answer.status, answer.json()) == (200, 2)

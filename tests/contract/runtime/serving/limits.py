@@ -1,6 +1,7 @@
 """Functions that say what they may use, and those that use more."""
 
 import asyncio
+import logging
 import os
 import random
 import signal
@@ -83,6 +84,12 @@ def leave(how: str) -> None:
 @app.function(timeout="1500ms")
 def hang_in_c(number: int) -> int:
     return sum(range(number))  # one call into C, which lets no signal handler in Python run
+
+
+@app.function
+def log(level: str) -> str:
+    getattr(logging.getLogger("shop"), level)("said at %s", level)
+    return level
 
 
 @app.function(idempotent=True)
