@@ -112,6 +112,9 @@ class _Port:
     def kill(self) -> None:
         """There is no process."""
 
+    def kill_traced(self) -> None:
+        """There is no process."""
+
 
 class FrontBench:
     """A front with one function, its metrics on, and `CONNECTIONS` clients that ask in step. Needs a running loop.

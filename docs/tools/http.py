@@ -78,7 +78,8 @@ ADDRESSES = {
     "`draining`), `queued`, `in_flight`, `spec`.",
     "GET /functions/NAME": "The same for one function, with `schema` (JSON schemas of input and output), `support` "
     "(platforms by option), `dispatch` (queue, and what the batcher has learnt and decided), `scaling` (what the "
-    "autoscaler has decided, and why), `last_error`, and `model`: null, or `reference`, `version`, `digest`, `loaded`, "
+    "autoscaler has decided, and why), `last_error` (why a worker could not start, or was lost last; what handlers "
+    "raise is in the log), and `model`: null, or `reference`, `version`, `digest`, `loaded`, "
     "`following` (the version that is being started) and `failed` (`version` and `reason` of one that could not).",
     "GET /functions/NAME/logs": "What the function has printed: `text` and the `offset` from which to read on. "
     "`?tail=100` for the last lines, `?offset=BYTES` for what came since.",

@@ -65,6 +65,9 @@ class FakeWorker:
     def kill(self):
         self.killed = True
 
+    def kill_traced(self):
+        self.kill()
+
     def running(self):
         return self.last_begun
 

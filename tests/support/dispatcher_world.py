@@ -25,6 +25,9 @@ class Port:
     def kill(self):
         self.killed = True
 
+    def kill_traced(self):
+        self.kill()
+
     def running(self):
         return self.begun
 

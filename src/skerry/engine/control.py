@@ -225,7 +225,8 @@ class Control:
         scale = {f"scale.{name}": places for name, places in support_matrix(Scale).items()}
         batch = {f"batch.{name}": places for name, places in support_matrix(Batch).items()}
         support = {**support_matrix(FunctionSpec), **scale, **batch}
-        error = served.pool.last_error if request.same_machine or not served.pool.spec.local else None
+        pool = served.pool
+        error = pool.last_error or pool.last_loss if request.same_machine or not pool.spec.local else None
         return Response.of_json(
             {
                 **self._summary(served, request),

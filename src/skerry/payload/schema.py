@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
-from typing import Any, NotRequired, cast
+from typing import Any, NoReturn, NotRequired, cast
 
 import orjson
 from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, ValidationError
@@ -36,7 +37,6 @@ class Schema:
         alone: Whether it is the only parameter's: a body is its value, and does not name it.
 
     Attributes:
-        validate_json: Bytes to value, in one pass.
         validate: Decoded value to value.
 
     Raises:
@@ -53,8 +53,15 @@ class Schema:
         self._checked_class = hint if isinstance(hint, type) and _checks_itself(hint) else None
         self._hint = hint
         self._members = tuple(getattr(hint, "__annotations__", ()))  # of a typed dictionary, dataclass or model
-        self.validate_json: Callable[[bytes], Any] = self._adapter.validator.validate_json
+        self._validate_json: Callable[[bytes], Any] = self._adapter.validator.validate_json
         self.validate: Callable[[Any], Any] = self._adapter.validator.validate_python
+
+    def validate_json(self, body: bytes) -> Any:
+        """Return the value of a JSON body, in one pass; raises as pydantic does, and for NaN and the infinities."""
+        # pydantic reads these as numbers. No number has an N or an I, so most bodies are looked at for one byte each.
+        if (78 in body or 73 in body) and (b"NaN" in body or b"Infinity" in body):
+            _refuse_constants(body)
+        return self._validate_json(body)
 
     def read_json(self, body: bytes) -> Any:
         """Return the value of a JSON body."""
@@ -191,6 +198,20 @@ def refusal(error: ValidationError, label: str, members: Sequence[str] = ()) -> 
 
 def _is_only_key(name: str, value: Any) -> bool:
     return isinstance(value, dict) and value.keys() == {name}
+
+
+def _refuse_constants(body: bytes) -> None:
+    """Refuse NaN and the infinities outside of texts; what else is wrong with the body is left to who reads it."""
+    try:
+        json.loads(body.decode(), parse_constant=_refuse_constant, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        return
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise MalformedBodyError(
+        f"the body is not JSON: it has no number {name}: send null for what is missing, or use MessagePack or an array"
+    )
 
 
 def _checks_itself(cls: type[Any]) -> bool:

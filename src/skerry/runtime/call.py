@@ -86,6 +86,9 @@ class Port(Protocol):
     def kill(self) -> None:
         """End the worker at once."""
 
+    def kill_traced(self) -> None:
+        """Have the worker log where its code is, and end it a moment later."""
+
     def running(self) -> int:
         """Return the number of the call that the worker began last, 0 for none."""
 

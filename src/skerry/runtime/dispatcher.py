@@ -225,12 +225,16 @@ class Dispatcher:
             self.sizing = ObjectiveBatches(Batch())
         self.slots.append(slot)
 
-    def worker_lost(self, slot: Slot) -> None:
+    def worker_lost(self, slot: Slot, how: str = "nobody knows how") -> None:
         """Count a worker out and settle the calls that it held.
 
         Calls that it had not begun go back to their place in the queue. The one that it ran is retried once elsewhere
         when the function is idempotent and the worker was not ended for that very call; else it is answered with the
         reason.
+
+        Args:
+            slot: The worker.
+            how: How it has ended, for those whose call it ran.
         """
         if slot in self.slots:
             self.slots.remove(slot)
@@ -252,7 +256,7 @@ class Dispatcher:
             elif self.spec.idempotent and call.attempts < 2 and not call.streaming:
                 again.append(call)
             else:
-                self._answer(call, verdicts.lost(self.spec, call))
+                self._answer(call, verdicts.lost(self.spec, call, how))
         slot.outstanding.clear()
         if again:
             self._put_back(again)
@@ -281,8 +285,8 @@ class Dispatcher:
         for slot in self.slots:
             if slot.outstanding and slot.reason is None:
                 self._end_cancelled(slot)
-                if self._is_late(slot, now):
-                    self.kill(slot, verdicts.over_time(self.spec))
+                if slot.reason is None and self._is_late(slot, now):
+                    self._end_late(slot)
         for call in self.waiting.pop_older(now - timeout_s):
             self._answer(call, verdicts.waited_too_long(self.spec))
 
@@ -424,6 +428,12 @@ class Dispatcher:
         # A worker with async handlers ends a late call itself; it is ended whole only when it fails to.
         oldest = next(iter(slot.outstanding.values()))
         return now - oldest.started_s > self.spec.timeout_s + UNRESPONSIVE_S
+
+    def _end_late(self, slot: Slot) -> None:
+        """End a worker whose call has taken too long, once it has said where that is."""
+        taken = all(other.outstanding for other in self.slots if not other.draining)
+        slot.reason = verdicts.over_time(self.spec, waiting=self.queued if taken else 0)
+        slot.port.kill_traced()
 
     def _end_cancelled(self, slot: Slot) -> None:
         call = slot.outstanding.get(slot.port.running())

@@ -18,6 +18,7 @@ from skerry.errors import MemoryLimitError, SkerryError, StartError, WorkerLostE
 from skerry.runtime.call import Call, Slot
 from skerry.runtime.confinement import is_child, resident_bytes, share_bytes
 from skerry.runtime.dispatcher import Dispatcher
+from skerry.runtime.ending import describe_end
 from skerry.runtime.frames import Frame, Kind, encode_frame
 from skerry.runtime.lookout import Lookout
 from skerry.runtime.nursery import Nursery, WorkerSource
@@ -35,6 +36,7 @@ MAX_BACKOFF_S = 10.0
 FAILURES_TO_REFUSE = 3
 STOP_PATIENCE_S = 5.0
 EXIT_PATIENCE_S = 0.5
+LAST_MOMENT_S = 0.02  # between the end of a worker's link and its own
 STARTS_KEPT = 64
 LOOK_PERIOD_S = 50e-6  # a turn of the loop may read hundreds of requests; a worker that is done meanwhile would idle
 
@@ -71,7 +73,8 @@ class WorkerPool:
         self.workers: set[Worker] = set()
         self.on_demand: Callable[[], None] = lambda: None
         self.on_modules: Callable[[list[str]], None] = lambda modules: None
-        self.last_error: SkerryError | None = None
+        self.last_error: SkerryError | None = None  # why there is no worker, until one has started
+        self.last_loss: SkerryError | None = None  # why the latest worker was lost that had been ready
         self._loop = asyncio.get_running_loop()
         self._idle = asyncio.Event()  # no call is left
         self.dispatcher = Dispatcher(
@@ -226,7 +229,7 @@ class WorkerPool:
     def reopen(self) -> None:
         """Take calls again after `drain`; workers start once they are wanted."""
         self._failures = 0
-        self.last_error = None
+        self.last_error = self.last_loss = None
         self.dispatcher.reopen()
 
     # What workers say
@@ -258,6 +261,9 @@ class WorkerPool:
         """Settle what a worker held that has closed its end."""
         if worker not in self.workers:
             return
+        if worker.pid is not None and worker.state != "draining" and not worker.killed:
+            self._reaper.await_end(worker.pid, LAST_MOMENT_S)
+        how = describe_end(worker.exit_code) if worker.slot.reason is None else "it was ended for another call"
         self._forget(worker)
         state, worker.state = worker.state, "gone"
         was_killed = worker.killed
@@ -266,7 +272,7 @@ class WorkerPool:
         else:
             worker.kill()  # it may have closed its end and live on
         idle = worker.running() == 0
-        self.dispatcher.worker_lost(worker.slot)
+        self.dispatcher.worker_lost(worker.slot, how)
         worker.link.release()
         if not self.workers:
             self._gone.set()
@@ -274,14 +280,18 @@ class WorkerPool:
         if state == "starting" and worker.pid is None and not was_killed:
             self.lose_order()
         elif state == "starting" and not was_killed:
-            self.start_failed(worker, StartError(f"function {self.spec.name!r}: the worker died while it started"))
+            died = StartError(f"function {self.spec.name!r}: the worker died while it started ({how})")
+            self._log(f"worker {worker.pid}: {died.message}")
+            self.start_failed(worker, died)
         elif state == "draining":
             self._failures = 0
             self.notify("worker_stopped", {"pid": worker.pid})
         elif state == "ready":
             reason = worker.slot.reason
-            self.last_error = reason or WorkerLostError(f"worker {worker.pid} of {self.spec.name!r} died")
-            self.notify("worker_lost", {"pid": worker.pid, "reason": self.last_error.message})
+            loss = reason or WorkerLostError(f"worker {worker.pid} of {self.spec.name!r} died: {how}")
+            self.last_error = self.last_loss = loss
+            self._log(loss.message if reason is None else f"worker {worker.pid}: {loss.message}")
+            self.notify("worker_lost", {"pid": worker.pid, "reason": loss.message})
             if reason is None and idle:  # what dies during a call is that call's fault
                 early = f"function {self.spec.name!r}: workers die before they begin their first call"
                 self._count_failure(StartError(f"{early}; see skerry logs {self.spec.name}"))
@@ -443,6 +453,15 @@ class WorkerPool:
                 if worker.timer is not None:
                     worker.timer.cancel()
                 worker.timer = self._loop.call_later(STOP_PATIENCE_S, worker.kill)
+
+    def _log(self, line: str) -> None:
+        """Write a line to the log that the workers write to: they cannot say why they are no more."""
+        with contextlib.suppress(OSError):
+            log_fd = self._open_log()
+            try:
+                os.write(log_fd, f"skerry: {line}\n".encode())
+            finally:
+                os.close(log_fd)
 
     async def _see_off(self) -> None:
         """Wait a moment for workers that are on their way out, so that nothing of theirs outlives the event loop."""

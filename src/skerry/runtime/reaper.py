@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 from collections.abc import Callable
 
 Ended = Callable[[int], None]
 ORPHAN_PERIOD_S = 5.0
-UNKNOWN_CODE = -1
+UNKNOWN_CODE = 256  # no process ends with it
 
 
 class Reaper:
@@ -22,7 +23,7 @@ class Reaper:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._watched: dict[int, int] = {}  # process -> its pidfd
+        self._watched: dict[int, tuple[int, Ended]] = {}  # process -> its pidfd, and who is told
         self._unclaimed: set[int] = set()  # ended children of our own session that the last look found
         self._timer = loop.call_later(ORPHAN_PERIOD_S, self._reap_orphans)
 
@@ -33,21 +34,34 @@ class Reaper:
         except ProcessLookupError:  # it was, as an orphan
             self._loop.call_soon(on_end, UNKNOWN_CODE)
             return
-        self._watched[pid] = pidfd
-        self._loop.add_reader(pidfd, self._ended, pid, pidfd, on_end)
+        self._watched[pid] = pidfd, on_end
+        self._loop.add_reader(pidfd, self._ended, pid)
+
+    def await_end(self, pid: int, limit_s: float) -> None:
+        """Wait for the end of a watched process that is about to end, and tell it before this returns.
+
+        The event loop waits too: it is for a process that has closed its connections, whose end is a matter of
+        microseconds.
+        """
+        if pid not in self._watched:
+            return
+        poll = select.poll()
+        poll.register(self._watched[pid][0], select.POLLIN)
+        if poll.poll(limit_s * 1000):
+            self._ended(pid)
 
     def close(self) -> None:
         """Stop noticing."""
         self._timer.cancel()
-        for pidfd in self._watched.values():
+        for pidfd, _ in self._watched.values():
             self._loop.remove_reader(pidfd)
             os.close(pidfd)
         self._watched.clear()
 
-    def _ended(self, pid: int, pidfd: int, on_end: Ended) -> None:
+    def _ended(self, pid: int) -> None:
+        pidfd, on_end = self._watched.pop(pid)
         self._loop.remove_reader(pidfd)
         os.close(pidfd)
-        self._watched.pop(pid, None)
         _, status = os.waitpid(pid, 0)
         on_end(os.waitstatus_to_exitcode(status))
 

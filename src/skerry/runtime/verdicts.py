@@ -7,18 +7,31 @@ from skerry.runtime.call import Call
 from skerry.spec import FunctionSpec
 
 
-def lost(spec: FunctionSpec, call: Call) -> WorkerLostError:
-    """Say that the worker died which ran the call."""
+def lost(spec: FunctionSpec, call: Call, how: str) -> WorkerLostError:
+    """Say that the worker died which ran the call, and how."""
     tried = "twice" if call.attempts > 1 else "once"
     again = "" if spec.idempotent else "; it is not marked idempotent, so it was not run again"
     look = f"; skerry logs {spec.name} shows what it said last"
-    return WorkerLostError(f"function {spec.name!r}: the worker died during the request (tried {tried}){again}{look}")
+    return WorkerLostError(
+        f"function {spec.name!r}: the worker died during the request ({how}; tried {tried}){again}{look}"
+    )
 
 
-def over_time(spec: FunctionSpec) -> HandlerTimeoutError:
-    """Say that the call ran longer than the function's `timeout`."""
+def over_time(spec: FunctionSpec, *, waiting: int) -> HandlerTimeoutError:
+    """Say that the call ran longer than the function's `timeout`.
+
+    Args:
+        spec: The function's options.
+        waiting: Calls that waited for a worker while all of them were taken.
+    """
+    # Whether it waited for a call of its own is not known here: the log has the line that it was at.
+    hint = ""
+    if waiting:
+        hint = (
+            f"; {waiting} more waited for a worker: if the function calls itself, each such call takes one (scale.max)"
+        )
     return HandlerTimeoutError(
-        f"function {spec.name!r} ran longer than its timeout of {spec.timeout}; the worker was replaced"
+        f"function {spec.name!r} ran longer than its timeout of {spec.timeout}; the worker was replaced{hint}"
     )
 
 

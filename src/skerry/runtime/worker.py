@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import inspect
 import mmap
 import os
@@ -22,6 +23,7 @@ from skerry.runtime.frames import FrameReader, Kind, encode_frame
 from skerry.runtime.handler import LoadedHandler, find_function, start_error
 from skerry.runtime.inputs import guard_inputs, install_inputs
 from skerry.runtime.interruption import Interruption
+from skerry.runtime.log_lines import install_log_lines
 from skerry.runtime.phases import Phases
 from skerry.runtime.progress import PROGRESS_BYTES
 from skerry.runtime.target import FunctionObject, Target, load_app
@@ -61,6 +63,7 @@ def work(link: socket.socket, progress_fd: int, target: Target, *, asked_at_s: f
         phases.mark("confine")
         function = find_function(app or load_app(target), target)
         phases.mark("import")
+        install_log_lines()  # it may be the app that has imported `logging`
         handler, runner = _load(function, target)
         phases.mark("load")
     except BaseException as error:
@@ -172,6 +175,7 @@ def prepare(target: Target) -> None:
     """
     _disregard_signals()
     confine(target)
+    install_log_lines()
 
 
 def confine(target: Target) -> None:
@@ -189,6 +193,10 @@ def _disregard_signals() -> None:
     _disregard(signal.SIGTERM)  # the front ends a worker through the link, or with SIGKILL
     _disregard(signal.SIGINT)
     _disregard(signal.SIGUSR1)  # asks a plain handler to end its call, once it serves
+    # Asks where the code is, before the front ends a worker that hangs. Native code may hang as well, and would never
+    # let a handler in Python run: this one is C, and writes to the log without taking a lock.
+    faulthandler.register(signal.SIGUSR2, file=2)
+    os.register_at_fork(after_in_child=lambda: faulthandler.unregister(signal.SIGUSR2))
 
 
 def _disregard(number: signal.Signals) -> None:

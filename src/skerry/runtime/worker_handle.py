@@ -15,6 +15,9 @@ from skerry.runtime.link import WorkerLink
 
 logger = logging.getLogger(__name__)
 
+TRACE_SIGNAL = signal.SIGUSR2
+TRACE_S = 0.05  # how long a worker has to log where its code is
+
 
 class Employer(Protocol):
     """What a worker's hand needs of its pool."""
@@ -86,6 +89,13 @@ class Worker:
                 except ProcessLookupError:
                     continue
         self.link.close()
+
+    def kill_traced(self) -> None:
+        """Have it log where its code is, and end it a moment later."""
+        if self.pid is not None and self.exit_code is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, TRACE_SIGNAL)
+        asyncio.get_running_loop().call_later(TRACE_S, self.kill)
 
     def _on_frames(self, frames: list[Frame]) -> None:
         if self.state in ("ready", "draining"):

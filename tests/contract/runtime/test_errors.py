@@ -2,6 +2,7 @@
 
 import gzip
 
+import msgpack
 import pytest
 
 APP = "wrong.py"
@@ -51,6 +52,30 @@ def test_head_is_answered_without_a_body(platform):
 )
 def test_a_malformed_body_is_400(platform, body, content_type):
     assert_problem(platform.call("echo", body, ("content-type", content_type)), 400, "malformed_body")
+
+
+@pytest.mark.parametrize(
+    ("function", "body"),
+    [
+        ("echo", b"[NaN]"),
+        ("scale", b'{"numbers": [1, -Infinity]}'),
+        ("scale", b'{"numbers": [1], "factor": NaN}'),
+        ("only", b"[Infinity]"),
+    ],
+)
+def test_numbers_that_json_does_not_have_are_malformed(platform, function, body):
+    assert_problem(platform.call(function, body), 400, "malformed_body")
+    event = [("ce-specversion", "1.0"), ("ce-id", "1"), ("ce-type", "t"), ("ce-source", "s")]
+    assert_problem(platform.call(function, body, *event), 400, "malformed_body")
+    structured = b'{"specversion":"1.0","id":"1","type":"t","source":"s","data":%s}' % body
+    answer = platform.call(function, structured, ("content-type", "application/cloudevents+json"))
+    assert_problem(answer, 400, "malformed_body")
+
+
+def test_messagepack_has_such_numbers(platform):
+    body = msgpack.packb([float("inf"), 1.0])
+    form = ("content-type", "application/msgpack"), ("accept", "application/msgpack")
+    assert msgpack.unpackb(platform.call("only", body, *form).body) == [float("inf"), 1.0]
 
 
 def test_a_cloudevent_with_a_missing_attribute_is_400(platform):

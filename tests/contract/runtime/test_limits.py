@@ -1,6 +1,7 @@
 """What functions may use, and what becomes of those that use more, on every platform."""
 
 import contextlib
+import re
 import select
 
 import pytest
@@ -71,6 +72,43 @@ def test_a_handler_that_ends_its_process_is_502_and_the_next_request_is_served(p
         assert (answer.status, answer.code) == (502, "worker_lost")
         assert answer.json()["retryable"] is True
     assert platform.call("echo", 1).status == 200
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [("status", "exit status 3"), ("signal", "killed by SIGSEGV"), ("silence", "it closed its connection")],
+)
+def test_how_a_worker_has_ended_is_told_to_the_caller_and_in_the_log(platform, how, said):
+    answer = platform.call("leave", how)
+    assert (answer.status, answer.code) == (502, "worker_lost")
+    assert f"died during the request ({said}; tried once)" in answer.json()["detail"]
+    wait_until(lambda: re.search(rf"skerry: worker \d+ of 'leave' died: {said}", platform.log("leave")))
+
+
+def test_a_worker_that_is_killed_may_have_been_killed_for_want_of_memory(platform):
+    assert "killed by SIGKILL, perhaps because the machine ran out of memory" in platform.call("end").json()["detail"]
+
+
+@pytest.mark.parametrize(("function", "value"), [("late", 60.0), ("hang_in_c", 10**15)])
+def test_the_log_says_where_a_worker_was_that_was_ended_for_its_timeout(platform, function, value):
+    platform.wait_for_worker(function)
+    answer = platform.call(function, value)
+    assert (answer.status, answer.code) == (504, "handler_timeout"), answer
+    wait_until(lambda: re.search(rf'File ".*limits.py", line \d+ in {function}$', platform.log(function), re.MULTILINE))
+    ended = rf"skerry: worker \d+: function '{function}' ran longer than its timeout of 1500ms"
+    wait_until(lambda: re.search(ended, platform.log(function)))
+
+
+@pytest.mark.parametrize("level", ["info", "warning"])
+def test_log_records_of_an_app_have_time_level_and_name(platform, level):
+    assert platform.call("log", level).status == 200
+    line = rf"^\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d,\d{{3}} {level.upper()} shop: said at {level}$"
+    assert len(re.findall(line, platform.log("log"), re.MULTILINE)) == 1
+
+
+def test_debug_records_of_an_app_are_left_out(platform):
+    assert platform.call("log", "debug").status == 200
+    assert "said at debug" not in platform.log("log")
 
 
 def test_an_idempotent_request_is_run_again_once_when_its_worker_dies(platform):

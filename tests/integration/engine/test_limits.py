@@ -156,7 +156,57 @@ def test_a_worker_that_dies_is_told_replaced_and_recorded(engine, tmp_path):
     assert [answer.status for answer in answers] == [502, 200, 502, 200]
     assert answers[0].code == "worker_lost"
     assert answers[0].json()["retryable"] is True
-    assert len(engine.events("crash", "worker_lost")) == 2
+    reasons = [event["reason"] for event in engine.events("crash", "worker_lost")]
+    assert sorted(reason.partition(": ")[2] for reason in reasons) == ["exit status 3", "killed by SIGSEGV"]
+    assert engine.function("crash")["last_error"] == reasons[-1]  # though a worker is there again
+    text = engine.control("GET", "/functions/crash/logs?tail=100").json()["text"]
+    assert all(f"skerry: {reason}\n" in text for reason in reasons)
+
+
+def test_a_function_that_calls_itself_without_a_worker_left_is_told_what_it_may_be(engine, tmp_path):
+    engine.deploy(
+        write_app(
+            tmp_path / "app.py",
+            """
+            app = skerry.App("recursion")
+
+            @app.function(timeout="1500ms", scale=skerry.Scale(max=1))
+            def factorial(number: int) -> int:
+                return number * factorial.remote(number - 1) if number > 1 else 1
+            """,
+        )
+    )
+    wait_for_worker(engine, "factorial")
+
+    answer = engine.call("factorial", 3)
+
+    assert answer.status == 504
+    assert "1 more waited for a worker: if the function calls itself" in answer.json()["detail"]
+    text = engine.control("GET", "/functions/factorial/logs?tail=100").json()["text"]
+    assert "in factorial" in text
+    assert answer.json()["detail"] in text
+
+
+def test_the_log_says_why_a_worker_died_while_it_started(engine, tmp_path):
+    path = write_app(
+        tmp_path / "app.py",
+        """
+        app = skerry.App("early")
+
+        @app.function
+        class Early:
+            def load(self):
+                if "SKERRY_FUNCTION" in os.environ:
+                    os._exit(4)
+
+            def __call__(self) -> int:
+                return 1
+        """,
+    )
+
+    answer = engine.try_deploy(path)
+
+    assert "the worker died while it started (exit status 4)" in answer.json()["detail"]
 
 
 def test_a_function_that_cannot_have_its_memory_is_refused_when_it_is_deployed(engine, tmp_path):

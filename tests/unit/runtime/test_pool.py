@@ -5,7 +5,8 @@ import subprocess
 
 import pytest
 
-from skerry.errors import UnavailableError
+from skerry.errors import SkerryError, UnavailableError
+from skerry.runtime import worker_handle
 from skerry.runtime.call import Call
 from skerry.runtime.exchange import Exchange
 from skerry.runtime.frames import Codec, Kind, encode_frame
@@ -166,3 +167,49 @@ def test_a_worker_that_greets_with_nonsense_is_ended_or_taken_and_the_loop_goes_
 
     run_loop(run())
     assert not faults
+
+
+def test_a_worker_that_answers_while_it_says_where_it_is_has_answered_and_is_ended(run_loop, monkeypatch):
+    monkeypatch.setattr(worker_handle, "TRACE_SIGNAL", 0)  # the program that plays the worker knows of no such signal
+    monkeypatch.setattr(worker_handle, "TRACE_S", 0.5)
+
+    async def run():
+        async with pool_of(timeout="200ms") as (pool, part):
+            answers = []
+            pool.take(Call(b"1", Codec.JSON, {}, answers.append))
+            frame = await part.hear(Kind.CALL)
+            PROGRESS.pack_into(part.progress, 0, frame.number)
+            [worker] = pool.workers
+            await until(lambda: worker.slot.reason is not None)
+            part.say(Kind.RESULT, frame.number, b"2")
+            await until(lambda: answers)
+            was_there = is_alive(part.program.pid)
+            pool.take(Call(b"2", Codec.JSON, {}, answers.append))
+            await asyncio.to_thread(part.program.wait, 20)
+            await until(lambda: len(answers) == 2)
+            return answers, was_there, pool.last_loss
+
+    (answer, refusal), was_there, loss = run_loop(run())
+    assert (answer.kind, answer.body) == (Kind.RESULT, b"2")
+    assert was_there
+    assert isinstance(refusal, SkerryError)  # the worker was given nothing more, and there is no other
+    assert "longer than its timeout" in loss.message
+
+
+def test_a_call_whose_worker_was_ended_for_another_is_told_so(run_loop):
+    async def run():
+        async with pool_of(concurrency=2) as (pool, part):
+            answers = {}
+            for body in (b"1", b"2"):
+                pool.take(Call(body, Codec.JSON, {}, lambda answer, body=body: answers.update({body: answer})))
+            await part.hear(Kind.CALL)
+            last = await part.hear(Kind.CALL)
+            PROGRESS.pack_into(part.progress, 0, last.number)
+            [worker] = pool.workers
+            pool.dispatcher.kill(worker.slot, UnavailableError("too large"))
+            await until(lambda: len(answers) == 2)
+            return answers
+
+    answers = run_loop(run())
+    assert answers[b"2"].message == "too large"
+    assert "the worker died during the request (it was ended for another call; tried once)" in answers[b"1"].message

@@ -64,3 +64,26 @@ def test_the_end_of_a_watched_process_is_told_with_its_exit_code(run_loop):
             process.wait()
 
     assert run_loop(run()) == 3
+
+
+def test_an_end_that_is_near_is_told_before_the_wait_for_it_returns(run_loop):
+    async def run():
+        reaper = Reaper(asyncio.get_running_loop())
+        codes = []
+        ending, lasting = start("sh", "-c", "exit 3"), start("sleep", "600")
+        try:
+            for process in (ending, lasting):
+                reaper.watch(process.pid, codes.append)
+            reaper.await_end(ending.pid, 10)
+            found = list(codes)
+            reaper.await_end(ending.pid, 10)  # it is told once
+            reaper.await_end(lasting.pid, 0.01)
+            await asyncio.sleep(0)
+        finally:
+            reaper.close()
+            lasting.kill()
+            for process in (ending, lasting):
+                process.wait()
+        return found, codes
+
+    assert run_loop(run()) == ([3], [3])

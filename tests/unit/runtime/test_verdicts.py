@@ -11,8 +11,13 @@ SPEC = FunctionSpec(name="f", timeout="2s")
 @pytest.mark.parametrize(
     ("verdict", "status", "said"),
     [
-        (verdicts.lost(SPEC, SimpleNamespace(attempts=1)), 502, ["'f'", "once", "not marked idempotent"]),
-        (verdicts.over_time(SPEC), 504, ["'f'", "2s", "replaced"]),
+        (
+            verdicts.lost(SPEC, SimpleNamespace(attempts=1), "exit status 3"),
+            502,
+            ["'f'", "exit status 3; tried once", "not marked idempotent"],
+        ),
+        (verdicts.over_time(SPEC, waiting=0), 504, ["'f'", "2s", "replaced"]),
+        (verdicts.over_time(SPEC, waiting=1), 504, ["'f'", "2s", "1 more waited", "calls itself", "scale.max"]),
         (verdicts.waited_too_long(SPEC), 504, ["'f'", "2s", "not run"]),
         (verdicts.past_deadline(SPEC, ran=False), 504, ["'f'", "not run"]),
         (verdicts.past_deadline(SPEC, ran=True), 504, ["'f'", "while it ran"]),
@@ -25,7 +30,7 @@ def test_callers_are_told_what_happened_to_what_and_what_was_done(verdict, statu
 
 def test_an_idempotent_call_is_told_that_it_was_tried_twice_and_no_hint():
     spec = FunctionSpec(name="f", idempotent=True)
-    verdict = verdicts.lost(spec, SimpleNamespace(attempts=2))
+    verdict = verdicts.lost(spec, SimpleNamespace(attempts=2), "exit status 3")
     assert "twice" in verdict.message
     assert "idempotent" not in verdict.message
 

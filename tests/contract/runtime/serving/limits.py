@@ -1,6 +1,7 @@
 """Functions that say what they may use, and those that use more."""
 
 import asyncio
+import logging
 import os
 import random
 import signal
@@ -67,6 +68,28 @@ async def late_async(seconds: float) -> int:
 @app.function
 def end(value) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.function
+def leave(how: str) -> None:
+    if how == "status":
+        os._exit(3)
+    if how == "signal":
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGSEGV)
+    os.closerange(3, 256)
+    time.sleep(60)
+
+
+@app.function(timeout="1500ms")
+def hang_in_c(number: int) -> int:
+    return sum(range(number))  # one call into C, which lets no signal handler in Python run
+
+
+@app.function
+def log(level: str) -> str:
+    getattr(logging.getLogger("shop"), level)("said at %s", level)
+    return level
 
 
 @app.function(idempotent=True)

@@ -23,6 +23,16 @@ def add(a: int, b: int = 1) -> int:
 
 
 @app.function
+def scale(numbers: list[float], factor: float = 2.0) -> list[float]:
+    return [number * factor for number in numbers]
+
+
+@app.function
+def only(numbers: list[float]) -> list[float]:
+    return numbers
+
+
+@app.function
 def classify(image: Annotated[np.ndarray, Tensor("float32", (None, 2))], top: int) -> list[float]:
     return image.sum(axis=1).tolist()[:top]
 
