@@ -335,6 +335,7 @@ class App(StartsFunctions, ServesModels, HasSources, HasStates, HasChains):
         """
         from pathlib import Path
 
+        from skerry.app.project_root import Located
         from skerry.app.target import Target
 
         file = self._module.get("__file__")
@@ -342,7 +343,8 @@ class App(StartsFunctions, ServesModels, HasSources, HasStates, HasChains):
             raise AppImportError(f"app {self.name!r} was not made in a file; write it into one to run or deploy it")
         for attribute, value in self._module.items():
             if value is self:
-                return Target(str(Path(file).resolve()), attribute, Path(file).resolve())
+                place = Path(file).resolve()
+                return Target.of(Located(place, place.parent, None), attribute)
         raise AppImportError(f"{file}: give app {self.name!r} a name at the top level of its module: app = App(...)")
 
     def _declare(

@@ -16,12 +16,12 @@ def write_context(target: Target, folder: Path, *, base: str | None = None) -> P
     """Write all that a build with docker or podman needs, and return the Dockerfile.
 
     Args:
-        target: The app, in a file.
+        target: The app, in a file or a package that is not installed.
         folder: Where to write; it must be empty or not there.
         base: The base image's name; the official Python image by default.
 
     Raises:
-        ConfigError: the folder holds something, or the app is not in a file.
+        ConfigError: the folder holds something, or the app is an installed module.
     """
     from skerry.platforms.images.base import DEFAULT_BASE, THIS_PYTHON
     from skerry.platforms.images.dockerfile import render_dockerfile
@@ -44,7 +44,7 @@ def write_context(target: Target, folder: Path, *, base: str | None = None) -> P
         ("versions.txt", wanted.versions),
     ):
         (folder / name).write_text(content, encoding="utf-8")
-    inside = collected.file if target.attribute is None else f"{collected.file}:{target.attribute}"
     written = folder / "Dockerfile"
-    written.write_text(render_dockerfile(base or DEFAULT_BASE, inside, is_hashed=bool(wanted.lock)), encoding="utf-8")
+    rendered = render_dockerfile(base or DEFAULT_BASE, target.inside, is_hashed=bool(wanted.lock))
+    written.write_text(rendered, encoding="utf-8")
     return written

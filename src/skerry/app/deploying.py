@@ -268,7 +268,7 @@ def _image(plan: DeployPlan, described: DescribedApp, settings: ClusterSettings,
     """Return the image, and where the app is in it."""
     if plan.target.file is None:
         raise ConfigError(f"target {plan.target} is no file", hint="name the file that holds the app, like app.py")
-    inside = plan.target.file.name + ("" if plan.target.attribute is None else f":{plan.target.attribute}")
+    inside = plan.target.inside
     if plan.image is not None:
         return plan.image, inside
     if not build:

@@ -57,7 +57,7 @@ class BuiltImage:
     Args:
         reference: The name under which a cluster gets exactly this image; one of this machine when it was not pushed.
         digest: Of its manifest.
-        target: What its containers serve unless told otherwise, ``FILE.py:app``.
+        target: What its containers serve unless told otherwise, ``FILE.py:app`` or ``package.module:app``.
         layers: From the lowest.
         own_bytes: Size of the layers above the base, as they travel.
         pushed_bytes: How many bytes a registry had to be sent; 0 without one.
@@ -83,11 +83,11 @@ def build_image(target: Target, settings: BuildSettings) -> BuiltImage:
     Takes seconds to minutes where libraries have to be installed, else less than one.
 
     Args:
-        target: The app, in a file.
+        target: The app, in a file or a package that is not installed.
         settings: How.
 
     Raises:
-        ConfigError: the app is not in a file, or there is no such base.
+        ConfigError: the app is an installed module, or there is no such base.
         EnvironmentBuildError: its requirements cannot be installed.
         TransportError: a registry does not answer.
 
@@ -100,7 +100,7 @@ def build_image(target: Target, settings: BuildSettings) -> BuiltImage:
     from skerry.platforms.images.reference import Reference
     from skerry.platforms.images.registry import Registry
 
-    if target.file is None or not target.source.endswith(".py"):
+    if target.project is None:
         raise ConfigError(f"target {target} is no file", hint="name the file that holds the app, like app.py")
     name = image_name(target)
     to = Reference.parse(settings.push) if settings.push else None
@@ -111,8 +111,7 @@ def build_image(target: Target, settings: BuildSettings) -> BuiltImage:
     blobs = Blobs(settings.cache or default_cache())
     collected = collect(target)
     base = _base(settings, blobs)
-    inside = collected.file if target.attribute is None else f"{collected.file}:{target.attribute}"
-    image, sbom = _assemble(collected, base, blobs, settings, name=name, inside=inside)
+    image, sbom = _assemble(collected, base, blobs, settings, name=name, inside=target.inside)
     sent = 0
     reference = f"localhost/{name}@{image.digest}"
     if settings.output is not None:
@@ -124,7 +123,7 @@ def build_image(target: Target, settings: BuildSettings) -> BuiltImage:
     return BuiltImage(
         reference=reference,
         digest=image.digest,
-        target=inside,
+        target=target.inside,
         layers=image.layers,
         own_bytes=image.own_bytes,
         pushed_bytes=sent,
@@ -136,8 +135,9 @@ def build_image(target: Target, settings: BuildSettings) -> BuiltImage:
 
 def image_name(target: Target) -> str:
     """Return the name of an app's image: that of its file, or of its folder where the file is called app or main."""
-    file = Path(target.source)
-    stem = file.parent.name if file.stem in ("app", "main", "function_app") and file.parent.name else file.stem
+    file = target.file or Path(target.source)
+    is_plain = file.stem in ("app", "main", "function_app", "__init__") and file.parent.name
+    stem = file.parent.name if is_plain else file.stem
     return re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-") or "app"
 
 

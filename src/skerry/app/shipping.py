@@ -31,7 +31,7 @@ def ship(
 
     Args:
         platform: Where to deploy.
-        target: The app. One that is a module and no file has to be installed there already.
+        target: The app. One that is an installed module here has to be installed there already.
         flags: ``FUNCTION.OPTION=VALUE`` settings.
         environment: Text of ``SKERRY_SET``.
 
@@ -41,17 +41,16 @@ def ship(
     Raises:
         ConfigError: the project cannot be sent as it is.
     """
-    if target.file is None or not target.source.endswith(".py"):
+    if target.project is None:
         return platform.deploy(str(target), flags=flags, environment=environment)
     digest, bundle = make_bundle(target)
     sent = platform.send_bundle(digest, bundle)
-    inside = target.file.name if target.attribute is None else f"{target.file.name}:{target.attribute}"
-    deployed = platform.deploy(inside, flags=flags, environment=environment, bundle=digest)
+    deployed = platform.deploy(target.inside, flags=flags, environment=environment, bundle=digest)
     return {**deployed, "bundle": {"digest": digest, "size_bytes": len(bundle), "sent": sent}}
 
 
 def make_bundle(target: Target) -> tuple[str, bytes]:
-    """Return the bundle of an app in a file: its digest, and its bytes, compressed by gzip.
+    """Return the bundle of an app: its digest, and its bytes, compressed by gzip.
 
     Raises:
         ConfigError: the project is too large, has links that lead out of it, or would give away a token.
@@ -64,7 +63,7 @@ def make_bundle(target: Target) -> tuple[str, bytes]:
     members = {file.path: file for file in collected.files}
     if collected.requirements and LOCK_FILE not in members:
         members[LOCK_FILE] = Member(LOCK_FILE, lock_of(collected.requirements).encode())
-    # A folder with this file is a project, of which everything is copied; without it, the app's file alone is.
+    # A folder with this file is a project, of which everything is copied; without it, only a part would be.
     members.setdefault(PROJECT_FILE, Member(PROJECT_FILE, b""))
     bundle = pack(members.values())
     # Without a name and a time in it, and with the digest of what is inside.
@@ -76,7 +75,7 @@ class Collected:
     """What of an app goes to another machine.
 
     Args:
-        file: The app's file, relative to its folder.
+        file: The app's file, relative to the project's folder.
         digest: Of its source as a whole.
         files: Its files.
         requirements: What it needs installed.
@@ -104,12 +103,12 @@ def collect(target: Target) -> Collected:
     from skerry.engine.sources.source import take
     from skerry.engine.sources.tree import list_tree
 
-    if target.file is None:
-        raise ConfigError(f"target {target} is no file")
+    if target.project is None:
+        raise ConfigError(f"target {target} is an installed module, whose source is not sent")
     secrets = _token_files(target)
     with tempfile.TemporaryDirectory(prefix="skerry-bundle-") as folder:
         source = take(str(target), Path(folder) / "sources")
-        root = Path(folder) / "sources" / source.digest
+        root, file = Path(folder) / "sources" / source.digest, source.file or ""
         project = {} if source.project_file is None else read_project_file(source.project_file)
         files = tuple(
             Member(entry.path, (root / entry.path).read_bytes(), executable=os.access(root / entry.path, os.X_OK))
@@ -117,9 +116,9 @@ def collect(target: Target) -> Collected:
             if entry.path not in secrets
         )
         refuse_credentials(files)
-        _refuse_local(root / target.file.name, project)
+        _refuse_local(root / file, project)
         return Collected(
-            file=target.file.name,
+            file=file,
             digest=source.digest,
             files=files,
             requirements=declared_requirements(project, source),
@@ -158,9 +157,9 @@ def _token_files(target: Target) -> set[str]:
     Raises:
         ConfigError: a token stands in ``skerry.toml`` itself, which has to be sent.
     """
-    if target.file is None or not (target.file.parent / PROJECT_FILE).is_file():
+    folder = target.project
+    if folder is None or not (folder / PROJECT_FILE).is_file():
         return set()
-    folder = target.file.parent
     sites: Mapping[str, Any] = read_project_file(folder / PROJECT_FILE).get("sites", {})
     given_away = [name for name, site in sites.items() if site.token is not None]
     if given_away:

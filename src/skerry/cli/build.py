@@ -55,8 +55,9 @@ if TYPE_CHECKING:
 def build(console: Console, /, target: str | None, sbom: bool, **options: Any) -> None:
     """Make a container image of an app, without Docker.
 
-    TARGET is FILE[:APP]; without it, the one that skerry.toml names. The same app, lock file and base give the same
-    digest. Without --push and --output, the image is written to dist/NAME.oci.tar. SOURCE_DATE_EPOCH sets its time.
+    TARGET is FILE[:APP] or package.module[:APP]; without it, the one that skerry.toml names. The same app, lock file
+    and base give the same digest. Without --push and --output, the image is written to dist/NAME.oci.tar.
+    SOURCE_DATE_EPOCH sets its time.
     """
     found = find_target(target)
     if options["dockerfile"] is not None or options["engine"] is not None:

@@ -21,6 +21,7 @@ from skerry.cli.console import Console
 from skerry.cli.destination import Destination, destination_options
 from skerry.cli.options import Command, complete_target, connect, json_option
 from skerry.cli.project import find_target
+from skerry.cli.units import size
 from skerry.errors import EngineNotRunningError
 from skerry.spec import SET_VARIABLE
 
@@ -56,17 +57,20 @@ def deploy(
     TARGET is FILE[:APP] or package.module[:APP]; without it, the one that skerry.toml names. With --site, the source is
     sent there, once for the same content. On a cluster, an image is built and pushed first.
     """
+    from skerry.app.import_hints import explaining
+
     found = find_target(target)
-    place = destination.place(folder=None if found.file is None else found.file.parent)
-    if place is not None:
-        refuse_moot("host", "port", because="a cluster listens where its ingress does")
-        deploy_on_cluster(console, found, settings, asked, place)
-        return
-    refuse_moot(*CLUSTER_ONLY, because="they are about a cluster: add --platform knative or --platform kubernetes")
-    if destination.site is not None:
-        _deploy_at(console, found, settings, site=destination.site, home=destination.home)
-        return
-    deploy_target(console, str(found), settings, home=destination.home, host=host, port=port)
+    place = destination.place(folder=found.project)
+    with explaining(found):
+        if place is not None:
+            refuse_moot("host", "port", because="a cluster listens where its ingress does")
+            deploy_on_cluster(console, found, settings, asked, place)
+            return
+        refuse_moot(*CLUSTER_ONLY, because="they are about a cluster: add --platform knative or --platform kubernetes")
+        if destination.site is not None:
+            _deploy_at(console, found, settings, site=destination.site, home=destination.home)
+            return
+        deploy_target(console, str(found), settings, home=destination.home, host=host, port=port)
 
 
 def deploy_target(console: Console, target: str, settings: Sequence[str], *, home: Path, host: str, port: int) -> None:
@@ -74,15 +78,16 @@ def deploy_target(console: Console, target: str, settings: Sequence[str], *, hom
 
     Args:
         console: Where to say it.
-        target: ``/abs/file.py:app`` or ``package.module:app``.
+        target: ``/abs/file.py:app`` or ``package.module:app``, as `Target` writes it.
         settings: ``FUNCTION.OPTION=VALUE`` settings.
         home: Folder of the engine.
         host: Address of an engine that is started.
         port: Its port.
     """
     start_if_needed(console, home, host, port)
+    copied = _copied(target, home)
     deployed = connect(home).deploy(target, flags=settings, environment=os.environ.get(SET_VARIABLE, ""))
-    _say(console, deployed, place="")
+    _say(console, {**deployed, "copied": copied}, place="")
 
 
 def _deploy_at(console: Console, target: Target, settings: Sequence[str], *, site: str, home: Path) -> None:
@@ -94,9 +99,18 @@ def _deploy_at(console: Console, target: Target, settings: Sequence[str], *, sit
     deployed = ship(platform, target, flags=settings, environment=os.environ.get(SET_VARIABLE, ""))
     bundle = deployed.get("bundle")
     if bundle is not None:
-        size = f"{bundle['size_bytes'] / 1024:.1f} KiB"
-        console.message(f"sent {size} to {site}" if bundle["sent"] else f"{site} has this source already")
+        sent = f"{bundle['size_bytes'] / 1024:.1f} KiB"
+        console.message(f"sent {sent} to {site}" if bundle["sent"] else f"{site} has this source already")
     _say(console, deployed, place=f" at {site}")
+
+
+def _copied(target: str, home: Path) -> dict[str, int]:
+    """Return how much an engine of this machine copies of an app's source."""
+    from skerry.engine.home import Home
+    from skerry.engine.sources.source import copied_files
+
+    entries = copied_files(target, Home(home).sources)
+    return {"files": len(entries), "size_bytes": sum(entry.size_bytes for entry in entries)}
 
 
 def _say(console: Console, deployed: Mapping[str, Any], *, place: str) -> None:
@@ -105,6 +119,9 @@ def _say(console: Console, deployed: Mapping[str, Any], *, place: str) -> None:
         return
     state = "deployed" if deployed["changed"] else "unchanged:"
     console.message(f"{state} app {deployed['app']}{place}")
+    copied = deployed.get("copied", {})
+    if copied.get("files", 0) > 1:
+        console.message(f"copied {copied['files']} files, {size(copied['size_bytes'])}")
     rows = [[str(f["name"]), str(f["revision"]), str(f["address"])] for f in deployed["functions"]]
     console.table(["NAME", "REVISION", "ADDRESS"], rows)
 

@@ -14,8 +14,8 @@ def find_target(text: str | None) -> Target:
     """Return the target that was named, else the one of ``skerry.toml`` in the current folder, else ``app.py`` there.
 
     Raises:
-        ConfigError: none of these exists.
-        SpecError: the ``skerry.toml`` beside it is none.
+        ConfigError: none of these exists, or the target lies outside of the folder of the ``skerry.toml``.
+        SpecError: the ``skerry.toml`` that holds for it is none.
     """
     if text is not None:
         target = Target.parse(text)
@@ -25,7 +25,7 @@ def find_target(text: str | None) -> Target:
     if project.is_file():
         named = read_project_file(project).get("app", {}).get("target")
         if named is not None:
-            return Target.parse(str(named), folder=project.parent)
+            return Target.parse(str(named), folder=project.parent, root=project.parent)
     if (Path.cwd() / "app.py").is_file():
         return Target.parse("app.py")
     raise ConfigError(
@@ -35,13 +35,13 @@ def find_target(text: str | None) -> Target:
 
 
 def check_project(target: Target) -> None:
-    """Read the ``skerry.toml`` beside a target's file: the engine reads a copy, whose path says nothing to a person.
+    """Read the ``skerry.toml`` of a target's project: the engine reads a copy, whose path says nothing to a person.
 
     Raises:
         SpecError: the file is none.
     """
-    if target.file is not None:
-        read_project(target.file.parent)
+    if target.project is not None:
+        read_project(target.project)
 
 
 def read_project(folder: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from skerry.app.import_hints import explaining
 from skerry.app.target import Target
 from skerry.cli.console import Console
 from skerry.cli.options import Command, complete_target, json_option
@@ -115,9 +116,10 @@ class Session:
     def _deploy(self) -> dict[str, Any]:
         check_project(self._target)
         try:
-            deployed = self._engine.platform.deploy(
-                str(self._target), flags=self._settings, environment=os.environ.get(SET_VARIABLE, "")
-            )
+            with explaining(self._target):
+                deployed = self._engine.platform.deploy(
+                    str(self._target), flags=self._settings, environment=os.environ.get(SET_VARIABLE, "")
+                )
         except StartError as error:
             # The log has the reason, and goes with the engine: nobody could read it afterwards.
             self._follow_log(str(error.details.get("function", "")))

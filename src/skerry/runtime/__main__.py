@@ -89,8 +89,9 @@ def _serve(arguments: Arguments, zygote: ZygoteProcess, signals: list[int]) -> i
         return 2
     if arguments.host:
         contract = replace(contract, host=arguments.host)
-    target, function = parse_target(arguments.target), arguments.function
+    function = arguments.function
     try:
+        target = parse_target(arguments.target)
         begun = begin(target, contract, zygote, function=function, signals=signals)
         import logging
 

@@ -6,7 +6,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from skerry.errors import AppImportError
+from skerry.runtime.module_files import module_file
 from skerry.runtime.target import DEFAULT_ATTRIBUTE, Target
+from skerry.spec.names import PROJECT_FILE
 
 FUNCTION_VARIABLE = "SKERRY_FUNCTION"  # in all workers: the function's name, whatever a platform calls it
 
@@ -57,11 +60,29 @@ def identity(function: str, revision: str) -> dict[str, str]:
 
 
 def parse_target(text: str) -> Target:
-    """Return what ``module[:app]`` or ``FILE.py[:app]`` names, without importing it."""
+    """Return what ``module[:app]`` or ``FILE.py[:app]`` names, without importing it.
+
+    Where the current folder holds a ``skerry.toml``, as in an image of a project, a file below it belongs to that
+    project. ``FOLDER/module`` names a module that is imported from a folder.
+
+    Raises:
+        AppImportError: the folder has no such module.
+    """
     place, _, attribute = text.partition(":")
     named = attribute or DEFAULT_ATTRIBUTE
+    here = os.getcwd()
     if place.endswith(".py"):
-        root, file = os.path.split(os.path.realpath(place))
+        path = os.path.realpath(place)
+        root, file = os.path.split(path)
         module = file.removesuffix(".py").replace("-", "_")
+        if path.startswith(os.path.join(here, "")) and os.path.isfile(os.path.join(here, PROJECT_FILE)):
+            root, file = here, os.path.relpath(path, here)
         return Target(root=root, file=file, module=module, attribute=named, environment={})
-    return Target(root=os.getcwd(), file=None, module=place, attribute=named, environment={})
+    folder, _, module = place.rpartition("/")
+    if not folder:
+        return Target(root=here, file=None, module=place, attribute=named, environment={})
+    found = module_file(folder, module)
+    if found is None:
+        raise AppImportError(f"there is no module {module!r} in {os.path.abspath(folder)}")
+    file = os.path.join(folder, found)
+    return Target(root=here, file=file, module=module, attribute=named, environment={})

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from skerry.errors import AppImportError
 from skerry.runtime.import_failure import import_error
+from skerry.runtime.module_files import import_folders
 
 if TYPE_CHECKING:
     from skerry.payload import Signature
@@ -76,7 +77,7 @@ class Target:
     Args:
         root: Folder from which the app's source is imported; none for an app inside an installed package.
         file: The app's file below the root; none for an app inside an installed package.
-        module: Name that the module is imported under.
+        module: Name that the module is imported under; with a dot in it, that of a module in a package.
         attribute: Name of the app in it; the only app there is when nothing has that name.
         function: Name of the function; none to describe the app instead of serving.
         environment: Variables to set in the worker.
@@ -122,14 +123,16 @@ def load_app(target: Target) -> AppObject:
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
-        raise import_error(repr(target.module), error) from error
+        raise import_error(repr(target.module), error, is_app=True) from error
     return _find_app(module, target)
 
 
 def _import(target: Target) -> ModuleType:
-    if target.root is not None and target.root not in sys.path:
-        sys.path.insert(0, target.root)
-    if target.root is None or target.file is None:
+    if target.root is not None:
+        below = ("",) if target.file is None else import_folders(target.file, target.module)
+        folders = [os.path.join(target.root, folder) if folder else target.root for folder in below]
+        sys.path[:0] = [folder for folder in folders if folder not in sys.path]
+    if target.root is None or target.file is None or "." in target.module:
         return importlib.import_module(target.module)
     # By its path: the file may have a name that no import statement can spell.
     spec = importlib.util.spec_from_file_location(target.module, os.path.join(target.root, target.file))

@@ -3,6 +3,7 @@ import json
 import os
 import shutil
 import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from skerry.app.imaging import BuildSettings, build_image
 from skerry.app.target import Target
 from skerry.errors import ConfigError, EnvironmentBuildError
 from skerry.platforms.images.blobs import Blobs
+from support.runtime_process import RuntimeProcess
 
 pytestmark = pytest.mark.timeout(400)  # the first test that wants Skerry's own libraries installs and compiles them
 
@@ -64,6 +66,42 @@ def test_a_container_runs_the_app_as_nobody_special_and_has_its_libraries_its_by
     assert {"app/app.py", "app/words.txt", "app/skerry.toml", "opt/skerry/sbom.cdx.json"} <= app
     listed = {part["name"] for part in built.sbom["components"]}
     assert {"skerry", "pydantic", "orjson"} <= listed
+
+
+@pytest.mark.parametrize(
+    ("toml", "text", "inside"),
+    [
+        ('[app]\ntarget = "src/app.py:app"\n', "src/app.py:app", "src/app.py:app"),
+        (None, "shop.app:app", "shop.app:app"),
+        ("", "src/shop.app:app", "src/shop.app:app"),
+    ],
+)
+def test_a_container_of_an_app_in_a_subfolder_or_a_package_serves_it(
+    rootfs, image_cache, tmp_path, monkeypatch, toml, text, inside
+):
+    source = "import skerry\n{}\napp = skerry.App('shop')\n\n@app.function\ndef price() -> int:\n    return x\n"
+    below = "src/" if text.startswith("src/") else ""
+    files = {
+        f"work/{below}app.py": source.format("from shop.util import x"),
+        f"work/{below}shop/app.py": source.format("from .util import x"),
+        f"work/{below}shop/util.py": "x = 7\n",
+        **({} if toml is None else {"work/skerry.toml": toml}),
+    }
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    target = Target.parse(text, folder=tmp_path / "work")
+    built = build_image(target, BuildSettings(cache=image_cache, base_rootfs=rootfs))
+
+    assert config_of(built, image_cache)["config"]["Cmd"] == [inside]
+    with tarfile.open(Blobs(image_cache).path(built.layers[-1].digest)) as tar:
+        tar.extractall(tmp_path / "container", filter="data")
+    monkeypatch.chdir(tmp_path / "container" / "app")
+    runtime = RuntimeProcess(tmp_path / "log", Path(inside))
+    try:
+        assert runtime.start().call("price").json() == 7
+    finally:
+        runtime.close()
 
 
 def test_no_layer_above_the_base_names_this_machine(project, rootfs, image_cache, tmp_path):

@@ -363,6 +363,25 @@ def test_the_target_is_named_by_the_project_file(tmp_path, monkeypatch):
     assert str(find_target(None)) == f"{tmp_path}/main.py:news"
 
 
+def test_the_project_file_that_names_the_target_holds_for_it_wherever_it_lies_below(tmp_path):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "main.py").write_text("")
+    (tmp_path / "src" / "skerry.toml").write_text("")
+    (tmp_path / "skerry.toml").write_text('[app]\ntarget = "src/main.py:news"\n')
+
+    assert str(find_target(None)) == f"{tmp_path}/./src/main.py:news"
+
+
+def test_deploy_says_what_was_copied(engine, skerry_command, tmp_path):
+    (tmp_path / "app.py").write_text("")
+    assert "copied" not in skerry_command("deploy", "app.py")[2]
+    (tmp_path / "skerry.toml").write_text("")
+    (tmp_path / "data.bin").write_bytes(bytes(2048))
+
+    assert "copied 3 files, 2 KiB\n" in skerry_command("deploy", "app.py")[2]
+    assert json.loads(skerry_command("deploy", "app.py", "--json")[1])["copied"] == {"files": 3, "size_bytes": 2048}
+
+
 def test_without_a_project_file_the_target_is_app_py(tmp_path):
     with pytest.raises(ConfigError, match="no app was named"):
         find_target(None)

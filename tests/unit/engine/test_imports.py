@@ -81,3 +81,29 @@ def test_a_file_that_cannot_be_read_ends_the_reading(read):
 
 def test_an_installed_app_is_not_read(tmp_path):
     assert leading_imports(take("json.tool:app", tmp_path)) == ()
+
+
+def test_modules_beside_an_app_in_a_subfolder_and_in_its_project_are_its_own(tmp_path):
+    files = {
+        "skerry.toml": "",
+        "src/app.py": "import beside\nfrom shared import tool\nimport uuid\n",
+        "src/beside.py": "import json\n",
+        "shared/tool.py": "import csv\n",
+    }
+    for name, text in files.items():
+        (tmp_path / "p" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "p" / name).write_text(text)
+
+    source = take(f"{tmp_path}/p/./src/app.py", tmp_path / "sources")
+
+    assert leading_imports(source) == ("json", "csv", "uuid")
+
+
+def test_a_module_of_a_package_begins_with_what_its_package_imports(tmp_path):
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "__init__.py").write_text("import json\n")
+    (tmp_path / "shop" / "app.py").write_text("from . import parts\nimport uuid\n")
+    (tmp_path / "shop" / "parts.py").write_text("import csv\n")
+
+    assert leading_imports(take(f"{tmp_path}/./shop.app", tmp_path / "sources")) == ("json", "csv", "uuid")
+    assert leading_imports(take(f"{tmp_path}/./shop", tmp_path / "sources")) == ("json",)

@@ -10,18 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skerry.engine.sources.source import Source, digest_of, take
+from skerry.engine.sources.source import Source, copied_files, digest_of, take
 from skerry.engine.sources.tree import Entry, list_tree, parse_ignore
 from skerry.errors import AppImportError, ConfigError
 
 LOADER = """
-import importlib.util, json, sys
+import json, sys
+from skerry.runtime.target import Target, _import
 root, file, module, attribute = json.loads(sys.argv[1])
-sys.path.insert(0, root)
-spec = importlib.util.spec_from_file_location(module, root + "/" + file)
-sys.modules[module] = loaded = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(loaded)
-print(getattr(loaded, attribute))
+print(getattr(_import(Target(root=root, file=file, module=module, environment={})), attribute))
 """
 
 
@@ -69,6 +66,78 @@ def test_a_project_is_copied_whole_and_loads_with_its_neighbours(project, into):
     assert source.project_file == source.root / "skerry.toml"
     assert project / "parts" / "helper.py" in source.watched
     assert load(source) == "news"
+
+
+def test_an_app_below_the_projects_folder_finds_what_is_beside_it_and_then_what_is_in_the_project(project, into):
+    (project / "src" / "parts").mkdir(parents=True)
+    (project / "src" / "beside.py").write_text("name = 'beside'\n")
+    (project / "beside.py").write_text("name = 'of the project'\n")
+    (project / "common.py").write_text("name = 'common'\n")
+    (project / "src" / "app.py").write_text("import beside, common\napp = f'{beside.name}, {common.name}'\n")
+    source = take(f"{project}/./src/app.py", into)
+    assert (source.file, source.module) == ("src/app.py", "app")
+    assert source.project_file == source.root / "skerry.toml"
+    assert {"common.py", "parts/helper.py", "src/app.py"} <= set(copied(source))
+    assert load(source) == "beside, common"
+    assert Source.from_dict(source.to_dict(), into) == replace(source, watched=())
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A folder with a package and other things, and no project file."""
+    folder = tmp_path / "work"
+    (folder / "shop" / "parts").mkdir(parents=True)
+    (folder / "shop" / "__init__.py").write_text("from .app import app\n")
+    (folder / "shop" / "parts" / "__init__.py").touch()
+    (folder / "shop" / "parts" / "names.py").write_text("from ..base import name\n")
+    (folder / "shop" / "base.py").write_text("name = 'shop'\nruns = []\n")
+    (folder / "shop" / "app.py").write_text(
+        "from . import base\nfrom .parts.names import name\nbase.runs.append(1)\napp = (name, __name__, base.runs)\n"
+    )
+    (folder / "letters.txt").write_text("of nobody's concern")
+    return folder
+
+
+def test_of_a_folder_that_is_no_project_the_package_alone_is_copied_and_runs_once(package, into):
+    (package / "shop" / "x.tmp").touch()
+    (package / ".skerryignore").write_text("/shop/*.tmp\n")
+    source = take(f"{package}/./shop.app:app", into)
+    assert copied(source) == [
+        "shop/__init__.py", "shop/app.py", "shop/base.py", "shop/parts/__init__.py", "shop/parts/names.py",
+    ]  # fmt: skip
+    assert (source.file, source.module, source.project_file) == ("shop/app.py", "shop.app", None)
+    assert load(source) == "('shop', 'shop.app', [1])"
+    assert load(take(f"{package}/./shop:app", into)) == "('shop', 'shop.app', [1])"
+    assert Source.from_dict(source.to_dict(), into) == replace(source, watched=())
+
+
+def test_a_package_in_a_project_comes_with_the_whole_of_it(package, into, tmp_path):
+    (package / "skerry.toml").touch()
+    source = take(f"{package}/./shop.app", into)
+    assert {"letters.txt", "skerry.toml", "shop/app.py"} <= set(copied(source))
+    assert load(source) == "('shop', 'shop.app', [1])"
+    (tmp_path / "skerry.toml").touch()
+    below = take(f"{tmp_path}/./work/shop.app", into)
+    assert (below.file, below.module) == ("work/shop/app.py", "shop.app")
+    assert load(below) == "('shop', 'shop.app', [1])"
+
+
+def test_the_limits_and_the_rule_of_links_hold_for_a_package(package, into, tmp_path):
+    with open(package / "shop" / "big.bin", "wb") as file:
+        file.truncate(65 * 2**20)
+    with pytest.raises(ConfigError, match=r"work/shop has 65\.0 MiB .*largest: big\.bin"):
+        take(f"{package}/./shop.app", into)
+    (package / "shop").rename(tmp_path / "elsewhere")
+    (package / "shop").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ConfigError, match=r"work/shop is a link to .*outside of the project"):
+        take(f"{package}/./shop.app", into)
+
+
+def test_the_files_that_would_be_copied_are_told_without_a_copy(package, project, into):
+    assert len(copied_files(f"{package}/./shop.app:app", into)) == 5
+    assert len(copied_files(f"{project}/app.py:app", into)) == 4
+    assert copied_files("skerry.errors:app", into) == []
+    assert not into.exists()
 
 
 def test_the_copy_stays_when_the_users_files_change(project, into):
@@ -232,6 +301,9 @@ def test_a_relative_file_is_found_from_the_current_folder(project, into, monkeyp
         ("my-module", ConfigError, "FILE.py:app"),
         ("/", ConfigError, "is a folder"),
         ("/etc/hostname", ConfigError, r"end in \.py"),
+        ("/etc/./nothing.here:app", AppImportError, "no module 'nothing.here' in /etc"),
+        ("/etc/./no-module:app", ConfigError, "FILE.py:app"),
+        ("/etc/./../app.py", ConfigError, "must lie in the folder"),
     ],
 )
 def test_a_wrong_target_is_answered_with_what_to_write(into, target, error, message):
@@ -257,6 +329,13 @@ def test_a_module_is_not_copied_and_its_packages_are_not_run(tmp_path, into, mon
     assert not into.exists()
     (package / "mod.py").write_text("app = 2\n")
     assert take("outer_pkg.inner.mod", into).digest != source.digest
+
+
+def test_a_package_with_a_name_of_pythons_is_refused(tmp_path, into):
+    (tmp_path / "platform").mkdir()
+    (tmp_path / "platform" / "app.py").touch()
+    with pytest.raises(ConfigError, match=r"package 'platform' .* rename it"):
+        take(f"{tmp_path}/./platform.app", into)
 
 
 def test_a_source_comes_back_from_its_plain_form(project, into):

@@ -61,3 +61,24 @@ def test_the_file_of_an_experiment_is_told_of_in_the_same_way(tmp_path):
         load_experiment(str(file))
 
     assert 'mine.py", line 1' in caught.value.details["traceback"]
+
+
+def test_a_library_that_is_not_there_is_told_with_where_to_ask_for_it(tmp_path):
+    error = refused(tmp_path, "from nowhere_to_be_had.parts import x\n")
+
+    assert error.details["missing_module"] == "nowhere_to_be_had"
+    assert "name the package that holds it in requirements" in error.details["hint"]
+
+
+def test_a_module_that_a_library_lacks_is_nothing_to_ask_for(tmp_path):
+    error = refused(tmp_path, "import json.nothing\n")
+
+    assert error.details["missing_module"] == "json.nothing"
+    assert "hint" not in error.details
+
+
+def test_a_file_that_is_none_without_its_package_is_told_how_to_name_it(tmp_path):
+    error = refused(tmp_path, "from .parts import x\n")
+
+    assert error.details["is_outside_package"]
+    assert "package.module:app" in error.details["hint"]

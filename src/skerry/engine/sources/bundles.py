@@ -12,6 +12,7 @@ from pathlib import Path
 
 from skerry.engine.home import TEMPORARY_PREFIX, Home
 from skerry.engine.sources.bundle import MAX_BUNDLE_BYTES, digest_of, unpack, write
+from skerry.engine.sources.location import ROOT_MARK
 from skerry.errors import (
     BodyTooLargeError,
     ConfigError,
@@ -46,7 +47,7 @@ class Bundles:
 
         Args:
             digest: The bundle's.
-            target: ``FILE[:app]`` in it.
+            target: ``FILE[:app]`` or ``[FOLDER/]package.module[:app]`` in it.
 
         Raises:
             MalformedBodyError: the target is not in a bundle.
@@ -59,7 +60,7 @@ class Bundles:
         if not folder.is_dir():
             raise ObjectNotFoundError(f"bundle {digest} is not here; send it with PUT /bundles/{digest}")
         os.utime(folder)
-        return str(folder / target)
+        return f"{folder}{ROOT_MARK}{target}"
 
     def _get(self, request: Request) -> Response:
         digest = request.path.strip("/").split("/")[1]

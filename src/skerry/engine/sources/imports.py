@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from skerry.engine.sources.source import Source
+from skerry.runtime.module_files import import_folders
 
 MODULE_SUFFIXES = (".py", ".pyc", ".so")
 MAX_FILES = 200  # of an app's own; what lies beyond is imported by whoever runs it
@@ -21,17 +22,25 @@ def leading_imports(source: Source) -> tuple[str, ...]:
     """
     if source.root is None or source.file is None:
         return ()
-    reading = _Reading(source.root)
-    reading.visit(source.root / source.file, package=())
+    reading = _Reading([source.root / folder for folder in import_folders(source.file, source.module)])
+    name = tuple(source.module.split("."))
+    if len(name) > 1:
+        reading.take(name, is_certain=True)  # its packages run before it
+    else:
+        reading.visit(source.root / source.file, package=name if source.file.endswith("/__init__.py") else ())
     return tuple(reading.found)
 
 
 class _Reading:
-    """One walk through an app's files."""
+    """One walk through an app's files.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        folders: What the app's own modules are imported from, in this order.
+    """
+
+    def __init__(self, folders: list[Path]) -> None:
         self.found: dict[str, None] = {}
-        self._root = root
+        self._folders = folders
         self._visited: set[Path] = set()
         self._is_over = False
 
@@ -55,33 +64,33 @@ class _Reading:
                 return
             if isinstance(statement, ast.Import | ast.ImportFrom):
                 for name in _named(statement, package):
-                    self._take(name, is_certain=name in _modules(statement, package))
+                    self.take(name, is_certain=name in _modules(statement, package))
             else:
                 self._is_over = not _is_idle(statement)
 
-    def _take(self, name: tuple[str, ...], *, is_certain: bool) -> None:
+    def take(self, name: tuple[str, ...], *, is_certain: bool) -> None:
         """Take note of a library, or read the app's own module.
 
         Args:
             name: The parts of its name.
             is_certain: Whether it is a module, and no value in one.
         """
-        if not self._is_own(name[0]):
+        folder = next((folder for folder in self._folders if _has(folder, name[0])), None)
+        if folder is None:
             if is_certain:
                 self.found.setdefault(".".join(name))
             return
         for length in range(1, len(name) + 1):
-            place = self._root.joinpath(*name[:length])
+            place = folder.joinpath(*name[:length])
             if (place / "__init__.py").is_file():
                 self.visit(place / "__init__.py", name[:length])
             elif place.with_suffix(".py").is_file():
                 self.visit(place.with_suffix(".py"), name[: length - 1])
 
-    def _is_own(self, name: str) -> bool:
-        """Whether the app's folder holds a module of that name, which an app finds before any library."""
-        return (self._root / name).is_dir() or any(
-            entry.suffix in MODULE_SUFFIXES for entry in self._root.glob(f"{name}.*")
-        )
+
+def _has(folder: Path, name: str) -> bool:
+    """Whether a folder of the app's holds a module of that name, which an app finds before any library."""
+    return (folder / name).is_dir() or any(entry.suffix in MODULE_SUFFIXES for entry in folder.glob(f"{name}.*"))
 
 
 def _modules(statement: ast.Import | ast.ImportFrom, package: tuple[str, ...]) -> list[tuple[str, ...]]:

@@ -1,29 +1,34 @@
 """An immutable copy of an app's source: what a revision runs, whatever happens to the user's files afterwards.
 
-A target names the app in one of two ways:
+A target names the app in one of these ways:
 
 ``FILE[:app]``
     A Python file. When its folder holds a ``skerry.toml``, the whole folder is the project and is copied, except for
     hidden files, ``__pycache__``, ``node_modules``, images (``*.oci.tar``) and what ``.skerryignore`` names; otherwise
     the file alone is.
+``ROOT/./FILE[:app]``
+    A file below the project's folder, with the mark between the two that rsync has for it. The folder's
+    ``skerry.toml`` holds, and the whole folder is copied.
+``ROOT/./[FOLDER/]package.module[:app]``
+    A module of a package in that folder. Without a ``skerry.toml`` in ROOT, the top-level package alone is copied.
 ``package.module[:app]``
     A module that the engine's interpreter can find, such as one of an installed package. Nothing is copied; the digest
     is that of the module's own file.
 
-**What a loader does with a `Source`.** When ``root`` is set: insert it at the front of ``sys.path``, so that the app
-finds its neighbours, and import ``root / file`` under the name ``module`` (``importlib.util.spec_from_file_location``;
-put the module into ``sys.modules`` before executing it). Importing by name is not enough: the file may have a name that
-no ``import`` statement can spell, and ``module`` is then derived from it. When ``root`` is None, import ``module``. The
-app is the attribute ``attribute`` of the module. Bytecode that a loader leaves in ``__pycache__`` does no harm.
+**What a loader does with a `Source`.** When ``root`` is set: insert the folders of `import_folders` below it at the
+front of ``sys.path``, so that the app finds its neighbours. Then import ``module``, if its name has a dot in it: its
+packages are imported before it. Else import ``root / file`` under the name ``module``
+(``importlib.util.spec_from_file_location``; put the module into ``sys.modules`` before executing it): the file may have
+a name that no ``import`` statement can spell, and ``module`` is then derived from it. When ``root`` is None, import
+``module``. The app is the attribute ``attribute`` of the module. Bytecode that a loader leaves in ``__pycache__`` does
+no harm.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.machinery
-import keyword
 import os
-import re
 import shutil
 import sys
 import tempfile
@@ -33,6 +38,7 @@ from pathlib import Path
 from typing import Any
 
 from skerry.engine.home import TEMPORARY_PREFIX
+from skerry.engine.sources.location import Location, is_installed, list_files, locate
 from skerry.engine.sources.tree import Entry, list_tree
 from skerry.errors import AppImportError, ConfigError
 from skerry.spec import PROJECT_FILE
@@ -98,7 +104,7 @@ def take(target: str, into: Path) -> Source:
     Reads and writes up to 64 MiB: not for an event loop's thread. Safe against other calls at the same time.
 
     Args:
-        target: ``FILE[:app]`` or ``package.module[:app]``.
+        target: The app; see the module for how.
         into: The folder of copies, ``Home.sources``.
 
     Raises:
@@ -106,9 +112,21 @@ def take(target: str, into: Path) -> Source:
         ConfigError: the target is not one, or the project is too large or has links that lead out of it.
     """
     place, attribute = _split(target)
-    if place.endswith(".py") or "/" in place:
-        return _take_file(place, attribute, into)
-    return _find_module(place, attribute)
+    return _find_module(place, attribute) if is_installed(place) else _take_files(locate(place), attribute, into)
+
+
+def copied_files(target: str, into: Path) -> list[Entry]:
+    """Return the files that `take` would copy; none of an installed module.
+
+    Args:
+        target: The app.
+        into: The folder of copies.
+
+    Raises:
+        SkerryError: as `take`.
+    """
+    place, _ = _split(target)
+    return [] if is_installed(place) else _files(locate(place), into)
 
 
 def digest_of(root: Path, entries: list[Entry]) -> str:
@@ -132,32 +150,25 @@ def _split(target: str) -> tuple[str, str]:
     return place, attribute
 
 
-def _take_file(place: str, attribute: str, into: Path) -> Source:
-    path = Path(os.path.abspath(Path(place).expanduser()))
-    if path.is_dir():
-        raise ConfigError(f"target {place!r} is a folder; name the Python file that holds the App, as in FILE.py:app")
-    if not path.is_file():
-        raise AppImportError(f"there is no file {path}")
-    if path.suffix != ".py":
-        raise ConfigError(f"target {place!r}: the file with the App must end in .py")
-    folder = path.parent
-    if (folder / PROJECT_FILE).is_file():
-        entries = list_tree(folder, without=_own_folder(into, folder))
-        if all(entry.path != path.name for entry in entries):
-            raise ConfigError(f"target {place!r} is hidden or left out by .skerryignore; the App's file must be copied")
-    else:
-        entries = [Entry(path=path.name, size_bytes=path.stat().st_size)]
-    digest = _publish(folder, entries, into)
+def _take_files(location: Location, attribute: str, into: Path) -> Source:
+    entries = _files(location, into)
+    digest = _publish(location.folder, entries, into)
     root = into / digest
     return Source(
         digest=digest,
         root=root,
-        file=path.name,
-        module=_module_name(path.stem),
+        file=location.file,
+        module=location.module,
         attribute=attribute,
         project_file=_project_file(root),
-        watched=tuple(folder / entry.path for entry in entries),
+        watched=tuple(location.folder / entry.path for entry in entries),
     )
+
+
+def _files(location: Location, into: Path) -> list[Entry]:
+    folder = location.folder
+    copied = folder if (folder / PROJECT_FILE).is_file() else folder / location.part
+    return list_files(location, without=_own_folder(into, copied))
 
 
 def _own_folder(into: Path, folder: Path) -> Path | None:
@@ -212,14 +223,6 @@ def _intact(root: Path, digest: str) -> bool:
         return digest_of(root, list_tree(root)) == digest
     except (OSError, ConfigError):
         return False
-
-
-def _module_name(stem: str) -> str:
-    """Return a name that the module of a file can have without replacing another module."""
-    name = re.sub(r"\W", "_", stem)
-    if not name.isidentifier() or keyword.iskeyword(name):
-        name = f"_{name}"
-    return f"{name}_app" if name in sys.stdlib_module_names or name == "skerry" else name
 
 
 def _find_module(name: str, attribute: str) -> Source:

@@ -79,11 +79,12 @@ def parse_ignore(text: str, *, where: str) -> tuple[Pattern, ...]:
     return tuple(patterns)
 
 
-def list_tree(folder: Path, *, without: Path | None = None) -> list[Entry]:
+def list_tree(folder: Path, *, within: str = "", without: Path | None = None) -> list[Entry]:
     """Return the files of a project, links inside it as the files that they lead to.
 
     Args:
         folder: The project's folder.
+        within: The folder in it, relative with ``/``, whose files alone count.
         without: A folder, free of links, whose content does not count.
 
     Raises:
@@ -93,10 +94,10 @@ def list_tree(folder: Path, *, without: Path | None = None) -> list[Entry]:
     try:
         patterns = parse_ignore(ignore.read_text(), where=str(ignore)) if ignore.is_file() else ()
         root = folder.resolve()
-        entries = list(_Walk(root=root, patterns=patterns, without=without).files(root, "", (root,)))
+        entries = list(_Walk(root=root, patterns=patterns, without=without).files_within(within))
     except OSError as error:
         raise ConfigError(f"the project {folder} cannot be read: {error}") from error
-    _check_size(folder, entries)
+    _check_size(folder, within, entries)
     return entries
 
 
@@ -107,6 +108,14 @@ class _Walk:
     root: Path
     patterns: tuple[Pattern, ...]
     without: Path | None
+
+    def files_within(self, path: str) -> Iterator[Entry]:
+        """Yield the files below a folder that is named relative to the project's; empty for all."""
+        place = self.root / path
+        if place.is_symlink():
+            _check_link(self.root, place, path, (self.root,))
+        real = place.resolve()
+        yield from self.files(real, f"{path}/" if path else "", tuple(dict.fromkeys((self.root, real))))
 
     def files(self, folder: Path, prefix: str, above: tuple[Path, ...]) -> Iterator[Entry]:
         """Yield the files below a folder; ``above`` are the real folders on the way to it, to notice circles."""
@@ -143,19 +152,19 @@ def _check_link(root: Path, link: Path, path: str, above: tuple[Path, ...]) -> N
         raise ConfigError(f"{root / path} is a link to a folder that contains it; {advice}")
 
 
-def _check_size(folder: Path, entries: list[Entry]) -> None:
+def _check_size(folder: Path, within: str, entries: list[Entry]) -> None:
     total_bytes = sum(entry.size_bytes for entry in entries)
     if total_bytes <= LIMIT_BYTES and len(entries) <= LIMIT_FILES:
         return
     sizes: dict[str, list[int]] = defaultdict(list)
     for entry in entries:
-        top, slash, _ = entry.path.partition("/")
+        top, slash, _ = entry.path.removeprefix(f"{within}/").partition("/")
         sizes[top + slash].append(entry.size_bytes)
     by_size = total_bytes > LIMIT_BYTES
     largest = sorted(sizes.items(), key=lambda item: sum(item[1]) if by_size else len(item[1]), reverse=True)[:5]
     listing = ", ".join(f"{name} ({sum(part) / 2**20:.1f} MiB in {len(part)} files)" for name, part in largest)
     raise ConfigError(
-        f"the project {folder} has {total_bytes / 2**20:.1f} MiB in {len(entries)} files, the limit is "
+        f"the project {folder / within} has {total_bytes / 2**20:.1f} MiB in {len(entries)} files, the limit is "
         f"{LIMIT_BYTES // 2**20} MiB in {LIMIT_FILES} files; name data in {IGNORE_FILE} or keep it elsewhere; "
         f"largest: {listing}"
     )
