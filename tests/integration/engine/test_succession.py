@@ -169,6 +169,22 @@ def test_a_revision_that_never_gets_ready_leaves_the_one_that_serves(engine, gat
     assert engine.call("gated").json() == "c"
 
 
+def test_a_revision_that_there_is_no_memory_for_leaves_the_one_that_serves(make_engine, tmp_path):
+    engine = make_engine(environment={"SKERRY_MEMORY": "1GiB"}).start()
+    gated = Gated(tmp_path, engine)
+    gated.open("a")
+    gated.deploy("a")
+    assert engine.call("gated").json() == "a"
+
+    refused = engine.try_deploy(gated.write("b", options="memory='2GiB'"))
+
+    assert (refused.status, refused.code) == (503, "unavailable")
+    for said in ("gated-00002 does not get ready", "needs 2147 MB of memory"):
+        assert said in refused.json()["detail"]
+    assert gated.loads("b") == 0
+    assert engine.call("gated").json() == "a"
+
+
 def test_a_failed_successor_of_one_function_ends_those_of_the_others(engine, gated, tmp_path):
     def both(version):
         source = SOURCE.format(place=str(tmp_path), version=version, most=1, options="")
