@@ -49,6 +49,11 @@ class Autoscaler:
         self._tick_s = max(MIN_TICK_S, min(MAX_TICK_S, pool.spec.scale.panic_window_s / 6))
         pool.on_demand = self.poke
 
+    @property
+    def beginning(self) -> int:
+        """Workers that the policy wants before it has seen anything."""
+        return self._policy.desired
+
     def start(self, workers: int | None = None) -> None:
         """Begin with a number of workers; none means as many as the policy wants before it has seen anything."""
         self._set(self._policy.desired if workers is None else workers, reason="start", panic=False)

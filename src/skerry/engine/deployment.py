@@ -1,4 +1,4 @@
-"""Deploying an app: copy its source, make its environment, try it out, record it, and only then switch over."""
+"""Deploying an app: copy its source, make its environment, try it out, and once it is ready, record it and switch."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from skerry.engine.chains.checking import check_chains
 from skerry.engine.home import Home
@@ -27,6 +27,7 @@ from skerry.engine.sources.environment import Builds, Environment, ensure
 from skerry.engine.sources.imports import leading_imports
 from skerry.engine.sources.requirements import check_requirements, declared_requirements, read_lock
 from skerry.engine.sources.source import Source, take
+from skerry.engine.succession import Succession, all_or_none
 from skerry.engine.supervisor import Supervisor, source_target
 from skerry.errors import ConfigError, PrivacyError, SkerryError
 from skerry.runtime.concurrency import check_concurrency
@@ -50,7 +51,6 @@ from skerry.spec import (
 
 logger = logging.getLogger(__name__)
 LACKING_PERIOD_S = 2.0
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +88,7 @@ class Deployer:
         )
         self._builds = Builds()
         self._one_at_a_time = asyncio.Lock()
+        self._succession = Succession(records, supervisor)
         self._lacking: asyncio.Task[None] | None = None
 
     async def deploy(self, target: str, *, flags: list[str], settings: str, same_machine: bool = True) -> Deployment:
@@ -106,6 +107,7 @@ class Deployer:
             ModelNotFoundError: there is no such model, version or alias as one of its functions names.
             StorageError: the store of models cannot be reached.
             StartError: a worker cannot load its function.
+            UnavailableError: there is no memory for a worker beside those that serve, or the engine stops.
             PrivacyError: a function is labelled ``local``, and came from another machine.
         """
         async with self._one_at_a_time:
@@ -211,7 +213,8 @@ class Deployer:
             self._lacking = asyncio.get_running_loop().create_task(self._restore_lacking(lacking))
 
     def stop(self) -> None:
-        """End builds of environments that are under way, and begin none any more."""
+        """End builds of environments that are under way, begin none any more, and switch nothing over."""
+        self._succession.stop()
         self._builds.stop()
         if self._lacking is not None:
             self._lacking.cancel()
@@ -266,10 +269,13 @@ class Deployer:
                 lacking = {app.name for app in apps if await self._restore(app, level=logging.DEBUG)}
 
     async def _put_in_place(self, trial: _Trial, environment: Environment, nursery: Nursery) -> Deployment:
-        """Start a worker of each function, record the deployment if all of them can load, and switch over."""
+        """Start a worker of each function, and if all of them can load, get ready, record the deployment and switch.
+
+        The records and the front change in one turn of the loop: a killed engine leaves all of it or nothing.
+        """
         base, specs = source_target(trial.source), trial.specs
         models = {name: await asyncio.to_thread(self._pin, spec) for name, spec in specs.items()}
-        modules = await _all_or_none(
+        modules = await all_or_none(
             self._supervisor.try_out(spec, base, nursery, models[name]) for name, spec in specs.items()
         )
         drafts = [
@@ -282,9 +288,16 @@ class Deployer:
             )
             for (name, spec), needed in zip(specs.items(), modules, strict=True)
         ]
-        deployment = self._records.apps.deploy(trial.app, drafts, now_s=time.time(), back_to=trial.back_to)
-        self._supervisor.nurseries.keep(environment, nursery)
-        self._switch(deployment, environment, models)
+        try:
+            zygote = self._supervisor.nurseries.kept(environment) or nursery
+            successors = await self._succession.get_ready(trial.app, drafts, zygote, models)
+            deployment = self._records.apps.deploy(
+                trial.app, drafts, now_s=time.time(), back_to=trial.back_to, successors=successors
+            )
+            self._supervisor.nurseries.keep(environment, nursery)
+            self._switch(deployment, environment, models)
+        finally:
+            self._supervisor.drop_prepared()
         self._supervisor.end_unused_zygotes()
         await self.on_change()
         return deployment
@@ -342,14 +355,3 @@ async def _nothing() -> None:
 
 def _pin_of(pinned: PinnedModel | None) -> ModelPin | None:
     return None if pinned is None or pinned.manifest is None else pin_of(pinned.manifest)
-
-
-async def _all_or_none(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Do several things at once; when one fails, the others are ended before its error is raised."""
-    tasks = [asyncio.ensure_future(one) for one in work]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -39,6 +39,10 @@ class Nurseries:
             nursery = self._kept[environment.python] = self._make(environment)
         return nursery
 
+    def kept(self, environment: Environment) -> Nursery | None:
+        """Return the zygote of an environment where there is one already."""
+        return self._kept.get(environment.python)
+
     @contextmanager
     def throwaway(self, environment: Environment) -> Iterator[Nursery]:
         """Give a zygote of its own to an app that is not proven yet: what its imports do, they do to nobody else."""

@@ -47,41 +47,58 @@ class Served:
         self.beside: tuple[Served, ...] = ()  # other versions that may be asked for by their number
         self.is_loaded = True  # false once somebody has asked for its unload
         self.unloading: asyncio.Task[None] | None = None
-        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # see `start_one`
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()  # see `start`
 
     @property
     def is_ready(self) -> bool:
         """Whether a worker has loaded it."""
         return self.pool.counts()["ready"] > 0
 
-    async def start_one(self) -> None:
-        """Begin with one worker, and wait until it is ready.
+    @property
+    def is_at_work(self) -> bool:
+        """Whether its callers would notice if what takes its place had to be started first."""
+        return self.is_loaded and bool(self.pool.desired or self.pool.dispatcher.in_system)
+
+    async def start(self, workers: int = 1, *, keep: bool = False) -> None:
+        """Begin with some workers, and wait until they are ready: all of them, or those that can be started.
+
+        Args:
+            workers: How many, at least 1.
+            keep: Whether they stay, idle as they are, until their number is decided anew; else the autoscaler decides
+                it from now on.
 
         Raises:
-            StartError: it cannot be started.
-            UnavailableError: there is no memory for it, or `give_up` was called meanwhile.
+            StartError: none can be started.
+            UnavailableError: there is no memory for the first one, or `give_up` was called meanwhile.
         """
         pool, ready = self.pool, self.ready
         record = pool.notify
 
         def heard(kind: str, detail: dict[str, Any]) -> None:
             record(kind, detail)
-            if kind == "worker_ready" and not ready.done():
+            if ready.done():
+                return
+            if kind == "worker_ready" and pool.counts()["ready"] >= workers:
                 ready.set_result(None)
-            elif kind == "worker_lost" and pool.last_error is not None and not ready.done():
-                ready.set_exception(pool.last_error)
+            elif kind == "worker_lost" and pool.last_error is not None:
+                if self.is_ready:
+                    ready.set_result(None)
+                elif pool.dispatcher.refusal is not None or all(one.killed for one in pool.workers):
+                    ready.set_exception(pool.last_error)
 
         pool.notify = heard
         try:
-            await self._begin()
+            await self._begin(workers)
+            if keep:
+                self.autoscaler.stop()
             await ready
         finally:
             pool.notify = record
 
-    async def _begin(self) -> None:
-        """Ask for the first worker until there is memory for it; no call waits, so nobody else would ask again."""
+    async def _begin(self, workers: int) -> None:
+        """Ask for workers until there is memory for the first; no call waits, so nobody else would ask again."""
         while not self.ready.done():
-            self.autoscaler.start(1)
+            self.autoscaler.start(workers)
             if self.pool.desired:
                 return
             await asyncio.sleep(ASK_S)

@@ -57,6 +57,7 @@ class Supervisor:
     ) -> None:
         self.served: dict[str, Served] = {}
         self.standby: dict[str, Served] = {}  # revisions beside those that serve, by the revision's name
+        self._successors: dict[str, Served] = {}  # what `prepare` has started, by the function's name
         self.on_change: list[Callable[[str], None]] = []  # called when another revision serves a function, or none
         self.sources = home.sources
         self.nurseries = Nurseries(home, reaper)
@@ -74,6 +75,42 @@ class Supervisor:
             memory_budget(os.environ), served=self.served, retiring=self._retiring, notify=journal.add
         )
 
+    def is_at_work(self, function: str) -> bool:
+        """Whether a function has workers or calls, so that what takes its place should be ready before."""
+        served = self.served.get(function)
+        return served is not None and served.is_at_work
+
+    async def prepare(
+        self, app: AppRecord, revision: RevisionRecord, nursery: Nursery, pinned: PinnedModel | None
+    ) -> None:
+        """Start what is going to take the place of a revision, with as many workers as that one has, and await them.
+
+        It gets no requests, and stays until `serve` or `drop_prepared`.
+
+        Args:
+            app: The app that it is part of.
+            revision: What is to serve.
+            nursery: Where its workers come from.
+            pinned: The files of its model; none without a model.
+
+        Raises:
+            StartError: no worker of it can be started.
+            UnavailableError: there is no memory for one, or `drop_prepared` was called meanwhile.
+            FunctionNotFoundError: nothing serves the function.
+        """
+        before = self.find(revision.function).pool.desired
+        served = self._successors[revision.function] = self._make(app, revision, nursery, pinned)
+        pool = served.pool
+        self._watch(served)
+        served.autoscaler = self._autoscaler(pool, max(before, pool.spec.scale.initial, 1))
+        workers = self.memory.room(pool, most=served.autoscaler.beginning)
+        await served.start(max(1, workers), keep=True)
+
+    def drop_prepared(self) -> None:
+        """End what was prepared and did not come to serve."""
+        while self._successors:
+            self._retire(self._successors.popitem()[1])
+
     def serve(
         self,
         app: AppRecord,
@@ -85,7 +122,8 @@ class Supervisor:
     ) -> None:
         """Serve a revision in the place of the one before, which finishes what it has.
 
-        What stands by for the one before is ended: it runs code that is not deployed any more.
+        What was prepared under its name is taken, with no fewer workers than the one before has. What stands by for the
+        one before is ended: it runs code that is not deployed any more.
 
         Args:
             app: The app that the revision is part of.
@@ -97,8 +135,14 @@ class Supervisor:
         Raises:
             SkerryError: the revision's source is gone.
         """
-        served = self._make(app, revision, self.nurseries.of(environment), pinned)
-        self._watch(served)
+        served = self._successors.get(revision.function)
+        if served is not None and served.revision.name == revision.name:
+            del self._successors[revision.function]
+            served.revision = revision  # as it is on record now
+            workers = max(served.pool.desired, self.find(revision.function).pool.desired)
+        else:
+            served = self._make(app, revision, self.nurseries.of(environment), pinned)
+            self._watch(served)
         self._take_over(served, workers)
         for other in list(self.standby.values()):
             if other.revision.function == revision.function:
@@ -118,7 +162,7 @@ class Supervisor:
         self._watch(served)
         self.standby[revision.name] = served
         try:
-            await served.start_one()
+            await served.start()
         except BaseException:
             self.dismiss(served)
             raise
@@ -274,6 +318,7 @@ class Supervisor:
     async def stop(self, *, limit_s: float) -> None:
         """Finish what runs and end everything."""
         self.memory.stop()
+        self.drop_prepared()
         for served in self._all():
             served.autoscaler.stop()
         pools = [served.pool for served in self._all()]
@@ -284,7 +329,7 @@ class Supervisor:
         self.nurseries.stop()
 
     def _all(self) -> list[Served]:
-        return [*self.served.values(), *self.standby.values()]
+        return [*self.served.values(), *self.standby.values(), *self._successors.values()]
 
     def _tell_change(self, function: str) -> None:
         for told in self.on_change:

@@ -106,3 +106,36 @@ def test_revisions_of_an_engine_before_models_are_read_and_kept(tmp_path):
     with Records(path) as records:
         assert records.apps.function("f") == content
         assert not records.apps.deploy(APP, [draft()], now_s=2).changed
+
+
+def test_a_successor_is_on_record_once_it_is_deployed_and_its_name_is_not_given_twice(apps):
+    apps.deploy(APP, [draft(timeout="1s")], now_s=1)
+    given_up = apps.successor(APP, draft(timeout="2s"), now_s=2)
+
+    successor = apps.successor(APP, draft(timeout="2s"), now_s=3)
+    assert (given_up.name, successor.name, successor.state) == ("f-00002", "f-00003", "prepared")
+    assert [one.name for one in apps.history("f")] == ["f-00001"]
+    deployment = apps.deploy(APP, [draft(timeout="2s")], now_s=4, successors={"f": successor})
+
+    assert deployment.active == (replace(successor, state="active", created_at=4.0),)
+    assert [(one.name, one.state) for one in apps.history("f")] == [("f-00003", "active"), ("f-00001", "retired")]
+
+
+def test_what_a_deployment_would_keep_and_what_is_new_have_no_successor(apps):
+    apps.deploy(APP, [draft(pin(), timeout="1s")], now_s=1)
+
+    assert apps.successor(APP, draft(pin(), timeout="1s"), now_s=2) is None
+    assert apps.successor(APP, replace(draft(), function="g"), now_s=2) is None
+    assert apps.successor(replace(APP, name="other"), draft(timeout="2s"), now_s=2) is None
+    assert apps.successor(APP, draft(pin(2), timeout="1s"), now_s=2).model == pin(2)
+
+
+def test_an_alias_that_moves_meanwhile_leaves_a_successor_what_it_is(apps):
+    apps.deploy(APP, [draft(pin())], now_s=1)
+    successor = apps.successor(APP, draft(pin(3), timeout="2s"), now_s=2)
+    apps.switch(apps.prepare("f", pin(2), now_s=3))
+
+    deployment = apps.deploy(APP, [draft(pin(3), timeout="2s")], now_s=4, successors={"f": successor})
+
+    assert [one.name for one in deployment.active] == ["f-00002"]
+    assert [one.name for one in deployment.retired] == ["f-00003"]

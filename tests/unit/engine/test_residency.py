@@ -133,3 +133,15 @@ def test_a_start_does_not_wait_for_measurements_while_there_is_plenty(run_loop):
         house.gate.stop()
 
     run_loop(run())
+
+
+def test_there_is_room_for_as_many_workers_as_the_others_leave(run_loop):
+    async def run():
+        unknown, next_one = Pool("unknown"), Pool("next", memory=20)
+        house = House(Pool("busy", holds=45, busy=True), unknown, next_one)
+        assert [house.gate.room(next_one, most=most) for most in (1, 2, 9)] == [1, 2, 2]
+        assert house.gate.room(Pool("large", memory=60), most=2) == 0
+        assert house.gate.room(unknown, most=7) == 7
+        house.gate.stop()
+
+    run_loop(run())

@@ -135,6 +135,12 @@ class MemoryGate:
         folder = pool.target.environment.get(MODEL_VARIABLE)
         return (0 if folder is None else _folder_bytes(Path(folder))) or pool.spec.memory_bytes or 0
 
+    def room(self, pool: WorkerPool, *, most: int) -> int:
+        """Return how many workers of a pool there is memory for as things are: 0 to ``most``."""
+        size_bytes = self.expected_bytes(pool)
+        free_bytes = self.budget_bytes - sum(one.size_bytes for one in self._residents(pool, fresh=False))
+        return most if not size_bytes else min(most, max(0, free_bytes // size_bytes))
+
     def stop(self) -> None:
         """Measure nothing more."""
         if self._timer is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -33,7 +33,13 @@ class Apps:
         self._database = database
 
     def deploy(
-        self, app: AppRecord, drafts: Sequence[RevisionDraft], *, now_s: float, back_to: int | None = None
+        self,
+        app: AppRecord,
+        drafts: Sequence[RevisionDraft],
+        *,
+        now_s: float,
+        back_to: int | None = None,
+        successors: Mapping[str, RevisionRecord] | None = None,
     ) -> Deployment:
         """Make an app's functions exactly those given, all at once.
 
@@ -46,6 +52,7 @@ class Apps:
             now_s: Unix time, seconds.
             back_to: The number of the kept deployment that this is again. Those after it are forgotten, so that
                 another rollback goes further back.
+            successors: What `successor` has returned for some of the functions: these keep their names.
 
         Raises:
             NameTakenError: another app owns one of the names; nothing was changed.
@@ -54,6 +61,7 @@ class Apps:
         names = [draft.function for draft in drafts]
         if len(set(names)) != len(names):
             raise ConfigError(f"app {app.name!r} declares a function name twice: {', '.join(sorted(names))}")
+        numbers = {function: revision.number for function, revision in (successors or {}).items()}
         created: list[RevisionRecord] = []
         retired: list[RevisionRecord] = []
         with self._database.write() as connection:
@@ -75,7 +83,8 @@ class Apps:
                     continue
                 if previous is not None:
                     retired.append(_retire(connection, previous))
-                created.append(_add_revision(connection, app, draft, content, now_s))
+                number = numbers.get(draft.function)
+                created.append(_add_revision(connection, app, draft, content, now_s, number=number))
             if created or retired:
                 connection.execute("UPDATE apps SET deployed_at = ? WHERE name = ?", (now_s, app.name))
             if back_to is not None:
@@ -84,6 +93,37 @@ class Apps:
             active = tuple(_active(connection, app.name))
             row = connection.execute("SELECT * FROM apps WHERE name = ?", (app.name,)).fetchone()
         return Deployment(app=_app(row), active=active, created=tuple(created), retired=tuple(retired))
+
+    def successor(self, app: AppRecord, draft: RevisionDraft, *, now_s: float) -> RevisionRecord | None:
+        """Return what `deploy` would put in the place of the revision that serves a function of an app.
+
+        It has a name of its own from now on, and is not on record before `deploy`.
+
+        Returns:
+            The revision; none where `deploy` would keep the one that serves, or where the app has no such function.
+        """
+        with self._database.write() as connection:
+            row = connection.execute(
+                "SELECT content FROM revisions WHERE function = ? AND app = ? AND state = 'active'",
+                (draft.function, app.name),
+            ).fetchone()
+            if row is None or row["content"] == _content(app, draft):
+                return None
+            number = _next_number(connection, draft.function, app.name)
+        return RevisionRecord(
+            name=_name(draft.function, number),
+            function=draft.function,
+            number=number,
+            app=app.name,
+            source_digest=app.source_digest,
+            environment_digest=app.environment_digest,
+            spec=draft.spec,
+            schema=draft.schema,
+            modules=draft.modules,
+            created_at=now_s,
+            state="prepared",
+            model=draft.model,
+        )
 
     def prepare(self, function: str, model: ModelPin, *, now_s: float) -> RevisionRecord:
         """Return a further revision of what serves a function, for another version of its model.
