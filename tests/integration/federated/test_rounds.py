@@ -4,6 +4,8 @@ import pytest
 from skerry.errors import ConfigError, NameTakenError, UnavailableError
 from skerry.learn.federated import Federation, read_model, read_run
 from skerry.learn.federated.record.record import write_request
+from skerry.learn.federated.record.reply_log import BASE, ReplyLog
+from skerry.learn.federated.wire.parameters import digest_of
 from support.engine_process import wait_until
 
 
@@ -101,9 +103,11 @@ def test_a_folder_has_one_run_and_one_coordinator(tmp_path, engines, places, mak
 def test_a_late_reply_counts_in_the_round_in_which_it_comes(tmp_path, engines, places, make_plan):
     gate = "late"
     plan = make_plan(rounds=6, strategy="fedbuff", quorum_ratio=0.5, slack_ratio=1.0, settings={"gates": {"two": gate}})
-    events = []
+    events, given = [], []
     for event in Federation(tmp_path / "run", plan, places=places(engines)).events():
         events.append(event)
+        if event.kind == "aggregated":
+            given += models_beside_late_replies(tmp_path / "run", event.round)
         if event.kind == "round-ended" and event.round == 3:
             (engines["two"].home / gate).touch()
             # The next rounds would not wait for the reply: they begin once it is there.
@@ -112,6 +116,16 @@ def test_a_late_reply_counts_in_the_round_in_which_it_comes(tmp_path, engines, p
     assert (late.client, late.facts["of_round"]) == ("two", 2)
     result = read_run(tmp_path / "run").rounds[late.round - 1]
     assert late.round - 2 in [reply.staleness for reply in result.replies if reply.client == "two"]
+    # What it was trained from, the model of round 1, has long been removed from the folder.
+    assert given[0] == read_run(tmp_path / "run").rounds[0].model_digest
+
+
+def models_beside_late_replies(folder, number):
+    """Return the digests of the models that the late replies of a round were trained from."""
+    log = ReplyLog(folder / "rounds" / f"{number:05}.replies")
+    found = [digest_of(log.read(entry)[1][BASE]) for entry in log.entries if entry.has_base]
+    log.close()
+    return found
 
 
 def test_a_round_without_enough_clients_says_why_and_the_run_can_go_on(tmp_path, engines, places, make_plan):
