@@ -30,6 +30,15 @@ def test_two_clients_on_two_engines_learn_a_line(tmp_path, engines, places, make
     assert fits(engines, "line") == {f"{name} {round}": 1 for name in ("one", "two") for round in (1, 2, 3)}
 
 
+def test_a_model_that_nobody_can_evaluate_is_warned_of_with_what_they_found(tmp_path, engines, places, make_plan):
+    plan = make_plan(settings={"lost": [2, 3]})
+    Federation(tmp_path / "run", plan, places=places(engines)).run()
+    view = read_run(tmp_path / "run")
+    assert [result.unevaluated for result in view.rounds] == [{}, *2 * [{"one": "loss is nan", "two": "loss is nan"}]]
+    assert view.best[0] == 1
+    assert view.warning == "no client could evaluate the model since round 2: one: loss is nan; two: loss is nan"
+
+
 @pytest.mark.parametrize(
     "changes",
     [

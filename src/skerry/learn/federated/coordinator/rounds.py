@@ -114,6 +114,7 @@ class Round:
             missed=collection.missed,
             refused=tuple(collection.refused),
             evaluations=found.results,
+            unevaluated=dict(sorted(found.failed.items())),
             metrics=mean,
             phases_s={
                 "send": collection.send_s,
