@@ -9,7 +9,8 @@ the machine; every figure is the median over seeds, each with clients, split and
 share all three. Late updates are added as deltas whose weights are normalised to 1.
 
 What is remembered of silent clients follows the rule of `skerry.learn.federated.coordinator.remembered`, which
-coordinators use too, and is what a plan with a quorum does by itself (`agreement.remembered_rounds`).
+coordinators use too, and is what a plan with a quorum does by itself (`agreement.remembered_rounds`). Updates are added
+by the strategy `fedavg`, which keeps late ones in bounds.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,8 +30,8 @@ from benchmarks.measuring import facts, save
 from skerry.learn.federated.coordinator.remembered import still_counting
 from skerry.learn.federated.policies.deadlines import Patience
 from skerry.learn.federated.selection import Selection, make_selection
-from skerry.learn.federated.strategies.base import Received, Replies
-from skerry.learn.federated.strategies.mean import late_weight, weighted_mean
+from skerry.learn.federated.strategies import FedAvg
+from skerry.learn.federated.strategies.base import ListedReplies, Received
 from skerry.learn.federated.wire.parameters import Vector
 
 ROUNDS = 50
@@ -87,19 +88,6 @@ ARMS = (
 )
 
 
-class Listed(Replies):
-    """Replies that are in memory."""
-
-    def __init__(self, replies: list[Received]) -> None:
-        self._replies = sorted(replies, key=lambda reply: (reply.client, reply.staleness))
-
-    def __len__(self) -> int:
-        return len(self._replies)
-
-    def __iter__(self) -> Iterator[Received]:
-        return iter(self._replies)
-
-
 class Learning:
     """Softmax regression on digits that are split over clients.
 
@@ -130,7 +118,7 @@ class Learning:
         self.curve: list[tuple[float, float]] = []
         self.seed = seed
         self.arm = arm
-        self.last: dict[str, tuple[int, Vector]] = {}
+        self.last: dict[str, tuple[int, Vector, Vector]] = {}
 
     def give(self, client: str, round: int) -> None:
         """Remember which model a client trains from."""
@@ -138,30 +126,36 @@ class Learning:
 
     def end(self, round: int, now_s: float, arrivals: list[Arrival]) -> None:
         """Add what arrived to the model, and measure it."""
-        now = {arrival.client: (arrival.asked, self.fit(arrival.client, arrival.asked)) for arrival in arrivals}
+        now = {}
+        for arrival in arrivals:
+            base = self.given.pop((arrival.client, arrival.asked))
+            now[arrival.client] = arrival.asked, base, self.fit(arrival.client, arrival.asked, base)
         self.last |= now
         used = now | {client: self.last[client] for client in self.silent(now, round)}
         replies = [
-            Received(client=client, delta=delta, examples=len(self.parts[client][1]), staleness=round - asked)
-            for client, (asked, delta) in used.items()
+            Received(
+                client=client,
+                delta=delta,
+                examples=len(self.parts[client][1]),
+                staleness=round - asked,
+                base=base if asked < round else None,
+            )
+            for client, (asked, base, delta) in used.items()
         ]
         exponent = 0.0 if self.arm.remembers else 0.5
         if any(reply.examples for reply in replies):
-            mean = weighted_mean(
-                Listed(replies), self.model.size, lambda reply: reply.examples * late_weight(reply.staleness, exponent)
-            )
-            self.model = self.model + mean
+            averaging = FedAvg(late_exponent=exponent)
+            self.model = self.model + averaging.mean_delta(ListedReplies(replies), self.model)
         self.curve.append((now_s, self.accuracy()))
 
     def silent(self, heard: Collection[str], round: int) -> tuple[str, ...]:
         """Return who counts with its last update."""
-        last = {client: asked for client, (asked, _) in self.last.items()}
+        last = {client: asked for client, (asked, _, _) in self.last.items()}
         rounds = self.arm.settings.late_rounds
         return still_counting(last, heard, round=round, rounds=rounds) if self.arm.remembers else ()
 
-    def fit(self, client: str, round: int) -> Vector:
+    def fit(self, client: str, round: int, begin: Vector) -> Vector:
         """Return what a client learns from the model that it was given, as a difference."""
-        begin = self.given.pop((client, round))
         rows, labels = self.parts[client]
         weights = begin.reshape(65, 10).copy()
         chance = np.random.default_rng([self.seed, round, *client.encode(), *([self.arm.order] * (self.arm.order > 0))])

@@ -51,7 +51,8 @@ def fit(parameters, data, config):
 def evaluate(parameters, data, config):
     x, y = data
     error = parameters["slope"][0, 0] * x + parameters["offset"][0] - y
-    return federated.Evaluation(examples=x.size, metrics={"loss": float((error**2).mean())})
+    loss = float("nan") if config.round in config.settings.get("lost", ()) else float((error**2).mean())
+    return federated.Evaluation(examples=x.size, metrics={"loss": loss})
 """
 
 

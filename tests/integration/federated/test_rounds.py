@@ -4,6 +4,8 @@ import pytest
 from skerry.errors import ConfigError, NameTakenError, UnavailableError
 from skerry.learn.federated import Federation, read_model, read_run
 from skerry.learn.federated.record.record import write_request
+from skerry.learn.federated.record.reply_log import BASE, ReplyLog
+from skerry.learn.federated.wire.parameters import digest_of
 from support.engine_process import wait_until
 
 
@@ -26,6 +28,15 @@ def test_two_clients_on_two_engines_learn_a_line(tmp_path, engines, places, make
     assert view.bytes_up == 3 * 2 * 8
     assert view.bytes_down == (1 + 3) * 2 * 8
     assert fits(engines, "line") == {f"{name} {round}": 1 for name in ("one", "two") for round in (1, 2, 3)}
+
+
+def test_a_model_that_nobody_can_evaluate_is_warned_of_with_what_they_found(tmp_path, engines, places, make_plan):
+    plan = make_plan(settings={"lost": [2, 3]})
+    Federation(tmp_path / "run", plan, places=places(engines)).run()
+    view = read_run(tmp_path / "run")
+    assert [result.unevaluated for result in view.rounds] == [{}, *2 * [{"one": "loss is nan", "two": "loss is nan"}]]
+    assert view.best[0] == 1
+    assert view.warning == "no client could evaluate the model since round 2: one: loss is nan; two: loss is nan"
 
 
 @pytest.mark.parametrize(
@@ -101,9 +112,11 @@ def test_a_folder_has_one_run_and_one_coordinator(tmp_path, engines, places, mak
 def test_a_late_reply_counts_in_the_round_in_which_it_comes(tmp_path, engines, places, make_plan):
     gate = "late"
     plan = make_plan(rounds=6, strategy="fedbuff", quorum_ratio=0.5, slack_ratio=1.0, settings={"gates": {"two": gate}})
-    events = []
+    events, given = [], []
     for event in Federation(tmp_path / "run", plan, places=places(engines)).events():
         events.append(event)
+        if event.kind == "aggregated":
+            given += models_beside_late_replies(tmp_path / "run", event.round)
         if event.kind == "round-ended" and event.round == 3:
             (engines["two"].home / gate).touch()
             # The next rounds would not wait for the reply: they begin once it is there.
@@ -112,6 +125,16 @@ def test_a_late_reply_counts_in_the_round_in_which_it_comes(tmp_path, engines, p
     assert (late.client, late.facts["of_round"]) == ("two", 2)
     result = read_run(tmp_path / "run").rounds[late.round - 1]
     assert late.round - 2 in [reply.staleness for reply in result.replies if reply.client == "two"]
+    # What it was trained from, the model of round 1, has long been removed from the folder.
+    assert given[0] == read_run(tmp_path / "run").rounds[0].model_digest
+
+
+def models_beside_late_replies(folder, number):
+    """Return the digests of the models that the late replies of a round were trained from."""
+    log = ReplyLog(folder / "rounds" / f"{number:05}.replies")
+    found = [digest_of(log.read(entry)[1][BASE]) for entry in log.entries if entry.has_base]
+    log.close()
+    return found
 
 
 def test_a_round_without_enough_clients_says_why_and_the_run_can_go_on(tmp_path, engines, places, make_plan):

@@ -31,6 +31,31 @@ def test_a_folder_without_a_run_is_refused_with_a_sentence(tmp_path, capsys):
     assert "holds no federated run" in capsys.readouterr().err
 
 
+def test_a_run_whose_last_rounds_nobody_could_evaluate_warns_of_it(tmp_path, capsys):
+    folder = write_run(tmp_path / "run", rounds=4)
+    for number in (3, 4):
+        path = folder / "rounds" / f"{number:05}.json"
+        lost = {"evaluations": {}, "metrics": {}, "unevaluated": {"client-0": "loss is nan"}}
+        path.write_text(json.dumps({**json.loads(path.read_text()), **lost}))
+    said = "no client could evaluate the model since round 3: client-0: loss is nan"
+    assert main(["federate", "status", str(folder)]) == 0
+    assert f"warning: {said}\n" in capsys.readouterr().err
+    assert main(["federate", "status", str(folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["warning"] == said
+    assert main(["federate", "report", str(folder)]) == 0
+    assert f"N{said[1:]}." in (folder / "report.html").read_text()
+
+
+def test_rounds_that_are_not_to_be_evaluated_are_no_reason_to_warn(tmp_path, capsys):
+    folder = write_run(tmp_path / "run", rounds=3, of=9, end="paused")
+    plan = json.loads((folder / "plan.json").read_text())
+    (folder / "plan.json").write_text(json.dumps({**plan, "evaluate_every": 2}))
+    path = folder / "rounds" / "00003.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "evaluations": {}, "metrics": {}}))
+    assert main(["federate", "status", str(folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["warning"] == ""
+
+
 def test_a_metric_that_no_client_measures_is_told_with_those_that_they_do(tmp_path, capsys):
     folder = write_run(tmp_path / "run", rounds=1)
     plan = json.loads((folder / "plan.json").read_text())

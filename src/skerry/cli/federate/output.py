@@ -31,6 +31,8 @@ def show_run(console: Console, view: RunView) -> None:
     console.message("   ".join(parts))
     if best is None and metrics:
         console.message(f"no client has measured {view.plan.best_metric!r}, but {', '.join(metrics)}: see --metric")
+    if view.warning:
+        console.message(f"warning: {view.warning}")
     if view.reason:
         console.message(f"reason: {view.reason}")
     if view.state in ("paused", "failed", "interrupted"):

@@ -116,6 +116,7 @@ class Client(Generic[D]):
             arrays = self._start({**task.settings, "seed": task.seed})
             layout = Layout.of(arrays)
             vector = layout.join(arrays)
+            layout.check_finite(vector)
             packed, _ = pack(vector, vector.dtype.name)  # type: ignore[arg-type]  # a vector's dtype is one of the codings
             return StartReply(layout=layout, model=packed)
 

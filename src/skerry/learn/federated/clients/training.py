@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from skerry.errors import DataError
 from skerry.learn.federated.clients.site_store import Held
-from skerry.learn.federated.clients.update import Config, Update
+from skerry.learn.federated.clients.update import Arrays, Config, Update
 from skerry.learn.federated.privacy.noise import protect
 from skerry.learn.federated.wire.coding.packing import pack, unpack
 from skerry.learn.federated.wire.messages import EvaluateTask, FitReply, FitTask, Packed
-from skerry.learn.federated.wire.parameters import Vector, digest_of
+from skerry.learn.federated.wire.parameters import Layout, Vector, digest_of
 
 Fit = Callable[[dict[str, Any], Config], Update]
 """The user's own training, with the client's data."""
@@ -173,10 +174,38 @@ def _next_control(task: FitTask, own: Vector, server: Vector, delta: Vector, upd
 
 
 def _delta(task: FitTask, model: Vector, update: Update) -> Vector:
+    delta = _change(task, model, update)
+    task.layout.check_finite(delta)  # said here, where the arrays have names
+    return delta
+
+
+def _change(task: FitTask, model: Vector, update: Update) -> Vector:
     if not isinstance(update, Update):
         raise DataError(f"client {task.client!r}: fit returned {type(update).__name__}; return federated.Update(...)")
     if update.delta is not None and update.parameters is None:
-        return task.layout.join(update.delta)
+        return task.layout.join(_narrow(update.delta, task.layout))
     if update.parameters is not None and update.delta is None:
-        return task.layout.join(update.parameters) - model
+        return task.layout.join(_narrow(update.parameters, task.layout)) - model
     raise DataError(f"client {task.client!r}: give federated.Update either parameters or delta")
+
+
+def _narrow(arrays: Arrays, layout: Layout) -> Arrays:
+    """Return arrays with those of float64 as float32 where the model has that: NumPy makes float64 of many a thing.
+
+    Raises:
+        DataError: a number is too large for float32.
+    """
+    narrow = {tensor.name for tensor in layout.tensors if tensor.dtype == "float32"}
+    return {
+        name: _to_float32(name, array) if name in narrow and array.dtype == np.float64 else array
+        for name, array in arrays.items()
+    }
+
+
+def _to_float32(name: str, array: NDArray[Any]) -> NDArray[Any]:
+    with np.errstate(over="ignore"):
+        found = array.astype(np.float32)
+    lost = np.isinf(found) & np.isfinite(array)
+    if lost.any():
+        raise DataError(f"parameter {name!r} holds {array[lost][0]:.3g}, which the model's float32 cannot hold")
+    return found

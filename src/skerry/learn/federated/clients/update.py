@@ -38,7 +38,8 @@ class Update:
     """What training gave.
 
     Args:
-        parameters: The trained parameters; either these or ``delta``.
+        parameters: The trained parameters; either these or ``delta``. An array has the dtype of the model's; float64
+            becomes float32 where the model has that.
         delta: The trained parameters minus those that training began from.
         examples: Rows that were trained on.
         steps: Optimiser steps that were taken; FedNova and SCAFFOLD need them.

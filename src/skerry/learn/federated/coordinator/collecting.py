@@ -17,8 +17,9 @@ from skerry.learn.federated.coordinator.shared import Answer, Shared
 from skerry.learn.federated.coordinator.tasks import Tasks, pack_control
 from skerry.learn.federated.policies.deadlines import abandoned, decide, quorum
 from skerry.learn.federated.record.events import Event
-from skerry.learn.federated.record.reply_log import ReplyLog
-from skerry.learn.federated.strategies.base import Received, State
+from skerry.learn.federated.record.record import Checkpoint
+from skerry.learn.federated.record.reply_log import BASE, ReplyLog
+from skerry.learn.federated.strategies.base import Received
 from skerry.learn.federated.wire.checks import Expected, check_reply
 from skerry.learn.federated.wire.messages import FitReply
 
@@ -31,17 +32,18 @@ class Collection:
     Args:
         shared: What all rounds have in common.
         tasks: The round's.
-        state: The strategy's.
+        before: The checkpoint of the round before.
         log: Where replies are written down.
     """
 
-    def __init__(self, shared: Shared, tasks: Tasks, state: State, log: ReplyLog) -> None:
+    def __init__(self, shared: Shared, tasks: Tasks, before: Checkpoint, log: ReplyLog) -> None:
         self._shared = shared
         self._tasks = tasks
         self._number = tasks.round
+        self._given_before = before.given
         self._log = log
         self._patience = shared.record.plan.patience
-        self._instructions = shared.strategy.instruct(state)
+        self._instructions = shared.strategy.instruct(before.state)
         self._control = pack_control(self._instructions.control, tasks.layout)
         self._expires_s = time.time() + self._patience.deadline_s * (self._patience.late_rounds + 1)
         self._clients = frozenset(shared.histories)
@@ -63,6 +65,7 @@ class Collection:
         yield from self._choose()
         self._pending = set(self.chosen) - self._answered
         self._shared.digests[self._number] = self._tasks.outgoing.digest
+        self._hold_given()
         self._recall()
         yield self._tell("round-started", chosen=self.chosen, answered=sorted(self._answered))
         began_s = time.monotonic()
@@ -113,6 +116,13 @@ class Collection:
         self.chosen = chosen
         if plan.selection != "all" or len(chosen) < len(plan.members):  # else it would be made again in the same way
             shared.record.choose(number, chosen)
+
+    def _hold_given(self) -> None:
+        """Hold the models that somebody works from: a late reply is written down with its own."""
+        given, histories = self._shared.given, self._shared.histories.values()
+        given[self._number] = self._tasks.outgoing.view
+        for round in set(given) - {self._number, *(history.open_round for history in histories)}:
+            del given[round]
 
     def _recall(self) -> None:
         """Write the round's beginning into histories, and what was answered to an earlier coordinator."""
@@ -205,7 +215,12 @@ class Collection:
         if is_late and (plan.secure is not None or not plan.keep_late):
             self._remember(reply, answer.duration_s)
             return self._tell("missed", client, reason="its reply came too late", of_round=outcome.round)
-        self._log.append(reply, {"duration_s": answer.duration_s}, received)
+        if is_late:
+            # Read again when it counts: by then its model need not be in memory any more.
+            facts = {"duration_s": answer.duration_s, BASE: self._shared.given[outcome.round]}
+            self._log.append(reply, facts)
+        else:
+            self._log.append(reply, {"duration_s": answer.duration_s}, received)
         self._replied.add((client, outcome.round))
         self._shared.used.use(reply.token)
         if not is_late:
@@ -229,7 +244,7 @@ class Collection:
         if before is None:
             return
         try:
-            carry(before, self._log, round=self._number, rounds=rounds)
+            carry(before, self._log, given=self._given_before, round=self._number, rounds=rounds)
         finally:
             before.close()
         self._log.sync()

@@ -77,8 +77,8 @@ def evaluate_model(shared: Shared, tasks: Tasks) -> Evaluated:
             bytes_down += answer.bytes_down
             reply: EvaluateReply = answer.reply
             shared.holds[client] = tasks.outgoing.digest
-            if reply.examples < 0 or not all(math.isfinite(value) for value in reply.metrics.values()):
-                failed[client] = "its examples or metrics are no finite numbers"
+            if wrong := _wrong_numbers(reply):
+                failed[client] = wrong
                 continue
             results[client] = EvaluationResult(examples=reply.examples, metrics=reply.metrics)
     finally:
@@ -87,6 +87,13 @@ def evaluate_model(shared: Shared, tasks: Tasks) -> Evaluated:
     for client in set(asked) - set(results) - set(failed):
         failed[client] = "no evaluation in time"
     return Evaluated(results=dict(sorted(results.items())), failed=failed, bytes_down=bytes_down)
+
+
+def _wrong_numbers(reply: EvaluateReply) -> str:
+    """Return which numbers of an evaluation are none that can be averaged; an empty text where all are."""
+    if reply.examples < 0:
+        return f"it counts {reply.examples} examples"
+    return ", ".join(f"{name} is {value}" for name, value in reply.metrics.items() if not math.isfinite(value))
 
 
 def _take(shared: Shared, outcomes: queue.SimpleQueue[Outcome], count: int) -> list[Outcome]:

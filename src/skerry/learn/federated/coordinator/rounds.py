@@ -64,13 +64,13 @@ class Round:
         shared, record, number, before = self._shared, self._shared.record, self.number, self._before
         began_at, began_s = time.time(), time.monotonic()
         tasks = Tasks(plan=record.plan, round=number, layout=before.layout, outgoing=shared.outgoing)
-        collection = Collection(shared, tasks, before.state, log)
+        remembers = remembered_rounds(record.plan) > 0
+        collection = Collection(shared, tasks, before, log)
         yield from collection.events()
         if record.request() == "cancel":
             return
         collected_s = time.monotonic()
 
-        remembers = remembered_rounds(record.plan) > 0
         total: Total | None = None
         masked_bytes = 0
         if record.plan.secure is not None:
@@ -114,6 +114,7 @@ class Round:
             missed=collection.missed,
             refused=tuple(collection.refused),
             evaluations=found.results,
+            unevaluated=dict(sorted(found.failed.items())),
             metrics=mean,
             phases_s={
                 "send": collection.send_s,
@@ -137,6 +138,7 @@ class Round:
             state=state,
             histories=to_json(shared.histories),
             best=best if is_best else before.best,
+            given=tasks.outgoing.view if remembers else None,
         )
         record.commit(self.after, result, best=is_best)
         yield record.tell(

@@ -15,6 +15,7 @@ from skerry.learn.federated.record.record import Record
 from skerry.learn.federated.selection import Selection
 from skerry.learn.federated.strategies.base import Strategy
 from skerry.learn.federated.wire.messages import FitReply
+from skerry.learn.federated.wire.parameters import Vector
 from skerry.learn.federated.wire.tokens import UsedTokens
 
 
@@ -34,6 +35,7 @@ class Shared:
         threads: What clients are called in.
         holds: Digest of the model that a client is known to hold.
         digests: Of the models that rounds trained from, by round.
+        given: Those models, as long as a client works from one of them.
         used: Tokens of replies that count.
         talks: Ends a client's talk, and those of the same round: nobody waits for them any more.
         calls: Trainings whose replies are waited for.
@@ -51,6 +53,7 @@ class Shared:
     threads: Threads = field(default_factory=Threads)
     holds: dict[str, str] = field(default_factory=dict)
     digests: dict[int, str] = field(default_factory=dict)
+    given: dict[int, Vector] = field(default_factory=dict)
     used: UsedTokens = field(default_factory=UsedTokens)
     talks: dict[str, threading.Event] = field(default_factory=dict)
     calls: OpenCalls = field(default_factory=OpenCalls)

@@ -51,6 +51,7 @@ class Checkpoint:
         state: The strategy's.
         histories: Of the clients, as `skerry.learn.federated.policies.history.to_json` writes them.
         best: The best value of the metric so far, if there is one.
+        given: The model that the clients of the round were given, where their updates may count in later rounds.
     """
 
     round: int
@@ -60,6 +61,7 @@ class Checkpoint:
     state: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     histories: str = "[]"
     best: float | None = None
+    given: Vector | None = None
 
 
 class Record:
@@ -189,6 +191,7 @@ class Record:
             "state": dict(checkpoint.state),
             "histories": checkpoint.histories,
             "best": checkpoint.best,
+            "given": checkpoint.given,
         }
         most_bytes = max([checkpoint.model.nbytes, *(array.nbytes for array in checkpoint.state.values())])
         _replace(path, frame_pieces(value, most_bytes=most_bytes), sync=result is None)

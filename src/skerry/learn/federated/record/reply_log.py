@@ -20,6 +20,8 @@ KEPT_BYTES = 1 << 20  # of short replies
 MUCH_BYTES = 1 << 18  # to be written to the disk
 REMEMBERED = "remembered"
 """The fact of a reply that was not given in the log's round, but carried over from the one before."""
+BASE = "base"
+"""The fact of a reply to a task of an earlier round: the model that its client was given, as a vector."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Entry:
         end: The byte after it.
         result: What the record of a round says of it, as if it had come in time.
         is_carried: Whether it was not given in the log's round, but carried over from the one before.
+        has_base: Whether the model that it was trained from is beside it.
     """
 
     client: str
@@ -41,6 +44,7 @@ class Entry:
     end: int
     result: ClientResult
     is_carried: bool
+    has_base: bool
 
 
 class ReplyLog:
@@ -71,11 +75,12 @@ class ReplyLog:
 
         Args:
             reply: As it came.
-            facts: What is known of it beside, of plain types.
+            facts: What is known of it beside, of plain types and arrays.
             received: What was made of it when it was checked; kept as far as there is room, so that a short one need
                 not be read again.
         """
-        most_bytes = max((len(part.data) for part in (reply.update, reply.control) if part is not None), default=0)
+        lengths = [len(part.data) for part in (reply.update, reply.control) if part is not None]
+        most_bytes = max([*lengths, facts[BASE].nbytes if BASE in facts else 0])
         frame = frame_pieces({"reply": reply.model_dump(), "facts": facts}, most_bytes=most_bytes)
         if received is not None and reply.update is not None:
             self._keep(received)
@@ -160,7 +165,7 @@ class ReplyLog:
             peak_memory_bytes=reply.peak_memory_bytes,
         )
         begin, end = self._end, self._end + length
-        self.entries.append(Entry(reply.client, reply.round, begin, end, result, REMEMBERED in facts))
+        self.entries.append(Entry(reply.client, reply.round, begin, end, result, REMEMBERED in facts, BASE in facts))
         self._end += length
         os.lseek(self._descriptor, self._end, os.SEEK_SET)
 
@@ -188,12 +193,17 @@ class RecordedReplies(Replies):
         for entry in _sorted(self._log, self._newest):
             yield self._received(entry)
 
+    @property
+    def have_bases(self) -> bool:
+        """Whether a reply has a ``base``."""
+        return any(entry.has_base for entry in _sorted(self._log, self._newest))
+
     def _received(self, entry: Entry) -> Received:
         """Return a reply; of what was read nothing stays but its vectors."""
         kept = self._log.kept(entry)
         if kept is not None:
             return kept
-        reply, _ = self._log.read(entry)
+        reply, facts = self._log.read(entry)
         if reply.update is None:
             raise DataError(f"client {reply.client!r}: its reply holds no update")
         return Received(
@@ -202,6 +212,7 @@ class RecordedReplies(Replies):
             examples=reply.examples,
             steps=reply.steps,
             staleness=self._round - reply.round,
+            base=facts.get(BASE),
             control=None if reply.control is None else unpack(reply.control, self._dtype),
             metrics=reply.metrics,
         )

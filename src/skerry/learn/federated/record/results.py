@@ -57,6 +57,7 @@ class RoundResult(Message):
         missed: Who gave no reply that counted, and why.
         refused: Replies that were refused: whose, and why.
         evaluations: Of the model that the round made, by client.
+        unevaluated: Who was to evaluate that model and could not, and why.
         metrics: The mean of the clients' evaluations, weighted by examples.
         phases_s: Seconds of the round's phases: ``wait`` (from the beginning to the last reply), of which ``send`` is
             the longest sending of a task and ``train`` the longest training; then ``aggregate`` and ``evaluate``.
@@ -77,6 +78,7 @@ class RoundResult(Message):
     missed: dict[str, str] = Field(default_factory=dict)
     refused: tuple[tuple[str, str], ...] = ()
     evaluations: dict[str, EvaluationResult] = Field(default_factory=dict)
+    unevaluated: dict[str, str] = Field(default_factory=dict)
     metrics: dict[str, float] = Field(default_factory=dict)
     phases_s: dict[str, float] = Field(default_factory=dict)
     bytes_down: int = 0

@@ -27,6 +27,8 @@ _ENDS: dict[str, RunState] = {
     "failed": "failed",
 }
 
+_REASONS = 3  # of those who could not evaluate a model: mostly all have the same
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunView:
@@ -74,6 +76,19 @@ class RunView:
                 found = result.round, score
         return found
 
+    @property
+    def warning(self) -> str:
+        """What a person should know of the model though the run goes on; an empty text for nothing."""
+        since: RoundResult | None = None
+        for result in reversed([result for result in self.rounds if self.plan.evaluates(result.round)]):
+            if result.evaluations:
+                break
+            since = result
+        if since is None:
+            return ""
+        reasons = "; ".join(f"{client}: {why}" for client, why in list(since.unevaluated.items())[:_REASONS])
+        return f"no client could evaluate the model since round {since.round}" + (f": {reasons}" if reasons else "")
+
     def score(self, result: RoundResult) -> float | None:
         """Return a round's value of the plan's metric."""
         return result.score(self.plan.best_metric)
@@ -85,6 +100,7 @@ class RunView:
             "job": self.plan.job,
             "state": self.state,
             "reason": self.reason,
+            "warning": self.warning,
             "requested": self.requested,
             "round": len(self.rounds),
             "rounds": [result.model_dump(mode="json") for result in self.rounds],

@@ -38,7 +38,16 @@ def lead(view: RunView) -> list[str]:
 
 def conclude(view: RunView, tallies: Sequence[Tally]) -> list[str]:
     """Return what a run means, one sentence or two each."""
-    return [*_quality(view), *_privacy(view), *_time(view), *_traffic(view), *_clients(tallies), *_refusals(view)]
+    warned = [f"{view.warning[:1].upper()}{view.warning[1:]}."] if view.warning else []
+    return [
+        *_quality(view),
+        *warned,
+        *_privacy(view),
+        *_time(view),
+        *_traffic(view),
+        *_clients(tallies),
+        *_refusals(view),
+    ]
 
 
 def _quality(view: RunView) -> Iterator[str]:

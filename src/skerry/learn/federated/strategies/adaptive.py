@@ -42,7 +42,7 @@ class Adaptive(Averaging):
 
     def aggregate(self, model: Vector, state: State, replies: Replies) -> tuple[Vector, State]:
         """Return the model after one step of the optimiser, and its moments."""
-        delta = self.mean_delta(replies, model.size)
+        delta = self.mean_delta(replies, model)
         rounds = int(state["rounds"]) + 1
         first = self.first_moment(state["first"], delta)
         second = self.second_moment(state["second"], delta * delta)

@@ -27,6 +27,7 @@ class Received:
         examples: Rows that were trained on, at least 0; not all replies of a round have 0.
         steps: Optimiser steps.
         staleness: Rounds that have ended since the client was given its model.
+        base: The model that training began from; none where that is the one that the delta is to be added to.
         control: Change of the client's control variate, for SCAFFOLD.
         metrics: The user's own.
     """
@@ -36,6 +37,7 @@ class Received:
     examples: int
     steps: int = 0
     staleness: int = 0
+    base: Vector | None = None
     control: Vector | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
 
@@ -48,6 +50,11 @@ class Replies(ABC):
 
     @abstractmethod
     def __iter__(self) -> Iterator[Received]: ...
+
+    @property
+    def have_bases(self) -> bool:
+        """Whether a reply has a ``base``: it was trained from an earlier model than the others."""
+        return False
 
 
 class ListedReplies(Replies):
@@ -71,6 +78,11 @@ class ListedReplies(Replies):
 
     def __iter__(self) -> Iterator[Received]:
         return iter(self._replies)
+
+    @property
+    def have_bases(self) -> bool:
+        """Whether a reply has a ``base``."""
+        return any(reply.base is not None for reply in self._replies)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

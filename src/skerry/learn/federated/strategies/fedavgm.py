@@ -42,5 +42,5 @@ class FedAvgM(Averaging):
 
     def aggregate(self, model: Vector, state: State, replies: Replies) -> tuple[Vector, State]:
         """Return the model plus the momentum, and the momentum."""
-        momentum = self.momentum * state["momentum"] + self.mean_delta(replies, model.size)
+        momentum = self.momentum * state["momentum"] + self.mean_delta(replies, model)
         return add_change(model, self.server_learning_rate * momentum), {"momentum": momentum}

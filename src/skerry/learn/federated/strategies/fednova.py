@@ -8,7 +8,7 @@ from typing import ClassVar
 from skerry.errors import DataError
 from skerry.learn.federated.strategies.averaging import Averaging
 from skerry.learn.federated.strategies.base import Received, Replies, State
-from skerry.learn.federated.strategies.mean import add_change, late_weight, weighted_mean
+from skerry.learn.federated.strategies.mean import add_change, late_weight, reachable_mean
 from skerry.learn.federated.wire.parameters import Vector
 
 
@@ -41,5 +41,5 @@ class FedNova(Averaging):
             steps += weight * reply.steps
             return weight
 
-        per_step = weighted_mean(replies, model.size, weigh, lambda reply: 1 / reply.steps)
+        per_step = reachable_mean(replies, model, weigh, lambda reply: 1 / reply.steps)
         return add_change(model, steps / weights * per_step), state

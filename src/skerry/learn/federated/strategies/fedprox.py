@@ -37,4 +37,4 @@ class FedProx(Averaging):
 
     def aggregate(self, model: Vector, state: State, replies: Replies) -> tuple[Vector, State]:
         """Return the model plus the mean delta."""
-        return add_change(model, self.mean_delta(replies, model.size)), state
+        return add_change(model, self.mean_delta(replies, model)), state

@@ -45,6 +45,51 @@ def weighted_mean(
     return mean
 
 
+def reachable_mean(
+    replies: Replies,
+    model: Vector,
+    weight: Callable[[Received], float],
+    scale: Callable[[Received], float] | None = None,
+) -> NDArray[np.float64]:
+    """Return the weighted mean of the deltas, so that adding it takes no parameter past what some client has.
+
+    A delta that was trained from an earlier model says where its client would go on to, as long as the parameter is one
+    that gradients move: there it counts in full. A running variance is none: its delta of -0.7, from 1 to 0.3, is all
+    that there is to go, and added again it gives what no variance can be. Nothing says which parameter is of which
+    kind. But any mean of models stays between the lowest and the highest value of each parameter, so the mean is cut to
+    what leads from the model to a value between: those of the clients, and the model's own. Without earlier models it
+    is there by itself, and nothing is cut.
+
+    Args:
+        replies: At least one.
+        model: What the mean is to be added to.
+        weight: As in `weighted_mean`.
+        scale: As there; ways are multiplied with it too.
+
+    Raises:
+        DataError: as `weighted_mean`.
+
+    Source: ours; ``benchmarks.federated.stragglers`` has what it costs.
+    """
+    mean = weighted_mean(replies, model.size, weight, scale)
+    if not replies.have_bases:
+        return mean
+    low, high, way = np.zeros(model.size), np.zeros(model.size), np.empty(model.size)
+    for reply in replies:
+        if reply.examples < 1:
+            continue
+        if reply.base is None:
+            way[:] = reply.delta
+        else:
+            np.subtract(reply.base, model, out=way, dtype=np.float64)
+            way += reply.delta
+        if scale is not None:
+            way *= scale(reply)
+        np.minimum(low, way, out=low)
+        np.maximum(high, way, out=high)
+    return np.clip(mean, low, high, out=mean)
+
+
 def check_length(reply: Received, size: int) -> None:
     """Refuse a delta of another length: NumPy would spread a single number over the model.
 

@@ -96,10 +96,27 @@ class Layout(Message):
                 raise DataError(
                     f"parameter {tensor.name!r} is {array.dtype} {array.shape}; "
                     f"the model has {tensor.dtype} {tensor.shape}"
+                    + (f": return it .astype(np.{tensor.dtype})" if array.shape == tensor.shape else "")
                 )
             vector[begin : begin + tensor.size] = array.reshape(-1)
             begin += tensor.size
         return vector
+
+    def check_finite(self, vector: Vector) -> None:
+        """Refuse a vector of this layout with a number that is none.
+
+        Raises:
+            DataError: it holds NaN or infinity; the message names the first array that does.
+        """
+        if np.isfinite(vector).all():
+            return
+        for name, array in self.split(vector).items():
+            if not (finite := np.isfinite(array)).all():
+                first = array.reshape(-1)[np.argmin(finite)]
+                raise DataError(
+                    f"parameter {name!r}: {finite.size - np.count_nonzero(finite)} of its {finite.size} numbers are "
+                    f"not finite, the first is {first}; the learning rate may be too high"
+                )
 
     def split(self, vector: Vector) -> dict[str, NDArray[Any]]:
         """Return a vector as named arrays: views where the dtype is the vector's, else converted copies.

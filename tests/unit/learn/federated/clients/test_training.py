@@ -124,12 +124,34 @@ def test_a_task_that_comes_again_is_answered_with_the_reply_that_is_there():
         (Update(examples=1), "either parameters or delta"),
         (Update(examples=1, parameters=START, delta=START), "either parameters or delta"),
         (Update(examples=1, parameters={"a": START["a"]}), "missing"),
-        (Update(examples=1, parameters={**START, "b": START["b"].astype(np.float64)}), "float64"),
+        (
+            Update(examples=1, parameters={**START, "b": START["b"].astype(np.float16)}),
+            r"return it .astype\(np.float32",
+        ),
+        (
+            Update(examples=1, parameters={**START, "b": START["b"].astype(int)}),
+            r"int64 .*return it .astype\(np.float32",
+        ),
+        (Update(examples=1, parameters={**START, "b": START["b"] + [np.nan]}), "parameter 'b': .* the first is nan"),
+        (Update(examples=1, delta={**START, "b": START["b"] + np.inf}), "parameter 'b': .* the first is inf"),
+        (Update(examples=1, parameters={**START, "b": np.array([[1e300]])}), "'b' holds 1e.300, which .* float32"),
     ],
 )
 def test_an_update_that_is_none_is_refused_at_its_site(update, message):
     with pytest.raises(DataError, match=message):
         train(task_of(), lambda p, c: update, MODEL, hold(None, MODEL, digest_of(MODEL)))
+
+
+@pytest.mark.parametrize("field", ["parameters", "delta"])
+def test_float64_is_sent_as_the_float32_that_the_model_has(field):
+    wide = {name: array.astype(np.float64) + 0.1 for name, array in START.items()}
+    narrow = {name: array.astype(np.float32) for name, array in wide.items()}
+    updates = []
+    for arrays in (wide, narrow):
+        update = Update(examples=1, **{field: arrays})
+        held = hold(None, MODEL, digest_of(MODEL))
+        updates.append(train(task_of(), lambda p, c, update=update: update, MODEL, held, None)[1].update)
+    assert updates[0] == updates[1]
 
 
 def test_the_update_of_a_secure_task_stays_at_its_site(tmp_path):

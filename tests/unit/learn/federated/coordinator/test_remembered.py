@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from skerry.learn.federated.coordinator.remembered import carry, still_counting
-from skerry.learn.federated.record.reply_log import RecordedReplies, ReplyLog, client_results, remembered_results
+from skerry.learn.federated.record.reply_log import BASE, RecordedReplies, ReplyLog, client_results, remembered_results
 from skerry.learn.federated.wire.coding import pack
 from skerry.learn.federated.wire.messages import FitReply
 
@@ -11,6 +11,10 @@ def test_silent_clients_count_until_their_update_is_too_old():
     last = {"a": 7, "b": 8, "c": 4, "d": 5}
     assert still_counting(last, {"a"}, round=8, rounds=3) == ("b", "d")
     assert still_counting(last, (), round=8, rounds=0) == ("b",)
+
+
+def given(round):
+    return np.full(4, 10 * round, np.float32)
 
 
 @pytest.fixture
@@ -25,13 +29,16 @@ def rounds(tmp_path):
             reply = FitReply(
                 job="j", round=of, client=client, token=f"{client}{of}", model_digest="d", update=packed, examples=1
             )
-            log.append(reply, {"duration_s": 0.5})
+            log.append(reply, {"duration_s": 0.5, **({BASE: given(of)} if of < round else {})})
         if made:
-            carry(made[-1], log, round=round, rounds=rounds)
+            carry(made[-1], log, given=given(round - 1), round=round, rounds=rounds)
         log.close()
         made.append(ReplyLog(tmp_path / f"{round}"))
         replies = RecordedReplies(made[-1], round=round, dtype="float32", newest=True)
         assert len(replies) == len(list(replies))
+        # Beside what is not of the round itself is the model that its client was given, however often it was carried.
+        assert all((reply.base is None) == (reply.staleness == 0) for reply in replies)
+        assert all((reply.base == given(round - reply.staleness)).all() for reply in replies if reply.staleness)
         assert all(reply.delta.tolist() == [round - reply.staleness] * 4 for reply in replies)
         return {reply.client: round - reply.staleness for reply in replies}
 
@@ -61,4 +68,12 @@ def test_a_reply_that_comes_after_all_replaces_what_was_carried_and_what_is_carr
     assert remembered_results(log, round=2) == {}
     found = [(r.client, r.staleness) for r in RecordedReplies(log, round=2, dtype="float32", newest=True)]
     assert found == [("a", 0), ("b", 0)]
+    log.close()
+
+
+def test_an_update_whose_model_nobody_knows_is_forgotten(tmp_path, rounds):
+    rounds(1, ("a", 1), ("b", 1))
+    before, log = ReplyLog(tmp_path / "1"), ReplyLog(tmp_path / "2")
+    assert carry(before, log, given=None, round=2, rounds=5) == ()
+    before.close()
     log.close()
