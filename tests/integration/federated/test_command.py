@@ -1,9 +1,13 @@
 import json
+import re
+import subprocess
+import sys
 
 import pytest
 
 from skerry.cli.main import main
 from skerry.learn.federated.record.record import write_request
+from support.engine_process import wait_until
 
 
 @pytest.fixture
@@ -92,3 +96,41 @@ def test_a_request_can_be_taken_back(tmp_path):
     write_request(tmp_path, None)
     write_request(tmp_path, None)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_whose_engine_is_gone_says_so_and_goes_on_when_it_is_back(
+    skerry_command, app_file, make_engines, tmp_path
+):
+    engine = make_engines("own")["own"]
+    words = ["federate", "run", app_file, "--client", "a", "--rounds", "3", "--folder", "run", "--home", engine.home]
+    words += ["--metric", "loss", "--set", 'gates={"a": "gate"}']
+    log = tmp_path / "run.log"
+    with open(log, "wb") as file:
+        program = "import sys; from skerry.cli.main import main; sys.exit(main(sys.argv[1:]))"
+        process = subprocess.Popen([sys.executable, "-c", program, *map(str, words)], stdout=file, stderr=file)
+    try:
+        wait_until((engine.home / "running-gate").exists, within_s=60, what="the training of round 2")
+        engine.kill()
+        wait_until(lambda: "the engine is gone since" in log.read_text(), within_s=60, what="the word of it")
+        told = f"the run waits for it; start it with: skerry engine start --port 0 --home {engine.home}"
+        assert told in log.read_text()
+        code, _, err = skerry_command("federate", "status", "run")
+        assert code == 0
+        assert re.search(rf"running: 1 of 3 rounds.*\n(.*\n)*round 2: the engine is gone since .*{told}", err)
+        _, out, _ = skerry_command("federate", "status", "run", "--json")
+        (lost,) = json.loads(out)["unreachable"]
+        assert (lost["site"], lost["clients"]) == (None, ["a"])
+        _, _, err = skerry_command("federate", "pause", "run")
+        assert "will pause after round 2\nthat round has not ended: the engine is gone since" in err
+        write_request(tmp_path / "run", None)
+        (engine.home / "gate").touch()
+        engine.start()
+        assert process.wait(60) == 0, log.read_text()
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    assert log.read_text().count("the engine is gone") == 1
+    assert log.read_text().count("the engine answers again") == 1
+    _, out, _ = skerry_command("federate", "status", "run", "--json")
+    assert json.loads(out)["unreachable"] == []

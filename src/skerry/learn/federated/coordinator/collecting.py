@@ -155,6 +155,7 @@ class Collection:
             room=shared.room,
             door=shared.outcomes if shared.room.is_scarce else None,
             calls=shared.calls,
+            contact=shared.contacts.of(client, self._number),
         )
         return Answer(
             reply=talk.run(), duration_s=time.monotonic() - began_s, send_s=talk.send_s, bytes_down=talk.bytes_down
