@@ -53,6 +53,8 @@ def test_a_run_that_failed_is_resumed(skerry_command, app_file, engines):
     code, _, err = skerry_command("federate", "run", app_file, "--set", "steps=0", "--folder", "bad", "--home", home)
     assert code == 1
     assert "clients have answered" in err
+    assert f"deploy it again: `skerry deploy FILE --home {home}`; then go on" in err
+    assert f"`skerry federate resume bad --home {home}`" in err
     code, out, err = skerry_command("federate", "status", "bad")
     assert code == 0
     assert "failed: 0 of 10 rounds" in err
@@ -134,3 +136,52 @@ def test_a_run_whose_engine_is_gone_says_so_and_goes_on_when_it_is_back(
     assert log.read_text().count("the engine answers again") == 1
     _, out, _ = skerry_command("federate", "status", "run", "--json")
     assert json.loads(out)["unreachable"] == []
+
+
+def test_a_mended_client_trains_once_it_is_deployed(skerry_command, app_file, make_engines, tmp_path):
+    home = make_engines("own")["own"].home
+    sound = app_file.read_text()
+    file = tmp_path / "lines.py"
+    file.write_text(sound.replace("    x, y = data\n    slope, offset", "    raise ValueError\n    slope, offset"))
+    run = ("federate", "run", file, "--rounds", 2, "--metric", "loss", "--folder", "run", "--home", home)
+    assert skerry_command(*run)[0] == 1
+    file.write_text(sound)
+    assert skerry_command("federate", "resume", "run", "--home", home)[0] == 1  # what was deployed still trains
+    assert skerry_command("deploy", file, "--home", home)[0] == 0
+    code, _, err = skerry_command("federate", "resume", "run", "--home", home)
+    assert code == 0, err
+    assert "finished: 2 of 2 rounds" in err
+
+
+def test_a_finished_run_goes_on_for_more_rounds_as_if_it_had_been_begun_with_them(skerry_command, app_file, engines):
+    home = engines["one"].home
+    words = (
+        "federate",
+        "run",
+        app_file,
+        "--metric",
+        "loss",
+        "--strategy",
+        "fedadam",
+        "--coding",
+        "int8",
+        "--home",
+        home,
+    )
+    assert skerry_command(*words, "--rounds", 4, "--folder", "whole")[0] == 0
+    assert skerry_command(*words, "--rounds", 2, "--folder", "run")[0] == 0
+    code, _, err = skerry_command("federate", "resume", "run", "--home", home)
+    assert code == 0
+    assert err.endswith(f"it has no rounds left; for more: skerry federate resume run --rounds 4 --home {home}\n")
+    code, _, err = skerry_command("federate", "resume", "run", "--rounds", 1, "--home", home)
+    assert code == 2
+    assert "planned for 2 rounds, and 1 are fewer" in err
+    code, _, err = skerry_command("federate", "resume", "run", "--rounds", 4, "--home", home)
+    assert code == 0, err
+    assert "finished: 4 of 4 rounds" in err
+    digests = []
+    for folder in ("whole", "run"):
+        rounds = json.loads(skerry_command("federate", "status", folder, "--json")[1])["rounds"]
+        digests.append([each["model_digest"] for each in rounds])
+    assert len(digests[0]) == 4
+    assert digests[0] == digests[1]
