@@ -7,7 +7,7 @@ import pytest
 
 from skerry.cli.main import main
 from skerry.learn.federated.record.record import write_request
-from support.engine_process import wait_until
+from support.engine_process import Engine, wait_until
 
 
 @pytest.fixture
@@ -185,3 +185,56 @@ def test_a_finished_run_goes_on_for_more_rounds_as_if_it_had_been_begun_with_the
         digests.append([each["model_digest"] for each in rounds])
     assert len(digests[0]) == 4
     assert digests[0] == digests[1]
+
+
+@pytest.fixture
+def three_sites(tmp_path, monkeypatch):
+    """Two sites that answer and a third one, which is down until it is started."""
+    sites = {name: Engine(tmp_path / name, public=True) for name in ("a", "b", "c")}
+    for name in ("a", "b"):
+        sites[name].start()
+    sites["c"].start()
+    sites["c"].kill()
+    lines = []
+    for name, engine in sites.items():
+        lines += [f"[sites.{name}]", f'address = "https://127.0.0.1:{engine.public_port}"']
+        lines += [f'token_file = "{engine.home}/token"', f'certificate = "{engine.home}/certificate.pem"', ""]
+    (tmp_path / "skerry.toml").write_text("\n".join(lines))
+    yield sites
+    for engine in sites.values():
+        engine.close()
+
+
+def test_a_site_that_is_down_at_the_start_is_needed_only_where_the_quorum_is(
+    skerry_command, app_file, three_sites, tmp_path
+):
+    words = ["federate", "run", app_file, "--metric", "loss", "--rounds", 2, "--folder", "run"]
+    words += [word for name in three_sites for word in ("--site", name)]
+    code, _, err = skerry_command(*words)
+    assert code == 1
+    assert "site 'c'" in err
+    assert not (tmp_path / "run").exists()
+    code, _, err = skerry_command(*words, "--quorum", "0.9")  # all three
+    assert code == 1
+    code, _, err = skerry_command(*words, "--quorum", "0.6")
+    assert code == 0, err
+    assert "does not answer: connection refused; the run begins without it, for 2 of 3 sites are enough" in err
+    assert f"skerry deploy {app_file} --site c" in err
+    assert err.count("site 'c' does not answer since") == 1
+    assert "finished: 2 of 2 rounds" in err
+    _, out, _ = skerry_command("federate", "status", "run", "--json")
+    replies = [[reply["client"] for reply in each["replies"]] for each in json.loads(out)["rounds"]]
+    assert replies == [["a", "b"], ["a", "b"]]
+    three_sites["c"].start()
+    assert skerry_command("deploy", app_file, "--site", "c")[0] == 0
+    code, _, err = skerry_command("federate", "resume", "run", "--rounds", 5)
+    assert code == 0, err
+    _, out, _ = skerry_command("federate", "status", "run", "--json")
+    assert [reply["client"] for reply in json.loads(out)["rounds"][4]["replies"]] == ["a", "b", "c"]
+
+
+def test_a_server_that_is_down_keeps_a_run_from_beginning(skerry_command, app_file, three_sites):
+    words = ("federate", "run", app_file, "--site", "a", "--site", "b", "--server", "c", "--quorum", "0.5")
+    code, _, err = skerry_command(*words)
+    assert code == 1
+    assert "site 'c'" in err
