@@ -100,6 +100,13 @@ def test_a_request_can_be_taken_back(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def begin(words, log):
+    """Run a command line in a process of its own, whose output goes to a file."""
+    program = "import sys; from skerry.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    with open(log, "wb") as file:
+        return subprocess.Popen([sys.executable, "-c", program, *map(str, words)], stdout=file, stderr=file)
+
+
 def test_a_run_whose_engine_is_gone_says_so_and_goes_on_when_it_is_back(
     skerry_command, app_file, make_engines, tmp_path
 ):
@@ -107,9 +114,7 @@ def test_a_run_whose_engine_is_gone_says_so_and_goes_on_when_it_is_back(
     words = ["federate", "run", app_file, "--client", "a", "--rounds", "3", "--folder", "run", "--home", engine.home]
     words += ["--metric", "loss", "--set", 'gates={"a": "gate"}']
     log = tmp_path / "run.log"
-    with open(log, "wb") as file:
-        program = "import sys; from skerry.cli.main import main; sys.exit(main(sys.argv[1:]))"
-        process = subprocess.Popen([sys.executable, "-c", program, *map(str, words)], stdout=file, stderr=file)
+    process = begin(words, log)
     try:
         wait_until((engine.home / "running-gate").exists, within_s=60, what="the training of round 2")
         engine.kill()
@@ -136,6 +141,37 @@ def test_a_run_whose_engine_is_gone_says_so_and_goes_on_when_it_is_back(
     assert log.read_text().count("the engine answers again") == 1
     _, out, _ = skerry_command("federate", "status", "run", "--json")
     assert json.loads(out)["unreachable"] == []
+
+
+def test_a_run_that_was_killed_while_it_waited_for_its_engine_ends_with_the_same_bits(
+    skerry_command, app_file, make_engines, tmp_path
+):
+    engine = make_engines("own")["own"]
+    words = ["federate", "run", app_file, "--clients", 2, "--rounds", 3, "--home", engine.home, "--metric", "loss"]
+    words += ["--strategy", "fedadam", "--coding", "int8", "--down-coding", "float16"]
+    assert skerry_command(*words, "--folder", "whole")[0] == 0
+    log = tmp_path / "run.log"
+    process = begin([*words, "--folder", "run", "--set", 'gates={"client-1": "gate"}'], log)
+    try:
+        wait_until((engine.home / "running-gate").exists, within_s=60, what="the training of round 2")
+        engine.kill()
+        wait_until(lambda: "the engine is gone since" in log.read_text(), within_s=60, what="the word of it")
+    finally:
+        process.kill()
+        process.wait()
+    (engine.home / "gate").touch()
+    code, _, err = skerry_command("federate", "status", "run")
+    assert code == 0
+    assert "interrupted: 1 of 3 rounds" in err
+    assert "the engine is gone" not in err  # nobody waits for it
+    engine.start()
+    code, _, err = skerry_command("federate", "resume", "run", "--home", engine.home)
+    assert code == 0, err
+    digests = []
+    for folder in ("whole", "run"):
+        rounds = json.loads(skerry_command("federate", "status", folder, "--json")[1])["rounds"]
+        digests.append([each["model_digest"] for each in rounds])
+    assert digests[0] == digests[1]
 
 
 def test_a_mended_client_trains_once_it_is_deployed(skerry_command, app_file, make_engines, tmp_path):
