@@ -23,6 +23,7 @@ from skerry.cli.options import Command, complete_target, connect, json_option
 from skerry.cli.project import find_target
 from skerry.cli.units import size
 from skerry.errors import EngineNotRunningError
+from skerry.platforms.home import home_words
 from skerry.spec import SET_VARIABLE
 
 if TYPE_CHECKING:
@@ -134,11 +135,12 @@ def start_if_needed(console: Console, home: Path, host: str, port: int) -> None:
         from skerry.cli.engine import start_background
 
         started = start_background(home, host, port)
-        console.message(f"started an engine at {started.address} (process {started.pid}); skerry engine stop ends it")
+        stop = f"skerry engine stop{home_words(home)}"
+        console.message(f"started an engine at {started.address} (process {started.pid}); {stop} ends it")
         return
     moot = [f"--{name}" for name in ("host", "port") if is_given(name)]
     if moot:
         console.message(
             f"an engine runs at {running['address']} already, so {' and '.join(moot)} changed nothing; "
-            "skerry engine stop ends it"
+            f"skerry engine stop{home_words(home)} ends it"
         )

@@ -12,6 +12,7 @@ from skerry.cli.console import Console
 from skerry.cli.options import Command, Group, connect, home_option, json_option
 from skerry.cli.port import require_free_port
 from skerry.cli.units import moment
+from skerry.platforms.home import home_words
 
 if TYPE_CHECKING:
     from skerry.platforms.engine.process import EngineProcess
@@ -56,14 +57,14 @@ def start(
     console.data(started.address)
     if host not in LOOPBACK:
         console.message(
-            "every call from another machine needs the token (skerry sites token), and can be read on the way: "
-            "--listen HOST:PORT answers over TLS"
+            f"every call from another machine needs the token (skerry sites token{home_words(home)}), and can be read "
+            "on the way: --listen HOST:PORT answers over TLS"
         )
     if shown is not None:
         console.data(shown["address"])
         console.message(
             f"other machines need its certificate, {shown['certificate']}\n"
-            f"(SHA-256 {shown['fingerprint']}),\nand its token: skerry sites token"
+            f"(SHA-256 {shown['fingerprint']}),\nand its token: skerry sites token{home_words(home)}"
         )
 
 
@@ -151,5 +152,5 @@ def start_background(home: Path, host: str, port: int, public: Sequence[str] = (
         return started
     raise EngineLockedError(
         f"an engine runs on {home} already, at {running['address']} (process {running['pid']})",
-        hint="use it, stop it with `skerry engine stop`, or choose another folder with --home",
+        hint=f"use it, stop it with `skerry engine stop{home_words(home)}`, or choose another folder with --home",
     )

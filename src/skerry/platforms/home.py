@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import socket
 import stat
 import tempfile
@@ -22,6 +23,11 @@ def default_home() -> Path:
     """Return the folder of the engine that is meant when none is named: ``$SKERRY_HOME``, else ``~/.skerry``."""
     named = os.environ.get(HOME_VARIABLE)
     return Path(named).expanduser() if named else Path.home() / ".skerry"
+
+
+def home_words(home: Path) -> str:
+    """Return what a command line about a folder's engine ends with; nothing where it is meant when none is named."""
+    return "" if home.absolute() == default_home().absolute() else f" --home {shlex.quote(str(home))}"
 
 
 def socket_path(home: Path) -> Path:

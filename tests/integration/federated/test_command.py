@@ -1,9 +1,13 @@
 import json
+import re
+import subprocess
+import sys
 
 import pytest
 
 from skerry.cli.main import main
 from skerry.learn.federated.record.record import write_request
+from support.engine_process import Engine, wait_until
 
 
 @pytest.fixture
@@ -49,6 +53,8 @@ def test_a_run_that_failed_is_resumed(skerry_command, app_file, engines):
     code, _, err = skerry_command("federate", "run", app_file, "--set", "steps=0", "--folder", "bad", "--home", home)
     assert code == 1
     assert "clients have answered" in err
+    assert f"deploy it again: `skerry deploy FILE --home {home}`; then go on" in err
+    assert f"`skerry federate resume bad --home {home}`" in err
     code, out, err = skerry_command("federate", "status", "bad")
     assert code == 0
     assert "failed: 0 of 10 rounds" in err
@@ -92,3 +98,179 @@ def test_a_request_can_be_taken_back(tmp_path):
     write_request(tmp_path, None)
     write_request(tmp_path, None)
     assert not list(tmp_path.iterdir())
+
+
+def begin(words, log):
+    """Run a command line in a process of its own, whose output goes to a file."""
+    program = "import sys; from skerry.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    with open(log, "wb") as file:
+        return subprocess.Popen([sys.executable, "-c", program, *map(str, words)], stdout=file, stderr=file)
+
+
+def test_a_run_whose_engine_is_gone_says_so_and_goes_on_when_it_is_back(
+    skerry_command, app_file, make_engines, tmp_path
+):
+    engine = make_engines("own")["own"]
+    words = ["federate", "run", app_file, "--client", "a", "--rounds", "3", "--folder", "run", "--home", engine.home]
+    words += ["--metric", "loss", "--set", 'gates={"a": "gate"}']
+    log = tmp_path / "run.log"
+    process = begin(words, log)
+    try:
+        wait_until((engine.home / "running-gate").exists, within_s=60, what="the training of round 2")
+        engine.kill()
+        wait_until(lambda: "the engine is gone since" in log.read_text(), within_s=60, what="the word of it")
+        told = f"the run waits for it; start it with: skerry engine start --port 0 --home {engine.home}"
+        assert told in log.read_text()
+        code, _, err = skerry_command("federate", "status", "run")
+        assert code == 0
+        assert re.search(rf"running: 1 of 3 rounds.*\n(.*\n)*round 2: the engine is gone since .*{told}", err)
+        _, out, _ = skerry_command("federate", "status", "run", "--json")
+        (lost,) = json.loads(out)["unreachable"]
+        assert (lost["site"], lost["clients"]) == (None, ["a"])
+        _, _, err = skerry_command("federate", "pause", "run")
+        assert "will pause after round 2\nthat round has not ended: the engine is gone since" in err
+        write_request(tmp_path / "run", None)
+        (engine.home / "gate").touch()
+        engine.start()
+        assert process.wait(60) == 0, log.read_text()
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    assert log.read_text().count("the engine is gone") == 1
+    assert log.read_text().count("the engine answers again") == 1
+    _, out, _ = skerry_command("federate", "status", "run", "--json")
+    assert json.loads(out)["unreachable"] == []
+
+
+def test_a_run_that_was_killed_while_it_waited_for_its_engine_ends_with_the_same_bits(
+    skerry_command, app_file, make_engines, tmp_path
+):
+    engine = make_engines("own")["own"]
+    words = ["federate", "run", app_file, "--clients", 2, "--rounds", 3, "--home", engine.home, "--metric", "loss"]
+    words += ["--strategy", "fedadam", "--coding", "int8", "--down-coding", "float16"]
+    assert skerry_command(*words, "--folder", "whole")[0] == 0
+    log = tmp_path / "run.log"
+    process = begin([*words, "--folder", "run", "--set", 'gates={"client-1": "gate"}'], log)
+    try:
+        wait_until((engine.home / "running-gate").exists, within_s=60, what="the training of round 2")
+        engine.kill()
+        wait_until(lambda: "the engine is gone since" in log.read_text(), within_s=60, what="the word of it")
+    finally:
+        process.kill()
+        process.wait()
+    (engine.home / "gate").touch()
+    code, _, err = skerry_command("federate", "status", "run")
+    assert code == 0
+    assert "interrupted: 1 of 3 rounds" in err
+    assert "the engine is gone" not in err  # nobody waits for it
+    engine.start()
+    code, _, err = skerry_command("federate", "resume", "run", "--home", engine.home)
+    assert code == 0, err
+    digests = []
+    for folder in ("whole", "run"):
+        rounds = json.loads(skerry_command("federate", "status", folder, "--json")[1])["rounds"]
+        digests.append([each["model_digest"] for each in rounds])
+    assert digests[0] == digests[1]
+
+
+def test_a_mended_client_trains_once_it_is_deployed(skerry_command, app_file, make_engines, tmp_path):
+    home = make_engines("own")["own"].home
+    sound = app_file.read_text()
+    file = tmp_path / "lines.py"
+    file.write_text(sound.replace("    x, y = data\n    slope, offset", "    raise ValueError\n    slope, offset"))
+    run = ("federate", "run", file, "--rounds", 2, "--metric", "loss", "--folder", "run", "--home", home)
+    assert skerry_command(*run)[0] == 1
+    file.write_text(sound)
+    assert skerry_command("federate", "resume", "run", "--home", home)[0] == 1  # what was deployed still trains
+    assert skerry_command("deploy", file, "--home", home)[0] == 0
+    code, _, err = skerry_command("federate", "resume", "run", "--home", home)
+    assert code == 0, err
+    assert "finished: 2 of 2 rounds" in err
+
+
+def test_a_finished_run_goes_on_for_more_rounds_as_if_it_had_been_begun_with_them(skerry_command, app_file, engines):
+    home = engines["one"].home
+    words = (
+        "federate",
+        "run",
+        app_file,
+        "--metric",
+        "loss",
+        "--strategy",
+        "fedadam",
+        "--coding",
+        "int8",
+        "--home",
+        home,
+    )
+    assert skerry_command(*words, "--rounds", 4, "--folder", "whole")[0] == 0
+    assert skerry_command(*words, "--rounds", 2, "--folder", "run")[0] == 0
+    code, _, err = skerry_command("federate", "resume", "run", "--home", home)
+    assert code == 0
+    assert err.endswith(f"it has no rounds left; for more: skerry federate resume run --rounds 4 --home {home}\n")
+    code, _, err = skerry_command("federate", "resume", "run", "--rounds", 1, "--home", home)
+    assert code == 2
+    assert "planned for 2 rounds, and 1 are fewer" in err
+    code, _, err = skerry_command("federate", "resume", "run", "--rounds", 4, "--home", home)
+    assert code == 0, err
+    assert "finished: 4 of 4 rounds" in err
+    digests = []
+    for folder in ("whole", "run"):
+        rounds = json.loads(skerry_command("federate", "status", folder, "--json")[1])["rounds"]
+        digests.append([each["model_digest"] for each in rounds])
+    assert len(digests[0]) == 4
+    assert digests[0] == digests[1]
+
+
+@pytest.fixture
+def three_sites(tmp_path, monkeypatch):
+    """Two sites that answer and a third one, which is down until it is started."""
+    sites = {name: Engine(tmp_path / name, public=True) for name in ("a", "b", "c")}
+    for name in ("a", "b"):
+        sites[name].start()
+    sites["c"].start()
+    sites["c"].kill()
+    lines = []
+    for name, engine in sites.items():
+        lines += [f"[sites.{name}]", f'address = "https://127.0.0.1:{engine.public_port}"']
+        lines += [f'token_file = "{engine.home}/token"', f'certificate = "{engine.home}/certificate.pem"', ""]
+    (tmp_path / "skerry.toml").write_text("\n".join(lines))
+    yield sites
+    for engine in sites.values():
+        engine.close()
+
+
+def test_a_site_that_is_down_at_the_start_is_needed_only_where_the_quorum_is(
+    skerry_command, app_file, three_sites, tmp_path
+):
+    words = ["federate", "run", app_file, "--metric", "loss", "--rounds", 2, "--folder", "run"]
+    words += [word for name in three_sites for word in ("--site", name)]
+    code, _, err = skerry_command(*words)
+    assert code == 1
+    assert "site 'c'" in err
+    assert not (tmp_path / "run").exists()
+    code, _, err = skerry_command(*words, "--quorum", "0.9")  # all three
+    assert code == 1
+    code, _, err = skerry_command(*words, "--quorum", "0.6")
+    assert code == 0, err
+    assert "does not answer: connection refused; the run begins without it, for 2 of 3 sites are enough" in err
+    assert f"skerry deploy {app_file} --site c" in err
+    assert err.count("site 'c' does not answer since") == 1
+    assert "finished: 2 of 2 rounds" in err
+    _, out, _ = skerry_command("federate", "status", "run", "--json")
+    replies = [[reply["client"] for reply in each["replies"]] for each in json.loads(out)["rounds"]]
+    assert replies == [["a", "b"], ["a", "b"]]
+    three_sites["c"].start()
+    assert skerry_command("deploy", app_file, "--site", "c")[0] == 0
+    code, _, err = skerry_command("federate", "resume", "run", "--rounds", 5)
+    assert code == 0, err
+    _, out, _ = skerry_command("federate", "status", "run", "--json")
+    assert [reply["client"] for reply in json.loads(out)["rounds"][4]["replies"]] == ["a", "b", "c"]
+
+
+def test_a_server_that_is_down_keeps_a_run_from_beginning(skerry_command, app_file, three_sites):
+    words = ("federate", "run", app_file, "--site", "a", "--site", "b", "--server", "c", "--quorum", "0.5")
+    code, _, err = skerry_command(*words)
+    assert code == 1
+    assert "site 'c'" in err

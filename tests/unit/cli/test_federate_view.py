@@ -8,6 +8,8 @@ from skerry.learn.federated.record.events import Event
 from skerry.learn.federated.record.run_view import read_run
 from support.federated_run import BEGAN_S, write_run
 
+REFUSED = "site 'edge' at https://edge:8443 does not answer: connection refused"
+
 
 def text_of(view):
     terminal = Console(file=io.StringIO(), width=120)
@@ -65,3 +67,26 @@ def test_clients_that_could_not_evaluate_are_named_with_the_reason(tmp_path):
     plan = plan_of(tmp_path)
     evaluated = event("evaluated", 2, metrics={}, clients={}, failed={"one": "it broke"})
     assert describe(evaluated, plan) == "2/11  one did not evaluate: it broke"
+
+
+def test_a_place_that_does_not_answer_is_shown_until_it_is_back(tmp_path):
+    plan = plan_of(tmp_path)
+    view = View(plan)
+    gone = event("unreachable", 2, "client-1", site="edge", clients=["client-1"], reason=REFUSED)
+    line = r"2/11  client-1 \(site 'edge'\) does not answer since [\d:]{8}: connection refused; the run waits for it"
+    assert re.fullmatch(line, describe(gone, plan))
+    view.add(gone)
+    assert "does not answer since" in text_of(view)
+    back = event("back", 3, "client-1", site="edge", clients=["client-1"])
+    assert describe(back, plan) == "3/11  client-1 (site 'edge') answers again"
+    view.add(back)
+    assert "does not answer" not in text_of(view)
+
+
+def test_a_lost_engine_is_named_with_the_command_that_starts_it(tmp_path):
+    plan = plan_of(tmp_path).model_copy(update={"quorum_ratio": 0.5})
+    gone = event("unreachable", 2, site=None, clients=["a", "b"], reason="it is gone", start="skerry engine start")
+    assert describe(gone, plan).endswith(
+        "; a round that has its quorum goes on without it; start it with: skerry engine start"
+    )
+    assert describe(event("back", 2, site=None, clients=["a", "b"]), plan) == "2/11  the engine answers again"

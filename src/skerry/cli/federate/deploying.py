@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from skerry.app.target import Target
 from skerry.cli.console import Console
 from skerry.cli.options import connect
-from skerry.errors import ConfigError
+from skerry.errors import ConfigError, SkerryError
 
 if TYPE_CHECKING:
     from skerry.spec import Site
 
+MOST_AT_ONCE = 16  # sites that are sent the app
 ENGINE_PORT = 0  # any free one: nobody has to know it
 
 
@@ -32,32 +33,63 @@ class ImageChoice:
     insecure: bool = False
 
 
-def deploy_clients(console: Console, target: Target, sites: Sequence[str], image: ImageChoice) -> None:
-    """Deploy a client's app at sites.
+def deploy_clients(
+    console: Console, target: Target, sites: Sequence[str], image: ImageChoice, *, server: str | None, needed: int
+) -> None:
+    """Deploy a client's app at sites, and at the server's.
+
+    A site that is down does not keep the others from beginning, where these are enough.
 
     Args:
-        console: Told of each.
+        console: Told of each, and of those that are down.
         target: The app.
-        sites: Their names; one that is named twice gets it once.
+        sites: Names of the clients' sites.
         image: For those that are clusters.
+        server: The server's site, which has to be there; it gets the app once where it is a client's too.
+        needed: How many of the clients' sites are enough.
 
     Raises:
         ConfigError: it is no client, or a site takes no app.
+        SkerryError: too few sites are there.
     """
     from skerry.app.places import find_site
-    from skerry.app.shipping import ship
 
-    found = [find_site(name, folders=[Path.cwd()]) for name in dict.fromkeys(sites)]
-    for site in found:
-        if not site.is_cluster:
-            _require_client(ship(connect(Path(), site=site.name), target, flags=(), environment=""))
-            console.message(f"deployed at {site.name}")
+    names = dict.fromkeys([*sites, *([] if server is None else [server])])
+    found = [find_site(name, folders=[Path.cwd()]) for name in names]
+    engines = [site for site in found if not site.is_cluster]
+
+    with ThreadPoolExecutor(max(1, min(MOST_AT_ONCE, len(engines))), thread_name_prefix="skerry-deploy") as threads:
+        errors = list(threads.map(lambda site: _deploy_at(console, target, site), engines))
+    lost = {site.name: error for site, error in zip(engines, errors, strict=True) if error is not None}
+    for name, error in lost.items():
+        if name == server or len(sites) - len(lost.keys() & set(sites)) < needed:
+            raise error
+    for name, error in lost.items():
+        console.message(
+            f"{error.message}; the run begins without it, for {needed} of {len(sites)} sites are enough\n"
+            f"when it is back, deploy there: skerry deploy {target.source} --site {name}; before that it takes no "
+            "part, or with what was deployed there earlier"
+        )
     clusters = [site for site in found if site.is_cluster]
     if clusters and image.reference is None:
         made = _deploy_on_cluster(console, target, clusters.pop(0), image)
         image = replace(image, reference=made["image"])  # built once, for all
     with ThreadPoolExecutor(max(1, len(clusters)), thread_name_prefix="skerry-deploy") as threads:
         list(threads.map(lambda site: _deploy_on_cluster(console, target, site, image), clusters))
+
+
+def _deploy_at(console: Console, target: Target, site: Site) -> SkerryError | None:
+    """Deploy at the engine of a site; return the error where it does not answer."""
+    from skerry.app.shipping import ship
+    from skerry.learn.federated.coordinator.contact import UNANSWERED
+
+    try:
+        deployed = ship(connect(Path(), site=site.name), target, flags=(), environment="")
+    except UNANSWERED as error:
+        return error
+    _require_client(deployed)
+    console.message(f"deployed at {site.name}")
+    return None
 
 
 def deploy_here(console: Console, target: Target, home: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from skerry.cli.console import Console
+from skerry.cli.federate.lost import describe_loss
 from skerry.cli.units import duration, size
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def show_run(console: Console, view: RunView) -> None:
         console.message(f"no client has measured {view.plan.best_metric!r}, but {', '.join(metrics)}: see --metric")
     if view.warning:
         console.message(f"warning: {view.warning}")
+    for event in view.lost:
+        console.message(f"round {event.round}: {describe_loss(event, view.plan)}")
     if view.reason:
         console.message(f"reason: {view.reason}")
     if view.state in ("paused", "failed", "interrupted"):

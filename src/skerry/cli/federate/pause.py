@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from skerry.cli.console import Console
+from skerry.cli.federate.lost import describe_loss
 from skerry.cli.federate.options import folder_argument
 from skerry.cli.options import Command, json_option
 
@@ -25,8 +26,13 @@ def pause(console: Console, folder: Path) -> None:
         write_request(folder, "pause")
         view = read_run(folder)
     if console.as_json:
-        console.json({"folder": str(folder), "state": view.state, "requested": view.requested})
+        lost = view.to_json()["unreachable"]
+        console.json({"folder": str(folder), "state": view.state, "requested": view.requested, "unreachable": lost})
     elif view.state == "running":
         console.message(f"{folder} will pause after round {len(view.rounds) + 1}")
+        for event in view.lost:
+            console.message(f"that round has not ended: {describe_loss(event, view.plan)}")
+        if view.lost:
+            console.message(f"Ctrl-C where it runs ends it at once; go on with: skerry federate resume {folder}")
     else:
         console.message(f"{folder} does not run: it is {view.state}")

@@ -81,6 +81,7 @@ def run(console: Console, /, *, target: str | None, folder: Path | None, home: P
     with their metrics, clients, bytes and times.
     """
     from skerry.learn.federated.coordinator.federation import Federation
+    from skerry.learn.federated.policies.deadlines import quorum
 
     found = find_target(target)
     image = ImageChoice(reference=options.pop("image"), insecure=options.pop("insecure_registry"))
@@ -88,8 +89,9 @@ def run(console: Console, /, *, target: str | None, folder: Path | None, home: P
     folder = folder or _free_folder(name)
     plan = _plan(name, **options)
     _require_free(folder)
-    deploy_clients(console, found, [*options["sites"], *filter(None, [options["server"]])], image)
-    if not options["sites"]:
+    sites = options["sites"]
+    deploy_clients(console, found, sites, image, server=options["server"], needed=quorum(len(sites), plan.patience))
+    if not sites:
         deploy_here(console, found, home)
     federation = Federation(folder, plan, places={None: connect(home)})
     watch_run(console, federation, folder, plan)

@@ -12,6 +12,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from skerry.cli.federate.lost import describe_loss, name_place
 from skerry.cli.load.view import sparkline
 from skerry.cli.units import duration, size
 from skerry.learn.federated.plan import Plan
@@ -41,6 +42,7 @@ class View:
         self._took_s: deque[float] = deque(maxlen=_LATEST)
         self._round_began_s = 0.0
         self._phase = "starting"
+        self._lost: dict[str | None, str] = {}  # by place
 
     def recall(self, rounds: Iterable[RoundResult]) -> None:
         """Take in the rounds that ended before this coordinator began."""
@@ -65,6 +67,8 @@ class View:
                 client["state"] = state if name in facts["chosen"] else ""
         elif event.kind in ("replied", "late", "missed", "refused") and event.client in self._clients:
             self._clients[event.client].update(_of_client(event))
+        elif event.kind in ("unreachable", "back"):
+            self._add_loss(event)
         elif event.kind == "aggregated":
             self._phase = "evaluating"
         elif event.kind == "phase-ended":
@@ -84,6 +88,12 @@ class View:
         else:
             self._phase = event.kind
 
+    def _add_loss(self, event: Event) -> None:
+        if event.kind == "unreachable":
+            self._lost[event.facts["site"]] = describe_loss(event, self._plan)
+        else:
+            self._lost.pop(event.facts["site"], None)
+
     def draw(self) -> Group:
         """Return the picture of this moment."""
         title = Text.assemble(
@@ -98,7 +108,8 @@ class View:
         grid.add_row(self._plan.best_metric, Text(f"{last}  {sparkline(self._scores[-_HISTORY:])}", style="cyan"))
         grid.add_row("rounds", Text.assemble(self._bar(), f"  {self._done} done", (self._left(), "dim")))
         grid.add_row("models", f"{size(self._bytes['bytes_down'])} down   {size(self._bytes['bytes_up'])} up")
-        return Group(title, grid, self._table())
+        lost = [Text(line, style="yellow") for line in list(self._lost.values())]
+        return Group(title, *lost, grid, self._table())
 
     def _bar(self) -> str:
         full = round(_BAR * self._done / self._plan.rounds)
@@ -137,6 +148,10 @@ def describe(event: Event, plan: Plan) -> str | None:
         lines = [found] if found else []
         lines += [f"{client} did not evaluate: {why}" for client, why in sorted(facts["failed"].items())]
         return "\n".join(f"{event.round}/{plan.rounds}  {line}" for line in lines) or None
+    if event.kind == "unreachable":
+        return f"{event.round}/{plan.rounds}  {describe_loss(event, plan)}"
+    if event.kind == "back":
+        return f"{event.round}/{plan.rounds}  {name_place(event)} answers again"
     if event.kind in ("missed", "refused"):
         return f"{event.round}/{plan.rounds}  {event.client} {event.kind}: {facts['reason']}"
     if event.kind in ("resumed", "paused", "cancelled"):

@@ -31,7 +31,7 @@ def watch_run(console: Console, federation: Federation, folder: Path, plan: Plan
 
     try:
         with _show(plan, folder) as watch, ended_in_order():
-            for event in federation.events():
+            for event in federation.events(watch):
                 watch(event)
     except KeyboardInterrupt:
         console.message(f"interrupted; go on with: skerry federate resume {folder}")

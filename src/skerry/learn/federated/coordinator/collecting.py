@@ -23,6 +23,7 @@ from skerry.learn.federated.strategies.base import Received
 from skerry.learn.federated.wire.checks import Expected, check_reply
 from skerry.learn.federated.wire.messages import FitReply
 
+MOST_SITES = 3  # that a message names one by one
 LOOK_S = 0.5  # between looks at whether a person has asked for something, while no reply comes
 
 
@@ -165,6 +166,7 @@ class Collection:
             room=shared.room,
             door=shared.outcomes if shared.room.is_scarce else None,
             calls=shared.calls,
+            contact=shared.contacts.of(client, self._number),
         )
         return Answer(
             reply=talk.run(), duration_s=time.monotonic() - began_s, send_s=talk.send_s, bytes_down=talk.bytes_down
@@ -290,7 +292,20 @@ class Collection:
         raise UnavailableError(
             f"round {self._number}: {len(self._answered)} of {len(self.chosen)} clients have answered, {needed} are "
             f"needed" + (f": {reasons}" if reasons else ""),
-            hint="mend what is said there and resume the run, or plan it with a lower quorum",
+            hint=self._what_to_do(),
+        )
+
+    def _what_to_do(self) -> str:
+        """Return how a run that has failed goes on: a mended file trains only once it is deployed where it failed."""
+        record, home = self._shared.record, self._shared.contacts.home_words
+        at = {member.site for member in record.plan.members if member.name in self.missed}
+        sites = sorted(site for site in at if site is not None)
+        deploys = [f"`skerry deploy FILE{home}`"] if None in at else []
+        deploys += [f"`skerry deploy FILE --site {site}`" for site in sites[:MOST_SITES]]
+        deploys += ["so at each site"] if len(sites) > MOST_SITES else []
+        return (
+            f"mend what is said there; where that is the client's file, deploy it again: {', '.join(deploys)}; then go "
+            f"on: `skerry federate resume {record.folder}{home}`. A run's quorum stays: a lower one needs another run"
         )
 
     def _tell(self, kind: Any, client: str | None = None, **facts: Any) -> Event:

@@ -23,6 +23,7 @@ from skerry.learn.federated.coordinator.room import Room
 FIRST_PAUSE_S = 0.1
 MAX_PAUSE_S = 5.0
 WAIT_S = 20.0  # between looks at whether anybody still waits, while a client works
+BACK_S = 0.5  # the same at a place that was lost: whether it is back is seen by its first answer
 SHORT = "2s"  # a task that takes longer is asked about by its address, which a lost connection does not take away
 MAX_FAILURES = 3  # of the function itself, such as workers that die: then it is taken for the task's fault
 _LOST = (SiteUnreachableError, EngineNotRunningError, TransportError, JobNotFoundError)
@@ -53,6 +54,20 @@ class Spawner(Protocol[R_co]):
 
     def spawn(self, task: Any, /) -> Spawned[R_co]:
         """Have the place run the function, and return at once."""
+
+
+class Contact(Protocol):
+    """Is told whether a place answers: `skerry.learn.federated.coordinator.contact.Contact`."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it did not answer when it was tried last."""
+
+    def failed(self, error: SkerryError) -> None:
+        """Take in an error: its place does not answer, or has answered with it."""
+
+    def heard(self) -> None:
+        """Take in that it has answered."""
 
 
 class Door(Protocol):
@@ -168,6 +183,7 @@ class Talk(Generic[A]):
         room: For models on their way to clients.
         door: Of those that read replies as large as models; none where there is room for all of them.
         calls: Where the call stands for as long as its reply is waited for.
+        contact: Told whether the place answers; none where nobody wants to know.
         bytes_down: Counted up: bytes of models that were sent.
         send_s: How long the last sending took, in seconds.
     """
@@ -179,6 +195,7 @@ class Talk(Generic[A]):
     room: Room
     door: Door | None = None
     calls: OpenCalls = field(default_factory=OpenCalls)
+    contact: Contact | None = None
     bytes_down: int = 0
     send_s: float = 0.0
 
@@ -206,9 +223,13 @@ class Talk(Generic[A]):
                         self.calls.put(id(self), None)
                     job = self._send(make)
                 self.calls.put(id(self), job)
-                return self._wait(job)
+                reply = self._wait(job)
+                self._heard()
+                return reply
             except SkerryError as error:
                 self._leave()
+                if self.contact is not None and not self.ended.is_set():
+                    self.contact.failed(error)
                 failures += isinstance(error, FunctionError)
                 if self.ended.is_set() or not is_passing(error) or failures >= MAX_FAILURES:
                     raise
@@ -227,6 +248,7 @@ class Talk(Generic[A]):
             task = make()
             began_s = time.monotonic()
             job = self.function.spawn(task)
+            self._heard()
             self.send_s = max(0.0, time.monotonic() - began_s - job.told_s)
         model = getattr(task, "model", None)
         self.bytes_down += 0 if model is None else len(model.data)
@@ -234,17 +256,24 @@ class Talk(Generic[A]):
 
     def _wait(self, job: Spawned[A]) -> A:
         while True:
+            is_lost = self.contact is not None and self.contact.is_lost
+            wait_s = BACK_S if is_lost else WAIT_S
             try:
                 if self.door is not None:
                     # One exchange more, and no reply is in memory before there is room for it.
-                    if job.wait(timeout_s=WAIT_S) in ("queued", "running"):
+                    if job.wait(timeout_s=wait_s) in ("queued", "running"):
                         raise JobNotReadyError("the client still works")
                     self.door.enter()
-                return job.result(timeout_s=WAIT_S)
+                return job.result(timeout_s=wait_s)
             except JobNotReadyError as error:
+                self._heard()
                 if self.ended.is_set() or error.details.get("status") == "cancelled":
                     _cancel(job)
                     raise
+
+    def _heard(self) -> None:
+        if self.contact is not None:
+            self.contact.heard()
 
     def _leave(self) -> None:
         if self.door is not None:

@@ -58,6 +58,7 @@ def evaluate_model(shared: Shared, tasks: Tasks) -> Evaluated:
             whole=lambda: tasks.evaluate(client, holds=None),
             ended=ended,
             room=room,
+            contact=shared.contacts.of(client, tasks.round),
         )
         return Answer(
             reply=talk.run(), duration_s=time.monotonic() - began_s, send_s=talk.send_s, bytes_down=talk.bytes_down

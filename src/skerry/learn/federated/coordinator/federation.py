@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import skerry
+from skerry.app.places import find_site
 from skerry.errors import ConfigError, DataError, SkerryError, UnavailableError
 from skerry.learn.federated.coordinator.agreement import check_plan, remembered_rounds
+from skerry.learn.federated.coordinator.contact import Contacts
 from skerry.learn.federated.coordinator.crew import Outcomes
 from skerry.learn.federated.coordinator.downlink import send_first, send_whole
 from skerry.learn.federated.coordinator.room import Room
@@ -27,8 +29,11 @@ from skerry.learn.federated.strategies.base import Strategy
 from skerry.learn.federated.wire.coding.packing import unpack
 from skerry.learn.federated.wire.messages import StartReply, StartTask
 from skerry.learn.federated.wire.parameters import digest_of
+from skerry.platforms.engine.site import site_platform
+from skerry.platforms.home import home_words
 
 WAITING = 4  # outcomes that have come and were not looked at yet
+PATIENCE_S = 5.0  # talks try again by themselves, and tell that a site is lost; what is inside a call cannot
 CANCEL_S = 5.0  # a call that is being handed over has a place within two
 
 Place = str | skerry.Site | skerry.Platform
@@ -64,8 +69,12 @@ class Federation:
         for _ in self.events():
             pass
 
-    def events(self) -> Iterator[Event]:
+    def events(self, watch: Callable[[Event], None] | None = None) -> Iterator[Event]:
         """Run, and yield what happens as it happens; the run goes on when the next one is asked for.
+
+        Args:
+            watch: Called, from other threads, when a place does not answer any more (``unreachable``) and when it is
+                back (``back``): that comes while nothing else happens, and is not yielded.
 
         Raises:
             ConfigError: the folder holds another run.
@@ -75,12 +84,12 @@ class Federation:
             if record.request() == "cancel":
                 raise ConfigError(f"the run in {self._folder} was cancelled; begin another one in another folder")
             try:
-                yield from self._rounds(record)
+                yield from self._rounds(record, watch)
             except SkerryError as error:
                 record.tell("failed", reason=error.message)
                 raise
 
-    def _rounds(self, record: Record) -> Iterator[Event]:
+    def _rounds(self, record: Record, watch: Callable[[Event], None] | None) -> Iterator[Event]:
         plan = record.plan
         strategy = make_strategy(plan)
         selection = make_selection(plan.selection, plan.selection_options)
@@ -106,6 +115,7 @@ class Federation:
             else send_first(checkpoint.model, plan.down_coding),
             outcomes=Outcomes(min(room.places, WAITING)),
             room=room,
+            contacts=Contacts(record, watch, _home_words(self._places.get(None))),
         )
         # What is there by now stays: a full collection would look at all of it, for as long as two short rounds take.
         gc.freeze()
@@ -132,11 +142,26 @@ class Federation:
             sites[SERVER] = plan.server
         views: dict[str | None, Any] = {}
         for site in set(sites.values()):
-            place = self._places.get(site, site)
+            place = _patient(self._places.get(site, site))
             views[site] = (clients if place is None else clients.at(place)).functions
         if plan.secure is not None:
             _require_jobs(views)
         return {client: views[site] for client, site in sites.items()}
+
+
+def _home_words(place: Place | None) -> str:
+    """Return what names the engine of this machine in a command line; nothing where no folder is known."""
+    address = str(getattr(place, "address", ""))
+    return home_words(Path(address).parent) if address.startswith("/") else ""
+
+
+def _patient(place: Place | None) -> Place | None:
+    """Return a place whose calls give up soon, where it is an engine; a cluster may take long to start a pod."""
+    if isinstance(place, str):
+        place = find_site(place, folders=[Path.cwd()])
+    if isinstance(place, skerry.Site) and not place.is_cluster:
+        return site_platform(place, patience_s=PATIENCE_S)
+    return place
 
 
 def _require_jobs(views: Mapping[str | None, Any]) -> None:

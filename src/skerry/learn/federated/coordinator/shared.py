@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
+from skerry.learn.federated.coordinator.contact import Contacts
 from skerry.learn.federated.coordinator.conversation import OpenCalls, Spawner, spoken_to
 from skerry.learn.federated.coordinator.crew import Outcomes, Threads
 from skerry.learn.federated.coordinator.downlink import Outgoing
@@ -21,7 +22,7 @@ from skerry.learn.federated.wire.tokens import UsedTokens
 
 @dataclass(slots=True, kw_only=True)
 class Shared:
-    """What rounds have in common; only the coordinator's own thread changes it, apart from `fits`.
+    """What rounds have in common; only the coordinator's own thread changes it, apart from `fits` and `contacts`.
 
     Args:
         record: Of the run.
@@ -32,6 +33,7 @@ class Shared:
         outgoing: The model as clients were sent it last.
         outcomes: What threads bring, those of earlier rounds included.
         room: For models on their way, and replies as large as models.
+        contacts: Told by talks which places do not answer.
         threads: What clients are called in.
         holds: Digest of the model that a client is known to hold.
         digests: Of the models that rounds trained from, by round.
@@ -50,6 +52,7 @@ class Shared:
     outgoing: Outgoing
     outcomes: Outcomes
     room: Room
+    contacts: Contacts
     threads: Threads = field(default_factory=Threads)
     holds: dict[str, str] = field(default_factory=dict)
     digests: dict[int, str] = field(default_factory=dict)
@@ -69,6 +72,7 @@ class Shared:
         """Wait for nobody any more."""
         for ended in self.talks.values():
             ended.set()
+        self.contacts.close()
         self.outcomes.close()
         self.threads.close()
 

@@ -141,6 +141,7 @@ class Summing:
                 whole=lambda: task,
                 ended=ended,
                 room=self._shared.room,
+                contact=self._shared.contacts.of(client, self._number),
             )
             return talk.run().message
 

@@ -16,6 +16,8 @@ Kind = Literal[
     "refused",
     "missed",
     "late",
+    "unreachable",
+    "back",
     "phase-ended",
     "aggregated",
     "evaluated",

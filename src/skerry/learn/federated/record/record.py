@@ -227,6 +227,34 @@ def read_plan(folder: Path) -> Plan:
         raise ConfigError(f"{folder / PLAN} is no plan of a federated run: {error}") from error
 
 
+def extend_plan(folder: Path, rounds: int) -> Plan:
+    """Have a run end after more rounds than it was planned for, and return its plan.
+
+    Args:
+        folder: Of the run.
+        rounds: In all.
+
+    Raises:
+        ConfigError: there is no run, it was cancelled, or it is planned for more rounds.
+        NameTakenError: a coordinator has it.
+    """
+    found = read_plan(folder)
+    if read_request(folder) == "cancel":
+        raise ConfigError(f"the run in {folder} was cancelled; begin another one in another folder")
+    if rounds < found.rounds:
+        raise ConfigError(
+            f"the run in {folder} is planned for {found.rounds} rounds, and {rounds} are fewer; say how many there "
+            "are to be in all"
+        )
+    plan = found.model_copy(update={"rounds": rounds})
+    lock = lock_folder(folder)
+    try:
+        _replace(folder / PLAN, plan.model_dump_json(indent=2).encode(), sync=True)
+    finally:
+        os.close(lock)
+    return plan
+
+
 def read_checkpoint(path: Path) -> Checkpoint | None:
     """Return a checkpoint; none where the file is no whole one."""
     try:

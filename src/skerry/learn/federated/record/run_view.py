@@ -42,6 +42,7 @@ class RunView:
         requested: What a person has asked for, and the coordinator has not done yet.
         rounds: Those that have ended.
         events: Of the round that runs, or ran when the coordinator ended.
+        lost: Of a run that runs, for each place that does not answer, the event that told so.
         started_at: Unix time, seconds; none before the first event.
         ended_at: When the last thing happened; Unix time, seconds.
     """
@@ -55,6 +56,7 @@ class RunView:
     events: tuple[Event, ...]
     started_at: float | None
     ended_at: float | None
+    lost: tuple[Event, ...] = ()
 
     @property
     def bytes_up(self) -> int:
@@ -102,6 +104,7 @@ class RunView:
             "reason": self.reason,
             "warning": self.warning,
             "requested": self.requested,
+            "unreachable": [{**event.facts, "since": event.at_s} for event in self.lost],
             "round": len(self.rounds),
             "rounds": [result.model_dump(mode="json") for result in self.rounds],
             "plan": self.plan.model_dump(mode="json"),
@@ -139,6 +142,7 @@ def read_run(folder: Path) -> RunView:
         events=tuple(_of_round(events, last_round + 1)),
         started_at=events[0].at_s if events else None,
         ended_at=events[-1].at_s if events else None,
+        lost=tuple(_lost(events)) if running else (),
     )
 
 
@@ -194,6 +198,19 @@ def _of_round(events: Sequence[Event], round: int) -> list[Event]:
     """Return what happened in a round since it was begun the last time."""
     begins = [at for at, event in enumerate(events) if event.kind == "round-started" and event.round == round]
     return [event for event in events[begins[-1] :] if event.round == round] if begins else []
+
+
+def _lost(events: Sequence[Event]) -> list[Event]:
+    """Return what told that a place does not answer, where none has told since that it is back."""
+    found: dict[str | None, Event] = {}
+    for event in events:
+        if event.kind in ("started", "resumed"):  # a coordinator finds out for itself
+            found.clear()
+        elif event.kind == "unreachable":
+            found[event.facts["site"]] = event
+        elif event.kind == "back":
+            found.pop(event.facts["site"], None)
+    return list(found.values())
 
 
 def _committed(folder: Path, told: int) -> int:

@@ -47,13 +47,29 @@ def hurry(monkeypatch):
     monkeypatch.setattr(conversation, "FIRST_PAUSE_S", 0.001)
 
 
-def talk(site, ended=None):
+class Contact:
+    """Notes what a talk tells of its place."""
+
+    is_lost = False
+
+    def __init__(self):
+        self.told = []
+
+    def failed(self, error):
+        self.told.append(error.message)
+
+    def heard(self):
+        self.told.append("heard")
+
+
+def talk(site, ended=None, contact=None):
     return Talk(
         function=site,
         short=lambda: TASK,
         whole=lambda: WHOLE,
         ended=ended or threading.Event(),
         room=Room(model_bytes=10, in_flight=4),
+        contact=contact,
     )
 
 
@@ -76,6 +92,13 @@ def test_a_lost_site_is_asked_for_the_same_job_again_and_one_that_forgot_it_gets
     site = Site("spawn", lost, lost, JobNotFoundError("new here"), "spawn", DONE)
     assert talk(site).run() is DONE
     assert site.spawned == [TASK, TASK]
+
+
+def test_each_answer_and_each_error_of_a_place_is_told():
+    contact = Contact()
+    site = Site("spawn", SiteUnreachableError("gone"), JobNotReadyError("not yet", status="running"), DONE)
+    assert talk(site, contact=contact).run() is DONE
+    assert contact.told == ["heard", "gone", "heard", "heard"]
 
 
 def test_workers_that_die_each_time_are_the_tasks_fault_in_the_end():
