@@ -23,11 +23,14 @@ from skerry.network.detection import (
     decide,
     has_ended,
 )
-from skerry.network.memory import Destination, Memory, Mitigation
+from skerry.network.memory import Destination, Memory, Mitigation, Passing
 from skerry.network.sight import Sight
 from skerry.network.verification import EffectVerification, Finding, Verification
 
 logger = logging.getLogger(__name__)
+
+# So long a window says of a rule that it lets an attack through, where no later one follows.
+LEAST_PASSING_S = 1.0
 
 # Waits for windows that have ended, at most so many seconds. What it raises is told, and it is asked again, unless that
 # is a SkerryError with `ended=True`: it will never give a window again.
@@ -208,16 +211,31 @@ class Loop:
         memory = self._memory.of(window.destination)
         left = memory.left(window)
         verdict = self._detector.judge(left)
+        memory.passing = self._passing(left, memory, verdict)
         if verdict.alarm:
+            self._memory.forget_onset(window)
             self._answer(left, memory, verdict)
         elif not memory.mitigations:
             self._detector.learn(window)
-            self._memory.remember(window)
+            self._memory.remember(window, verdict.score)
             memory.said = None
+
+    def _passing(self, left: Traffic, memory: Destination, verdict: Verdict) -> Passing | None:
+        """Return what comes through the rules in force; None where there are none, or it is no attack.
+
+        Suspects may be what was there before: half-open connections, of which a window tells with any new client.
+        """
+        in_force = any(mitigation.readings for mitigation in memory.mitigations)
+        if not verdict.alarm or verdict.suspects or not in_force:
+            return None
+        until_s = self._clock() + max(LEAST_PASSING_S, 2 * left.length_s)
+        return Passing(kinds=verdict.kinds, reason=verdict.reason, until_s=until_s)
 
     def _narrowest(self, window: Traffic, ordinary: Ordinary, verdict: Verdict) -> Decision | None:
         rules = self._rules.decision
-        return decide(window, ordinary, kinds=verdict.kinds, suspects=verdict.suspects, rules=rules)
+        return decide(
+            window, ordinary, kinds=verdict.kinds, suspects=verdict.suspects, score=verdict.score, rules=rules
+        )
 
     def _answer(self, window: Traffic, memory: Destination, verdict: Verdict) -> None:
         now_s = self._clock()
@@ -287,12 +305,15 @@ class Loop:
 
     def _verify(self, memory: Destination, mitigation: Mitigation, now_s: float) -> None:
         finding = self._verification(mitigation.decision, mitigation.readings)
-        if finding is Finding.PASSED:
+        passing = memory.passing if memory.passing is not None and now_s <= memory.passing.until_s else None
+        still = passing is not None and mitigation.decision.kind in passing.kinds
+        if finding is Finding.PASSED and not still:
             self._confirm(mitigation, Step.VERIFIED, "it drops what it was taken for", now_s)
         elif finding is Finding.FAILED:
             self._roll_back(memory, mitigation, "the verification has failed")
         elif now_s - mitigation.readings[0].at_s >= self._rules.verify_s:
-            self._roll_back(memory, mitigation, f"it was not verified within {self._rules.verify_s:g} s")
+            why = f": what it lets pass is still an attack: {passing.reason}" if passing is not None and still else ""
+            self._roll_back(memory, mitigation, f"it was not verified within {self._rules.verify_s:g} s{why}")
 
     def _confirm(self, mitigation: Mitigation, step: Step, reason: str, now_s: float) -> None:
         dropped = mitigation.readings[-1].packets
