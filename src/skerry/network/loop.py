@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from skerry.errors import SkerryError
-from skerry.network.actions import Action, Actor, Address, Hits, State
+from skerry.network.actions import Action, Actor, Address, Hits, State, action_words
 from skerry.network.actions.withdrawal import describe, monotonic_s
 from skerry.network.detection import (
     Decision,
@@ -66,6 +66,7 @@ class Happening:
         destination: About which destination; None where it is about all of them.
         reason: Why, with numbers.
         action_id: About which action; empty before there is one.
+        rule: What that does, in words; empty before there is one.
     """
 
     step: Step
@@ -73,6 +74,7 @@ class Happening:
     destination: Address | None
     reason: str
     action_id: str = ""
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,10 +242,9 @@ class Loop:
     def _answer(self, window: Traffic, memory: Destination, verdict: Verdict) -> None:
         now_s = self._clock()
 
-        def say(step: Step, reason: str, action_id: str = "") -> None:
-            self._report(
-                Happening(step=step, at_s=now_s, destination=window.destination, reason=reason, action_id=action_id)
-            )
+        def say(step: Step, reason: str, action: Action | None = None) -> None:
+            about = {} if action is None else {"action_id": action.id, "rule": action_words(action)}
+            self._report(Happening(step=step, at_s=now_s, destination=window.destination, reason=reason, **about))
 
         decision = self._decide(window, memory.ordinary(), verdict)
         if decision is None:
@@ -257,7 +258,7 @@ class Loop:
             outcome = self._actor.act(action)
         except Exception as error:  # actuators are replaceable, and may raise anything
             say(Step.DETECTED, verdict.reason)
-            say(Step.FAILED, describe(error), action.id)
+            say(Step.FAILED, describe(error), action)
             return
         if outcome.state in (State.PENDING, State.WAITING):
             soon = memory.ended_s is not None and now_s - memory.ended_s <= self._rules.relapse_s
@@ -271,7 +272,7 @@ class Loop:
         # Whoever is told may be slow: the rule comes first.
         say(Step.DETECTED, verdict.reason)
         steps = {State.PENDING: Step.ACTED, State.WAITING: Step.WAITING, State.TRIED: Step.TRIED}
-        say(steps.get(outcome.state, Step.REFUSED), outcome.reason, action.id)
+        say(steps.get(outcome.state, Step.REFUSED), outcome.reason, outcome.action)
 
     def _tend_one(self, memory: Destination, mitigation: Mitigation, now_s: float, hits: Hits | None) -> None:
         state = self._actor.state_of(mitigation.action.id)
@@ -344,9 +345,16 @@ class Loop:
         self._report(Happening(step=step, at_s=self._clock(), destination=destination, reason=reason))
 
     def _say(self, step: Step, mitigation: Mitigation, reason: str) -> None:
-        address = mitigation.action.match.destination.network_address
+        action = mitigation.action
         self._report(
-            Happening(step=step, at_s=self._clock(), destination=address, reason=reason, action_id=mitigation.action.id)
+            Happening(
+                step=step,
+                at_s=self._clock(),
+                destination=action.match.destination.network_address,
+                reason=reason,
+                action_id=action.id,
+                rule=action_words(action),
+            )
         )
 
     def _report(self, happening: Happening) -> None:

@@ -53,6 +53,8 @@ def test_a_dry_run_tells_of_a_flood_does_nothing_and_ends_in_order(tmp_path, num
     assert [each["step"] for each in said] == ["detected", "tried"]
     assert {each["destination"] for each in said} == {VICTIM}
     assert rule_set() == before
+    assert said[0]["rule"] == ""
+    assert f"to port 80 of {VICTIM}" in said[1]["rule"]
     assert (tmp_path / "defence").stat().st_mode & 0o777 == 0o700
 
 

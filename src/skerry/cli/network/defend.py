@@ -140,7 +140,7 @@ def _tell(console: Console, happening: Happening) -> None:
     destination = "-" if happening.destination is None else str(happening.destination)
     if not console.as_json:
         action = f"  action {happening.action_id}" if happening.action_id else ""
-        console.data(f"{happening.step.value:<9}  {destination}  {happening.reason}{action}")
+        console.data(f"{happening.step.value:<9}  {destination}  {_reason(happening)}{action}")
         return
     console.json(
         {
@@ -151,3 +151,10 @@ def _tell(console: Console, happening: Happening) -> None:
             "action": happening.action_id,
         }
     )
+            "rule": happening.rule,
+
+
+def _reason(happening: Happening) -> str:
+    """Return why it happened, after what is or would be done about it where a decision is told."""
+    words = {"acted": "", "waiting": "would ", "tried": "would ", "refused": "would "}.get(happening.step.value)
+    return happening.reason if words is None or not happening.rule else f"{words}{happening.rule}; {happening.reason}"
