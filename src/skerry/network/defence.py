@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from skerry.network.acting import only_one, require_net_admin
 from skerry.network.actions import (
     Actor,
     Actuator,
@@ -107,8 +108,9 @@ def defend(
         ready: Is told the port once exporters are listened to.
 
     Raises:
-        ConfigError: the address cannot be listened on.
-        PlatformError: nftables is not on this machine, or the socket that is listened on is gone.
+        ConfigError: the address cannot be listened on, or another process acts in the folder.
+        PlatformError: nftables is not on this machine, this process may not act with it, or the socket that is listened
+            on is gone.
         StorageError: the journal cannot be opened, or what it says is due cannot be read.
 
     Example:
@@ -117,9 +119,13 @@ def defend(
         defend(settings, ended.is_set, tell=print)
         ```
     """
+    if actuator is None and not settings.dry_run:
+        require_net_admin()
     policy = settings.policy()
     settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # it holds who was seen, and what was done
     with ExitStack() as opened:
+        if not settings.dry_run:
+            opened.enter_context(only_one(settings.folder))
         told = opened.enter_context(Teller(tell)) if tell is not None else None
         if actuator is None:
             ours = NftablesActuator(policy=policy, lock_file=settings.folder / "nftables.lock")

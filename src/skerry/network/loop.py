@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from skerry.errors import SkerryError
-from skerry.network.actions import Action, Actor, Address, Hits, State
+from skerry.network.actions import Action, Actor, Address, Hits, State, action_words
 from skerry.network.actions.withdrawal import describe, monotonic_s
 from skerry.network.detection import (
     Decision,
@@ -23,11 +23,14 @@ from skerry.network.detection import (
     decide,
     has_ended,
 )
-from skerry.network.memory import Destination, Memory, Mitigation
+from skerry.network.memory import Destination, Memory, Mitigation, Passing
 from skerry.network.sight import Sight
 from skerry.network.verification import EffectVerification, Finding, Verification
 
 logger = logging.getLogger(__name__)
+
+# So long a window says of a rule that it lets an attack through, where no later one follows.
+LEAST_PASSING_S = 1.0
 
 # Waits for windows that have ended, at most so many seconds. What it raises is told, and it is asked again, unless that
 # is a SkerryError with `ended=True`: it will never give a window again.
@@ -63,6 +66,7 @@ class Happening:
         destination: About which destination; None where it is about all of them.
         reason: Why, with numbers.
         action_id: About which action; empty before there is one.
+        rule: What that does, in words; empty before there is one.
     """
 
     step: Step
@@ -70,6 +74,7 @@ class Happening:
     destination: Address | None
     reason: str
     action_id: str = ""
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,24 +213,38 @@ class Loop:
         memory = self._memory.of(window.destination)
         left = memory.left(window)
         verdict = self._detector.judge(left)
+        memory.passing = self._passing(left, memory, verdict)
         if verdict.alarm:
+            self._memory.forget_onset(window)
             self._answer(left, memory, verdict)
         elif not memory.mitigations:
             self._detector.learn(window)
-            self._memory.remember(window)
+            self._memory.remember(window, verdict.score)
             memory.said = None
+
+    def _passing(self, left: Traffic, memory: Destination, verdict: Verdict) -> Passing | None:
+        """Return what comes through the rules in force; None where there are none, or it is no attack.
+
+        Suspects may be what was there before: half-open connections, of which a window tells with any new client.
+        """
+        in_force = any(mitigation.readings for mitigation in memory.mitigations)
+        if not verdict.alarm or verdict.suspects or not in_force:
+            return None
+        until_s = self._clock() + max(LEAST_PASSING_S, 2 * left.length_s)
+        return Passing(kinds=verdict.kinds, reason=verdict.reason, until_s=until_s)
 
     def _narrowest(self, window: Traffic, ordinary: Ordinary, verdict: Verdict) -> Decision | None:
         rules = self._rules.decision
-        return decide(window, ordinary, kinds=verdict.kinds, suspects=verdict.suspects, rules=rules)
+        return decide(
+            window, ordinary, kinds=verdict.kinds, suspects=verdict.suspects, score=verdict.score, rules=rules
+        )
 
     def _answer(self, window: Traffic, memory: Destination, verdict: Verdict) -> None:
         now_s = self._clock()
 
-        def say(step: Step, reason: str, action_id: str = "") -> None:
-            self._report(
-                Happening(step=step, at_s=now_s, destination=window.destination, reason=reason, action_id=action_id)
-            )
+        def say(step: Step, reason: str, action: Action | None = None) -> None:
+            about = {} if action is None else {"action_id": action.id, "rule": action_words(action)}
+            self._report(Happening(step=step, at_s=now_s, destination=window.destination, reason=reason, **about))
 
         decision = self._decide(window, memory.ordinary(), verdict)
         if decision is None:
@@ -239,7 +258,7 @@ class Loop:
             outcome = self._actor.act(action)
         except Exception as error:  # actuators are replaceable, and may raise anything
             say(Step.DETECTED, verdict.reason)
-            say(Step.FAILED, describe(error), action.id)
+            say(Step.FAILED, describe(error), action)
             return
         if outcome.state in (State.PENDING, State.WAITING):
             soon = memory.ended_s is not None and now_s - memory.ended_s <= self._rules.relapse_s
@@ -253,7 +272,7 @@ class Loop:
         # Whoever is told may be slow: the rule comes first.
         say(Step.DETECTED, verdict.reason)
         steps = {State.PENDING: Step.ACTED, State.WAITING: Step.WAITING, State.TRIED: Step.TRIED}
-        say(steps.get(outcome.state, Step.REFUSED), outcome.reason, action.id)
+        say(steps.get(outcome.state, Step.REFUSED), outcome.reason, outcome.action)
 
     def _tend_one(self, memory: Destination, mitigation: Mitigation, now_s: float, hits: Hits | None) -> None:
         state = self._actor.state_of(mitigation.action.id)
@@ -287,12 +306,15 @@ class Loop:
 
     def _verify(self, memory: Destination, mitigation: Mitigation, now_s: float) -> None:
         finding = self._verification(mitigation.decision, mitigation.readings)
-        if finding is Finding.PASSED:
+        passing = memory.passing if memory.passing is not None and now_s <= memory.passing.until_s else None
+        still = passing is not None and mitigation.decision.kind in passing.kinds
+        if finding is Finding.PASSED and not still:
             self._confirm(mitigation, Step.VERIFIED, "it drops what it was taken for", now_s)
         elif finding is Finding.FAILED:
             self._roll_back(memory, mitigation, "the verification has failed")
         elif now_s - mitigation.readings[0].at_s >= self._rules.verify_s:
-            self._roll_back(memory, mitigation, f"it was not verified within {self._rules.verify_s:g} s")
+            why = f": what it lets pass is still an attack: {passing.reason}" if passing is not None and still else ""
+            self._roll_back(memory, mitigation, f"it was not verified within {self._rules.verify_s:g} s{why}")
 
     def _confirm(self, mitigation: Mitigation, step: Step, reason: str, now_s: float) -> None:
         dropped = mitigation.readings[-1].packets
@@ -323,9 +345,16 @@ class Loop:
         self._report(Happening(step=step, at_s=self._clock(), destination=destination, reason=reason))
 
     def _say(self, step: Step, mitigation: Mitigation, reason: str) -> None:
-        address = mitigation.action.match.destination.network_address
+        action = mitigation.action
         self._report(
-            Happening(step=step, at_s=self._clock(), destination=address, reason=reason, action_id=mitigation.action.id)
+            Happening(
+                step=step,
+                at_s=self._clock(),
+                destination=action.match.destination.network_address,
+                reason=reason,
+                action_id=action.id,
+                rule=action_words(action),
+            )
         )
 
     def _report(self, happening: Happening) -> None:

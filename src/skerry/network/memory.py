@@ -8,13 +8,38 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 
 from skerry.network.actions import Action, Address, Match
-from skerry.network.detection import Decision, Hitter, Ordinary, Reading, Slice, Traffic, make_traffic
+from skerry.network.detection import Decision, Hitter, Kind, Ordinary, Reading, Slice, Traffic, make_traffic
 
 REMEMBERED_WINDOWS = 100
 REMEMBERED_SLICES = 10_000
 REMEMBERED_SLICES_IN_ALL = 500_000
 MOST_DESTINATIONS = 10_000
 MOST_READINGS = 2000
+# Windows directly before an alarm in which the attack may have begun: what they have is not ordinary. Some in any case,
+# and more where each was nearly an alarm; what is ordinary scores up to 0.5.
+ONSET_WINDOWS = 2
+ONSET_SCORE = 0.6
+MOST_ONSET_WINDOWS = 20
+# What is ordinary is a rate in at most so many seconds, where less was seen: that of busy hours must not be next to
+# nothing after a night.
+LONGEST_QUIET_S = 60.0
+# Seen over so many seconds, or in windows that do not follow each other, a source is more than a part of a burst.
+LASTING_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passing:
+    """What comes through the rules in force, and is an attack by the measure by which it was found.
+
+    Attributes:
+        kinds: What it may be made of.
+        reason: What the detector says of it.
+        until_s: Until when that counts, on the loop's clock: without a later window nothing is known any more.
+    """
+
+    kinds: Collection[Kind]
+    reason: str
+    until_s: float
 
 
 @dataclass(slots=True, kw_only=True)
@@ -86,23 +111,33 @@ class Destination:
     Attributes:
         quiet: The latest windows without an attack.
         slices: How many slices these have.
+        quiet_until_s: When the latest of these ended, on the sensor's clock, or the first one of any destination began;
+            None where what followed was not quiet.
         mitigations: What is done about attacks on it.
         relapses: How many times an attack has come back soon after its rule was withdrawn.
         ended_s: When the latest rule was withdrawn; None when there was none.
         said: The match that was refused, or only tried, so that it is not tried again with each window.
+        passing: What comes through the rules in force and is still an attack; None where nothing is.
     """
 
     quiet: deque[Traffic] = field(default_factory=deque)
     slices: int = 0
+    quiet_until_s: float | None = None
     mitigations: list[Mitigation] = field(default_factory=list)
     relapses: int = 0
     ended_s: float | None = None
     said: Match | None = None
+    passing: Passing | None = None
+    _spans_s: deque[float] = field(default_factory=deque)  # of the quiet windows, each with the quiet time before it
+    _scores: deque[float] = field(default_factory=deque)  # of the quiet windows
     _sources: Sources = field(default_factory=Sources)  # of the quiet windows
 
-    def remember(self, window: Traffic) -> None:
+    def remember(self, window: Traffic, score: float = 0.0) -> None:
         """Remember a quiet window, and forget the oldest where there are too many, or too much in them."""
         self.quiet.append(window)
+        self._scores.append(score)
+        self._spans_s.append(window.length_s + self._pause_s(window))
+        self.quiet_until_s = window.ended_s
         self.slices += len(window.slices)
         self._sources.add(window)
         while len(self.quiet) > 1 and (len(self.quiet) > REMEMBERED_WINDOWS or self.slices > REMEMBERED_SLICES):
@@ -111,13 +146,37 @@ class Destination:
     def forget_oldest(self) -> None:
         """Forget the oldest quiet window."""
         window = self.quiet.popleft()
+        self._spans_s.popleft()
+        self._scores.popleft()
         self.slices -= len(window.slices)
         self._sources.remove(window)
 
+    def forget_onset(self, window: Traffic) -> None:
+        """Forget the quiet windows directly before one with an alarm: the attack may have begun in them."""
+        pause_s = self._pause_s(window)
+        near_s = (ONSET_WINDOWS + 0.5) * window.length_s
+        next_s = window.ended_s
+        for number in range(MOST_ONSET_WINDOWS):
+            if not self.quiet or next_s - self.quiet[-1].ended_s > near_s:
+                break
+            if number >= ONSET_WINDOWS and self._scores[-1] < ONSET_SCORE:
+                break
+            latest = self.quiet.pop()
+            self._scores.pop()
+            next_s = latest.ended_s
+            self.slices -= len(latest.slices)
+            self._sources.remove(latest)
+            pause_s += self._spans_s.pop() - latest.length_s
+        if self._spans_s:
+            self._spans_s[-1] += pause_s
+        self.quiet_until_s = None  # what follows is the attack's time
+
     def ordinary(self) -> Ordinary:
-        """Return the traffic of the latest quiet windows."""
+        """Return the traffic of the latest quiet windows, in the time that passed, also without any traffic."""
         slices = [item for window in self.quiet for item in window.slices]
-        return Ordinary(slices=slices, length_s=sum(window.length_s for window in self.quiet) or 1.0)
+        seen_s = sum(window.length_s for window in self.quiet)
+        length_s = max(seen_s, min(sum(self._spans_s), LONGEST_QUIET_S))
+        return Ordinary(slices=slices, length_s=length_s or 1.0, lasting=self._lasting())
 
     def known(self) -> Collection[Address]:
         """Return the sources of the latest quiet windows, as they are now and later."""
@@ -146,6 +205,23 @@ class Destination:
             sampling=window.sampling,
         )
 
+    def _pause_s(self, window: Traffic) -> float:
+        """Return how long it was quiet before a window, without any traffic."""
+        if self.quiet_until_s is None:
+            return 0.0
+        return min(max(0.0, window.ended_s - window.length_s - self.quiet_until_s), LONGEST_QUIET_S)
+
+    def _lasting(self) -> Collection[Address]:
+        """Return the sources that were there for longer than a burst is."""
+        first: dict[int, Traffic] = {}
+        lasting: set[int] = set()
+        for window in self.quiet:
+            for source in {int(item.source) for item in window.slices} - lasting:
+                between_s = window.ended_s - first.setdefault(source, window).ended_s
+                if between_s >= LASTING_S or between_s > 1.5 * window.length_s:
+                    lasting.add(source)
+        return {item.source for window in self.quiet for item in window.slices if int(item.source) in lasting}
+
 
 class Memory:
     """The destinations; the one not seen for longest is forgotten when there are too many, unless it is defended.
@@ -159,13 +235,14 @@ class Memory:
         self._destinations: dict[Address, Destination] = {}
         self._most_slices = most_slices
         self._slices = 0
+        self._began_s: float | None = None  # by the sensor's clock; before that nobody knows whether it was quiet
 
     def __iter__(self) -> Iterator[Destination]:
         return iter(list(self._destinations.values()))
 
     def of(self, address: Address) -> Destination:
         """Return a destination's memory."""
-        found = self._destinations.pop(address, None) or Destination()
+        found = self._destinations.pop(address, None) or Destination(quiet_until_s=self._began_s)
         self._destinations[address] = found  # the latest is last
         if len(self._destinations) > MOST_DESTINATIONS:
             oldest = next((key for key, item in self._destinations.items() if not item.mitigations), None)
@@ -173,11 +250,13 @@ class Memory:
                 self._slices -= self._destinations.pop(oldest).slices
         return found
 
-    def remember(self, window: Traffic) -> None:
-        """Remember a quiet window of its destination."""
+    def remember(self, window: Traffic, score: float = 0.0) -> None:
+        """Remember a quiet window of its destination, with how near it was to an alarm."""
+        if self._began_s is None:
+            self._began_s = window.ended_s - window.length_s
         latest = self.of(window.destination)
         self._slices -= latest.slices
-        latest.remember(window)
+        latest.remember(window, score)
         self._slices += latest.slices
         for item in self._destinations.values():
             while self._slices > self._most_slices and item.quiet and item is not latest:
@@ -185,3 +264,10 @@ class Memory:
                 item.forget_oldest()
             if self._slices <= self._most_slices:
                 break
+
+    def forget_onset(self, window: Traffic) -> None:
+        """Forget what was taken for quiet directly before a window with an alarm."""
+        latest = self.of(window.destination)
+        self._slices -= latest.slices
+        latest.forget_onset(window)
+        self._slices += latest.slices

@@ -5,8 +5,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from skerry.cli.network.actions.view import action_words, match_words
-from skerry.network.actions import Action, Flag, Journal, Limit, Match, Protocol, State
+from skerry.network.actions import Action, Flag, Journal, Limit, Match, Protocol, State, action_words, match_words
 from support.actions import some_action
 
 SETTINGS = {"table": "skerry", "lock_file": "/nowhere/lock"}
@@ -40,7 +39,7 @@ def test_what_waits_is_listed_and_the_rest_is_told_of(skerry_command, journal, w
     assert out.splitlines()[1].split()[:2] == [waiting, "waiting"]
     assert "drop tcp SYN to port 80 of 10.9.3.2, 40 bytes" in out
     assert tried.id not in out
-    assert "1 action in other states" in err
+    assert "1 action in other states (1 tried); --all shows them" in err
     assert tried.id in skerry_command("network", "actions", "list", "--all")[1]
     (found,) = json.loads(skerry_command("network", "actions", "list", "--state", "tried", "--json")[1])
     assert (found["id"], found["state"], found["match"]["destination"]) == (tried.id, "tried", "10.9.3.2/32")

@@ -16,6 +16,7 @@ import click
 from skerry.cli.console import Console
 from skerry.cli.durations import Duration
 from skerry.cli.network.actions.options import folder_option
+from skerry.cli.network.standing import take_back, tell_after, tell_before
 from skerry.cli.options import Command, json_option
 
 if TYPE_CHECKING:
@@ -72,19 +73,25 @@ def _networks(ctx: click.Context, param: click.Parameter, given: Sequence[str]) 
 @click.option("--act", is_flag=True, help="Change the firewall; without, it is only said what would be done.")
 @click.option("--approval", is_flag=True, help="With --act: have a person approve each action.")
 @click.option("--seconds", type=Duration(min=0, min_open=True), help="Stop after so long.")
+@click.option("--withdraw-at-end", is_flag=True, help="With --act: take back at the end what is in force then.")
 @json_option
 @click.pass_obj
 def defend(console: Console, /, *, folder: Path, seconds: float | None, **given: Any) -> None:
     """Watch a link by its flow records, and with --act drop what attacks it; until Ctrl-C.
 
     Without --act nothing is done to the network. Needs root, nftables and an exporter. What happens is written a line
-    each: the step, the destination, the reason; with --json one object a line.
+    each: the step, the destination, the rule, the reason; with --json one object a line. Rules that are in force at the
+    end stay for their time to live, and are named.
     """
     from skerry.network.defence import DefenceSettings
     from skerry.network.defence import defend as run
 
     if given["approval"] and not given["act"]:
         raise click.UsageError("--approval goes with --act: without it, nothing is done that a person could approve")
+    if given["withdraw_at_end"] and not given["act"]:
+        raise click.UsageError(
+            "--withdraw-at-end goes with --act: without it, nothing is done that could be taken back"
+        )
     settings = DefenceSettings(
         scope=given["scope"],
         allowed=given["allow"],
@@ -100,6 +107,7 @@ def defend(console: Console, /, *, folder: Path, seconds: float | None, **given:
     end_s = None if seconds is None else time.monotonic() + seconds
 
     def say_ready(port: int) -> None:
+        tell_before(console, folder)
         scope = ", ".join(map(str, settings.scope))
         how = "a dry run: nothing is done" if settings.dry_run else f"actions are kept in {folder}"
         console.message(
@@ -121,6 +129,10 @@ def defend(console: Console, /, *, folder: Path, seconds: float | None, **given:
             tell=tell,
             ready=say_ready,
         )
+    if given["withdraw_at_end"]:
+        take_back(console, folder)
+    elif given["act"]:
+        tell_after(console, folder)
 
 
 @contextmanager
@@ -140,7 +152,7 @@ def _tell(console: Console, happening: Happening) -> None:
     destination = "-" if happening.destination is None else str(happening.destination)
     if not console.as_json:
         action = f"  action {happening.action_id}" if happening.action_id else ""
-        console.data(f"{happening.step.value:<9}  {destination}  {happening.reason}{action}")
+        console.data(f"{happening.step.value:<9}  {destination}  {_reason(happening)}{action}")
         return
     console.json(
         {
@@ -149,5 +161,12 @@ def _tell(console: Console, happening: Happening) -> None:
             "destination": destination,
             "reason": happening.reason,
             "action": happening.action_id,
+            "rule": happening.rule,
         }
     )
+
+
+def _reason(happening: Happening) -> str:
+    """Return why it happened, after what is or would be done about it where a decision is told."""
+    words = {"acted": "", "waiting": "would ", "tried": "would ", "refused": "would "}.get(happening.step.value)
+    return happening.reason if words is None or not happening.rule else f"{words}{happening.rule}; {happening.reason}"

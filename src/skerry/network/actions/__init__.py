@@ -9,6 +9,7 @@ from skerry.network.actions.management import find_management_paths, inherit_ses
 from skerry.network.actions.match import Address, Flag, Match, Network, Protocol
 from skerry.network.actions.nftables import NftablesActuator
 from skerry.network.actions.policy import Path, Policy, find_refusal, spare
+from skerry.network.actions.words import action_words, match_words
 from skerry.network.actions.xdp import XdpActuator
 
 __all__ = [
@@ -35,9 +36,11 @@ __all__ = [
     "XdpActuator",
     "action_from_plain",
     "action_to_plain",
+    "action_words",
     "find_management_paths",
     "find_refusal",
     "inherit_session",
+    "match_words",
     "new_id",
     "spare",
 ]

@@ -18,6 +18,10 @@ from skerry.network.detection.traffic import FEATURES, Traffic
 # What a flood is made of, and below how much per second nothing is called a flood, whatever is ordinary.
 FLOORS = MappingProxyType({"opening_per_s": 300.0, "datagrams_per_s": 2000.0, "other_per_s": 500.0})
 
+# Before an alarm, windows above so much of the threshold are forgotten, some at most; what is ordinary is below half.
+NEARLY = 0.6
+MOST_ONSET = 20
+
 _KINDS = {
     "opening_per_s": (Kind.OPENING,),
     "datagrams_per_s": (Kind.DATAGRAMS, Kind.FRAGMENTS),
@@ -33,6 +37,8 @@ class BaselineRules:
         floors: By feature, what a rate has to be above in any case.
         quantile_ratio: Which quantile of the ordinary windows is compared with, in (0, 1).
         factor: How many times that quantile, plus as many times its distance from the median, is too much; from 1.
+        held_back: Latest windows of a destination that do not count yet, and are forgotten with an alarm: an attack may
+            have begun in them.
         warm_up: Windows of a destination before its own quantiles count.
         warm_up_factor: How many floors are too much until then, from 1.
         remembered: Latest ordinary windows of a destination that are remembered.
@@ -43,6 +49,7 @@ class BaselineRules:
     floors: Mapping[str, float] = field(default_factory=lambda: dict(FLOORS))
     quantile_ratio: float = 0.99
     factor: float = 2.0
+    held_back: int = 2
     warm_up: int = 20
     warm_up_factor: float = 3.0
     remembered: int = 600
@@ -62,6 +69,8 @@ class BaselineRules:
             raise ConfigError("quantile_ratio is in (0, 1); factor and warm_up_factor are from 1")
         if self.warm_up < 1 or self.remembered < self.warm_up or self.most_destinations < 1:
             raise ConfigError("warm_up and most_destinations are from 1, and remembered is from warm_up")
+        if not 0 <= self.held_back < self.remembered:
+            raise ConfigError("held_back is from 0 and below remembered")
 
 
 class BaselineDetector(Detector):
@@ -89,6 +98,9 @@ class BaselineDetector(Detector):
         if worst == "opening_per_s" and window.features["opening_ratio"] < self._rules.least_opening_ratio:
             score = min(score, 1.0)
             reason += f"; but most sources are answered (opening_ratio {window.features['opening_ratio']:.2f})"
+        history = self._histories.get(window.destination)
+        if score > 1.0 and history is not None:
+            history.forget_onset(worst, NEARLY * threshold)
         evidence = {worst: value, "threshold": threshold}
         kinds = _KINDS.get(worst, FLOODS)
         return Verdict(alarm=score > 1.0, score=score, reason=reason, evidence=evidence, kinds=kinds)
@@ -97,7 +109,7 @@ class BaselineDetector(Detector):
         """Take a window's rates as ordinary."""
         history = self._histories.pop(window.destination, None)
         if history is None:
-            history = _History(self._rules.remembered, tuple(self._rules.floors))
+            history = _History(self._rules.remembered, tuple(self._rules.floors), self._rules.held_back)
             if len(self._histories) >= self._rules.most_destinations:
                 self._histories.pop(next(iter(self._histories)))
         self._histories[window.destination] = history  # the latest is last
@@ -107,7 +119,7 @@ class BaselineDetector(Detector):
         """Return above which rate there is an alarm for a destination."""
         floor = self._rules.floors[feature]
         history = self._histories.get(destination)
-        if history is None or len(history) < self._rules.warm_up:
+        if history is None or not history.counts or len(history) < self._rules.warm_up:
             return floor * self._rules.warm_up_factor
         middle, high = history.quantile(feature, 0.5), history.quantile(feature, self._rules.quantile_ratio)
         return max(floor, self._rules.factor * (high + high - middle))
@@ -116,22 +128,45 @@ class BaselineDetector(Detector):
 class _History:
     """The latest ordinary windows of one destination, with each rate's values kept in order."""
 
-    def __init__(self, length: int, names: tuple[str, ...]) -> None:
+    def __init__(self, length: int, names: tuple[str, ...], held_back: int) -> None:
         self._length = length
+        self._most_held_back = held_back
+        self._held_back: deque[tuple[float, ...]] = deque()
         self._arrived: deque[tuple[float, ...]] = deque()
         self._ordered: dict[str, list[float]] = {name: [] for name in names}
 
     def __len__(self) -> int:
-        return len(self._arrived)
+        return len(self._arrived) + len(self._held_back)
+
+    @property
+    def counts(self) -> bool:
+        """Whether there is a window that counts."""
+        return bool(self._arrived)
 
     def add(self, features: Mapping[str, float]) -> None:
-        values = tuple(features[name] for name in self._ordered)
+        self._held_back.append(tuple(features[name] for name in self._ordered))
+        if len(self._held_back) > self._most_held_back:
+            self._count(self._held_back.popleft())
+
+    def forget_onset(self, name: str, nearly: float) -> None:
+        """Forget the windows in which an attack may have begun: the latest, and those before that were nearly one."""
+        self._held_back.clear()
+        place = list(self._ordered).index(name)
+        for _ in range(MOST_ONSET):
+            if not self._arrived or self._arrived[-1][place] < nearly:
+                break
+            self._remove(self._arrived.pop())
+
+    def _count(self, values: tuple[float, ...]) -> None:
         self._arrived.append(values)
         for ordered, value in zip(self._ordered.values(), values, strict=True):
             insort(ordered, value)
-        if len(self._arrived) > self._length:
-            for ordered, value in zip(self._ordered.values(), self._arrived.popleft(), strict=True):
-                ordered.remove(value)
+        if len(self) > self._length:
+            self._remove(self._arrived.popleft())
+
+    def _remove(self, values: tuple[float, ...]) -> None:
+        for ordered, value in zip(self._ordered.values(), values, strict=True):
+            ordered.remove(value)
 
     def quantile(self, name: str, ratio: float) -> float:
         ordered = self._ordered[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -50,11 +51,13 @@ class Ordinary:
 
     Attributes:
         slices: What was seen.
-        length_s: In how many seconds.
+        length_s: In how many seconds, with those in which nothing came.
+        lasting: Sources that were there for longer than a burst, and may be spared; None for all.
     """
 
     slices: Sequence[Slice] = ()
     length_s: float = 1.0
+    lasting: Collection[Address] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +106,7 @@ def decide(
     *,
     kinds: Collection[Kind] = FLOODS,
     suspects: Sequence[Slice] = (),
+    score: float | None = None,
     rules: DecisionRules,
 ) -> Decision | None:
     """Return the narrowest rule that stops a flood, or None when there is none that spares the destination.
@@ -110,13 +114,15 @@ def decide(
     Every rule says what the flood is made of. It is narrowed by what the flood's packets have in common: ports, length,
     and sources where those are few and send much. Of the rules that stop enough, one is chosen that hits least of the
     ordinary traffic, and of those the narrowest. Where it would hit too much, it lets pass what is ordinary, and spares
-    the sources that were there before.
+    the sources that were there before, for longer than a burst.
 
     Args:
         window: The traffic of now, without what rules in force drop.
         ordinary: The traffic of before.
         kinds: What the flood may be made of; of several, that which is most above the ordinary.
         suspects: The flood's packets, where they are known; all of them are too much then.
+        score: How many times what an alarm begins at this is: without suspects no limit is above that, unless it is
+            ordinary.
         rules: What the decision is measured by.
     """
     flood = _flood(window, ordinary, kinds, suspects)
@@ -137,7 +143,9 @@ def decide(
     best = max(enough, key=lambda option: -round(option.hurt_ratio, 3))
     if best.hurt_ratio <= rules.most_hurt_ratio:
         return best
-    soft = _soften(best, before, rules)
+    per_s = sum(item.packets for item in flood.slices) / window.length_s
+    alarm_per_s = per_s / score if score and flood.mixed else math.inf  # of suspects the score is no rate
+    soft = _soften(best, before, rules, alarm_per_s=alarm_per_s)
     # Of a flood whose packets are known, it is known as well that a limit above what it sends stops nothing.
     limit = soft.limit
     if not flood.mixed and limit is not None and not limit.per_source and limit.packets_per_s >= flood.excess_per_s:
@@ -353,7 +361,7 @@ def _unknown_client(match: Match) -> Slice:
     )
 
 
-def _soften(best: Decision, ordinary: Ordinary, rules: DecisionRules) -> Decision:
+def _soften(best: Decision, ordinary: Ordinary, rules: DecisionRules, *, alarm_per_s: float) -> Decision:
     by_source: dict[Address, float] = {}
     hits = 0.0
     ratio = Hitter(best.match).ratio
@@ -363,8 +371,10 @@ def _soften(best: Decision, ordinary: Ordinary, rules: DecisionRules) -> Decisio
         if weight and item.source.version == best.match.destination.version:
             by_source[item.source] = by_source.get(item.source, 0.0) + weight
     named = set(best.match.sources)
-    known = [ip_network(source) for source in sorted(by_source, key=lambda item: -by_source[item])]
+    lasting = by_source if ordinary.lasting is None else ordinary.lasting
+    known = [ip_network(item) for item in sorted(by_source, key=lambda item: -by_source[item]) if item in lasting]
     spared = tuple(network for network in known if network not in named)[: rules.most_sources]
-    packets_per_s = max(1, round(rules.headroom * hits / ordinary.length_s))
+    usual_per_s = hits / ordinary.length_s
+    packets_per_s = max(1, round(min(rules.headroom * usual_per_s, max(usual_per_s, alarm_per_s))))
     limit = Limit(packets_per_s=packets_per_s, burst_packets=max(5, packets_per_s), per_source=bool(named))
     return replace(best, match=replace(best.match, spared=spared), limit=limit)

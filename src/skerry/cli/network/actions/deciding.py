@@ -9,7 +9,6 @@ import click
 
 from skerry.cli.console import Console
 from skerry.cli.network.actions.options import folder_option, id_argument, person_option
-from skerry.cli.network.actions.view import action_words
 from skerry.cli.options import Command, json_option
 
 
@@ -28,7 +27,7 @@ def approve(console: Console, *, id_: str, who: str, folder: Path) -> None:
     It is bound by the policy of the loop that asked, and has to be verified by it: what nobody confirms is withdrawn.
     """
     from skerry.errors import ConfigError
-    from skerry.network.actions import State
+    from skerry.network.actions import State, action_words
     from skerry.network.actions.person import approve as take
 
     outcome = take(folder, id_, who)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ import click
 
 from skerry.cli.console import Console
 from skerry.cli.network.actions.options import folder_option, id_argument
-from skerry.cli.network.actions.view import action_words, evidence_lines
+from skerry.cli.network.actions.view import evidence_lines
 from skerry.cli.options import Command, json_option
 from skerry.cli.units import count, duration, moment
 
@@ -54,7 +55,7 @@ def list_actions(console: Console, *, states: tuple[str, ...], as_all: bool, lim
     with closing(open_journal(folder)) as journal:
         found = journal.summaries(*wanted, limit=limit)
         rows = [_summary(summary, journal.find(summary.action.id)) for summary in found]
-        others = len(journal.summaries()) - len(journal.summaries(*wanted))
+        others = Counter(summary.state for summary in journal.summaries() if summary.state not in wanted)
     if console.as_json:
         console.json(rows)
         return
@@ -62,9 +63,10 @@ def list_actions(console: Console, *, states: tuple[str, ...], as_all: bool, lim
         columns = ["ID", "STATE", "SINCE", "ENDS", "ACTION", "REASON"]
         console.table(columns, [_row(summary, row) for summary, row in zip(found, rows, strict=True)])
     else:
-        console.message("no such actions")
+        console.message("no such actions" if states or as_all else "no action waits for a person or is in force")
     if others and not states:
-        console.message(f"{count(others, 'action')} in other states; --all shows them")
+        which = ", ".join(f"{number} {state.value}" for state, number in others.items())
+        console.message(f"{count(others.total(), 'action')} in other states ({which}); --all shows them")
 
 
 @click.command(
@@ -77,7 +79,7 @@ def list_actions(console: Console, *, states: tuple[str, ...], as_all: bool, lim
 def show(console: Console, id_: str, folder: Path) -> None:
     """Show an action: what it does, what it has dropped so far, the evidence, and all that became of it."""
     from skerry.errors import UserError
-    from skerry.network.actions import action_from_plain
+    from skerry.network.actions import action_from_plain, action_words
     from skerry.network.actions.person import open_journal
 
     with closing(open_journal(folder)) as journal:
@@ -140,6 +142,8 @@ def _summary(summary: Summary, entry: Entry | None) -> dict[str, Any]:
 
 
 def _row(summary: Summary, plain: dict[str, Any]) -> list[str]:
+    from skerry.network.actions import action_words
+
     ends = "-" if plain["ends_in_s"] is None else f"in {duration(plain['ends_in_s'])}"
     words = [summary.action.id, summary.state.value, moment(summary.at_s), ends]
     return [*words, action_words(summary.action), summary.reason]
