@@ -58,6 +58,8 @@ class App(StartsFunctions, ServesModels, HasSources, HasStates, HasChains):
         requirements: What must be installed where the app runs, as pip writes it, like ``"numpy>=2"``.
         imports: Libraries that are imported once, before the workers that share them start.
         local: Whether its functions stay at their site, unless one of them says otherwise.
+        stand_in: Whether it is never deployed, and only declares functions that other apps have: its calls reach the
+            function of the name, whichever app it is of. Calls of other apps reach the functions of the app alone.
 
     Raises:
         SpecError: an argument is not of that form.
@@ -67,7 +69,13 @@ class App(StartsFunctions, ServesModels, HasSources, HasStates, HasChains):
     """
 
     def __init__(
-        self, name: str, *, requirements: Iterable[str] = (), imports: Iterable[str] = (), local: bool = False
+        self,
+        name: str,
+        *,
+        requirements: Iterable[str] = (),
+        imports: Iterable[str] = (),
+        local: bool = False,
+        stand_in: bool = False,
     ) -> None:
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise SpecError(
@@ -78,7 +86,7 @@ class App(StartsFunctions, ServesModels, HasSources, HasStates, HasChains):
         self.imports = _texts(imports, key="imports", app=name)
         self._local = {"local": True} if local else {}
         self._functions: dict[str, BaseFunction[Any, Any]] = {}
-        self._binding = Binding()
+        self._binding = Binding(app=None if stand_in else name)
         self._states: dict[str, State] = {}
         self._chains: dict[str, Chain] = {}
         self._event_sources: dict[str, Source] = {}

@@ -13,10 +13,17 @@ if TYPE_CHECKING:
 
 
 class Binding:
-    """The platform that the functions of one app call; shared by them, so that binding the app binds them all."""
+    """The platform that the functions of one app call; shared by them, so that binding the app binds them all.
 
-    def __init__(self, platform: Platform | None = None) -> None:
+    Args:
+        platform: Where the calls go; none means the engine around this process, or the one on the default home.
+        app: Name of the app, which calls say so that they reach no other app's function of the same name; none reaches
+            that of any app.
+    """
+
+    def __init__(self, platform: Platform | None = None, *, app: str | None = None) -> None:
         self.platform = platform
+        self.app = app
         self.home: Path | None = None  # the folder of the engine that `App.run` has started
 
     def current(self) -> Platform:

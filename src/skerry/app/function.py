@@ -72,7 +72,7 @@ class BaseFunction(Generic[P, R]):
     def _asked(self) -> CallOptions:
         from skerry.platforms import CallOptions
 
-        return CallOptions(idempotent=bool(self.options.get("idempotent", False)))
+        return CallOptions(idempotent=bool(self.options.get("idempotent", False)), app=self._binding.app)
 
     @property
     def signature(self) -> Signature:
@@ -99,7 +99,7 @@ class BaseFunction(Generic[P, R]):
         from skerry.app.places import platform_at
 
         bound = copy.copy(self)
-        bound._binding = Binding(platform_at(place, folder=self._folder()))
+        bound._binding = Binding(platform_at(place, folder=self._folder()), app=self._binding.app)
         return bound
 
     @property

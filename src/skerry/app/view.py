@@ -21,7 +21,7 @@ class AppView(App):
     def __init__(self, app: App, platform: Platform) -> None:
         super().__init__(app.name, requirements=app.requirements, imports=app.imports)
         self._module = app._module
-        self._binding = Binding(platform)
+        self._binding = Binding(platform, app=app._binding.app)
         self._states = app._states
         self._event_sources = app._event_sources
         self._functions = {name: function.at(platform) for name, function in app.functions.items()}

@@ -200,7 +200,7 @@ class Supervisor:
         served = self.find(function)
         served.beside = tuple(beside)
         versions = {one.pinned.version: one.pool for one in (served, *beside) if one.pinned is not None}
-        self._front.add_function(entry, versions=versions or None)
+        self._front.add_function(entry, versions=versions or None, app=served.revision.app)
 
     def replace(self, app: AppRecord, revision: RevisionRecord, pinned: PinnedModel) -> None:
         """Serve a revision in the place of one that has no workers, without workers, and unloaded if that one is."""

@@ -28,6 +28,8 @@ class CallOptions:
         tracestate: What goes with the trace.
         wait_s: Of a job: how long the platform may wait for its end before it answers, seconds, above 0 and at most a
             minute; one exchange then brings a short one's result. None answers once the job is accepted.
+        app: The app that the function is part of: an engine refuses the call where another app has a function of that
+            name. None calls whichever function is there.
         timing: Whether the answer is to say what the time was spent on, in its header ``server-timing``.
 
     Raises:
@@ -41,6 +43,7 @@ class CallOptions:
     weight: float | None = None
     traceparent: str | None = None
     tracestate: str | None = None
+    app: str | None = None
     timing: bool = False
     wait_s: float | None = None
 
@@ -78,6 +81,7 @@ class CallOptions:
             "Skerry-Weight": None if self.weight is None else f"{float(self.weight)!r}",
             "Traceparent": self.traceparent,
             "Tracestate": self.tracestate,
+            "Skerry-App": self.app,
             "Skerry-Timing": "1" if self.timing else None,
         }
         return {name: str(value) for name, value in values.items() if value is not None}

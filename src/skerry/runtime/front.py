@@ -74,6 +74,7 @@ class Front:
         self._authorize = authorize
         self._functions: dict[bytes, WorkerPool | Split] = {}
         self._protocols: dict[bytes, str] = {}  # of inference, by the path; the others have none
+        self._apps: dict[str, str] = {}  # of functions whose app is known, by the function's name
         self._paths: dict[str, tuple[bytes, ...]] = {}  # by the function's name
         self._routes: dict[tuple[str, int], list[tuple[str, list[str], Route]]] = {}  # by first segment and length
         self._intakes: dict[bytes, tuple[bytes, TakeBody]] = {}  # by the first segment of the path
@@ -84,7 +85,12 @@ class Front:
     # What is served
 
     def add_function(
-        self, pool: WorkerPool | Split, *, alone: bool = False, versions: Mapping[int, WorkerPool] | None = None
+        self,
+        pool: WorkerPool | Split,
+        *,
+        alone: bool = False,
+        versions: Mapping[int, WorkerPool] | None = None,
+        app: str | None = None,
     ) -> None:
         """Serve a function; replaces what was there, all addresses at once.
 
@@ -93,9 +99,12 @@ class Front:
             alone: Whether it is called at ``/`` as well.
             versions: For the function of a model: what takes the calls of each version that may be asked for by its
                 number. It is then called at the addresses of inference protocols as well.
+            app: The app that the function is part of: calls that are meant for another one's are refused.
         """
         name = pool.spec.name
         self.remove_function(name)
+        if app is not None:
+            self._apps[name] = app
         paths: dict[bytes, WorkerPool | Split] = {f"/function/{name}".encode(): pool}
         if alone:
             paths[b"/"] = pool
@@ -107,6 +116,7 @@ class Front:
 
     def remove_function(self, name: str) -> None:
         """Serve a function no more."""
+        self._apps.pop(name, None)
         for path in self._paths.pop(name, ()):
             self._functions.pop(path, None)
             self._protocols.pop(path, None)
@@ -257,6 +267,8 @@ class Front:
         if reading is None:
             protocol = self._protocols.get(exchange.target.partition(b"?")[0])
             reading = exchange.reading = read_head(exchange.headers, protocol)
+        if reading.app is not None:
+            self._check_app(pool.spec.name, reading)
         if reading.is_async and self.respond_async is not None:
             taker = pool if isinstance(pool, WorkerPool) else pool.choose()
             request = _request_of(exchange)
@@ -273,6 +285,18 @@ class Front:
         if self.tracer is not None:
             self._trace(exchange, reading)
         pool.take(exchange)
+
+    def _check_app(self, function: str, reading: Reading) -> None:
+        """Refuse a call that is meant for the function of this name of another app."""
+        owner = self._apps.get(function)
+        if owner is None or owner == reading.app:
+            return
+        reading.is_plain = False  # a head that comes again with this reading is checked again
+        raise FunctionNotFoundError(
+            f"{function!r} belongs to app {owner!r} here, not to {reading.app!r}",
+            owner=owner,
+            hint=f"call a place where {reading.app!r} is deployed, or give the two functions different names",
+        )
 
     def _trace(self, exchange: Exchange, reading: Reading) -> None:
         """Begin a trace, if the request is sampled; the handler is told to go on with it."""

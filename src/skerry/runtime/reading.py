@@ -39,9 +39,12 @@ class Reading:
         group: Only requests of one group share a batch.
         traceparent: The caller's, none without.
         is_timed: Whether the caller wants to be told what its time was spent on.
+        app: The app that the caller takes the function for, none where it says nothing. It is checked when the head is
+            read, and changes nothing else about the call.
     """
 
     __slots__ = (
+        "app",
         "codec",
         "group",
         "is_async",
@@ -66,6 +69,7 @@ class Reading:
         self.group: str | None = None
         self.traceparent: str | None = None
         self.is_timed = False
+        self.app: str | None = None
         self.is_plain = False  # nothing but a JSON body: the defaults of a call hold
 
     def settle(self) -> Reading:
@@ -88,7 +92,7 @@ class Reading:
         same.codec, same.is_async, same.timeout_s = self.codec, self.is_async, self.timeout_s
         same.wait_s = self.wait_s
         same.urgency, same.weight, same.group = self.urgency, self.weight, self.group
-        same.is_timed = self.is_timed
+        same.is_timed, same.app = self.is_timed, self.app
         same.meta = {**self.meta, "traceparent": traceparent}
         same.traceparent = traceparent
         return same
@@ -194,6 +198,10 @@ def _timing(reading: Reading, meta: dict[str, Any], value: bytes) -> None:
     reading.is_timed = value.strip() == b"1"
 
 
+def _app(reading: Reading, meta: dict[str, Any], value: bytes) -> None:
+    reading.app = value.decode("latin-1")
+
+
 def _number(name: str, value: bytes) -> float:
     try:
         number = float(value)
@@ -214,6 +222,7 @@ _READERS = {
     b"skerry-weight": _weight,
     b"skerry-group": _group,
     b"skerry-timing": _timing,
+    b"skerry-app": _app,
     b"traceparent": _traceparent,
     b"tracestate": _tracestate,
 }

@@ -45,7 +45,7 @@ def hold(file: skerry.File, gate: str) -> int:
     return os.path.getsize(file)
 """
 
-app = skerry.App("client")
+app = skerry.App("client", stand_in=True)
 
 
 @app.function

@@ -34,7 +34,7 @@ def test_a_published_model_is_served_without_a_file(engine):
     assert engine.call("digits", [[1]]).status == 422
     assert engine.function("digits")["spec"]["scale"]["max"] == 2
     # What a client in Python calls is the same function, with its own declaration of it.
-    served = skerry.App("client").serve("digits", model="digits").at(EnginePlatform.of_home(engine.home))
+    served = skerry.App("client", stand_in=True).serve("digits", model="digits").at(EnginePlatform.of_home(engine.home))
     remote = served.remote(rows[:20])
     assert remote["labels"] == answer.json()["labels"]
     assert np.allclose(remote["probabilities"], pipeline.predict_proba(rows[:20]), atol=1e-5)

@@ -8,7 +8,13 @@ import subprocess
 import pytest
 
 import skerry
-from skerry.errors import BodyTooLargeError, ConfigError, SiteUnreachableError, UnauthorizedError
+from skerry.errors import (
+    BodyTooLargeError,
+    ConfigError,
+    FunctionNotFoundError,
+    SiteUnreachableError,
+    UnauthorizedError,
+)
 from skerry.platforms.engine.site import SitePlatform
 from support.raw_http import request
 
@@ -52,6 +58,40 @@ def test_an_app_and_a_function_are_bound_to_a_site_of_the_project_by_its_name(ed
         _ = app.at("edge-1").train
     with pytest.raises(ConfigError, match=r"no site 'edge-2' in .*skerry.toml; there are: edge-1"):
         app.at("edge-2")
+
+
+def test_a_call_reaches_no_function_of_the_same_name_of_another_app(edge, app, project):
+    write_project(project, edge)
+    other = skerry.App("other")
+
+    @other.function
+    def add(a: int, b: int = 0) -> int:
+        raise AssertionError("it is called here")
+
+    refused = r"site 'edge-1' at .*: 'add' belongs to app 'spread' here, not to 'other'"
+    calls = [
+        lambda: add.at("edge-1").remote(1, 2),
+        lambda: other.at("edge-1").add.remote(1, 2),
+        lambda: add.at("edge-1").spawn(1, 2),
+        lambda: list(add.map([1, 2], sites=["edge-1"])),
+    ]
+    for call in calls * 2:  # the engine knows the heads the second time
+        with pytest.raises(FunctionNotFoundError, match=refused) as raised:
+            call()
+        assert raised.value.details["owner"] == "spread"
+        assert app.at("edge-1").add.remote(1, 2) == 3
+
+
+def test_an_app_that_stands_in_for_others_reaches_their_functions(edge, project):
+    write_project(project, edge)
+    stand_in = skerry.App("some-client", stand_in=True)
+
+    @stand_in.function
+    def add(a: int, b: int) -> int:
+        raise AssertionError("it is called here")
+
+    assert add.at("edge-1").remote(1, 2) == 3
+    assert stand_in.at("edge-1").add.remote(1, 2) == 3
 
 
 def test_large_bodies_and_streams_pass_in_both_directions(edge, app):

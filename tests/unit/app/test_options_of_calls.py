@@ -42,8 +42,8 @@ def test_options_go_with_every_call_of_the_bound_copy_only(platform):
     assert list(bound.map([1, 2])) == [2, 4]
     double.at(platform).remote(4)
 
-    asked = CallOptions(idempotent=True, timeout_s=0.25, priority=1, group="a", weight=2.5)
-    assert platform.options == [asked, asked, asked, CallOptions(idempotent=True)]
+    asked = CallOptions(app="options", idempotent=True, timeout_s=0.25, priority=1, group="a", weight=2.5)
+    assert platform.options == [asked, asked, asked, CallOptions(app="options", idempotent=True)]
 
 
 def test_options_add_up_and_none_takes_one_back(platform):
@@ -51,7 +51,7 @@ def test_options_add_up_and_none_takes_one_back(platform):
 
     bound.remote(1)
 
-    assert platform.options == [CallOptions(idempotent=True, timeout_s=1.0, weight=3)]
+    assert platform.options == [CallOptions(app="options", idempotent=True, timeout_s=1.0, weight=3)]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_a_timeout_of_its_own_wins_over_the_inherited_one(platform, answering):
 
     double.at(platform).with_options(timeout="9s").remote(1)
 
-    assert platform.options == [CallOptions(idempotent=True, timeout_s=9.0, traceparent=TRACE)]
+    assert platform.options == [CallOptions(app="options", idempotent=True, timeout_s=9.0, traceparent=TRACE)]
 
 
 def test_nothing_is_called_once_the_inherited_deadline_has_passed(platform, answering):
@@ -128,7 +128,7 @@ def test_a_job_from_a_handler_belongs_to_its_trace_and_has_no_deadline(platform,
 
     double.at(platform).spawn(1)
 
-    assert platform.options == [CallOptions(idempotent=True, traceparent=TRACE)]
+    assert platform.options == [CallOptions(app="options", idempotent=True, traceparent=TRACE)]
 
 
 def test_the_context_is_part_of_the_face_and_needs_a_call(answering):

@@ -2,6 +2,7 @@ import asyncio
 from types import SimpleNamespace
 
 from skerry.runtime.front import Front
+from skerry.runtime.message import Response
 from support.echo_service import post, read_answer
 
 
@@ -47,5 +48,45 @@ def test_a_wrong_method_is_told_the_right_ones(run_loop):
                 writer.close()
         await front.stop_listening()
         await front.finish(limit_s=1.0)
+
+    run_loop(run())
+
+
+def test_a_call_for_another_app_is_refused_each_time_and_others_are_taken(run_loop):
+    taken = []
+
+    def take(exchange):
+        taken.append(bytes(exchange.body))
+        exchange.reply(Response(b"1"))
+
+    async def run():
+        front = Front()
+        spec = SimpleNamespace(name="f", max_body_bytes=1000, local=False)
+        pool = SimpleNamespace(spec=spec, dispatcher=SimpleNamespace(refusal=None), take=take)
+        front.add_function(pool, app="mine")
+        port = await front.listen("127.0.0.1", 0)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+
+        async def ask(*headers):
+            writer.write(post(b"/function/f", b"1", *headers))
+            status, _, body = await asyncio.wait_for(read_answer(reader), 25)
+            return status, body
+
+        trace = b"traceparent: 00-" + b"1" * 32 + b"-" + b"2" * 16 + b"-01"
+        try:
+            for more in ((), (trace,), (b"priority: u=1",)):
+                for _ in range(3):  # from the second time on the head is known
+                    status, body = await ask(b"skerry-app: other", *more)
+                    assert (status, b"belongs to app 'mine' here, not to 'other'" in body) == (404, True)
+                    assert (await ask(b"skerry-app: mine", *more))[0] == 200
+                    assert (await ask(*more))[0] == 200
+            front.add_function(pool, app="other")  # what the heads said is found out anew
+            assert (await ask(b"skerry-app: mine"))[0] == 404
+            assert (await ask(b"skerry-app: other"))[0] == 200
+        finally:
+            writer.close()
+            await front.stop_listening()
+            await front.finish(limit_s=1.0)
+        assert len(taken) == 19
 
     run_loop(run())

@@ -14,7 +14,7 @@ from skerry.cli.durations import Duration
 from skerry.cli.load.summary import summarise
 from skerry.cli.load.viewer import Viewer
 from skerry.cli.models.traffic import RATIO_HELP, read_ratio
-from skerry.cli.options import Command, complete_function, connect, home_option, json_option
+from skerry.cli.options import Command, complete_function, connect, home_option, json_option, site_option
 from skerry.errors import ConfigError, FunctionNotFoundError
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _DURATION_S = 10.0
     'skerry load add --rate 500 --arrivals bursty --picture add.png --data \'{"a": 1, "b": 2}\'\n'
     'skerry load add --rate 500 --max-errors 1% --data \'{"a": 1, "b": 2}\'\n'
     'skerry load http://127.0.0.1:8080/function/add --clients 16 --data \'{"a": 1, "b": 2}\' --json\n'
+    'skerry load add --site edge-1 --rate 20 --data \'{"a": 1, "b": 2}\'\n'
     "skerry load nap --replay azure2021_200.csv --speed 60 --data '{{duration}}'",
 )
 @click.argument("target", shell_complete=complete_function)
@@ -69,7 +70,13 @@ _DURATION_S = 10.0
 @click.option(
     "--max-errors", metavar="SHARE", help=f"Exit with 1 when more of the requests fail, {RATIO_HELP}; all by default."
 )
+@click.option(
+    "--certificate",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Certificate that an https address has to show, or its authorities.  [default: those of the system]",
+)
 @click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), help="Draw the run into this PNG file.")
+@site_option
 @home_option
 @json_option
 @click.pass_obj
@@ -78,7 +85,8 @@ def load(console: Console, /, *, target: str, home: Path, picture: Path | None, 
 
     Requests go out when the plan says so, whatever became of those before: a TARGET that stalls is not spared, and the
     waiting is counted. --clients asks the other way: each client waits for its answer, which hides waiting, and finds
-    out how much a TARGET can do. TARGET is the name of a function of the local engine, or an http(s) address.
+    out how much a TARGET can do. TARGET is the name of a function of the local engine or of a --site, or an http(s)
+    address.
 
     Exit code 1 when not one request succeeded, or more have failed than --max-errors allows.
     """
@@ -86,6 +94,7 @@ def load(console: Console, /, *, target: str, home: Path, picture: Path | None, 
 
     _check_together(given)
     most_errors = None if given["max_errors"] is None else read_ratio(given["max_errors"], "--max-errors")
+    _check_place(target, given)
     if picture is not None:
         from skerry.testbed.load.picture import check_picture
 
@@ -141,6 +150,14 @@ def _check_together(given: dict[str, Any]) -> None:
         raise click.UsageError("--think is the pause of clients; say how many with --clients N")
 
 
+def _check_place(target: str, given: dict[str, Any]) -> None:
+    is_address = target.startswith(("http://", "https://"))
+    if given["site"] is not None and is_address:
+        raise click.UsageError("--site names where a function is; give the function's name, or an address without it")
+    if given["certificate"] is not None and not target.startswith("https://"):
+        raise click.UsageError("--certificate is about an https address; a site has its own in skerry.toml")
+
+
 def _plan(given: dict[str, Any]) -> Plan:
     from skerry.testbed.load import ClientPlan, bursty, constant, poisson, replay
 
@@ -172,13 +189,19 @@ def _target(target: str, home: Path, given: dict[str, Any]) -> Target:
         "deadline_s": given["deadline"],
     }
     if target.startswith(("http://", "https://")):
-        return Target.of_url(target, **settings)
-    known = [str(function["name"]) for function in connect(home).functions()]
+        return Target.of_url(target, certificate=given["certificate"], **settings)
+    site: str | None = given["site"]
+    known = [str(function["name"]) for function in connect(home, site=site).functions()]
     if target not in known:
+        where, to = ("", "") if site is None else (f" at site {site!r}", f" --site {site}")
         raise FunctionNotFoundError(
-            f"no function {target!r} is deployed; there are {', '.join(sorted(known)) or 'none'}",
-            hint="deploy it with `skerry deploy FILE`, or give an address like http://HOST:PORT/PATH",
+            f"no function {target!r} is deployed{where}; there are {', '.join(sorted(known)) or 'none'}",
+            hint=f"deploy it with `skerry deploy FILE{to}`, or give an address like http://HOST:PORT/PATH",
         )
+    if site is not None:
+        from skerry.app.places import find_site
+
+        return Target.of_site(target, find_site(site, folders=[Path.cwd()]), **settings)
     return Target.of_function(target, home.absolute(), **settings)
 
 

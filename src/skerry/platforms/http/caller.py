@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from skerry.errors import (
     DeadlineExceededError,
+    FunctionNotFoundError,
     InternalError,
     SiteUnreachableError,
     SkerryError,
@@ -208,6 +209,8 @@ class Caller:
                 f"{self._where()} refuses the token; on the site, `skerry sites token` prints the one that opens it",
                 site=self._site,
             )
+        elif isinstance(error, FunctionNotFoundError) and self._site is not None and "owner" in error.details:
+            named = FunctionNotFoundError(f"{self._where()}: {error.message}", **error.details, site=self._site)
         elif not isinstance(error, TransportError):
             return error
         elif not isinstance(error.__cause__, OSError) or error.details.get("sent", True):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from skerry.errors import ModelRejectedError
+from skerry.serve.exporting.mending import mend_converters, without_flattening
 from skerry.serve.publishing_session import explain
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _TREES = frozenset(
         "RandomForestRegressor",
     }
 )
+_WIDE_TREES = frozenset({"HistGradientBoostingClassifier", "HistGradientBoostingRegressor"})
 _DEFAULT_PATTERN = r"(?u)\b\w\w+\b"
 # The same in RE2's words, whose \w is ASCII only. skl2onnx takes words of one ASCII letter unless told.
 _SAME_PATTERN = r"[\pL\pN_]{2,}"
@@ -41,6 +43,11 @@ _LOCALE = "C.UTF-8"
 def is_tree(estimator: Any) -> bool:
     """Return whether an estimator compares single-precision features with thresholds."""
     return type(estimator).__name__ in _TREES
+
+
+def is_wide_tree(estimator: Any) -> bool:
+    """Return whether an estimator compares double-precision features with thresholds."""
+    return type(estimator).__name__ in _WIDE_TREES
 
 
 def input_type(array: Array) -> int:
@@ -76,6 +83,8 @@ def convert(model: Any, name: str, array: Array, *, is_wide: bool) -> Any:
             raise ModelRejectedError(
                 f"{type(part).__name__} splits texts with a Python function, which no graph can hold: use token_pattern"
             )
+    mend_converters()
+    model = without_flattening(model)
     final = _with_rounding(model) if is_wide else model
     refusal: Exception = NameError("no options fit")
     for own in _options(model):

@@ -4,7 +4,8 @@ scikit-learn computes in double precision, and its trees compare single-precisio
 that computes in single precision throughout scales a feature to a number that may differ in the last bit, and where
 that lies on a threshold the answer is another one. So there are two ways: as given, where the graph computes in the
 sample's type; and wide, where it takes the sample's type, computes in double precision, and rounds before trees as
-scikit-learn does. Pipelines that end in trees try the wide way first. Both must agree with the original, which is then
+scikit-learn does. Pipelines that end in trees try the wide way first, and so does histogram gradient boosting, whose
+trees compare in double precision. Both must agree with the original, which is then
 given the same numbers in the same precision.
 """
 
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from skerry.errors import ModelRejectedError, SkerryError
 from skerry.serve.checking.facts import CLASSIFIER, OTHER, REGRESSOR
 from skerry.serve.exporting.comparison import Difference, compare, require_equal
-from skerry.serve.exporting.conversion import convert, input_type, is_tree
+from skerry.serve.exporting.conversion import convert, input_type, is_tree, is_wide_tree
 from skerry.serve.exporting.exported import ExportedModel
 from skerry.serve.exporting.rewriting import declare_outputs, narrow_edges, rename_outputs, strip_notes
 from skerry.serve.publishing_session import open_session, run_session, shorten
@@ -131,7 +132,8 @@ def _ways(model: Any, array: Array) -> tuple[str, ...]:
     if array.dtype == object:
         return (AS_GIVEN,)
     steps = getattr(model, "steps", None)
-    return (WIDE, AS_GIVEN) if steps and is_tree(steps[-1][1]) else (AS_GIVEN, WIDE)
+    last = steps[-1][1] if steps else None
+    return (WIDE, AS_GIVEN) if is_tree(last) or is_wide_tree(last) else (AS_GIVEN, WIDE)
 
 
 def _export(model: Any, name: str, array: Array, arithmetic: str) -> tuple[bytes, float]:

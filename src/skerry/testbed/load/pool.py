@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import ssl
 import time
 from collections import deque
 from collections.abc import Callable
 
+from skerry.platforms.http.secure import client_context
 from skerry.testbed.load.connection import Connection
 from skerry.testbed.load.exchange import Exchange, Failure
 from skerry.testbed.load.recorder import Recorder
@@ -38,7 +38,7 @@ class Pool:
         # Called after the end of each request, with the request and the time; set before the first one.
         self.on_end: Callable[[Exchange, int], None] = _nobody
         self._loop = asyncio.get_running_loop()
-        self._tls = ssl.create_default_context() if target.tls else None
+        self._tls = client_context(target.certificate) if target.tls else None
         self._address = target.host
         self._timeout_ns = round(target.timeout_s * 1e9)
         self._free: list[Connection] = []

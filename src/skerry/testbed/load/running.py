@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import resource
+import ssl
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
@@ -57,7 +58,8 @@ def run_load(
 
     Raises:
         SpecError: the warm-up leaves nothing of the plan, or a number is out of its range.
-        TransportError: nothing answers at the target.
+        TransportError: nothing answers at the target, or its certificate is not trusted.
+        ConfigError: the certificate's file cannot be read.
 
     Example:
         >>> plan = poisson(200, 10, seed=7)                                                    # doctest: +SKIP
@@ -103,11 +105,7 @@ class _Run:
             await pool.open_ahead(connections)
         except OSError as error:
             await pool.close()
-            raise TransportError(
-                f"nothing answers at {self._target.name}: {error.strerror or error}",
-                sent=False,
-                hint="start it, or mend the address",
-            ) from error
+            raise _unreachable(self._target, error) from error
         cpu_s, started_at = time.process_time(), time.time()
         start_ns = time.monotonic_ns() + _RUN_UP_NS
         recorder.start(start_ns)
@@ -155,6 +153,22 @@ class _Run:
             if isinstance(self._plan, ArrivalPlan):
                 planned = bisect_right(self._plan.offsets_ns, now_ns - recorder.start_ns)
             self._on_progress(watcher.look(now_ns, planned))
+
+
+def _unreachable(target: Target, error: OSError) -> TransportError:
+    """Return why no connection came about: one that is refused because of its certificate has an answer behind it."""
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        return TransportError(
+            f"nothing answers at {target.name}: {error.strerror or error}",
+            sent=False,
+            hint="start it, or mend the address",
+        )
+    expected = "one that this machine trusts" if target.certificate is None else f"that of {target.certificate}"
+    return TransportError(
+        f"{target.name} answers, but its certificate is not {expected}: {error.verify_message}",
+        sent=False,
+        hint="name the server's certificate: --certificate FILE, or the site that has it in skerry.toml: --site NAME",
+    )
 
 
 def _interval_ns(duration_s: float) -> int:

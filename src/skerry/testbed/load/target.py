@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from skerry.errors import SpecError
+from skerry.platforms.engine.site import read_token
 from skerry.platforms.home import socket_path
+
+if TYPE_CHECKING:
+    from skerry.spec import Site
 
 # HEAD is left out: its answers name a length and have no body, which no parser can know without the request.
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -25,7 +30,8 @@ class Target:
         host: Name or address of the server; empty with a socket.
         port: Its TCP port.
         socket: The Unix socket of the server, instead of host and port.
-        tls: Whether the connection is encrypted; the certificate is checked against those that the system trusts.
+        tls: Whether the connection is encrypted, and the server's certificate is checked.
+        certificate: PEM file of the server's certificate, or of authorities; none means those that the system trusts.
         method: One of `METHODS`.
         headers: Further headers.
         body: What is sent with each request.
@@ -39,6 +45,7 @@ class Target:
     port: int = 0
     socket: Path | None = None
     tls: bool = False
+    certificate: Path | None = None
     method: str = "POST"
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
@@ -66,6 +73,7 @@ class Target:
         body: bytes = b"",
         timeout_s: float = 30.0,
         deadline_s: float | None = None,
+        certificate: Path | None = None,
     ) -> Target:
         """Return the target that an address means: ``http://HOST[:PORT]/PATH`` or ``https://...``; see `Target`.
 
@@ -85,12 +93,42 @@ class Target:
             host=parts.hostname,
             port=port or (443 if parts.scheme == "https" else 80),
             tls=parts.scheme == "https",
+            certificate=certificate,
             method=method,
             headers=headers or {},
             body=body,
             timeout_s=timeout_s,
             deadline_s=deadline_s,
         )
+
+    @classmethod
+    def of_site(
+        cls,
+        function: str,
+        site: Site,
+        *,
+        method: str = "POST",
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        timeout_s: float = 30.0,
+        deadline_s: float | None = None,
+    ) -> Target:
+        """Return a function of a site's engine, with the site's token and certificate; see `Target`.
+
+        Raises:
+            ConfigError: the token is not where the site says.
+        """
+        token = read_token(site)
+        target = cls.of_url(
+            f"{site.address}/function/{quote(function, safe='')}",
+            method=method,
+            headers={**({"authorization": f"Bearer {token}"} if token else {}), **(headers or {})},
+            body=body,
+            timeout_s=timeout_s,
+            deadline_s=deadline_s,
+            certificate=site.certificate,
+        )
+        return replace(target, name=f"{function} at {site.name}")
 
     @classmethod
     def of_function(

@@ -5,13 +5,18 @@ import numpy as np
 import onnx
 import pytest
 from sklearn.cluster import KMeans
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    VotingClassifier,
+)
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
 from skerry.errors import DataError, ModelRejectedError
@@ -163,3 +168,40 @@ def test_exports_are_the_same_each_time(digits):
 def test_what_is_not_fitted_is_told_so(model):
     with pytest.raises(ModelRejectedError, match=r"is not fitted: call its fit before it is pushed"):
         export(model, np.ones((4, 3)))
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize("missing_ratio", [0.0, 0.1])
+@pytest.mark.parametrize("learner", [HistGradientBoostingClassifier, HistGradientBoostingRegressor])
+def test_histogram_gradient_boosting_is_exact_where_rows_lie_on_thresholds(learner, missing_ratio, scaled):
+    """Thresholds lie between tenths: a row of hundredths is on one, and single precision may put it on either side."""
+    rng = np.random.default_rng(0)
+    known, asked = np.round(rng.uniform(size=(1000, 4)), 1), np.round(rng.uniform(size=(2000, 4)), 2)
+    labels = (known[:, 0] + known[:, 1] > known[:, 2] + 0.5).astype(int) + (known[:, 3] > 0.6)
+    for rows in (known, asked):
+        rows[rng.uniform(size=rows.shape) < missing_ratio] = np.nan
+    model = learner(max_iter=10)
+    model = (make_pipeline(StandardScaler(), model) if scaled else model).fit(known, labels)
+    asked = asked.astype(np.float32)
+    results = run(export(model, asked[:20]), asked)
+    output = "prediction" if learner is HistGradientBoostingRegressor else "probabilities"
+    original = model.predict if learner is HistGradientBoostingRegressor else model.predict_proba
+    expected = original(asked.astype(np.float64))
+    np.testing.assert_allclose(results[output].reshape(expected.shape), expected, atol=1e-5)
+
+
+def test_splits_by_sets_of_categories_are_refused_with_what_to_do():
+    rows = np.arange(100).reshape(-1, 1) % 5
+    model = HistGradientBoostingClassifier(max_iter=2, categorical_features=[0]).fit(rows, rows[:, 0] % 2)
+    with pytest.raises(ModelRejectedError, match=r"categorical_features.*OneHotEncoder"):
+        export(model, rows[:10])
+
+
+@pytest.mark.parametrize("in_a_pipeline", [False, True])
+def test_a_soft_vote_is_exported_and_left_as_it_was(digits, in_a_pipeline):
+    images, labels = digits
+    vote = VotingClassifier([("a", LogisticRegression(max_iter=200)), ("b", MultinomialNB())], voting="soft")
+    model = (make_pipeline(MinMaxScaler(), vote) if in_a_pipeline else vote).fit(images[:300], labels[:300])
+    results = run(export(model, images[:20]), images)
+    np.testing.assert_allclose(results["probabilities"], model.predict_proba(images), atol=1e-5)
+    assert vote.flatten_transform

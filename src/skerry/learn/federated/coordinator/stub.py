@@ -14,7 +14,7 @@ from skerry.learn.federated.wire.messages import (
     StartTask,
 )
 
-clients = skerry.App("federated-clients")
+clients = skerry.App("federated-clients", stand_in=True)
 """Never deployed: ``clients.at(site).fit`` calls the function ``fit`` that is deployed there."""
 
 
