@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 
 def ship(
-    platform: EnginePlatform, target: Target, *, flags: Sequence[str] = (), environment: str = ""
+    platform: EnginePlatform,
+    target: Target,
+    *,
+    flags: Sequence[str] = (),
+    environment: str = "",
+    bundle: tuple[str, bytes] | None = None,
 ) -> dict[str, Any]:
     """Deploy an app on an engine of another machine.
 
@@ -34,6 +39,7 @@ def ship(
         target: The app. One that is an installed module here has to be installed there already.
         flags: ``FUNCTION.OPTION=VALUE`` settings.
         environment: Text of ``SKERRY_SET``.
+        bundle: What `make_bundle` returned, where the app goes to several platforms; made by default.
 
     Returns:
         ``app``, ``functions``, ``changed``, and ``bundle``: ``digest``, ``size_bytes`` (as it travels), ``sent``.
@@ -43,10 +49,10 @@ def ship(
     """
     if target.project is None:
         return platform.deploy(str(target), flags=flags, environment=environment)
-    digest, bundle = make_bundle(target)
-    sent = platform.send_bundle(digest, bundle)
+    digest, packed = bundle or make_bundle(target)
+    sent = platform.send_bundle(digest, packed)
     deployed = platform.deploy(target.inside, flags=flags, environment=environment, bundle=digest)
-    return {**deployed, "bundle": {"digest": digest, "size_bytes": len(bundle), "sent": sent}}
+    return {**deployed, "bundle": {"digest": digest, "size_bytes": len(packed), "sent": sent}}
 
 
 def make_bundle(target: Target) -> tuple[str, bytes]:

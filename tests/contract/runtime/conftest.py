@@ -148,13 +148,13 @@ class Client:
             return client.read_answer(head_only=method == "HEAD")
 
     def wait_for_log(self, function, *words):
-        """Wait until all of these are in a function's log: a pod's output has a longer way than its answers."""
+        """Return a function's log once all of these are in it: a pod's output has a longer way than its answers."""
 
-        def has_all():
+        def look():
             log = self.place.log(function)
-            return all(word in log for word in words)
+            return log if all(word in log for word in words) else None
 
-        wait_until(has_all, within_s=WAIT_S, what=f"{words} in the log of {function}")
+        return wait_until(look, within_s=WAIT_S, what=f"{words} in the log of {function}")
 
     def kill(self, pid):
         """End a process that handlers have named, as the kernel's out-of-memory killer would."""

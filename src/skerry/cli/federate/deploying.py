@@ -53,13 +53,16 @@ def deploy_clients(
         SkerryError: too few sites are there.
     """
     from skerry.app.places import find_site
+    from skerry.app.shipping import make_bundle
 
     names = dict.fromkeys([*sites, *([] if server is None else [server])])
     found = [find_site(name, folders=[Path.cwd()]) for name in names]
     engines = [site for site in found if not site.is_cluster]
 
+    # Packed once, before the threads: reading syntax trees in several at once fails in Python 3.11.
+    bundle = make_bundle(target) if engines and target.project is not None else None
     with ThreadPoolExecutor(max(1, min(MOST_AT_ONCE, len(engines))), thread_name_prefix="skerry-deploy") as threads:
-        errors = list(threads.map(lambda site: _deploy_at(console, target, site), engines))
+        errors = list(threads.map(lambda site: _deploy_at(console, target, site, bundle), engines))
     lost = {site.name: error for site, error in zip(engines, errors, strict=True) if error is not None}
     for name, error in lost.items():
         if name == server or len(sites) - len(lost.keys() & set(sites)) < needed:
@@ -78,13 +81,13 @@ def deploy_clients(
         list(threads.map(lambda site: _deploy_on_cluster(console, target, site, image), clusters))
 
 
-def _deploy_at(console: Console, target: Target, site: Site) -> SkerryError | None:
+def _deploy_at(console: Console, target: Target, site: Site, bundle: tuple[str, bytes] | None) -> SkerryError | None:
     """Deploy at the engine of a site; return the error where it does not answer."""
     from skerry.app.shipping import ship
     from skerry.learn.federated.coordinator.contact import UNANSWERED
 
     try:
-        deployed = ship(connect(Path(), site=site.name), target, flags=(), environment="")
+        deployed = ship(connect(Path(), site=site.name), target, bundle=bundle)
     except UNANSWERED as error:
         return error
     _require_client(deployed)
