@@ -61,7 +61,7 @@ def not_running(where: object, *, home: Path | None = None) -> EngineNotRunningE
         return EngineNotRunningError(
             f"no engine is running at {where}; the last one (process {pid}) ended without being stopped"
             + (f": see {log}" if log.exists() else ""),
-            hint=f"`skerry engine start{_home_option(home)}` serves its apps again, and runs its jobs that wait",
+            hint=f"`skerry engine start{home_words(home)}` serves its apps again, and runs its jobs that wait",
         )
     hint = "run `skerry deploy FILE` (it starts one), `skerry engine start`, or use `with app.run():`"
     if found := _homes_of_runs():
@@ -76,10 +76,6 @@ def _killed_engine(home: Path) -> int | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return None if is_alive(pid) else pid  # it may be on its way out
-
-
-def _home_option(home: Path) -> str:
-    return "" if home == default_home().absolute() else f" --home {home}"
 
 
 def _homes_of_runs() -> list[str]:
