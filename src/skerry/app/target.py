@@ -120,6 +120,15 @@ class Target:
         return named if self.attribute is None else f"{named}:{self.attribute}"
 
     @property
+    def import_folder(self) -> Path | None:
+        """The folder that the source's modules are imported from; none of an installed module."""
+        if self.file is None or self.project is None:
+            return None
+        if self._is_file:
+            return self.file.parent
+        return self.project / import_folders(self.file.relative_to(self.project).as_posix(), self.source)[0]
+
+    @property
     def is_package(self) -> bool:
         """Whether the app is a module of a package that is copied without a project around it."""
         return not self._is_file and self.project is not None and not (self.project / PROJECT_FILE).is_file()

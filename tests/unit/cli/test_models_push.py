@@ -55,6 +55,22 @@ def test_a_model_of_a_python_file_is_pushed_and_optimised(train, skerry_command)
     assert (code, json.loads(err)["code"]) == (2, "model_rejected")
 
 
+@pytest.mark.parametrize("above", ["", "here/"])
+def test_a_model_of_a_package_is_pushed_by_its_module(tmp_path, skerry_command, above):
+    package = tmp_path / above / f"plants{len(above)}"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "rows.py").write_text("X = [[0.0], [1.0], [2.0], [3.0]]\n")
+    (package / "train.py").write_text(
+        f"from sklearn.linear_model import LogisticRegression\nfrom {package.name}.rows import X\n"
+        "model = LogisticRegression().fit(X, [0, 1, 0, 1])\n"
+    )
+    code, out, err = skerry_command(
+        "models", "push", "plants", f"{above}{package.name}.train:model", "--sample", f"{above}{package.name}.rows:X"
+    )
+    assert (code, out) == (0, "plants@1\n"), err
+
+
 def test_a_file_is_pushed_to_the_store_that_is_named(tmp_path, skerry_command):
     write(tmp_path, classifier(), "pets.onnx")
     (tmp_path / "rows.json").write_text("[[1.0, 2.0]]")

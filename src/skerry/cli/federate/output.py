@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from skerry.cli.console import Console
 from skerry.cli.federate.lost import describe_loss
 from skerry.cli.units import duration, size
+from skerry.platforms.home import home_words
 
 if TYPE_CHECKING:
     from skerry.learn.federated.record.results import RoundResult
@@ -15,8 +17,14 @@ if TYPE_CHECKING:
 SHOWN_ROUNDS = 20
 
 
-def show_run(console: Console, view: RunView) -> None:
-    """Write what is known of a run: its latest rounds, and how it stands."""
+def show_run(console: Console, view: RunView, home: Path | None = None) -> None:
+    """Write what is known of a run: its latest rounds, and how it stands.
+
+    Args:
+        console: Where to write it.
+        view: The run.
+        home: Folder of the engine here, where it is known.
+    """
     if console.as_json:
         console.json(view.to_json())
         return
@@ -39,7 +47,7 @@ def show_run(console: Console, view: RunView) -> None:
     if view.reason:
         console.message(f"reason: {view.reason}")
     if view.state in ("paused", "failed", "interrupted"):
-        console.message(f"go on with: skerry federate resume {view.folder}")
+        console.message(f"go on with: skerry federate resume {view.folder}{home_words(home) if home else ''}")
 
 
 def _row(result: RoundResult, metrics: list[str]) -> list[str]:

@@ -37,10 +37,10 @@ def resume(console: Console, folder: Path, rounds: int | None, home: Path) -> No
     view = read_run(folder)
     plan = view.plan if rounds is None else extend_plan(folder, rounds)
     if view.state == "finished" and len(view.rounds) >= plan.rounds:
-        show_run(console, view)
+        show_run(console, view, home)
         more = f"skerry federate resume {folder} --rounds {2 * plan.rounds}{home_words(home)}"
         console.message(f"it has no rounds left; for more: {more}")
         return
     if any(member.site is None for member in plan.members):
         start_if_needed(console, home, "127.0.0.1", ENGINE_PORT)
-    watch_run(console, Federation(folder, places={None: connect(home)}), folder, plan)
+    watch_run(console, Federation(folder, places={None: connect(home)}), folder, plan, home)

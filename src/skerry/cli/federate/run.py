@@ -94,7 +94,7 @@ def run(console: Console, /, *, target: str | None, folder: Path | None, home: P
     if not sites:
         deploy_here(console, found, home)
     federation = Federation(folder, plan, places={None: connect(home)})
-    watch_run(console, federation, folder, plan)
+    watch_run(console, federation, folder, plan, home)
 
 
 def _plan(name: str, *, sites: Sequence[str], clients: int | None, names: Sequence[str], **options: Any) -> Plan:

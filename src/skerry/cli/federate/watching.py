@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from skerry.cli.console import Console
 from skerry.cli.federate.output import show_run
 from skerry.cli.termination import ended_in_order
+from skerry.platforms.home import home_words
 
 if TYPE_CHECKING:
     from skerry.learn.federated.coordinator.federation import Federation
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from skerry.learn.federated.record.events import Event
 
 
-def watch_run(console: Console, federation: Federation, folder: Path, plan: Plan) -> None:
+def watch_run(console: Console, federation: Federation, folder: Path, plan: Plan, home: Path) -> None:
     """Run a federation until its end, show what happens, and then what has become of it.
 
     Args:
@@ -26,6 +27,7 @@ def watch_run(console: Console, federation: Federation, folder: Path, plan: Plan
         federation: The run.
         folder: Of the run.
         plan: Of the run.
+        home: Folder of the engine here.
     """
     from skerry.learn.federated.record.run_view import read_run
 
@@ -34,9 +36,9 @@ def watch_run(console: Console, federation: Federation, folder: Path, plan: Plan
             for event in federation.events(watch):
                 watch(event)
     except KeyboardInterrupt:
-        console.message(f"interrupted; go on with: skerry federate resume {folder}")
+        console.message(f"interrupted; go on with: skerry federate resume {folder}{home_words(home)}")
         raise
-    show_run(console, read_run(folder))
+    show_run(console, read_run(folder), home)
 
 
 @contextmanager

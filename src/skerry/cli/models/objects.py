@@ -71,7 +71,7 @@ def is_object(source: str) -> bool:
 
 
 def _load(target: Target) -> ModuleType:
-    folder = Path.cwd() if target.file is None else target.file.parent
+    folder = target.import_folder or Path.cwd()
     # What lies beside the file can be imported by it, as when it is run.
     sys.path.insert(0, str(folder))
     try:
