@@ -186,10 +186,10 @@ class Engine:
     def call(self, function, value=None, *, headers=None, timeout=60):
         return self.tcp("POST", f"/function/{function}", json.dumps(value).encode(), headers, timeout=timeout)
 
-    def control(self, method, path, body=None, *, timeout=120):
+    def control(self, method, path, body=None, *, headers=None, timeout=120):
         connection = UnixConnection(self.home / "engine.sock", timeout)
         try:
-            return exchange(connection, method, path, body)
+            return exchange(connection, method, path, body, headers)
         finally:
             connection.close()
 

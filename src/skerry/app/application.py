@@ -54,7 +54,7 @@ class App(StartsFunctions, ServesModels, HasSources, HasStates, HasChains):
     """A set of functions that are deployed together.
 
     Args:
-        name: Lower-case letters, digits and -, a letter first, at most 63.
+        name: Lower-case letters, digits and -, a letter first, no - last, at most 63.
         requirements: What must be installed where the app runs, as pip writes it, like ``"numpy>=2"``.
         imports: Libraries that are imported once, before the workers that share them start.
         local: Whether its functions stay at their site, unless one of them says otherwise.
@@ -79,7 +79,8 @@ class App(StartsFunctions, ServesModels, HasSources, HasStates, HasChains):
     ) -> None:
         if not isinstance(name, str) or not NAME.fullmatch(name):
             raise SpecError(
-                f"app {name!r}: use lower-case letters, digits and -, a letter first, at most 63", field="name"
+                f"app {name!r}: use lower-case letters, digits and -, a letter first, no - last, at most 63",
+                field="name",
             )
         self.name = name
         self.requirements = _texts(requirements, key="requirements", app=name)

@@ -31,8 +31,8 @@ class HasSources:
         source is told of is given up there only when its event is durable here.
 
         Args:
-            name: Lower-case letters, digits and -, a letter first, at most 63. Another name is another source, and
-                begins anew.
+            name: Lower-case letters, digits and -, a letter first, no - last, at most 63. Another name is another
+                source, and begins anew.
             source: What it is: a `FileSource`, an `MqttSource` or a `NatsSource`.
 
         Raises:

@@ -41,7 +41,7 @@ class HasStates:
         engine's folder.
 
         Args:
-            name: Lower-case letters, digits and -, a letter first, at most 63.
+            name: Lower-case letters, digits and -, a letter first, no - last, at most 63.
 
         Raises:
             SpecError: the name is not of that form.

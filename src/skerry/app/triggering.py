@@ -135,13 +135,14 @@ class StartsFunctions:
         In a handler, they carry the trace of what it answers, unless they carry one of their own.
 
         Raises:
-            ConfigError: the functions call no engine.
+            ConfigError: one of them is no event, or the functions call no engine.
             QueueFullError: so many events wait that no more are taken; none of these was.
             EngineNotRunningError: there is no engine.
 
         Example:
             ``app.publish(skerry.Event(type="door.opened", data={"door": 3}))``
         """
+        events = tuple(_event(event) for event in events)
         platform = self._binding.current()
         if not isinstance(platform, Publishes):
             raise ConfigError(
@@ -182,6 +183,14 @@ def _attributes_of(event: Event) -> dict[str, str]:
         for name, value in found.items()
         if value is not None
     }
+
+
+def _event(value: Any) -> Event:
+    from skerry.payload import Event
+
+    if not isinstance(value, Event):
+        raise ConfigError(f"publish: {value!r:.100} is no event: write skerry.Event(type=..., data=...)")
+    return value
 
 
 def _in_trace(event: Event, trace: Inherited) -> Event:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import orjson
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
+TIMER_TYPES = frozenset({"dev.skerry.timer", "dev.knative.sources.ping"})  # of events that a clock makes
+
 _EVENT_SCHEMA = {
     "title": "CloudEvent",
     "type": "object",
@@ -36,9 +38,9 @@ class Signature:
 
     A handler with one parameter gets the whole body as its value; one with several gets an object's members by name;
     one with none ignores the body. A parameter with a default may be left out (for one parameter: an empty body). A
-    parameter annotated `Event` gets the CloudEvent; other handlers get a CloudEvent's data. Of a batch of CloudEvents
-    they get the list. Results are checked where
-    the annotation is a model, a dataclass or the like; those annotated with built-in types are written as they are.
+    parameter annotated `Event` gets the CloudEvent; other handlers get a CloudEvent's data, but nothing of a timer's
+    where all parameters have defaults. Of a batch of CloudEvents they get the list. Results are checked where the
+    annotation is a model, a dataclass or the like; those annotated with built-in types are written as they are.
 
     Of a handler that takes `Items`, and of a generator, "the result" is one item, and "the arguments" are one caller's.
 
@@ -46,6 +48,7 @@ class Signature:
         parameters: Names of the parameters.
         streams: Whether the handler's results are sent item by item.
         takes_items: Whether one call of the handler answers several callers: it gets `Items` of their arguments.
+        requires_any: Whether a parameter has no default.
         sends_bytes: Whether the result is annotated ``bytes``, so that a stream of it needs no codec.
         takes_event: Whether the one parameter is an `Event`.
         takes_events: Whether the one parameter is a list of `Event`.
@@ -69,6 +72,7 @@ class Signature:
         self.takes_event = len(parameters) == 1 and takes_event(parameters[0].hint)
         self.takes_events = len(parameters) == 1 and takes_events(parameters[0].hint)
         self._native = native
+        self.requires_any = any(p.required for p in parameters)
         self._takes_one = len(parameters) == 1 and not parameters[0].by_keyword  # the commonest call is bound at once
         self._input = _input_schema(parameters, name)
         self.decode_json, self.decode_msgpack = self._decoders(parameters)
@@ -130,7 +134,9 @@ class Signature:
                 return self.decode_json(encode_json(data)) if self.parameters else ((), {})
             if self.takes_event:
                 return self._place(Event.from_http(headers, body))
-            _, data_type, body = event_http.split(headers, body)
+            fields, data_type, body = event_http.split(headers, body)
+            if fields["type"] in TIMER_TYPES and not self.requires_any:
+                return (), {}
             content_type = data_type or JSON
         if not self.parameters:
             return (), {}
@@ -263,9 +269,10 @@ class Signature:
             return self._placed(Event.from_batch, only), self._placed(_refuse_msgpack_event, only)
         if self.takes_event:
             return self._placed(_read_structured, only), self._placed(_refuse_msgpack_event, only)
-        if self._input is None:
-            return self._placed(decode_json, only), self._placed(decode_msgpack, only)
-        return self._placed(self._input.read_json, only), self._placed(self._input.read_msgpack, only)
+        json, msgpack = decode_json, decode_msgpack
+        if self._input is not None:
+            json, msgpack = self._input.read_json, self._input.read_msgpack
+        return self._placed(_filled(json, only.name), only), self._placed(_filled(msgpack, only.name), only)
 
     def _placed(self, read: Callable[[bytes], Any], only: Parameter) -> Callable[[bytes], Arguments]:
         name = only.name
@@ -321,6 +328,15 @@ def _full_schema(parameters: tuple[Parameter, ...], name: str) -> Schema | None:
     if len(parameters) > 1:
         return Schema(object_hint(parameters), label="", where=f"{name}: parameters")
     return found[-1]
+
+
+def _filled(read: Callable[[bytes], Any], name: str) -> Callable[[bytes], Any]:
+    """Return what reads a body, and says of an empty one what is missing."""
+    return lambda body: read(body or _refuse_empty(name))
+
+
+def _refuse_empty(name: str) -> NoReturn:
+    raise MalformedBodyError(f"the body is empty: send the value of {name!r}")
 
 
 def _ignore_body(body: bytes) -> Arguments:

@@ -12,6 +12,7 @@ from skerry.errors import AppImportError
 from skerry.payload.quick import is_worth_it
 from skerry.runtime.concurrency import check_concurrency, is_async
 from skerry.runtime.sharing import load_kind
+from skerry.runtime.starts import check_starts
 from skerry.runtime.target import AppObject
 from skerry.spec import Filter
 from skerry.spec.chain import ChainPlan
@@ -26,7 +27,7 @@ def describe(app: AppObject, *, with_schemas: bool = True) -> dict[str, Any]:
 
     Raises:
         AppImportError: the app has no function.
-        SpecError: a plain handler declares a `concurrency` above 1.
+        SpecError: a plain handler declares a `concurrency` above 1, or a handler cannot take what starts it.
     """
     if not app.functions:
         raise AppImportError(f"app {app.name!r} has no function; decorate one with @app.function")
@@ -35,10 +36,13 @@ def describe(app: AppObject, *, with_schemas: bool = True) -> dict[str, Any]:
         if isinstance(declared, int):  # another type is refused with the other options
             check_concurrency(name, declared, is_async=is_async(function.handler))
     needs = worker_needs(app)  # before the schemas are made, which needs more than to serve does
+    schemas = {name: function.signature.schema() if with_schemas else {} for name, function in app.functions.items()}
+    for name, function in app.functions.items():
+        check_starts(name, function.options, function.signature, schemas[name].get("input", {}))
     functions = {
         name: {
             "options": _plain(dict(function.options)),
-            "schema": function.signature.schema() if with_schemas else {},
+            "schema": schemas[name],
             "is_async": is_async(function.handler),
             "load": load_kind(function.handler),
             "streams": function.signature.streams,

@@ -9,7 +9,7 @@ from skerry.spec import FunctionSpec
 
 def lost(spec: FunctionSpec, call: Call, how: str) -> WorkerLostError:
     """Say that the worker died which ran the call, and how."""
-    tried = "twice" if call.attempts > 1 else "once"
+    tried = {1: "once", 2: "twice"}.get(call.attempts, f"{call.attempts} times")
     again = "" if spec.idempotent else "; it is not marked idempotent, so it was not run again"
     look = f"; skerry logs {spec.name} shows what it said last"
     return WorkerLostError(

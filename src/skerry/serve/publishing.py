@@ -63,7 +63,7 @@ def push(  # noqa: PLR0913  # each is a member of the manifest
     and compared with the original on the sample.
 
     Args:
-        name: The model's name: lower-case letters, digits, - and _, a letter first, at most 63.
+        name: The model's name: lower-case letters, digits, - and _, a letter first, no - or _ last, at most 63.
         model: Path of an ``.onnx`` file or of a folder with one and its external data, the bytes of such a file, a
             fitted scikit-learn estimator or pipeline, or a ``torch.nn.Module``.
         sample: Rows that the model takes: an array, a list of strings, or a mapping of input names to those. Needed for

@@ -186,7 +186,8 @@ class FunctionSpec:
         check_types(self)
         if not NAME.fullmatch(self.name):
             raise SpecError(
-                f"name = {self.name!r}: use lower-case letters, digits, - and _, a letter first, at most 63",
+                f"name = {self.name!r}: use lower-case letters, digits, - and _, a letter first, no - or _ last, "
+                "at most 63; name=... of the decorator gives one that differs from Python's",
                 field="name",
             )
         memory_bytes = None if self.memory is None else parse_size(self.memory, key="memory")

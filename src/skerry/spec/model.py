@@ -17,7 +17,7 @@ class ModelReference:
     """A model by name and by version or alias; exactly one of the two is given.
 
     Args:
-        name: Lower-case letters, digits, - and _, a letter first, at most 63.
+        name: Lower-case letters, digits, - and _, a letter first, no - or _ last, at most 63.
         alias: A name that points at a version and may be moved, of the same letters.
         version: A version's number, from 1.
     """
@@ -45,6 +45,6 @@ class ModelReference:
             return cls(name=name, alias=which)
         raise SpecError(
             f"model {text!r}: write NAME, NAME@ALIAS or NAME@VERSION, such as digits@production or digits@3; names are "
-            "lower-case letters, digits, - and _, a letter first, at most 63",
+            "lower-case letters, digits, - and _, a letter first, no - or _ last, at most 63",
             field="model",
         )

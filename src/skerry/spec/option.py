@@ -106,8 +106,8 @@ def check_types(spec: Any) -> None:
 def check_range(key: str, value: float, *, low: float, high: float | None = None) -> None:
     """Raise `SpecError` unless ``low <= value`` and, where there is a ``high``, ``value <= high``."""
     if value < low or (high is not None and value > high):
-        allowed = f"at least {low:g}" if high is None else f"from {low:g} to {high:g}"
-        raise SpecError(f"{key} = {value:g}: must be {allowed}", field=key)
+        allowed = f"at least {low:.10g}" if high is None else f"from {low:.10g} to {high:.10g}"
+        raise SpecError(f"{key} = {value:.10g}: must be {allowed}", field=key)
 
 
 def support_matrix(cls: type[Any]) -> dict[str, frozenset[str]]:

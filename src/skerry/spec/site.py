@@ -30,7 +30,7 @@ class Site:
     out of files that are shared. What opens a cluster is in its kubeconfig.
 
     Args:
-        name: Lower-case letters, digits and -, a letter first, at most 63.
+        name: Lower-case letters, digits and -, a letter first, no - last, at most 63.
         address: ``https://HOST:PORT``; without a port, 443. Of a cluster: its ingress, ``http://`` as well; without
             it, the cluster is asked.
         tier: ``device``, ``edge`` or ``cloud``.
@@ -75,7 +75,8 @@ class Site:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
             raise SpecError(
-                f"site {self.name!r}: use lower-case letters, digits and -, a letter first, at most 63", field="name"
+                f"site {self.name!r}: use lower-case letters, digits and -, a letter first, no - last, at most 63",
+                field="name",
             )
         self._check_kind()
         if self.tier not in get_args(Tier):

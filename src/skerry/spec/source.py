@@ -221,7 +221,7 @@ def check_source_name(name: object, *, where: str) -> str:
     """
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise SpecError(
-            f"{where}: source {name!r}: use lower-case letters, digits and -, a letter first, at most 63",
+            f"{where}: source {name!r}: use lower-case letters, digits and -, a letter first, no - last, at most 63",
             field="source",
         )
     return name

@@ -197,6 +197,18 @@ def test_four_functions_as_a_chain_say_what_they_say_one_after_the_other(shared_
         assert shared_engine.control("GET", f"/runs/small-{mode}/result").json() == [[3.0], 3.0]
 
 
+def test_a_run_begins_with_what_curl_sends(shared_engine, tmp_path):
+    shared_engine.deploy(write_app(tmp_path / "app.py", FOUR))
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    answer = shared_engine.control("POST", "/chains/small/runs?id=curl", b'{"x": [3.0, -1.0]}', headers=headers)
+    assert answer.status == 202, answer
+    assert ended(shared_engine, "curl")["status"] == "succeeded"
+    begin(shared_engine, "small", b"", id="empty")
+    run = ended(shared_engine, "empty")
+    assert (run["status"], run["error"]["code"]) == ("failed", 400)
+    assert "the body is empty" in run["error"]["detail"]
+
+
 def test_a_run_that_cannot_go_on_says_why_and_how(shared_engine, tmp_path):
     shared_engine.deploy(write_app(tmp_path / "app.py", FOUR))
     begin(shared_engine, "score", "no rows", id="wrong")

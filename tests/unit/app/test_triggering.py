@@ -75,3 +75,9 @@ def test_events_are_published_where_there_is_a_broker_only():
     app._binding.platform = object()
     with pytest.raises(ConfigError, match="no broker"):
         app.publish(skerry.Event(type="door"))
+
+
+def test_only_events_are_published():
+    app = skerry.App("reacting")
+    with pytest.raises(ConfigError, match=r"is no event: write skerry\.Event"):
+        app.publish({"type": "door"})

@@ -42,6 +42,13 @@ def test_what_is_put_is_listed_read_and_deleted(skerry_command, counts):
     assert "had no key 'log'" in skerry_command("state", "delete", "news/counts", "log")[2]
 
 
+def test_what_json_has_no_form_for_is_shown_all_the_same(skerry_command, counts):
+    counts.put("odd", {1: b"hi", "rate": float("nan"), "plain": [1, None, "x"]})
+    code, out, err = skerry_command("state", "get", "news/counts", "odd")
+    assert (code, json.loads(out)) == (0, {"1": "aGk=", "rate": "nan", "plain": [1, None, "x"]})
+    assert "base64" in err
+
+
 def test_a_value_may_have_an_end(skerry_command, counts):
     out = skerry_command("state", "put", "news/counts", "a", "true", "--ttl", "100", "--json")[1]
     assert json.loads(out)["version"] == counts.entry("a").version

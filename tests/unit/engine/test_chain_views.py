@@ -1,8 +1,11 @@
 """What is told of a run: the items that were left out, whoever found their fault."""
 
-import msgpack
+import time
 
-from skerry.engine.chains.routes import steps_view
+import msgpack
+import pytest
+
+from skerry.engine.chains.routes import cost_of, steps_view
 from skerry.events.chain.journal import RunRecord, StepRecord
 from skerry.events.chain.values import write_plan
 from skerry.spec.chain import CallStep, ChainPlan, ChoiceStep, EachStep
@@ -23,3 +26,15 @@ def test_items_that_no_function_has_refused_are_told_as_left_out():
         ("0/2/0/left/0", 2, 500),
     ]
     assert "chose 'up'" in dead[0]["knativeerrordata"]
+
+
+def test_a_run_that_goes_on_has_cost_the_time_since_it_began():
+    began_at = time.time() - 100.0
+    record = RunRecord(1, "r", "c", b"", "separated", "running", "", b"", began_at=began_at)
+    done = StepRecord("0", 0, "done", b"", attempts=1, began_at=began_at, ended_at=began_at + 1.0)
+    cost = cost_of(record, [done])
+    assert cost["took_ms"] >= 100_000.0
+    assert (cost["steps"], cost["hop_ms"]) == (1, None)
+    ended = RunRecord(1, "r", "c", b"", "separated", "succeeded", "", b"", began_at=began_at, ended_at=began_at + 2.0)
+    assert cost_of(ended, [done])["took_ms"] == pytest.approx(2000.0)
+    assert cost_of(ended, [done])["hop_ms"] == pytest.approx(2000.0)

@@ -28,10 +28,11 @@ def test_callers_are_told_what_happened_to_what_and_what_was_done(verdict, statu
     assert all(words in verdict.message for words in said)
 
 
-def test_an_idempotent_call_is_told_that_it_was_tried_twice_and_no_hint():
+@pytest.mark.parametrize(("attempts", "said"), [(2, "tried twice"), (4, "tried 4 times")])
+def test_an_idempotent_call_is_told_how_often_it_was_tried_and_no_hint(attempts, said):
     spec = FunctionSpec(name="f", idempotent=True)
-    verdict = verdicts.lost(spec, SimpleNamespace(attempts=2), "exit status 3")
-    assert "twice" in verdict.message
+    verdict = verdicts.lost(spec, SimpleNamespace(attempts=attempts), "exit status 3")
+    assert said in verdict.message
     assert "idempotent" not in verdict.message
 
 

@@ -52,15 +52,22 @@ def list_keys(console: Console, state: str, prefix: str, home: Path, store: str 
 @json_option
 @click.pass_obj
 def get(console: Console, state: str, key: str, home: Path, store: str | None) -> None:
-    """Write what a key holds as JSON: its value, or the elements of a list or a set."""
+    """Write what a key holds as JSON: its value, or the elements of a list or a set.
+
+    What JSON has no form for is written as text: bytes as base64, NaN and keys as Python writes them.
+    """
+    from skerry.cli.state.showing import shown
     from skerry.errors import ObjectNotFoundError
-    from skerry.payload import JSON, encode
+    from skerry.payload import JSON
 
     found = find_state(state, home, store)
     kind = next((info.kind for info in found.list(key) if info.key == key), None)
     if kind is None:
         raise ObjectNotFoundError(f"state {state} has no key {key!r}", hint=f"skerry state list {state}", key=key)
-    console.body(JSON, encode(_read(found, key, kind), JSON))
+    text, is_exact = shown(_read(found, key, kind))
+    console.body(JSON, text)
+    if not is_exact:
+        console.message("not all of it has a form in JSON: bytes are shown as base64, NaN and keys as text")
 
 
 @click.command(cls=Command, example="skerry state watch news/counts\nskerry state watch news/counts user/ --for 10")

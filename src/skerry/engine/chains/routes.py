@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -17,6 +18,7 @@ from skerry.payload.codec import decode_json, encode_json, encode_msgpack
 from skerry.payload.media import require_codec
 from skerry.runtime.front import Front
 from skerry.runtime.message import Request, Response
+from skerry.runtime.reading import UNTYPED
 
 if TYPE_CHECKING:
     from skerry.engine.chains.hosting import ChainHosting
@@ -62,8 +64,8 @@ class ChainRoutes:
         )
 
     async def _begin(self, request: Request) -> Response:
-        body, content_type = request.body, request.headers.get("content-type") or JSON
-        if body and require_codec(content_type) == JSON:
+        body = request.body
+        if body and _codec_of(request) == JSON:
             body = encode_msgpack(decode_json(body))
         record = await self._hosting.begin(
             _segment(request),
@@ -166,17 +168,23 @@ def steps_view(record: RunRecord, steps: list[StepRecord]) -> dict[str, Any]:
 
 
 def cost_of(record: RunRecord, steps: list[StepRecord]) -> dict[str, Any]:
-    """Return what a run has cost so far: its time, that of its handlers, and what came on top for each step."""
+    """Return what a run has cost so far: its time, that of its handlers, and at its end what came on top for a step."""
     done = [step for step in steps if step.state == "done" and step.attempts]
     handler_ms = sum(step.handler_us for step in done) / 1000
-    end_s = record.ended_at or max((step.ended_at for step in done), default=record.began_at)
-    took_ms = max(0.0, end_s - record.began_at) * 1000
+    took_ms = max(0.0, (record.ended_at or time.time()) - record.began_at) * 1000
     return {
         "took_ms": took_ms,
         "handler_ms": handler_ms,
         "steps": len(done),
-        "hop_ms": max(0.0, took_ms - handler_ms) / len(done) if done else None,
+        "hop_ms": max(0.0, took_ms - handler_ms) / len(done) if done and record.ended_at else None,
     }
+
+
+def _codec_of(request: Request) -> str:
+    """Return what reads a request's body: JSON too where the content type is what curl says of its own accord."""
+    kind = request.headers.get("content-type", "")
+    is_untyped = kind.partition(";")[0].strip().lower().encode("latin-1", "replace") in UNTYPED
+    return JSON if is_untyped else require_codec(kind)
 
 
 def _unknown(id: str) -> JobNotFoundError:

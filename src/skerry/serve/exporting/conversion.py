@@ -87,8 +87,8 @@ def convert(model: Any, name: str, array: Array, *, is_wide: bool) -> Any:
     model = without_flattening(model)
     final = _with_rounding(model) if is_wide else model
     refusal: Exception = NameError("no options fit")
-    for own in _options(model):
-        options = {**_vectorizer_options(model), **({id(final): own} if own else {})}
+    for part, own in _options(final):
+        options = {**_vectorizer_options(model), **({id(part): own} if own else {})}
         try:
             with warnings.catch_warnings():
                 # skl2onnx reads two attributes of SVC that scikit-learn 1.9 deprecates.
@@ -131,15 +131,22 @@ def _with_rounding(model: Any) -> Any:
     return Pipeline([*steps[:-1], ("skerry-rounding", CastTransformer(dtype=np.float32)), steps[-1]])
 
 
-def _options(model: Any) -> list[dict[str, Any] | None]:
-    """Return the options to try for the last step, best first: not every converter has each of them."""
+def _options(model: Any) -> list[tuple[Any, dict[str, Any] | None]]:
+    """Return the options to try, and for which part, best first: not every converter has each of them."""
     from sklearn.base import is_classifier
 
     if not is_classifier(model):
-        return [None]
+        return [(model, None)]
     if hasattr(model, "predict_proba"):
-        return [{"zipmap": False}, None]
-    return [{"zipmap": False, "raw_scores": True}, {"raw_scores": True}, {"zipmap": False}, None]
+        return [(model, {"zipmap": False}), (model, None)]
+    tried = [{"zipmap": False, "raw_scores": True}, {"raw_scores": True}, {"zipmap": False}, None]
+    # Told for a pipeline, LinearSVC in it is given an option besides that it does not have.
+    return [*((model, one) for one in tried), (_last(model), {"raw_scores": True})]
+
+
+def _last(model: Any) -> Any:
+    steps = getattr(model, "steps", None)
+    return _last(steps[-1][1]) if steps else model
 
 
 def _vectorizer_options(model: Any) -> dict[int, dict[str, Any]]:

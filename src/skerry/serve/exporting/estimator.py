@@ -20,7 +20,7 @@ from skerry.serve.checking.facts import CLASSIFIER, OTHER, REGRESSOR
 from skerry.serve.exporting.comparison import Difference, compare, require_equal
 from skerry.serve.exporting.conversion import convert, input_type, is_tree, is_wide_tree
 from skerry.serve.exporting.exported import ExportedModel
-from skerry.serve.exporting.rewriting import declare_outputs, narrow_edges, rename_outputs, strip_notes
+from skerry.serve.exporting.rewriting import declare_outputs, narrow_edges, negate_output, rename_outputs, strip_notes
 from skerry.serve.publishing_session import open_session, run_session, shorten
 from skerry.serve.rows import read_rows
 
@@ -147,6 +147,9 @@ def _export(model: Any, name: str, array: Array, arithmetic: str) -> tuple[bytes
     strip_notes(exported)
     results = list(run_session(open_session(exported.SerializeToString()), {name: array}).items())
     reference = array.astype("float64") if is_wide and array.dtype.kind != "O" else array
+    if _has_other_sign(model, reference, results):
+        negate_output(exported, 1)
+        results = list(run_session(open_session(exported.SerializeToString()), {name: array}).items())
     names, differences = {}, []
     for position, (output, actual) in enumerate(results):
         names[output], difference = _judge(model, reference, position, output, actual)
@@ -156,6 +159,15 @@ def _export(model: Any, name: str, array: Array, arithmetic: str) -> tuple[bytes
     if len(set(names.values())) == len(names):
         rename_outputs(exported, names)
     return exported.SerializeToString(), worst
+
+
+def _has_other_sign(model: Any, rows: Array, results: list[tuple[str, Array]]) -> bool:
+    """Whether an export gives the scores of two classes the other way round, as skl2onnx does of SVC in pipelines."""
+    if len(results) != 2 or hasattr(model, "predict_proba") or not hasattr(model, "decision_function"):
+        return False
+    output, actual = results[1]
+    given, negated = (_judge(model, rows, 1, output, scores)[1] for scores in (actual, -actual))
+    return negated.is_small and not given.is_small
 
 
 def _judge(model: Any, rows: Array, position: int, output: str, actual: Array) -> tuple[str, Difference]:

@@ -19,6 +19,21 @@ def rename_outputs(model: Any, names: Mapping[str, str]) -> None:
         value.name = changed.get(value.name, value.name)
 
 
+def negate_output(model: Any, position: int) -> None:
+    """Let a graph give an output with the other sign, in place.
+
+    Args:
+        model: The ``onnx.ModelProto``.
+        position: Which output.
+    """
+    from onnx import helper
+
+    name = model.graph.output[position].name
+    before = f"{name}_before"
+    _rename(model.graph.node, {name: before})
+    model.graph.node.append(helper.make_node("Neg", [before], [name]))
+
+
 def narrow_edges(model: Any, names: Mapping[str, str], elem_type: int) -> None:
     """Let a graph that computes in double precision take another type and give single precision, in place.
 

@@ -38,7 +38,7 @@ def check_name(name: str, what: str = "model name") -> str:
     """
     if not is_name(name):
         raise ModelRejectedError(
-            f"{what} {name!r}: use lower-case letters, digits, - and _, a letter first, at most 63"
+            f"{what} {name!r}: use lower-case letters, digits, - and _, a letter first, no - or _ last, at most 63"
         )
     return name
 

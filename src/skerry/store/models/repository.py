@@ -55,7 +55,7 @@ class ModelRepository(ModelAliases):
         """Write the next version of a model.
 
         Args:
-            name: Lower-case letters, digits, - and _, a letter first, at most 63.
+            name: Lower-case letters, digits, - and _, a letter first, no - or _ last, at most 63.
             files: By relative POSIX path, the content or where it lies; at most 1,000, and no pickles.
             draft: What to say of it.
 

@@ -22,7 +22,7 @@ def check_group(app: str, name: str) -> str:
         if not isinstance(text, str) or not _NAME.fullmatch(text):
             raise ConfigError(
                 f"{text!r:.100} is not the name of {'an' if what == 'app' else 'a'} {what}: use lower-case letters, "
-                "digits and -, a letter first, at most 63"
+                "digits and -, a letter first, no - last, at most 63"
             )
     return f"{app}/{name}"
 

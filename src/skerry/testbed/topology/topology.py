@@ -18,7 +18,7 @@ class Node:
     """One place: a site with an engine, a client without one, or a router that only passes packets on.
 
     Args:
-        name: Lower-case letters, digits and -, a letter first, at most 63.
+        name: Lower-case letters, digits and -, a letter first, no - last, at most 63.
         role: ``site``, ``client`` or ``router``.
         tier: ``device``, ``edge`` or ``cloud``.
         labels: What it is known for.

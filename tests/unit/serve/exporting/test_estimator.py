@@ -5,6 +5,7 @@ import numpy as np
 import onnx
 import pytest
 from sklearn.cluster import KMeans
+from sklearn.datasets import load_breast_cancer
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
@@ -82,6 +83,18 @@ def test_outputs_are_called_what_they_are(digits, model, outputs, kind):
     exported = export(model.fit(images[:300], labels[:300] % 2), images[:300])
     assert list(run(exported, images[:1])) == outputs
     assert exported.kind == kind
+
+
+@pytest.mark.parametrize("in_a_pipeline", [False, True])
+@pytest.mark.parametrize("kind", [SVC, LinearSVC])
+def test_scores_of_two_classes_have_the_sign_of_the_original(kind, in_a_pipeline):
+    rows, classes = load_breast_cancer(return_X_y=True)
+    rows = StandardScaler().fit_transform(rows).astype("float32")
+    model = make_pipeline(StandardScaler(), kind()) if in_a_pipeline else kind()
+    exported = export_sklearn(model.fit(rows, classes), rows)
+    scores = run(exported, rows)["scores"]
+    expected = model.decision_function(rows)
+    assert np.allclose(scores, np.stack([-expected, expected], axis=1), rtol=1e-5, atol=1e-5)
 
 
 def test_what_skl2onnx_does_not_know_is_refused_in_its_words(digits):
