@@ -91,12 +91,14 @@ def check_folds(labels: NDArray[Any], used: NDArray[Any], folds: Folds) -> None:
         folds: How they will be split.
 
     Raises:
-        DataError: fewer rows than folds, one class only, or a class smaller than the folds.
+        DataError: fewer rows than folds, fractions for classes, one class only, or a class smaller than the folds.
     """
     import numpy as np
 
     check_enough_rows(len(used), folds)
     classes, counts = np.unique(labels[used], return_counts=True)
+    if classes.dtype.kind == "f" and (fractions := classes[classes % 1 != 0]).size:
+        raise DataError(f"y: {fractions[0].item()!r} is a measure, not a class: a search is for classifiers", field="y")
     if len(classes) < 2:
         raise DataError(f"y: the rows of the search have one class only, {classes[0].item()!r}", field="y")
     if not folds.stratified:

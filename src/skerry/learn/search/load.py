@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,8 @@ def load_csv(path: Path | str, *, label: str | int = -1, root: Path | None = Non
         if len(row) != len(rows[0]):
             raise DataError(f"{path}: row {number} has {len(row)} columns, the first has {len(rows[0])}")
         labels.append(row[column].strip())
+        if not labels[-1]:
+            raise DataError(f"{path}: row {number}: the label is empty", field="y")
         features.append(_read_numbers(row, column, f"{path}: row {number}"))
     return share_arrays(features, _read_labels(labels), root=root)
 
@@ -114,13 +117,12 @@ def _read_numbers(row: Sequence[str], column: int, place: str) -> list[float]:
             numbers.append(float(value))
         except ValueError:
             raise DataError(f"{place}, column {position + 1}: {value!r} is no number") from None
+        if not math.isfinite(numbers[-1]):
+            raise DataError(f"{place}, column {position + 1}: {value!r} is not finite; fill it in or leave out the row")
     return numbers
 
 
 def _read_labels(labels: list[str]) -> list[Any]:
-    missing = [number for number, label in enumerate(labels) if not label]
-    if missing:
-        raise DataError(f"y: the label of data row {missing[0]} is empty", field="y")
     try:
         return [int(label) for label in labels]
     except ValueError:

@@ -81,6 +81,11 @@ def test_a_class_that_the_held_out_rows_take_away_is_refused(tmp_path):
     refuses("class", data, "svc", folds=Folds(splits=2), settings=settings)
 
 
+def test_measures_are_no_classes(tmp_path):
+    data = share_arrays(np.ones((8, 2)), [0.5, 1.5] * 4, root=tmp_path)
+    refuses("0.5 is a measure, not a class", data, "svc", folds=Folds(splits=2))
+
+
 def test_fewer_rows_than_folds_are_refused(tmp_path):
     data = share_arrays(np.ones((3, 2)), [0, 1, 1], root=tmp_path)
     refuses("3 rows cannot make 4 folds", data, "svc", folds=Folds(splits=4, stratified=False))

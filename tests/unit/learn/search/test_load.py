@@ -31,8 +31,8 @@ def test_a_packed_csv_file_without_a_header_is_read_by_the_label_s_place(tmp_pat
         ("1,2\n3,4\n", 5, "no column 5"),
         ("a,b\n1,0\nx,1\n", "b", "row 3, column 1: 'x' is no number"),
         ("a,b\n1,0\n1,1,1\n", "b", "row 3 has 3 columns"),
-        ("a,b\n1,0\nnan,1\n", "b", "NaN or infinite at row 1"),
-        ("a,b\n1,0\n2,\n", "b", "label of data row 1 is empty"),
+        ("a,b\n1,0\nnan,1\n", "b", "row 3, column 1: 'nan' is not finite"),
+        ("a,b\n1,0\n2,\n", "b", "row 3: the label is empty"),
     ],
 )
 def test_a_csv_file_that_cannot_be_searched_is_refused(content, label, pattern, tmp_path):
