@@ -156,3 +156,15 @@ def test_intervals_are_said_with_their_bounds():
         "-2.0 points (-3.0 points to +1.0 points)"
     )
     assert say_interval(Interval(estimate=2.0, low=2.0, high=2.0), "s") == "2 s"
+
+
+@pytest.mark.parametrize(("repeats", "is_warned"), [(2, True), (5, False)])
+def test_few_repeats_are_told_to_be_few(tmp_path, repeats, is_warned):
+    page = render_report(read_results(write_run(tmp_path / "run", repeats=repeats)))
+    assert ("verdicts are hints" in page) == is_warned
+
+
+def test_nothing_is_concluded_from_the_accuracy_of_made_up_articles(tmp_path):
+    said = " ".join(conclude(read_results(write_run(tmp_path / "run"))))
+    assert "mean nothing" in said
+    assert "Median accuracy" not in said

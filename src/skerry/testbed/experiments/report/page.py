@@ -18,6 +18,7 @@ from skerry.testbed.experiments.results import Results
 
 BOXED = ("response_time_s", "test_accuracy", "wrong_answers")
 COMPARED = ("response_time_s", "test_accuracy")
+LEAST_REPEATS = 5  # all values of so many have the median between them with 94 % probability
 
 
 def render_report(results: Results) -> str:
@@ -97,6 +98,12 @@ def conclude(results: Results) -> list[str]:
             said.extend(experiment.conclude(results))
     except ConfigError:
         said.append("The experiment's own conclusions are left out: it is not where it was when this ran.")
+    fewest = min((len(results.values(arm, "wall_s")) for arm in results.arm_names()), default=0)
+    if fewest < LEAST_REPEATS and any(measure in results.manifest.measures for measure in COMPARED):
+        said.append(
+            f"Repeats of some arm: {fewest}. Of fewer than {LEAST_REPEATS}, intervals are narrower than their "
+            "confidence says, and verdicts are hints."
+        )
     if results.failures:
         first = results.failures[0]
         said.append(
@@ -112,7 +119,8 @@ def _what_ran(results: Results) -> str:
     fewer = [f"{arm} {count}" for arm, count in counts.items() if count < most]
     less = f" Fewer of: {', '.join(fewer)}." if fewer else ""
     sessions = len(results.sessions)
-    breaks = f" The run was taken up {sessions - 1} times after a break." if sessions > 1 else ""
+    times = {2: "once"}.get(sessions, f"{sessions - 1} times")
+    breaks = f" The run was taken up again {times} after a break." if sessions > 1 else ""
     return (
         f"Begun {results.manifest.begun} on {results.manifest.place}. Repeats of each arm: {most}, in an order drawn "
         f"anew for each repeat.{less}{breaks}"

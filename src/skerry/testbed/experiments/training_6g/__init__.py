@@ -19,8 +19,7 @@ experiment = Experiment(
         "at near edge sites, or all of them to one function in a far cloud? Paper 001 found a median response time "
         "about 25 % lower at the edge, at the same median accuracy. It changes two things at once: the network, and "
         "the data that each function gets. Here they are told apart. "
-        "The articles are real, and are not the paper's 3,150: its public function comes with 315 of them, and the "
-        "others are from a sample of the ISOT set."
+        "The articles are not the paper's 3,150, of which 315 are public; which they are is said below."
     ),
     arms=(
         Arm(

@@ -33,7 +33,7 @@ def conclude(results: Results) -> list[str]:
         *_edge_and_cloud(results),
         *_causes(results),
         *_algorithm(results),
-        *_accuracy(results),
+        *(_accuracy(results) if results.manifest.options.get("articles") != "made" else ()),
         *_exact(results),
         *_bytes(results),
         *_cautions(results),
