@@ -14,6 +14,7 @@ from typing import Any, Final
 import orjson
 
 from skerry.errors import MalformedBodyError
+from skerry.events.claims import as_published
 from skerry.events.delivery import Entry
 from skerry.payload import Event, event_http
 from skerry.payload.media import JSON, codec_name, essence
@@ -26,7 +27,7 @@ NO_ATTRIBUTES: Final = ("specversion", *DATA)
 
 
 def read_events(headers: Mapping[str, str], body: bytes) -> list[Entry]:
-    """Return the events of a request.
+    """Return the events of a request, each as one that has come from somebody else.
 
     Args:
         headers: With names in lower case.
@@ -35,6 +36,10 @@ def read_events(headers: Mapping[str, str], body: bytes) -> list[Entry]:
     Raises:
         MalformedBodyError: it holds no event, or one that is no CloudEvent 1.0; the message says which and why.
     """
+    return [as_published(entry) for entry in _read(headers, body)]
+
+
+def _read(headers: Mapping[str, str], body: bytes) -> list[Entry]:
     kind = essence(headers.get("content-type", ""))
     if kind == event_http.BATCH:
         return _read_batch(body)

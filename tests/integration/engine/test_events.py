@@ -1,10 +1,13 @@
 """Events from their publication to the function: durable, known by source and id, tried again, dead in the end."""
 
 import json
+import time
 
 import pytest
 
 from skerry.cli.main import main
+from skerry.events.timetable import timer_event
+from skerry.spec import Timer
 from support.engine_process import wait_until, write_app
 
 APP = r"""
@@ -197,6 +200,17 @@ def test_functions_that_answer_one_another_come_to_an_end(engine):
 
 def test_a_timer_starts_its_function_again_and_again(engine):
     wait_until(lambda: len(said(engine, "tick")) > 2)
+
+
+def test_nobody_silences_a_timer_with_events_under_the_names_of_its_own(engine):
+    timer = Timer(every="100ms")
+    next_s, moments = timer.schedule(), [time.time()]
+    while len(moments) < 1200:  # two minutes ahead
+        moments.append(next_s(moments[-1]))
+    forged = [timer_event("tick", timer, moment_s) for moment_s in moments[1:]]
+    assert publish(engine, *(event("forged", one.id, source=one.source) for one in forged)).json()["duplicates"] == 0
+    before = len(said(engine, "tick"))
+    wait_until(lambda: len(said(engine, "tick")) > before + 3)
 
 
 @pytest.mark.parametrize(
