@@ -229,6 +229,15 @@ def test_what_is_no_event_is_refused_and_nothing_of_it_accepted(engine, body, ki
     assert says in answer.json()["detail"]
 
 
+def test_a_batch_that_would_keep_others_waiting_is_refused_and_says_to_send_several(engine):
+    events = [event("unseen", f"many {number}") for number in range(10_001)]
+    answer = publish(engine, *events)
+    assert (answer.status, answer.code) == (413, "body_too_large")
+    assert "10001 events" in answer.json()["detail"]
+    assert "several batches" in answer.json()["detail"]
+    assert publish(engine, *events[1:]).json() == {"accepted": 10_000, "duplicates": 0, "untaken": 10_000}
+
+
 def test_an_app_that_is_deleted_takes_its_triggers_with_it_and_a_new_revision_changes_them(make_engine, tmp_path):
     engine = make_engine().start()
     path = write_app(tmp_path / "app.py", APP)
