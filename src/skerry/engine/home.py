@@ -18,7 +18,6 @@ import json
 import os
 import secrets
 import shutil
-import stat
 import tempfile
 from collections.abc import Collection
 from contextlib import suppress
@@ -27,6 +26,7 @@ from pathlib import Path
 from types import TracebackType
 
 from skerry.errors import ConfigError, EngineLockedError
+from skerry.store.private import require_closed
 
 HOME_VARIABLE = "SKERRY_HOME"
 SOCKET_PATH_LIMIT_BYTES = 107  # sun_path holds 108 bytes, the last one is the terminating zero
@@ -167,15 +167,7 @@ class Home:
                 f"the engine's folder {self.path} belongs to user {status.st_uid}, this process runs as "
                 f"{os.geteuid()}; choose another with {HOME_VARIABLE} or --home"
             )
-        if stat.S_IMODE(status.st_mode) & 0o077 == 0:
-            return
-        # Closing a folder that holds other things may lock their users out (think of --home /tmp): the owner decides.
-        if any(self.path.iterdir()):
-            raise ConfigError(
-                f"the engine's folder {self.path} is open to other users and not empty; "
-                f"run `chmod 700 {self.path}` if it is the engine's alone, or choose another"
-            )
-        self.path.chmod(0o700)
+        require_closed(self.path, "the engine's folder")
 
     def lock(self) -> EngineLock:
         """Own the folder until the lock is released or the process ends, and clear what a killed engine left behind.

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import orjson
+
 
 class Entry(NamedTuple):
     """An event as it is accepted.
 
     Args:
-        source: Who says so.
+        source: Who says so; together with the id, what it is known by, so it may differ from what the document says.
         id: Unique for the source.
         type: What happened.
         key: Its ``partitionkey``; events of one key stay in order.
@@ -24,6 +26,11 @@ class Entry(NamedTuple):
     key: str | None
     document: bytes
     attributes: Mapping[str, str]
+
+    def with_attributes(self, added: Mapping[str, str]) -> Entry:
+        """Return it with further attributes, written behind those that are there."""
+        document = self.document.rstrip()[:-1] + b"," + orjson.dumps(added)[1:]
+        return self._replace(document=document, attributes={**self.attributes, **added})
 
 
 class Delivery:

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import orjson
 
-from skerry.errors import MalformedBodyError
+from skerry.errors import BodyTooLargeError, MalformedBodyError
+from skerry.events.claims import as_published
 from skerry.events.delivery import Entry
 from skerry.payload import Event, event_http
 from skerry.payload.media import JSON, codec_name, essence
@@ -23,10 +24,11 @@ DATA: Final = ("data", "data_base64")
 USUAL: Final = frozenset(["specversion", "id", "source", "type", KEY, "data"])  # attributes, all of them text
 FEW_LEVELS: Final = 200  # JSON that opens fewer lists and objects is written whatever its form
 NO_ATTRIBUTES: Final = ("specversion", *DATA)
+MOST_TOGETHER: Final = 10_000  # events of a batch: nobody else is answered while they are read, some 0.1 s
 
 
 def read_events(headers: Mapping[str, str], body: bytes) -> list[Entry]:
-    """Return the events of a request.
+    """Return the events of a request, each as one that has come from somebody else.
 
     Args:
         headers: With names in lower case.
@@ -34,7 +36,12 @@ def read_events(headers: Mapping[str, str], body: bytes) -> list[Entry]:
 
     Raises:
         MalformedBodyError: it holds no event, or one that is no CloudEvent 1.0; the message says which and why.
+        BodyTooLargeError: it is a batch of more events than are taken at once.
     """
+    return [as_published(entry) for entry in _read(headers, body)]
+
+
+def _read(headers: Mapping[str, str], body: bytes) -> list[Entry]:
     kind = essence(headers.get("content-type", ""))
     if kind == event_http.BATCH:
         return _read_batch(body)
@@ -83,6 +90,11 @@ def _read_batch(body: bytes) -> list[Entry]:
     documents = _load(body)
     if not isinstance(documents, list):
         raise MalformedBodyError("CloudEvents: a batch is a JSON array")
+    if len(documents) > MOST_TOGETHER:
+        raise BodyTooLargeError(
+            f"a batch of {len(documents)} events: at most {MOST_TOGETHER} are taken together, and none of these was; "
+            "send them in several batches"
+        )
     found = []
     for number, document in enumerate(documents):
         try:

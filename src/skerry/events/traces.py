@@ -115,10 +115,4 @@ def keep_trace(entry: Entry, traceparent: str | None, tracestate: str | None) ->
     """Return an event that carries a trace, unless it carries one of its own or there is none."""
     if traceparent is None or PARENT in entry.attributes:
         return entry
-    return _with(entry, {PARENT: traceparent, **({STATE: tracestate} if tracestate else {})})
-
-
-def _with(entry: Entry, added: dict[str, str]) -> Entry:
-    """Return an event with further attributes, written behind those that are there."""
-    document = entry.document.rstrip()[:-1] + b"," + orjson.dumps(added)[1:]
-    return entry._replace(document=document, attributes={**entry.attributes, **added})
+    return entry.with_attributes({PARENT: traceparent, **({STATE: tracestate} if tracestate else {})})

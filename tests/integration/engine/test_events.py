@@ -1,10 +1,13 @@
 """Events from their publication to the function: durable, known by source and id, tried again, dead in the end."""
 
 import json
+import time
 
 import pytest
 
 from skerry.cli.main import main
+from skerry.events.timetable import timer_event
+from skerry.spec import Timer
 from support.engine_process import wait_until, write_app
 
 APP = r"""
@@ -199,6 +202,17 @@ def test_a_timer_starts_its_function_again_and_again(engine):
     wait_until(lambda: len(said(engine, "tick")) > 2)
 
 
+def test_nobody_silences_a_timer_with_events_under_the_names_of_its_own(engine):
+    timer = Timer(every="100ms")
+    next_s, moments = timer.schedule(), [time.time()]
+    while len(moments) < 1200:  # two minutes ahead
+        moments.append(next_s(moments[-1]))
+    forged = [timer_event("tick", timer, moment_s) for moment_s in moments[1:]]
+    assert publish(engine, *(event("forged", one.id, source=one.source) for one in forged)).json()["duplicates"] == 0
+    before = len(said(engine, "tick"))
+    wait_until(lambda: len(said(engine, "tick")) > before + 3)
+
+
 @pytest.mark.parametrize(
     ("body", "kind", "says"),
     [
@@ -213,6 +227,15 @@ def test_what_is_no_event_is_refused_and_nothing_of_it_accepted(engine, body, ki
     answer = engine.tcp("POST", "/events", body, {"content-type": kind})
     assert (answer.status, answer.code) == (400, "malformed_body")
     assert says in answer.json()["detail"]
+
+
+def test_a_batch_that_would_keep_others_waiting_is_refused_and_says_to_send_several(engine):
+    events = [event("unseen", f"many {number}") for number in range(10_001)]
+    answer = publish(engine, *events)
+    assert (answer.status, answer.code) == (413, "body_too_large")
+    assert "10001 events" in answer.json()["detail"]
+    assert "several batches" in answer.json()["detail"]
+    assert publish(engine, *events[1:]).json() == {"accepted": 10_000, "duplicates": 0, "untaken": 10_000}
 
 
 def test_an_app_that_is_deleted_takes_its_triggers_with_it_and_a_new_revision_changes_them(make_engine, tmp_path):

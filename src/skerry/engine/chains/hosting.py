@@ -16,6 +16,7 @@ from skerry.engine.supervisor import Supervisor
 from skerry.errors import ConfigError, FunctionNotFoundError, PrivacyError, SkerryError
 from skerry.events.chain.conductor import Conductor, Order
 from skerry.events.chain.journal import RunJournal, RunRecord
+from skerry.events.claims import identity_of
 from skerry.events.feed import Outcome, Parcel
 from skerry.observe.trace_context import SAMPLED, TraceContext, parse_traceparent
 from skerry.payload import MSGPACK, Event, encode, event_http
@@ -124,7 +125,7 @@ class ChainHosting:
             is_batch = event_http.is_batch(headers)
             events = Event.from_batch(parcel.body) if is_batch else [Event.from_http(headers, parcel.body)]
             for event in events:
-                digest = hashlib.sha256(f"{event.source}\0{event.id}".encode()).hexdigest()[:32]
+                digest = hashlib.sha256("\0".join(identity_of(event)).encode()).hexdigest()[:32]
                 await self.begin(
                     chain,
                     encode(event.data, MSGPACK),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
+from skerry.events.claims import identity_of
 from skerry.events.time.desk import (
     CLOCK,
     DEFAULT_KEY,
@@ -136,7 +137,7 @@ class Join:
 
     def _take(self, side: Side, event: Event) -> Iterator[Pair]:
         time_of_event(event)
-        return self._pairs(side, event, name_of(event.source, event.id), self._desk.key_of(event))
+        return self._pairs(side, event, name_of(*identity_of(event)), self._desk.key_of(event))
 
     def _pairs(self, side: Side, event: Event, name: str, key: str) -> Iterator[Pair]:
         state = self._desk.state
@@ -144,7 +145,7 @@ class Join:
         while going:
             other = read(going[0])
             left, right = (event, other) if side == "left" else (other, event)
-            yield Pair(id=name_of(left.source, left.id, right.source, right.id), key=key, left=left, right=right)
+            yield Pair(id=name_of(*identity_of(left), *identity_of(right)), key=key, left=left, right=right)
             going = going[1:]
             if going:
                 state.put(f"event/{name}", going)

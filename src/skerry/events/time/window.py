@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from skerry.events.claims import identity_of
 from skerry.events.time.desk import (
     CLOCK,
     DEFAULT_KEY,
@@ -104,7 +105,7 @@ class Window:
         return self._go(event, lambda _, __, ends: ends)
 
     def _go(self, event: Event, place: Callable[[Transaction, int, list[int]], list[int]]) -> Iterator[Pane]:
-        at_us, name = moment_us(time_of_event(event)), name_of(event.source, event.id)
+        at_us, name = moment_us(time_of_event(event)), name_of(*identity_of(event))
 
         def step(transaction: Transaction) -> list[int]:
             known: Any = transaction.get(f"event/{name}")
@@ -133,7 +134,7 @@ class Window:
             transaction.increment(LATE)
             return ends
         key = self._desk.key_of(event)
-        name = name_of(event.source, event.id)
+        name = name_of(*identity_of(event))
         transaction.append(f"pane/{end}/{name_of(key)}", [at_us, name, write(event)])
         transaction.add(f"keys/{end}", key)
         return ends if end in ends else [*ends, end]

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ from typing import Any
 from skerry.errors import StorageError
 from skerry.network.actions.action import Action, action_from_plain, action_to_plain
 from skerry.network.actions.policy import Policy, policy_from_plain, policy_to_plain
+from skerry.store.private import ANY_ACCESS, WRITING, require_closed
 
 FILE = "actions.sqlite3"
 LOCK_FILE = "applying.lock"
@@ -139,6 +141,7 @@ class Journal:
         folder: Where the file is; it is made where it is not.
 
     Raises:
+        ConfigError: others may write in the folder: what is in the journal is done, and undone, to the network.
         StorageError: the folder cannot be written. All of its methods raise it as well where the file cannot be read or
             written at the moment: the disk is full, or another process holds it.
     """
@@ -146,6 +149,8 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            require_closed(folder, "the folder of actions on the network", to=WRITING)
+            _close_file(folder / FILE)
             # Autocommit: transactions are opened by hand below.
             self._database = sqlite3.connect(
                 folder / FILE, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
@@ -333,6 +338,15 @@ class Journal:
             with suppress(sqlite3.Error):
                 if self._database.in_transaction:
                     self._database.execute("ROLLBACK")
+
+
+def _close_file(path: Path) -> None:
+    """Make a file that its owner alone may read, or make it so; what SQLite puts beside it has its mode."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:  # not opened: to close it again would drop the locks of this process's other connections
+        if stat.S_IMODE(path.stat().st_mode) & ANY_ACCESS:
+            path.chmod(0o600)
 
 
 def _locked(descriptor: int) -> bool:

@@ -1,10 +1,11 @@
 import json
 import sqlite3
+import stat
 
 import pytest
 from hypothesis import given, settings
 
-from skerry.errors import StorageError
+from skerry.errors import ConfigError, StorageError
 from skerry.network.actions import Journal, State
 from skerry.network.actions.action import action_from_plain, action_to_plain
 from skerry.network.actions.journal import FILE, IN_FORCE
@@ -70,3 +71,32 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path):
 
     with pytest.raises(StorageError, match="journal of actions"):
         Journal(tmp_path / "file")
+
+
+def test_a_folder_in_which_others_may_write_is_refused(tmp_path):
+    (tmp_path / "planted").touch()
+    tmp_path.chmod(0o777)
+
+    with pytest.raises(ConfigError, match="open to other users"):
+        Journal(tmp_path)
+
+    assert not (tmp_path / FILE).exists()
+
+
+def test_an_empty_folder_is_closed_and_one_that_others_may_only_look_at_is_left_as_it_is(tmp_path):
+    tmp_path.chmod(0o777)
+    Journal(tmp_path).close()
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
+
+    tmp_path.chmod(0o755)
+    Journal(tmp_path).close()
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
+def test_nobody_else_can_read_the_journal(tmp_path, journal):
+    open_entry(journal, some_action())
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob(f"{FILE}*")} == {0o600}
+
+    (tmp_path / FILE).chmod(0o644)  # as an earlier version has made it
+    Journal(tmp_path).close()
+    assert stat.S_IMODE((tmp_path / FILE).stat().st_mode) == 0o600
