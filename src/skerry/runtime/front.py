@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ROUTE_BODY_BYTES = 10 * 2**20
+HEALTH_BODY_BYTES = 1024
 BACKLOG = 4096
 HANDSHAKE_TIMEOUT_S = 15.0
 LAST_TURNS = 3  # of the loop, in which it reads what the system holds for it
@@ -49,8 +50,15 @@ LAST_TURNS = 3  # of the loop, in which it reads what the system holds for it
 class Authorize(Protocol):
     """Raises `UnauthorizedError` when a request over TCP may not do what it asks for."""
 
-    def __call__(self, path: bytes, headers: Headers, *, method: bytes, public: bool) -> None:
-        """Look at a request; ``public`` says whether it came from other machines, over TLS."""
+    def __call__(self, path: bytes, headers: Headers, *, method: bytes, public: bool) -> bool:
+        """Return whether a request has shown the token; those that are open to everybody may not have been asked.
+
+        Args:
+            path: Of the request.
+            headers: Of the request.
+            method: Of HTTP.
+            public: Whether it came from other machines, over TLS.
+        """
 
 
 AsyncRequested = Callable[[WorkerPool, Request, Reading], Response | Coroutine[Any, Any, Response]]
@@ -211,7 +219,11 @@ class Front:
         if not exchange.connection.trusted:
             refuse_foreign_origin(exchange.headers)
             if self._authorize is not None:
-                self._authorize(path, exchange.headers, method=exchange.method, public=exchange.connection.public)
+                has_token = self._authorize(
+                    path, exchange.headers, method=exchange.method, public=exchange.connection.public
+                )
+                if not has_token and not self._is_same_machine(exchange.connection):
+                    return HEALTH_BODY_BYTES
         pool = self._functions.get(path)
         if pool is not None and not is_probe(exchange.headers):
             if exchange.method != b"POST":
@@ -380,7 +392,7 @@ class Front:
             raise MethodNotAllowedError(
                 f"{request.path}: use {' or '.join(sorted(methods))}, not {request.method}", allow=allow
             )
-        there = ", ".join(sorted(self._paths)) or "none"
+        there = ", ".join(self._names_for(request)) or "none"
         if request.path.startswith("/function/"):
             raise FunctionNotFoundError(
                 f"no function {request.path.removeprefix('/function/')!r} here; there are: {there}"
@@ -389,12 +401,21 @@ class Front:
             f"nothing is served at {request.path}; functions answer at /function/NAME; there are: {there}"
         )
 
+    def _names_for(self, request: Request) -> list[str]:
+        """Return the functions that a caller may be told of: those labelled local are for this machine's."""
+        return [
+            name
+            for name, paths in sorted(self._paths.items())
+            if request.same_machine or not self._functions[paths[0]].spec.local
+        ]
+
 
 def add_health_routes(front: Front, *, is_ready: Callable[[], bool]) -> None:
     """Serve ``/health/liveness`` and ``/health/readiness``."""
     front.is_ready = is_ready
-    front.route("GET", "/health/liveness", lambda _: Response.of_json({"status": "alive"}))
-    front.route("GET", "/health/readiness", lambda _: answer_health(is_ready=is_ready()))
+    most = HEALTH_BODY_BYTES
+    front.route("GET", "/health/liveness", lambda _: Response.of_json({"status": "alive"}), max_body_bytes=most)
+    front.route("GET", "/health/readiness", lambda _: answer_health(is_ready=is_ready()), max_body_bytes=most)
 
 
 def _request_of(exchange: Exchange) -> Request:
