@@ -15,15 +15,18 @@ import os
 import socket
 import struct
 from collections import deque
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import httptools
 
-from skerry.errors import BodyTooLargeError, MalformedBodyError, SkerryError
+from skerry.errors import BodyTooLargeError, MalformedBodyError, SkerryError, UnavailableError
 from skerry.runtime.exchange import Exchange
 from skerry.runtime.known_heads import TRACEPARENT, KnownHead, KnownHeads, find_traced, learn
 from skerry.runtime.lazy_timer import LazyTimer
 from skerry.runtime.message import Response
+
+if TYPE_CHECKING:
+    from skerry.runtime.room import Room
 
 MAX_HEAD_BYTES = 64 * 1024  # of a head, and of what follows one without being its body, besides the read it ends in
 MAX_PIPELINED = 128
@@ -53,13 +56,15 @@ class Connection(asyncio.Protocol):
         trusted: Whether the connection came over the Unix socket.
         public: Whether it came from other machines, over TLS: everything wants the token then, so that nothing that is
             known of heads from elsewhere may count.
+        room: Says whether there is room for it; none where that is known.
     """
 
-    def __init__(self, service: Service, *, trusted: bool, public: bool = False) -> None:
+    def __init__(self, service: Service, *, trusted: bool, public: bool = False, room: Room | None = None) -> None:
         self.trusted = trusted
         self.public = public
         self.closed = asyncio.Event()
         self._service = service
+        self._room = room
         self._parser = httptools.HttpRequestParser(self)
         self._loop = asyncio.get_running_loop()
         self._transport: Any = None
@@ -89,6 +94,8 @@ class Connection(asyncio.Protocol):
         self._transport = transport
         self._service.connections.add(self)
         self._arm(IDLE_TIMEOUT_S)
+        if self._room is not None:
+            self._look_for_room(self._room)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client left: tell whoever still works for it."""
@@ -130,6 +137,17 @@ class Connection(asyncio.Protocol):
         else:
             self._read(data)
             self._learning = None  # what came in several reads is not learnt, and its body not kept for that
+
+    def _look_for_room(self, room: Room) -> None:
+        """Turn the client away where there are too many: with an answer, unless there are far too many."""
+        descriptor = self._transport.get_extra_info("socket").fileno()
+        if room.takes(descriptor):
+            return
+        if room.can_answer(descriptor):
+            self._refuse(UnavailableError("too many connections are open here; close some, or come back later"))
+        else:
+            self._closing = True
+            self._transport.abort()
 
     def _take_known(self, data: bytes) -> bytes:
         """Take the requests at the beginning whose heads are known; return the rest."""

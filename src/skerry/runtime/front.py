@@ -30,6 +30,7 @@ from skerry.runtime.origins import refuse_foreign_origin
 from skerry.runtime.pool import WorkerPool
 from skerry.runtime.probe import answer_health, answer_network_probe, is_probe, network_probe
 from skerry.runtime.reading import Headers, Reading, read_head
+from skerry.runtime.room import Room
 
 if TYPE_CHECKING:
     import ssl
@@ -37,13 +38,13 @@ if TYPE_CHECKING:
 
     from skerry.observe import Tracer
     from skerry.runtime.split import Split
+    from skerry.runtime.tls_door import TlsDoor
 
 logger = logging.getLogger(__name__)
 
 ROUTE_BODY_BYTES = 10 * 2**20
 HEALTH_BODY_BYTES = 1024
 BACKLOG = 4096
-HANDSHAKE_TIMEOUT_S = 15.0
 LAST_TURNS = 3  # of the loop, in which it reads what the system holds for it
 
 
@@ -75,6 +76,7 @@ class Front:
     def __init__(self, *, authorize: Authorize | None = None, is_loopback: bool = True) -> None:
         self.is_loopback = is_loopback
         self.connections: set[Connection] = set()
+        self.room = Room()
         self.heads: dict[bool, KnownHeads] = {True: {}, False: {}}
         self.tracer: Tracer | None = None
         self.respond_async: AsyncRequested | None = None
@@ -87,7 +89,7 @@ class Front:
         self._routes: dict[tuple[str, int], list[tuple[str, list[str], Route]]] = {}  # by first segment and length
         self._intakes: dict[bytes, tuple[bytes, TakeBody]] = {}  # by the first segment of the path
         self._body_limits: dict[bytes, int] = {}  # of routes, by the first segment of the path
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[asyncio.Server | TlsDoor] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     # What is served
@@ -164,14 +166,15 @@ class Front:
         Raises:
             OSError: the address is in use or not this machine's.
         """
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(
-            lambda: Connection(self, trusted=False, public=tls is not None),
-            **({"host": host, "port": port, "reuse_address": True} if door is None else {"sock": door}),
-            backlog=BACKLOG,
-            ssl=tls,
-            ssl_handshake_timeout=None if tls is None else HANDSHAKE_TIMEOUT_S,
-        )
+        server: asyncio.Server | TlsDoor
+        if tls is not None:
+            server = await self._listen_publicly(host, port, tls)
+        else:
+            server = await asyncio.get_running_loop().create_server(
+                lambda: Connection(self, trusted=False, room=self.room),
+                **({"host": host, "port": port, "reuse_address": True} if door is None else {"sock": door}),
+                backlog=BACKLOG,
+            )
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
 
@@ -270,6 +273,18 @@ class Front:
             exchange.reply(_internal_error(_request_of(exchange)))
 
     # Inside
+
+    async def _listen_publicly(self, host: str, port: int, tls: ssl.SSLContext) -> TlsDoor:
+        from skerry.runtime.tls_door import TlsDoor  # which most fronts do without
+
+        return await TlsDoor.listen(
+            host,
+            port,
+            backlog=BACKLOG,
+            tls=tls,
+            make=lambda: Connection(self, trusted=False, public=True),
+            room=self.room,
+        )
 
     def _is_same_machine(self, connection: Channel) -> bool:
         return connection.trusted or (self.is_loopback and not connection.public)
