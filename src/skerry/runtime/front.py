@@ -170,8 +170,9 @@ class Front:
         if tls is not None:
             server = await self._listen_publicly(host, port, tls)
         else:
+            is_open = self.is_loopback or self._authorize is None
             server = await asyncio.get_running_loop().create_server(
-                lambda: Connection(self, trusted=False, room=self.room),
+                lambda: Connection(self, trusted=False, room=self.room, stranger=not is_open),
                 **({"host": host, "port": port, "reuse_address": True} if door is None else {"sock": door}),
                 backlog=BACKLOG,
             )
@@ -225,8 +226,10 @@ class Front:
                 has_token = self._authorize(
                     path, exchange.headers, method=exchange.method, public=exchange.connection.public
                 )
-                if not has_token and not self._is_same_machine(exchange.connection):
+                if exchange.connection.stranger and not has_token:
+                    exchange.keep_alive = False  # each time, or who asks for health again and again would stay
                     return HEALTH_BODY_BYTES
+                exchange.connection.stranger = False
         pool = self._functions.get(path)
         if pool is not None and not is_probe(exchange.headers):
             if exchange.method != b"POST":
@@ -282,7 +285,7 @@ class Front:
             port,
             backlog=BACKLOG,
             tls=tls,
-            make=lambda: Connection(self, trusted=False, public=True),
+            make=lambda: Connection(self, trusted=False, public=True, stranger=self._authorize is not None),
             room=self.room,
         )
 
