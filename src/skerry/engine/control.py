@@ -40,7 +40,7 @@ OPEN_PREFIXES = (
     b"/v2/repository/index",
 )
 OPEN_PAGES = (b"/", b"/openapi.json")
-HEALTH_PREFIXES = (b"/health/", b"/v2/health/")
+HEALTH_PAGES = (b"/health/liveness", b"/health/readiness", b"/v2/health/live", b"/v2/health/ready")
 DEFAULT_TAIL = 100
 MAX_TAIL = 100_000
 MAX_DIGITS = 18  # of a deployment's number
@@ -301,17 +301,23 @@ def authorizer(home: Home, *, is_loopback: bool) -> Authorize:
     Over TLS, where other machines call, everything but health wants it.
     """
 
-    def authorize(path: bytes, headers: Headers, *, method: bytes, public: bool) -> None:
+    def authorize(path: bytes, headers: Headers, *, method: bytes, public: bool) -> bool:
         # As the routes see it: "/jobs/" and "/jobs/%2f" list the jobs of all callers as "/jobs" does.
         seen = b"/" + unquote_to_bytes(path).strip(b"/")
-        if seen.startswith(HEALTH_PREFIXES) or (is_loopback and not public and is_open(seen, method)):
-            return
-        given = header(headers, b"authorization") or ""
-        if not hmac.compare_digest(given.encode("latin-1", "replace"), f"Bearer {home.token()}".encode()):
-            wanted = "send Authorization: Bearer TOKEN, with what the file `token` in the engine's folder holds"
-            if is_loopback and not public:
-                wanted += "; functions want none, they are at /function/NAME"
-            raise UnauthorizedError(f"{path.decode('latin-1')} wants the engine's token: {wanted}")
+        if is_loopback and not public and is_open(seen, method):
+            return False
+        is_health = seen in HEALTH_PAGES and method in (b"GET", b"HEAD")
+        given = header(headers, b"authorization")
+        if given is None and is_health:
+            return False
+        text = (given or "").encode("latin-1", "replace")
+        has_token = hmac.compare_digest(text, f"Bearer {home.token()}".encode())
+        if has_token or is_health:
+            return has_token
+        wanted = "send Authorization: Bearer TOKEN, with what the file `token` in the engine's folder holds"
+        if is_loopback and not public:
+            wanted += "; functions want none, they are at /function/NAME"
+        raise UnauthorizedError(f"{path.decode('latin-1')} wants the engine's token: {wanted}")
 
     return authorize
 

@@ -15,20 +15,24 @@ import os
 import socket
 import struct
 from collections import deque
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import httptools
 
-from skerry.errors import BodyTooLargeError, MalformedBodyError, SkerryError
+from skerry.errors import BodyTooLargeError, MalformedBodyError, SkerryError, UnavailableError
 from skerry.runtime.exchange import Exchange
 from skerry.runtime.known_heads import TRACEPARENT, KnownHead, KnownHeads, find_traced, learn
 from skerry.runtime.lazy_timer import LazyTimer
 from skerry.runtime.message import Response
 
+if TYPE_CHECKING:
+    from skerry.runtime.room import Room
+
 MAX_HEAD_BYTES = 64 * 1024  # of a head, and of what follows one without being its body, besides the read it ends in
 MAX_PIPELINED = 128
 HEAD_TIMEOUT_S = 30.0  # for a request's head, once it has begun, and for each further piece of its body
 IDLE_TIMEOUT_S = 300.0
+STRANGER_TIMEOUT_S = 15.0  # for the first request with the token, where one is needed
 LINGER_S = 2.0  # after a refusal: closing at once would reset the connection under a client that still sends
 
 
@@ -53,13 +57,25 @@ class Connection(asyncio.Protocol):
         trusted: Whether the connection came over the Unix socket.
         public: Whether it came from other machines, over TLS: everything wants the token then, so that nothing that is
             known of heads from elsewhere may count.
+        room: Says whether there is room for it; none where that is known.
+        stranger: Whether its client has to show the token: one that has not done so gets no time beyond the first.
     """
 
-    def __init__(self, service: Service, *, trusted: bool, public: bool = False) -> None:
+    def __init__(
+        self,
+        service: Service,
+        *,
+        trusted: bool,
+        public: bool = False,
+        room: Room | None = None,
+        stranger: bool = False,
+    ) -> None:
         self.trusted = trusted
         self.public = public
+        self.stranger = stranger
         self.closed = asyncio.Event()
         self._service = service
+        self._room = room
         self._parser = httptools.HttpRequestParser(self)
         self._loop = asyncio.get_running_loop()
         self._transport: Any = None
@@ -88,7 +104,9 @@ class Connection(asyncio.Protocol):
         """Begin."""
         self._transport = transport
         self._service.connections.add(self)
-        self._arm(IDLE_TIMEOUT_S)
+        self._arm(STRANGER_TIMEOUT_S if self.stranger else IDLE_TIMEOUT_S)
+        if self._room is not None:
+            self._look_for_room(self._room)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client left: tell whoever still works for it."""
@@ -130,6 +148,17 @@ class Connection(asyncio.Protocol):
         else:
             self._read(data)
             self._learning = None  # what came in several reads is not learnt, and its body not kept for that
+
+    def _look_for_room(self, room: Room) -> None:
+        """Turn the client away where there are too many: with an answer, unless there are far too many."""
+        descriptor = self._transport.get_extra_info("socket").fileno()
+        if room.takes(descriptor):
+            return
+        if room.can_answer(descriptor):
+            self._refuse(UnavailableError("too many connections are open here; close some, or come back later"))
+        else:
+            self._closing = True
+            self._transport.abort()
 
     def _take_known(self, data: bytes) -> bytes:
         """Take the requests at the beginning whose heads are known; return the rest."""
@@ -190,7 +219,7 @@ class Connection(asyncio.Protocol):
         if current is None or self._closing:
             return
         if current.method or current is not begun:
-            self._arm(HEAD_TIMEOUT_S)
+            self._await_more()
         if current is not begun or current.size != size:
             self._head_bytes = 0
             return
@@ -422,7 +451,7 @@ class Connection(asyncio.Protocol):
         self._closing = True
         self._transport.close()
         if not self.closed.is_set():
-            self._arm(IDLE_TIMEOUT_S)
+            self._arm(LINGER_S if self.stranger else IDLE_TIMEOUT_S)
 
     def _read_or_pause(self) -> None:
         if self._transport.is_closing():
@@ -432,7 +461,7 @@ class Connection(asyncio.Protocol):
         else:
             self._transport.resume_reading()
             if self._current is not None:
-                self._arm(HEAD_TIMEOUT_S)
+                self._await_more()
 
     def _relieve(self) -> None:
         """Read on, where that paused because too many requests had no answer."""
@@ -446,7 +475,7 @@ class Connection(asyncio.Protocol):
         if exchange is not None and exchange.expects:
             exchange.expects = False
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self._arm(HEAD_TIMEOUT_S)
+            self._await_more()
 
     def _decline_upgrades(self, rest: memoryview) -> None:
         """Read requests that offer another protocol as what they are besides: requests of HTTP/1.1."""
@@ -482,6 +511,11 @@ class Connection(asyncio.Protocol):
         self._pending.append(exchange)
         exchange.reply(Response.of_error(error))
 
+    def _await_more(self) -> None:
+        """Give the client time for the next piece of its request."""
+        if not self.stranger:
+            self._arm(HEAD_TIMEOUT_S)
+
     def _arm(self, seconds: float) -> None:
         """Have `_timed_out` called after so long."""
         self._unsent_bytes = 0
@@ -499,10 +533,13 @@ class Connection(asyncio.Protocol):
             if self._current.expects or self._crowded or self._clogged:
                 self._arm(HEAD_TIMEOUT_S)  # it is the server that keeps the client from finishing
             else:
-                self._refuse(MalformedBodyError(f"the request was not finished within {HEAD_TIMEOUT_S:g} s"))
+                within_s = STRANGER_TIMEOUT_S if self.stranger else HEAD_TIMEOUT_S
+                self._refuse(MalformedBodyError(f"the request was not finished within {within_s:g} s"))
         elif self._was_used:
             self._was_used = False  # since the timer was set; setting it anew for each request would cost more
             self._arm(IDLE_TIMEOUT_S)
+        elif self.stranger and self._transport.is_closing():
+            self._transport.abort()  # the end of TLS takes two, and this client does not do its part
         elif not self._pending:
             self._end()
 

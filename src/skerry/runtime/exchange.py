@@ -31,6 +31,7 @@ class Channel(Protocol):
 
     trusted: bool
     public: bool
+    stranger: bool  # its client has to show the token, and has not done so yet
 
     def flush(self) -> None:
         """Send the answers that are due, in the order of their requests."""

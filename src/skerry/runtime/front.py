@@ -30,6 +30,7 @@ from skerry.runtime.origins import refuse_foreign_origin
 from skerry.runtime.pool import WorkerPool
 from skerry.runtime.probe import answer_health, answer_network_probe, is_probe, network_probe
 from skerry.runtime.reading import Headers, Reading, read_head
+from skerry.runtime.room import Room
 
 if TYPE_CHECKING:
     import ssl
@@ -37,20 +38,28 @@ if TYPE_CHECKING:
 
     from skerry.observe import Tracer
     from skerry.runtime.split import Split
+    from skerry.runtime.tls_door import TlsDoor
 
 logger = logging.getLogger(__name__)
 
 ROUTE_BODY_BYTES = 10 * 2**20
+HEALTH_BODY_BYTES = 1024
 BACKLOG = 4096
-HANDSHAKE_TIMEOUT_S = 15.0
 LAST_TURNS = 3  # of the loop, in which it reads what the system holds for it
 
 
 class Authorize(Protocol):
     """Raises `UnauthorizedError` when a request over TCP may not do what it asks for."""
 
-    def __call__(self, path: bytes, headers: Headers, *, method: bytes, public: bool) -> None:
-        """Look at a request; ``public`` says whether it came from other machines, over TLS."""
+    def __call__(self, path: bytes, headers: Headers, *, method: bytes, public: bool) -> bool:
+        """Return whether a request has shown the token; those that are open to everybody may not have been asked.
+
+        Args:
+            path: Of the request.
+            headers: Of the request.
+            method: Of HTTP.
+            public: Whether it came from other machines, over TLS.
+        """
 
 
 AsyncRequested = Callable[[WorkerPool, Request, Reading], Response | Coroutine[Any, Any, Response]]
@@ -67,6 +76,7 @@ class Front:
     def __init__(self, *, authorize: Authorize | None = None, is_loopback: bool = True) -> None:
         self.is_loopback = is_loopback
         self.connections: set[Connection] = set()
+        self.room = Room()
         self.heads: dict[bool, KnownHeads] = {True: {}, False: {}}
         self.tracer: Tracer | None = None
         self.respond_async: AsyncRequested | None = None
@@ -79,7 +89,7 @@ class Front:
         self._routes: dict[tuple[str, int], list[tuple[str, list[str], Route]]] = {}  # by first segment and length
         self._intakes: dict[bytes, tuple[bytes, TakeBody]] = {}  # by the first segment of the path
         self._body_limits: dict[bytes, int] = {}  # of routes, by the first segment of the path
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[asyncio.Server | TlsDoor] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     # What is served
@@ -156,14 +166,16 @@ class Front:
         Raises:
             OSError: the address is in use or not this machine's.
         """
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(
-            lambda: Connection(self, trusted=False, public=tls is not None),
-            **({"host": host, "port": port, "reuse_address": True} if door is None else {"sock": door}),
-            backlog=BACKLOG,
-            ssl=tls,
-            ssl_handshake_timeout=None if tls is None else HANDSHAKE_TIMEOUT_S,
-        )
+        server: asyncio.Server | TlsDoor
+        if tls is not None:
+            server = await self._listen_publicly(host, port, tls)
+        else:
+            is_open = self.is_loopback or self._authorize is None
+            server = await asyncio.get_running_loop().create_server(
+                lambda: Connection(self, trusted=False, room=self.room, stranger=not is_open),
+                **({"host": host, "port": port, "reuse_address": True} if door is None else {"sock": door}),
+                backlog=BACKLOG,
+            )
         self._servers.append(server)
         return int(server.sockets[0].getsockname()[1])
 
@@ -211,7 +223,13 @@ class Front:
         if not exchange.connection.trusted:
             refuse_foreign_origin(exchange.headers)
             if self._authorize is not None:
-                self._authorize(path, exchange.headers, method=exchange.method, public=exchange.connection.public)
+                has_token = self._authorize(
+                    path, exchange.headers, method=exchange.method, public=exchange.connection.public
+                )
+                if exchange.connection.stranger and not has_token:
+                    exchange.keep_alive = False  # each time, or who asks for health again and again would stay
+                    return HEALTH_BODY_BYTES
+                exchange.connection.stranger = False
         pool = self._functions.get(path)
         if pool is not None and not is_probe(exchange.headers):
             if exchange.method != b"POST":
@@ -258,6 +276,18 @@ class Front:
             exchange.reply(_internal_error(_request_of(exchange)))
 
     # Inside
+
+    async def _listen_publicly(self, host: str, port: int, tls: ssl.SSLContext) -> TlsDoor:
+        from skerry.runtime.tls_door import TlsDoor  # which most fronts do without
+
+        return await TlsDoor.listen(
+            host,
+            port,
+            backlog=BACKLOG,
+            tls=tls,
+            make=lambda: Connection(self, trusted=False, public=True, stranger=self._authorize is not None),
+            room=self.room,
+        )
 
     def _is_same_machine(self, connection: Channel) -> bool:
         return connection.trusted or (self.is_loopback and not connection.public)
@@ -380,7 +410,7 @@ class Front:
             raise MethodNotAllowedError(
                 f"{request.path}: use {' or '.join(sorted(methods))}, not {request.method}", allow=allow
             )
-        there = ", ".join(sorted(self._paths)) or "none"
+        there = ", ".join(self._names_for(request)) or "none"
         if request.path.startswith("/function/"):
             raise FunctionNotFoundError(
                 f"no function {request.path.removeprefix('/function/')!r} here; there are: {there}"
@@ -389,12 +419,21 @@ class Front:
             f"nothing is served at {request.path}; functions answer at /function/NAME; there are: {there}"
         )
 
+    def _names_for(self, request: Request) -> list[str]:
+        """Return the functions that a caller may be told of: those labelled local are for this machine's."""
+        return [
+            name
+            for name, paths in sorted(self._paths.items())
+            if request.same_machine or not self._functions[paths[0]].spec.local
+        ]
+
 
 def add_health_routes(front: Front, *, is_ready: Callable[[], bool]) -> None:
     """Serve ``/health/liveness`` and ``/health/readiness``."""
     front.is_ready = is_ready
-    front.route("GET", "/health/liveness", lambda _: Response.of_json({"status": "alive"}))
-    front.route("GET", "/health/readiness", lambda _: answer_health(is_ready=is_ready()))
+    most = HEALTH_BODY_BYTES
+    front.route("GET", "/health/liveness", lambda _: Response.of_json({"status": "alive"}), max_body_bytes=most)
+    front.route("GET", "/health/readiness", lambda _: answer_health(is_ready=is_ready()), max_body_bytes=most)
 
 
 def _request_of(exchange: Exchange) -> Request:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from skerry.observe import FunctionMetrics, Registry, ServingMetrics
 from skerry.observe.exposition import sample
+from skerry.observe.instruments import Callback
 from skerry.observe.serving_metrics import FUNCTION
 from skerry.runtime.front import Front
 from skerry.runtime.message import Request, Response
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from skerry.scaling import Decision
 
 logger = logging.getLogger(__name__)
+REFUSED = "skerry_refused_connections_total"
 FLUSH_LIMIT_S = 2.0
 # Knative's names of what its autoscaler decides, in Prometheus' form; a pod there is a worker here.
 SCALING: Mapping[str, str] = MappingProxyType(
@@ -57,6 +59,8 @@ class Observing:
         self._exporter: SpanExporter | None = None
         if any(name.startswith("OTEL_") for name in environment):
             self._trace(front, environment)
+        refused = self.registry.family(REFUSED, "counter", "Connections refused for want of descriptors.", [])
+        refused.add((), Callback(lambda: front.room.refused_total))
         front.route("GET", "/metrics", self._scrape)
 
     @property

@@ -16,6 +16,7 @@ from skerry.errors import (
     UnauthorizedError,
 )
 from skerry.platforms.engine.site import SitePlatform
+from support.engine_process import write_app
 from support.raw_http import request
 
 
@@ -136,6 +137,70 @@ def test_everything_but_health_wants_the_token(edge, path):
     assert ask(edge, method, path, body=body)[0] == 401
     assert ask(edge, method, path, {"Authorization": "Bearer wrong"}, body)[0] == 401
     assert ask(edge, "GET", "/health/readiness")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/health/../engine"),
+        ("GET", "/health/x"),
+        ("GET", "/health/%2e%2e/apps"),
+        ("GET", "/v2/health/../models"),
+        ("GET", "/health"),
+        ("POST", "/health/liveness"),
+        ("PUT", "/v2/health/live"),
+    ],
+)
+def test_nothing_beside_the_addresses_of_health_goes_without_the_token(edge, method, path):
+    status, body = ask(edge, method, path)
+
+    assert (status, b"unauthorized" in body, b"add" in body) == (401, True, False)
+
+
+@pytest.mark.parametrize("path", ["/health/liveness", "/health/readiness", "/v2/health/live", "/v2/health/ready"])
+def test_health_is_told_without_the_token(edge, path):
+    assert [ask(edge, method, path)[0] for method in ("GET", "HEAD")] == [200, 200]
+
+
+def test_who_has_the_token_is_told_what_is_there_but_for_local_functions(edge, tmp_path):
+    secret = """
+    app = skerry.App("ward")
+
+    @app.function(local=True, scale=skerry.Scale(initial=0))
+    def diagnose(image: bytes) -> str:
+        return "well"
+    """
+    edge.deploy(write_app(tmp_path / "ward.py", secret))
+    try:
+        bearer = {"Authorization": f"Bearer {(edge.home / 'token').read_text().strip()}"}
+        status, body = ask(edge, "GET", "/nothing", bearer)
+        assert (status, b"there are: add," in body, b"diagnose" in body) == (404, True, False)
+        assert "diagnose" in edge.control("GET", "/nothing").json()["detail"]
+    finally:
+        edge.control("DELETE", "/apps/ward")
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [
+        ("POST /health/liveness", 401),
+        ("POST /function/add", 401),
+        ("GET /health/liveness", 413),
+        ("GET /v2/health/live", 413),
+        ("GET /v2/%68ealth/live", 413),
+    ],
+)
+@pytest.mark.parametrize("length", ["content-length: 10485660", "transfer-encoding: chunked"])
+def test_without_the_token_no_body_is_kept(edge, request_line, status, length):
+    with raw(edge) as sock:
+        sock.sendall(f"{request_line} HTTP/1.1\r\nhost: h\r\n{length}\r\n\r\n".encode())
+        if status == 413 and "chunked" in length:
+            sock.sendall(b"1000\r\n" + bytes(0x1000))  # the rest never comes
+        assert sock.recv(4096).startswith(f"HTTP/1.1 {status} ".encode())
+
+
+def test_a_small_body_of_a_request_for_health_is_passed_over(edge):
+    assert ask(edge, "GET", "/health/liveness", body=bytes(1024))[0] == 200
 
 
 def test_a_head_that_is_known_on_loopback_does_not_open_the_other_listener(edge):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import skerry.observe
 from skerry.events.metrics import BrokerMetrics
 from skerry.observe import CLIENT_LEFT, Registry, ServingMetrics, SpanExporter, Telemetry, Tracer
-from skerry.runtime.observing import SCALING
+from skerry.runtime.observing import REFUSED, SCALING
 
 LABELS = {"faas_name": "digits", "kn_revision_name": "digits-00001"}
 
@@ -148,6 +148,7 @@ def test_every_metric_is_documented_with_its_kind():
     for name, help_text in SCALING.items():
         registry.family(name, "gauge", help_text)
     SpanExporter(Telemetry(), Tracer(Telemetry())).declare_metrics(registry)
+    registry.family(REFUSED, "counter", "")
     BrokerMetrics(registry)
     page = Path(__file__).parents[3] / "docs" / "concepts" / "observability.md"
     rows = re.findall(r"^\| `(\w+)` \| (counter|gauge|histogram) \|", page.read_text(), re.MULTILINE)
