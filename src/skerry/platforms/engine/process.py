@@ -191,7 +191,8 @@ def _wait_until_ready(
             time.sleep(POLL_S)
     finally:
         platform.close()
-    raise PlatformError(f"the engine was not ready within {timeout_s:g} s; see {log}")
+    said = _read_from(log, began_at_bytes)
+    raise PlatformError(f"the engine was not ready within {timeout_s:g} s: {said or f'it said nothing in {log}'}")
 
 
 def _read_from(log: Path, offset_bytes: int) -> str:

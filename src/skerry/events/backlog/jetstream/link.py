@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ import orjson
 from skerry.errors import ConfigError, UnavailableError
 from skerry.events.delivery import DeadLetter, Delivery, Entry
 
+logger = logging.getLogger(__name__)
 KNOWN_S: Final = 24 * 3600.0  # the server refuses an event that comes again within so long
 ANSWER_S: Final = 10.0
 TRIGGERS, EVENT, KEY, ID = "Skerry-Triggers", "Skerry-Event", "Skerry-Key", "Nats-Msg-Id"
@@ -32,7 +34,7 @@ def parse(address: str) -> tuple[str, str]:
 
 
 async def connect(url: str) -> Any:
-    """Return a connection.
+    """Return a connection; it is awaited for as long as it takes, and the log says so.
 
     Raises:
         ConfigError: the extra ``nats`` is not installed.
@@ -44,13 +46,32 @@ async def connect(url: str) -> Any:
     except ImportError as error:
         raise ConfigError('events on NATS need the package nats-py: pip install "skerry[nats]"') from error
 
-    async def ignore(_: Exception) -> None:
+    shown = url.rpartition("@")[2]
+    is_told = False
+
+    async def failed(error: Exception) -> None:
         """Connections that are lost are made again; who waits for an answer is told by its time-out."""
+        nonlocal is_told
+        if not is_told:
+            is_told = True
+            logger.warning("the NATS server at %s does not answer (%s); it is tried again", shown, explain(error))
+
+    async def answers_again() -> None:
+        nonlocal is_told
+        is_told = False
+        logger.info("the NATS server at %s answers again", shown)
 
     try:
-        return await nats.connect(url, error_cb=ignore, max_reconnect_attempts=-1, allow_reconnect=True)
+        return await nats.connect(
+            url, error_cb=failed, reconnected_cb=answers_again, max_reconnect_attempts=-1, allow_reconnect=True
+        )
     except (NoServersError, Error, OSError) as error:
-        raise UnavailableError(f"the NATS server at {url.rpartition('@')[2]} does not answer: {error}") from error
+        raise UnavailableError(f"the NATS server at {shown} does not answer: {explain(error)}") from error
+
+
+def explain(error: Exception) -> str:
+    """Return what an error of the client says, or its name where it says nothing."""
+    return str(error) or type(error).__name__
 
 
 def message_id(entry: Entry) -> str:
