@@ -252,9 +252,18 @@ class Control:
         return Response.of_json({"text": text, "offset": after})
 
     def _check_private(self, function: str, request: Request) -> None:
-        served = self._supervisor.served.get(function)
-        if served is not None and served.pool.spec.local and not request.same_machine:
+        if not request.same_machine and self._has_local_log(function):
             raise PrivacyError(f"function {function!r} is labelled local: its log does not leave this site")
+
+    def _has_local_log(self, function: str) -> bool:
+        served = self._supervisor.served.get(function)
+        if served is not None and served.pool.spec.local:
+            return True
+        if self._logs.holds_local(function):
+            return True
+        # The log of a function that is gone may be of a version that marked none.
+        past = () if served is not None else self._records.apps.history(function)
+        return any(revision.spec.get("local") for revision in past)
 
     def _events(self, request: Request) -> Response:
         self._flush()

@@ -102,6 +102,11 @@ class Home:
         return self.path / "events.sqlite3"
 
     @property
+    def local_events(self) -> Path:
+        """The file that says until when events were given to functions that are labelled ``local``."""
+        return self.path / "events.local"
+
+    @property
     def chains(self) -> Path:
         """The SQLite file of runs of chains, and of how their steps have ended."""
         return self.path / "chains.sqlite3"

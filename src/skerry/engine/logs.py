@@ -48,13 +48,23 @@ class Logs:
             raise FunctionNotFoundError(f"there is no function {function!r}")
         return self._folder / f"{function}.log"
 
-    def open_for_append(self, function: str) -> int:
+    def holds_local(self, function: str) -> bool:
+        """Whether a function's log has lines from when it was labelled ``local``."""
+        return _mark(self.path(function)).exists()
+
+    def open_for_append(self, function: str, *, local: bool = False) -> int:
         """Return a descriptor for a new worker's output, after rotating a file above the limit.
 
         The descriptor is close-on-exec and the caller's to close; ``os.dup2`` it onto 1 and 2 of the worker.
+
+        Args:
+            function: The function's name.
+            local: Whether it is labelled ``local``, which is written down next to its log.
         """
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self.path(function)
+        if local:
+            _mark(path).touch(mode=0o600)
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if os.fstat(descriptor).st_size > self._limit_bytes:
@@ -99,6 +109,10 @@ class Logs:
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         text = rest.decode(errors="replace") + decoder.decode(data)
         return text, offset + len(data) - len(decoder.getstate()[0])
+
+
+def _mark(path: Path) -> Path:
+    return path.with_name(f"{path.name}.local")
 
 
 def _rotated(path: Path) -> Path:

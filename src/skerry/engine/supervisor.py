@@ -398,7 +398,7 @@ class Supervisor:
             target,
             nursery=nursery,
             reaper=self._reaper,
-            open_log=lambda: self._logs.open_for_append(spec.name),
+            open_log=lambda: self._logs.open_for_append(spec.name, local=spec.local),
             notify=self._journal.notifier(spec.name),
         )
 

@@ -11,7 +11,7 @@ def test_a_source_that_an_earlier_version_took_keeps_no_other_from_its_work(capl
     refused = {"kind": "files", "url": "s3://bucket/in?endpoint=http://ada:hunter2@h"}
     app = SimpleNamespace(name="app", event_sources={"odd": refused, "sound": sound.to_dict()})
     records = SimpleNamespace(apps=SimpleNamespace(all=lambda: [app]))
-    hosting = EventHosting(records, broker=None, sources=None)
+    hosting = EventHosting(records, broker=None, sources=None, mark=None)
     assert hosting._sources() == {"app/sound": sound}
     assert "source 'odd'" in caplog.text
     assert "hunter2" not in caplog.text

@@ -331,6 +331,23 @@ class TestJobs:
             jobs.retry("none")
         assert jobs.get("j").attempts == 1
 
+    def test_it_is_known_of_a_job_whether_its_function_was_local_unless_it_is_older(self, tmp_path):
+        path = tmp_path / "records.sqlite3"
+        database = Database(path, migrations=MIGRATIONS[:7])
+        with database.write() as connection:
+            connection.execute(
+                "INSERT INTO jobs (id, function, status, attempts, submitted_at) "
+                "VALUES ('old', 'train', 'queued', 0, 1)"
+            )
+        database.close()
+
+        with Records(path) as records:
+            records.jobs.submit("a", "train", REQUEST, now_s=1, local=True)
+            records.jobs.submit("b", "train", REQUEST, now_s=1)
+            assert [records.jobs.get(job).local for job in ("old", "a", "b")] == [None, True, False]
+            records.jobs.mark_local("b")
+            assert records.jobs.get("b").local
+
     def test_a_job_whose_request_an_older_version_threw_away_is_not_retried(self, path):
         database = Database(path, migrations=MIGRATIONS[:1])
         with database.write() as connection:

@@ -103,11 +103,14 @@ class ChainHosting:
         if chosen not in ("separated", "fused"):
             raise ConfigError(f"mode = {mode!r}: write 'separated' or 'fused'", field="mode")
         specs = self._specs(plan)
-        if not same_machine and any(spec.local for spec in specs):
+        local = any(spec.local for spec in specs)
+        if not same_machine and local:
             raise PrivacyError(f"chain {chain!r} has functions that are labelled local: begin it on its site itself")
         if chosen == "fused":
             check_fusible(chain, self._supervisor.find(chain).pool.spec, specs)
-        order = Order(chain=chain, plan=plan, mode=chosen, value=value, traceparent=_trace(traceparent), id=id)
+        order = Order(
+            chain=chain, plan=plan, mode=chosen, value=value, traceparent=_trace(traceparent), id=id, local=local
+        )
         return await self.conductor.begin(order)
 
     def begin_for(self, chain: str, parcel: Parcel) -> None:
@@ -164,9 +167,11 @@ class ChainHosting:
             }
         return found
 
-    def is_private(self, chain: str) -> bool:
-        """Whether what a chain passes on does not leave this machine; so where it is not known any more."""
-        plan = self.chains().get(chain)
+    def is_private(self, record: RunRecord) -> bool:
+        """Whether what a run passes on does not leave this machine; so where its chain is not known any more."""
+        if record.local:
+            return True
+        plan = self.chains().get(record.chain)
         return plan is None or any(spec.local for spec in self._specs(plan))
 
     def _specs(self, plan: ChainPlan) -> list[FunctionSpec]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 LISTED = 100
 MOST_LISTED = 10_000
 MOST_BODY_BYTES = 64 * 2**20
+WITHHELD = "functions of this chain are labelled local: what they say does not leave this site"
 STATUSES = ("running", "succeeded", "failed", "cancelled")
 
 
@@ -78,23 +79,29 @@ class ChainRoutes:
         wait_s = wait_of(request)
         if wait_s:
             record = await self._conductor.wait(record.id, wait_s) or record
-        return Response.of_json(run_view(record), status=202, headers={"location": f"/runs/{record.id}"})
+        return Response.of_json(self._view(record, request), status=202, headers={"location": f"/runs/{record.id}"})
 
     def _runs(self, request: Request) -> Response:
         status = request.parameter("status")
         if status is not None and status not in STATUSES:
             raise MalformedBodyError(f"status = {status!r}: must be one of {', '.join(STATUSES)}")
         found = self._conductor.journal.runs(chain=request.parameter("chain"), status=status, most=_limit_of(request))
-        return Response.of_json([run_view(record) for record in found])
+        return Response.of_json([self._view(record, request) for record in found])
 
     async def _show(self, request: Request) -> Response:
         record = await self._find(request)
         steps = self._conductor.journal.steps(record.number)
-        return Response.of_json({**run_view(record), "cost": cost_of(record, steps), **steps_view(record, steps)})
+        seen = steps_view(record, steps)
+        if self._is_private(record, request):
+            for step in seen["steps"]:
+                step["error"] = step["error"] and WITHHELD
+            for dead in seen["dead"]:
+                dead["knativeerrordata"] = WITHHELD
+        return Response.of_json({**self._view(record, request), "cost": cost_of(record, steps), **seen})
 
     async def _result(self, request: Request) -> Response:
         record = await self._find(request)
-        if self._hosting.is_private(record.chain) and not request.same_machine:
+        if self._is_private(record, request):
             raise PrivacyError(f"chain {record.chain!r} has functions that are labelled local: results do not leave")
         if record.status == "failed":
             error = orjson.loads(record.error or "{}")
@@ -110,7 +117,17 @@ class ChainRoutes:
         found = await self._conductor.cancel(_segment(request))
         if found is None:
             raise _unknown(_segment(request))
-        return Response.of_json(run_view(found))
+        return Response.of_json(self._view(found, request))
+
+    def _is_private(self, record: RunRecord, request: Request) -> bool:
+        return not request.same_machine and self._hosting.is_private(record)
+
+    def _view(self, record: RunRecord, request: Request) -> dict[str, Any]:
+        """Return a run as a caller may see it."""
+        view = run_view(record)
+        if view["error"] is not None and self._is_private(record, request):
+            view["error"]["detail"] = WITHHELD
+        return view
 
     async def _find(self, request: Request) -> RunRecord:
         """Return the run that is asked for, after it has ended or ``wait_s`` has passed."""

@@ -9,13 +9,14 @@ import socket
 from collections.abc import Mapping
 
 from skerry.engine.events.giving import BeginRuns, giver
+from skerry.engine.events.mark import LocalMark
 from skerry.engine.events.routes import EventRoutes
 from skerry.engine.home import Home
 from skerry.engine.records import Records
 from skerry.engine.supervisor import Supervisor
 from skerry.errors import ConfigError, SkerryError
 from skerry.events.backlog import Backlog, SqliteBacklog
-from skerry.events.broker import Broker, BrokerLimits
+from skerry.events.broker import Broker, BrokerLimits, starts_of
 from skerry.events.metrics import BrokerMetrics
 from skerry.events.sources.roster import Roster
 from skerry.runtime.front import Front
@@ -35,9 +36,11 @@ class EventHosting:
         records: What is deployed.
         broker: Takes events.
         sources: Bring it some.
+        mark: Says until when functions that are labelled ``local`` took some.
     """
 
-    def __init__(self, records: Records, broker: Broker, sources: Roster) -> None:
+    def __init__(self, records: Records, broker: Broker, sources: Roster, mark: LocalMark) -> None:
+        self._mark = mark
         self._records = records
         self.broker = broker
         self.sources = sources
@@ -81,16 +84,15 @@ class EventHosting:
         give = giver(supervisor, begin_runs, tracer)
         broker = Broker(backlog, give, limits=limits, metrics=metrics, tracer=tracer)
         sources = Roster(broker.accept, file=home.seen_files, identity=_identity(home), environment=environment)
-        return cls(records, broker, sources)
+        return cls(records, broker, sources, LocalMark(home.local_events))
 
     def add_routes(self, front: Front) -> None:
         """Serve the broker's addresses on a front."""
-        EventRoutes(self.broker, self.sources).add(front)
+        EventRoutes(self.broker, self.sources, self._mark).add(front)
 
     async def start(self) -> None:
         """Feed what is deployed."""
-        await self.broker.follow(self._deployed())
-        self.sources.follow(self._sources())
+        await self._feed()
 
     async def follow(self) -> None:
         """Feed what is deployed now; where the backlog does not answer, as soon as it does."""
@@ -127,10 +129,18 @@ class EventHosting:
                     logger.warning("a source is left out: %s", error.message)
         return found
 
+    async def _feed(self) -> None:
+        functions = self._deployed()
+        if any(spec.local for spec, _ in starts_of(functions).values()):
+            self._mark.begin()
+        await self.broker.follow(functions)
+        if not self.broker.has_local:
+            self._mark.end()
+        self.sources.follow(self._sources())
+
     async def _try(self) -> bool:
         try:
-            await self.broker.follow(self._deployed())
-            self.sources.follow(self._sources())
+            await self._feed()
         except SkerryError as error:
             logger.warning("triggers are not brought up to date, and tried again: %s", error.message)
             return False

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from skerry.engine.events.mark import LocalMark
 from skerry.errors import EventNotFoundError, MalformedBodyError, PrivacyError, SkerryError
 from skerry.events.broker import Broker
 from skerry.events.dead import with_error
@@ -19,6 +20,7 @@ from skerry.runtime.message import Request, Response
 LISTED = 100
 MOST_LISTED = 10_000
 MOST_BODY_BYTES = 32 * 2**20
+PRIVATE = "a function here is labelled local: what it was given and answered does not leave this site"
 
 
 class EventRoutes:
@@ -27,11 +29,13 @@ class EventRoutes:
     Args:
         broker: What takes them.
         sources: What brings them besides publishers, if anything does.
+        mark: Says until when functions that are labelled ``local`` took them, if any did.
     """
 
-    def __init__(self, broker: Broker, sources: Roster | None = None) -> None:
+    def __init__(self, broker: Broker, sources: Roster | None = None, mark: LocalMark | None = None) -> None:
         self._broker = broker
         self._sources = sources
+        self._mark = mark
 
     def add(self, front: Front) -> None:
         """Serve the addresses on a front."""
@@ -71,9 +75,25 @@ class EventRoutes:
 
     def _check_private(self, request: Request) -> None:
         if self._broker.has_local and not request.same_machine:
-            raise PrivacyError(
-                "a function here is labelled local: what it was given and answered does not leave this site"
-            )
+            raise PrivacyError(PRIVATE)
+
+    def _private_until_s(self, request: Request) -> float:
+        """Return until when accepted events are kept from a caller: a function that is gone may have taken them."""
+        return 0.0 if request.same_machine or self._mark is None else self._mark.until_s
+
+    async def _find(self, number: int, request: Request) -> KeptEvent:
+        kept = await self._broker.backlog.event(number)
+        if kept is None:
+            raise _unknown(number)
+        if kept.accepted_at <= self._private_until_s(request):
+            raise PrivacyError(PRIVATE)
+        return kept
+
+    async def _is_open(self, dead: DeadLetter, until_s: float) -> bool:
+        if dead.died_at <= until_s:
+            return False
+        kept = await self._broker.backlog.event(dead.event)
+        return kept is not None and kept.accepted_at > until_s
 
     def _check_trigger(self, name: str) -> None:
         if name not in self._broker.feeds:
@@ -89,15 +109,13 @@ class EventRoutes:
             id=request.parameter("id"),
             before=None if before is None else _whole(before, "before"),
         )
-        return Response.of_json([_event(one) for one in found])
+        until_s = self._private_until_s(request)
+        return Response.of_json([_event(one) for one in found if one.accepted_at > until_s])
 
     async def _show(self, request: Request) -> Response:
         self._check_private(request)
         number = _whole(_segment(request), "the event's number")
-        kept = await self._broker.backlog.event(number)
-        if kept is None:
-            raise _unknown(number)
-        return Response.of_json(_event(kept))
+        return Response.of_json(_event(await self._find(number, request)))
 
     async def _replay(self, request: Request) -> Response:
         self._check_private(request)
@@ -105,6 +123,7 @@ class EventRoutes:
         trigger = request.parameter("trigger")
         if trigger is not None:
             self._check_trigger(trigger)
+        await self._find(number, request)
         names = await self._broker.replay(number, trigger)
         if names is None:
             raise _unknown(number)
@@ -116,6 +135,9 @@ class EventRoutes:
         if trigger is not None:
             self._check_trigger(trigger)
         found = await self._broker.backlog.dead(trigger=trigger, most=_limit(request))
+        until_s = self._private_until_s(request)
+        if until_s:
+            found = [one for one in found if await self._is_open(one, until_s)]
         return Response.of_json([_dead_letter(one) for one in found])
 
     async def _revive(self, request: Request) -> Response:

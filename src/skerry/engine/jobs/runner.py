@@ -47,6 +47,7 @@ PURGE_PERIOD_S = 600.0
 MOST_ATTEMPTS = 4  # of a job whose workers die, where it may run again; a retry grants as many once more
 START_PATIENCE_S = 60.0  # how long jobs wait for a function whose workers cannot start
 RECORD_PERIOD_S = 1.0  # until what could not be recorded is tried again
+PUBLIC = ("code", "status", "retryable")  # of the error of a job whose function is labelled `local`
 LISTED = 100  # jobs, where nobody says how many
 MOST_LISTED = 10_000
 RecordsError = (SkerryError, sqlite3.Error)
@@ -88,7 +89,9 @@ class JobRunner:
         # One commit for both, where a worker takes it at once. Only of jobs that may run again: the record is a moment
         # ahead of the worker, and others would be given up for lost if the engine died in between.
         starts = pool.spec.idempotent and pool.dispatcher.takes_at_once
-        record = self._jobs.submit(job, pool.spec.name, asked, now_s=time.time(), run=self._run if starts else None)
+        record = self._jobs.submit(
+            job, pool.spec.name, asked, now_s=time.time(), run=self._run if starts else None, local=pool.spec.local
+        )
         trace = {key: value for key, value in reading.meta.items() if key in TRACE}
         call = self._call(job, pool, asked, meta=trace)
         call.recorded = record.attempts
@@ -117,19 +120,21 @@ class JobRunner:
         jobs = self._jobs.newest(
             function=request.parameter("function"), status=_status_of(request), limit=_limit_of(request)
         )
-        return Response.of_json([job.to_dict() for job in jobs])
+        return Response.of_json([self._view(job, request) for job in jobs])
 
     async def status(self, request: Request) -> Response:
         """Answer ``GET /jobs/ID``, after the job has ended or ``wait_s`` has passed."""
         job = _job_of(request)
         await self._wait(job, wait_of(request))
-        return Response.of_json(self._jobs.get(job).to_dict())
+        return Response.of_json(self._view(self._jobs.get(job), request))
 
     async def result(self, request: Request) -> Response:
         """Answer ``GET /jobs/ID/result``, after the job has ended or ``wait_s`` has passed."""
         job = _job_of(request)
         await self._wait(job, wait_of(request))
-        self._check_private(job, request)
+        record = self._jobs.get(job)
+        if self._is_private(record, request):
+            raise PrivacyError(f"function {record.function!r} is labelled local: its results do not leave this site")
         return _response_of(self._jobs.result(job))
 
     async def _wait(self, job: str, wait_s: float) -> Response | None:
@@ -147,11 +152,21 @@ class JobRunner:
                 waiters.remove(waiter)
         return None
 
-    def _check_private(self, job: str, request: Request) -> None:
-        function = self._jobs.get(job).function
-        served = self._supervisor.served.get(function)
-        if served is not None and served.pool.spec.local and not request.same_machine:
-            raise PrivacyError(f"function {function!r} is labelled local: its results do not leave this site")
+    def _is_private(self, record: JobRecord, request: Request) -> bool:
+        """Whether what a job was given and has answered is kept from a caller, who is on another machine."""
+        if request.same_machine:
+            return False
+        served = self._supervisor.served.get(record.function)
+        labelled = served.pool.spec.local if served is not None else record.local is None
+        return labelled or bool(record.local)
+
+    def _view(self, record: JobRecord, request: Request) -> dict[str, Any]:
+        """Return a job as a caller may see it."""
+        view = record.to_dict()
+        if record.error is not None and self._is_private(record, request):
+            text = f"function {record.function!r} is labelled local: what its jobs say does not leave this site"
+            view["error"] = {name: record.error[name] for name in PUBLIC if name in record.error} | {"detail": text}
+        return view
 
     def cancel(self, request: Request) -> Response:
         """Answer ``DELETE /jobs/ID``: a waiting job never runs, and the worker of a running one is ended."""
@@ -163,7 +178,7 @@ class JobRunner:
                 call.pool.dispatcher.cancel(call, JobNotReadyError(f"job {job!r} was cancelled"))
                 call.pool.wake()
             self._ended(job)
-        return Response.of_json(self._jobs.get(job).to_dict())
+        return Response.of_json(self._view(self._jobs.get(job), request))
 
     def retry(self, request: Request) -> Response:
         """Answer ``PUT /jobs/ID/retry``: a job that has failed or was cancelled runs again under its id.
@@ -171,10 +186,13 @@ class JobRunner:
         Raises:
             JobNotReadyError: it waits, runs or has succeeded.
             FunctionNotFoundError: its function is not served any more.
+            PrivacyError: it is labelled ``local``, and the caller is on another machine.
             SkerryError: there is no room for it, as for a new job; see `submit`.
         """
         job = _job_of(request)
         before = self._jobs.get(job)
+        if self._is_private(before, request):
+            raise PrivacyError(f"function {before.function!r} is labelled local: only this machine may call it")
         if before.status in (JobStatus.FAILED, JobStatus.CANCELLED):
             _require_room(self._supervisor.find(before.function).pool)
         record = self._jobs.retry(job)
@@ -252,6 +270,8 @@ class JobRunner:
         if record.status.ended:
             self._calls.pop(job, None)
             return
+        if pool.spec.local and not record.local:
+            self._jobs.mark_local(job)
         self._offer(self._call(job, pool, self._jobs.request(job), attempts=record.attempts))
 
     def _call(

@@ -55,6 +55,7 @@ class JobRecord:
         started_at: When it was started last.
         ended_at: When it ended.
         error: The problem of a failed job.
+        local: Whether its function was labelled ``local``; None where that is not known.
     """
 
     id: str
@@ -67,6 +68,7 @@ class JobRecord:
     started_at: float | None
     ended_at: float | None
     error: Mapping[str, Any] | None
+    local: bool | None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the job as ``GET /jobs/ID`` sends it."""
@@ -134,7 +136,7 @@ class Jobs:
         self._database = database
 
     def submit(
-        self, job: str, function: str, request: JobRequest, *, now_s: float, run: str | None = None
+        self, job: str, function: str, request: JobRequest, *, now_s: float, run: str | None = None, local: bool = False
     ) -> JobRecord:
         """Accept a job. Once this returns, no death of the process loses it (see `schema` for power cuts).
 
@@ -144,6 +146,7 @@ class Jobs:
             request: What its worker receives.
             now_s: Unix time, seconds.
             run: Id of this run of the engine, where the job is started as well, see `start`.
+            local: Whether the function is labelled ``local``.
 
         Raises:
             InternalError: the id is in use.
@@ -152,9 +155,9 @@ class Jobs:
         try:
             with self._database.write() as connection:
                 row = connection.execute(
-                    """INSERT INTO jobs (id, function, status, attempts, run, submitted_at, started_at)
-                       VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING *""",
-                    (job, function, *_beginning(run), now_s, None if run is None else now_s),
+                    """INSERT INTO jobs (id, function, status, attempts, run, submitted_at, started_at, local)
+                       VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING *""",
+                    (job, function, *_beginning(run), now_s, None if run is None else now_s, local),
                 ).fetchone()
                 connection.execute(
                     "INSERT INTO job_requests (job, content_type, headers, options, body) VALUES (?, ?, ?, ?, ?)",
@@ -186,15 +189,18 @@ class Jobs:
             ).fetchone()
         return None if row is None else _job(row)
 
+    def mark_local(self, job: str) -> None:
+        """Note that a job is given to a function that is labelled ``local``."""
+        with self._database.write() as connection:
+            connection.execute("UPDATE jobs SET local = 1 WHERE id = ?", (job,))
+
     def requeue(self, job: str) -> bool:
         """Put a running job back in its place of the queue, for one more attempt; False when it is not running."""
         with self._database.write() as connection:
-            return (
-                connection.execute(
-                    "UPDATE jobs SET status = 'queued' WHERE id = ? AND status = 'running'", (job,)
-                ).rowcount
-                == 1
+            changed = connection.execute(
+                "UPDATE jobs SET status = 'queued' WHERE id = ? AND status = 'running'", (job,)
             )
+        return changed.rowcount == 1
 
     def succeed(self, job: str, result: JobResult, *, now_s: float) -> bool:
         """Record a result for good; False when the job had ended already (or never was), and nothing was changed."""
@@ -389,4 +395,5 @@ def _job(row: sqlite3.Row) -> JobRecord:
         started_at=row["started_at"],
         ended_at=row["ended_at"],
         error=None if row["error"] is None else json.loads(row["error"]),
+        local=None if row["local"] is None else bool(row["local"]),
     )

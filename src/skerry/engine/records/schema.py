@@ -86,6 +86,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             drafts TEXT NOT NULL, deployed_at REAL NOT NULL, PRIMARY KEY (app, number)
         ) STRICT, WITHOUT ROWID""",
     ),
+    ("ALTER TABLE jobs ADD COLUMN local INTEGER",),  # of older jobs it is not known
 )
 
 

@@ -37,6 +37,7 @@ class Order:
         value: What the first step is given, as MessagePack.
         traceparent: The trace that it is part of.
         id: What the run is known by: with the id of a run that is there, nothing begins. None means a new one.
+        local: Whether a function of the chain is labelled ``local``.
     """
 
     chain: str
@@ -45,6 +46,7 @@ class Order:
     value: bytes
     traceparent: str
     id: str | None = None
+    local: bool = False
 
 
 class Conductor:
@@ -102,6 +104,7 @@ class Conductor:
             traceparent=order.traceparent,
             value=order.value,
             began_at=time.time(),
+            local=order.local,
         )
         # A caller that goes away meanwhile does not keep what is on record from going.
         task = asyncio.get_running_loop().create_task(self._begin(wanted))

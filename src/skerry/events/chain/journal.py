@@ -39,11 +39,13 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             began_at REAL NOT NULL, ended_at REAL NOT NULL, handler_us INTEGER NOT NULL, PRIMARY KEY (run, path)
         ) STRICT, WITHOUT ROWID""",
     ),
+    ("ALTER TABLE runs ADD COLUMN local INTEGER",),  # of older runs it is not known
 )
 # Columns in the order of the fields of `RunRecord` and `StepRecord`.
-RUNS = "SELECT number, id, chain, plan, mode, status, traceparent, value, result, error, began_at, ended_at FROM runs "
+RUNS = """SELECT number, id, chain, plan, mode, status, traceparent, value, result, error, began_at, ended_at, local
+          FROM runs """
 LISTED_RUNS = RUNS.replace("value, result", "x'' AS value, NULL AS result")
-ADD_RUN = "INSERT OR IGNORE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+ADD_RUN = "INSERT OR IGNORE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 END_RUN = "UPDATE runs SET status = ?, result = ?, error = ?, ended_at = ? WHERE number = ? AND status = 'running'"
 STEPS = """SELECT path, place, state, body, code, error, attempts, due_at, began_at, ended_at, handler_us FROM steps
            WHERE run = ? ORDER BY place"""
@@ -67,6 +69,7 @@ class RunRecord(NamedTuple):
         error: Why it has failed, as JSON: path, code, detail.
         began_at: Unix time, seconds.
         ended_at: Unix time, seconds.
+        local: Whether a function of it was labelled ``local``; None where that is not known.
     """
 
     number: int
@@ -81,6 +84,7 @@ class RunRecord(NamedTuple):
     error: str | None = None
     began_at: float = 0.0
     ended_at: float | None = None
+    local: bool | None = None
 
 
 class StepRecord(NamedTuple):
