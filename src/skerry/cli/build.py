@@ -179,5 +179,7 @@ def _telling(console: Console) -> Iterator[Callable[[str], None]]:
         return
     from rich.console import Console as Terminal
 
+    from skerry.cli.words import words
+
     with Terminal(stderr=True).status("building") as status:
-        yield lambda line: status.update(line[:100])
+        yield lambda line: status.update(words(line[:100]))

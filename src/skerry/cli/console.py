@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from skerry.errors import ConfigError, SkerryError
+from skerry.spec.characters import show_control, show_printed
 
 MOST_ERRORS = 10  # of one value that are told a person
 
 
 class Console:
-    """The output of one run of the command line.
+    r"""The output of one run of the command line.
+
+    What it writes may come from other machines: characters that a terminal obeys are written out, like ``\x1b``.
 
     Args:
         as_json: Whether data and errors are written as JSON.
@@ -22,10 +26,22 @@ class Console:
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
+        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
 
     def data(self, text: str) -> None:
         """Write a line of data."""
-        sys.stdout.write(f"{text}\n")
+        _write(sys.stdout, text if self.as_json else show_control(text))
+
+    def printed(self, text: str, *, before: str = "") -> None:
+        """Write what a function has printed: as it is, but for what a terminal would obey beyond colours.
+
+        Args:
+            text: With its ends of lines.
+            before: What stands before a line of it; what was printed cannot go back over that.
+        """
+        if sys.stdout.isatty():
+            text = show_printed(text, keep="\n\t" if before else "\n\t\r")
+        sys.stdout.write(f"{before}{text}")
         sys.stdout.flush()
 
     def json(self, value: Any) -> None:
@@ -41,25 +57,31 @@ class Console:
         kind = content_type.partition(";")[0]
         if self.as_json and not kind.endswith("json"):
             raise ConfigError(f"the answer is {content_type}, not JSON", hint="leave --json out to get its bytes")
+        end = b"\n" if kind.endswith("json") and body and not body.endswith(b"\n") else b""
+        self.piece(body + end)
+
+    def piece(self, content: bytes) -> None:
+        """Write a piece of an answer: as it is, but for what a terminal would obey beyond colours."""
         sys.stdout.flush()
-        sys.stdout.buffer.write(body)
-        if kind.endswith("json") and body and not body.endswith(b"\n"):
-            sys.stdout.buffer.write(b"\n")
+        if sys.stdout.isatty():
+            sys.stdout.write(show_printed(self._decoder.decode(content)))
+            sys.stdout.flush()
+            return
+        sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
 
     def message(self, text: str) -> None:
         """Write a message to the person."""
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
+        _write(sys.stderr, show_control(text))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Write rows under their columns: drawn on a terminal, plain aligned text elsewhere."""
-        lines = [list(columns), *[list(row) for row in rows]]
+        lines = [[show_control(cell, keep="") for cell in line] for line in (columns, *rows)]
         widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
         # A table that does not fit is drawn by cutting words; as plain text, an address can still be copied.
         fits = sum(widths) + 3 * len(widths) <= shutil.get_terminal_size().columns
         if sys.stdout.isatty() and fits:
-            self._draw(columns, rows)
+            self._draw(lines[0], lines[1:])
             return
         for line in lines:
             self.data("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
@@ -67,7 +89,7 @@ class Console:
     def error(self, error: SkerryError) -> None:
         """Write an error: what was wrong, then what to do; the user's own traceback first, where there is one."""
         if self.as_json:
-            self.message(json.dumps(error.to_problem(), default=str))
+            _write(sys.stderr, json.dumps(error.to_problem(), default=str))
             return
         traceback = error.details.get("traceback")
         if traceback:
@@ -88,10 +110,15 @@ class Console:
 
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
         for column in columns:
-            table.add_column(column, no_wrap=True)
+            table.add_column(Text(column), no_wrap=True)
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
         Terminal().print(table)
+
+
+def _write(stream: TextIO, line: str) -> None:
+    stream.write(f"{line}\n")
+    stream.flush()
 
 
 def _further_errors(errors: Any) -> list[str]:

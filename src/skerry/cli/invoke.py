@@ -173,15 +173,12 @@ def _write(console: Console, content_type: str, chunks: Iterable[bytes]) -> None
     kind = content_type.partition(";")[0]
     if console.as_json and kind not in (JSON, LINES):
         raise ConfigError(f"the answer is {content_type}, not JSON", hint="leave --json out to get its bytes")
-    sys.stdout.flush()
     last = b""
     for chunk in chunks:
-        sys.stdout.buffer.write(chunk)
-        sys.stdout.buffer.flush()
+        console.piece(chunk)
         last = chunk or last
     if kind.endswith("json") and last and not last.endswith(b"\n"):
-        sys.stdout.buffer.write(b"\n")
-    sys.stdout.buffer.flush()
+        console.piece(b"\n")
 
 
 def _write_items(console: Console, stream: AnswerStream) -> None:
@@ -189,14 +186,12 @@ def _write_items(console: Console, stream: AnswerStream) -> None:
     from skerry.payload.stream import PieceReader
 
     reader = PieceReader(Signature.of(_anything))
-    sys.stdout.flush()
     for chunk in stream:
         for item in reader.feed(chunk):
             is_bytes = isinstance(item, bytes)
             if is_bytes and console.as_json:
                 raise ConfigError("the results are bytes, not JSON", hint="leave --json out to get them as they are")
-            sys.stdout.buffer.write(item if is_bytes else encode(item) + b"\n")
-            sys.stdout.buffer.flush()
+            console.piece(item if is_bytes else encode(item) + b"\n")
 
 
 def _anything() -> Iterator[Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -49,7 +48,7 @@ def _write_lines(console: Console, lines: Iterable[LogLine]) -> None:
         if console.as_json:
             console.json({"pod": line.pod, "text": line.text})
         else:
-            console.data(f"{line.pod}: {line.text}")
+            console.printed(f"{line.text}\n", before=f"{line.pod}: ")
     if empty:
         console.message("no lines: nothing was printed, or no replica is there; what has ended took its log with it")
 
@@ -59,5 +58,4 @@ def _write(console: Console, text: str, offset: int) -> None:
         if text:
             console.json({"text": text, "offset": offset})
     elif text:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        console.printed(text)

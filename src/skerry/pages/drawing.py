@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import re
 from typing import Any
@@ -50,6 +51,7 @@ def to_svg(figure: Any, name: str, title: str) -> str:
     """Return a figure as SVG for a page: text as text, colours from the page, names that no other picture has."""
     import matplotlib as mpl
 
+    prefix = re.sub(r"[^A-Za-z0-9_-]+", "-", name)
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": name}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Title": title})
@@ -58,10 +60,10 @@ def to_svg(figure: Any, name: str, title: str) -> str:
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = svg.replace(INK, "currentColor").replace(FAINT, "var(--faint)")
     svg = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font: \1px system-ui, sans-serif", svg)
-    svg = re.sub(r'id="([^"]+)"', rf'id="{name}-\1"', svg)
-    svg = re.sub(r'(xlink:href="|url\()#', rf"\1#{name}-", svg)
+    svg = re.sub(r'id="([^"]+)"', rf'id="{prefix}-\1"', svg)
+    svg = re.sub(r'(xlink:href="|url\()#', rf"\1#{prefix}-", svg)
     opening = (
         '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
-        rf'viewBox="\1" role="img" aria-label="{title}">'
+        f'role="img" aria-label="{html.escape(title)}" '
     )
-    return re.sub(r'<svg [^>]*?viewBox="([^"]+)"[^>]*>', opening, svg, count=1)
+    return re.sub(r'<svg [^>]*?(viewBox="[^"]+")[^>]*>', lambda found: f"{opening}{found[1]}>", svg, count=1)

@@ -52,7 +52,8 @@ def evaluate(parameters, data, config):
     x, y = data
     error = parameters["slope"][0, 0] * x + parameters["offset"][0] - y
     loss = float("nan") if config.round in config.settings.get("lost", ()) else float((error**2).mean())
-    return federated.Evaluation(examples=x.size, metrics={"loss": loss})
+    metric = config.settings.get("measured", {}).get(config.client, "loss")
+    return federated.Evaluation(examples=x.size, metrics={metric: loss})
 """
 
 

@@ -39,6 +39,15 @@ def test_a_model_that_nobody_can_evaluate_is_warned_of_with_what_they_found(tmp_
     assert view.warning == "no client could evaluate the model since round 2: one: loss is nan; two: loss is nan"
 
 
+def test_a_client_that_names_a_metric_with_markup_is_left_out_and_the_run_goes_on(tmp_path, engines, places, make_plan):
+    plan = make_plan(settings={"measured": {"two": "<b>"}}, rounds=1)
+    Federation(tmp_path / "run", plan, places=places(engines)).run()
+    (result,) = read_run(tmp_path / "run").rounds
+    assert set(result.evaluations) == {"one"}
+    assert list(result.metrics) == ["loss"]
+    assert result.unevaluated == {"two": "the name of metric '<b>' holds control characters, < or >"}
+
+
 @pytest.mark.parametrize(
     "changes",
     [

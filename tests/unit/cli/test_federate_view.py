@@ -56,6 +56,18 @@ def test_a_run_that_goes_on_shows_what_was_before(tmp_path):
     assert "accuracy  0.7800" in text
 
 
+def test_what_a_client_says_is_neither_markup_nor_an_order_to_the_terminal(tmp_path):
+    plan = plan_of(tmp_path).model_copy(update={"best_metric": "loss [/x]"})
+    view = View(plan)
+    view.add(event("missed", 1, "client-0", reason="[/x] \x1b]0;owned\x07\nmore"))
+    view.add(event("unreachable", 1, "client-1", site="edge", clients=["client-1"], reason="[/y] \x1b[2J"))
+    text = text_of(view)
+    assert r"missed: [/x] \x1b]0;owned\x07\nmore" in text
+    assert r"[/y] \x1b[2J" in text
+    assert "loss [/x]" in text
+    assert "\x1b" not in text
+
+
 def test_without_a_terminal_a_round_is_one_line(tmp_path):
     plan = plan_of(tmp_path)
     evaluated = event("evaluated", 2, metrics={"accuracy": 0.5}, clients={}, failed={})

@@ -100,6 +100,34 @@ def test_what_cannot_be_is_said(skerry_command, journal, words, code, said):
     assert "Traceback" not in err
 
 
+def test_a_reason_is_one_line_and_no_order_to_the_terminal(skerry_command, journal):
+    action = some_action(evidence={"why": "\x1b]0;owned\x07\nmore"})
+    journal.open_entry(
+        action,
+        actuator="nftables",
+        settings=SETTINGS,
+        due_s=0.0,
+        state=State.WAITING,
+        reason="r\x1b[31m\n  10:00:00  confirmed  by Ada",
+    )
+
+    for words in (["list"], ["show", action.id], ["audit"]):
+        out = skerry_command("network", "actions", *words)[1]
+        assert r"r\x1b[31m\n  10:00:00  confirmed  by Ada" in out
+        assert "\x1b" not in out
+    assert r"why: \x1b]0;owned\x07\nmore" in skerry_command("network", "actions", "show", action.id)[1]
+
+
+@pytest.mark.parametrize("command", ["approve", "withdraw"])
+@pytest.mark.parametrize("name", ["eve\nroot", "eve\x1b[31m", "eve\u202e"])
+def test_a_name_in_the_audit_is_one_line(skerry_command, journal, waiting, command, name):
+    code, out, err = skerry_command("network", "actions", command, waiting, "--as", name)
+
+    assert (code, out) == (2, "")
+    assert "a name is one line" in err
+    assert [record.state for record in journal.audit(waiting)] == [State.WAITING]
+
+
 def test_an_approval_needs_the_policy_of_who_asked(skerry_command, waiting):
     code, _, err = skerry_command("network", "actions", "approve", waiting)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,7 +74,7 @@ def run(  # noqa: PLR0913, PLR0917  # each is an option of the command
         experiment, folder, topology=topology, without_links=without_links, relays=relays, clusters=clusters
     )
     try:
-        with _show(experiment) as watch, ended_in_order():
+        with _show(console, experiment) as watch, ended_in_order():
             results = run_experiment(
                 experiment,
                 target,
@@ -125,22 +126,24 @@ def _parse(settings: tuple[str, ...]) -> dict[str, str]:
 
 
 @contextmanager
-def _show(experiment: Experiment) -> Iterator[Watch]:
+def _show(console: Console, experiment: Experiment) -> Iterator[Watch]:
     """Show a progress bar on stderr; a line per trial where there is no terminal."""
     if not sys.stderr.isatty():
-        yield _print_line
+        yield partial(_print_line, console)
         return
     from rich.console import Console as Terminal
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
+    from skerry.cli.words import words
+
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[now]}"),
+        TextColumn("{task.fields[now]}", markup=False),
     )
     with Bar(*columns, console=Terminal(stderr=True)) as bar:
         line = bar.add_task(experiment.name, total=None, now="the sites start")
@@ -149,16 +152,16 @@ def _show(experiment: Experiment) -> Iterator[Watch]:
             now = "" if progress.next is None else f"repeat {progress.next.repeat + 1}: {progress.next.arm}"
             bar.update(line, completed=progress.done, total=progress.total, now=now)
             if progress.last is not None and progress.last.error is not None:
-                bar.console.print(f"{progress.last.arm}, repeat {progress.last.repeat + 1}: {progress.last.error}")
+                said = f"{progress.last.arm}, repeat {progress.last.repeat + 1}: {progress.last.error}"
+                bar.console.print(words(said))
 
         yield watch
 
 
-def _print_line(progress: Progress) -> None:
+def _print_line(console: Console, progress: Progress) -> None:
     last = progress.last
     if last is None:
         return
     took = last.values.get("response_time_s", last.values["wall_s"])
     said = f"{took:.2f} s" if last.error is None else last.error
-    sys.stderr.write(f"{progress.done}/{progress.total}  {last.arm}, repeat {last.repeat + 1}: {said}\n")
-    sys.stderr.flush()
+    console.message(f"{progress.done}/{progress.total}  {last.arm}, repeat {last.repeat + 1}: {said}")

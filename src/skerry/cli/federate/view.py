@@ -15,6 +15,7 @@ from rich.text import Text
 from skerry.cli.federate.lost import describe_loss, name_place
 from skerry.cli.load.view import sparkline
 from skerry.cli.units import duration, size
+from skerry.cli.words import words
 from skerry.learn.federated.plan import Plan
 from skerry.learn.federated.record.events import Event
 from skerry.learn.federated.record.results import RoundResult
@@ -105,10 +106,12 @@ class View:
         grid.add_column(style="dim", no_wrap=True)
         grid.add_column(no_wrap=True)
         last = f"{self._scores[-1]:.4f}" if self._scores else "-"
-        grid.add_row(self._plan.best_metric, Text(f"{last}  {sparkline(self._scores[-_HISTORY:])}", style="cyan"))
+        grid.add_row(
+            words(self._plan.best_metric), Text(f"{last}  {sparkline(self._scores[-_HISTORY:])}", style="cyan")
+        )
         grid.add_row("rounds", Text.assemble(self._bar(), f"  {self._done} done", (self._left(), "dim")))
         grid.add_row("models", f"{size(self._bytes['bytes_down'])} down   {size(self._bytes['bytes_up'])} up")
-        lost = [Text(line, style="yellow") for line in list(self._lost.values())]
+        lost = [words(line, style="yellow") for line in list(self._lost.values())]
         return Group(title, *lost, grid, self._table())
 
     def _bar(self) -> str:
@@ -125,13 +128,13 @@ class View:
     def _table(self) -> Table:
         table = Table(box=None, pad_edge=False, padding=(0, 2))
         for column in ("CLIENT", "STATE", "EXAMPLES", "TIME", self._plan.best_metric.upper()):
-            table.add_column(column, no_wrap=True, style="" if column == "CLIENT" else "dim")
+            table.add_column(words(column), no_wrap=True, style="" if column == "CLIENT" else "dim")
         for name, client in list(self._clients.items())[:_MOST_CLIENTS]:
             took_s, score = client.get("duration_s"), client.get("score")
             table.add_row(
-                name,
-                str(client["state"]),
-                str(client.get("examples", "")),
+                words(name),
+                words(client["state"]),
+                words(client.get("examples", "")),
                 "" if took_s is None else duration(took_s),
                 "" if score is None else f"{score:.4f}",
             )

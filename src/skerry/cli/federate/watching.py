@@ -32,7 +32,7 @@ def watch_run(console: Console, federation: Federation, folder: Path, plan: Plan
     from skerry.learn.federated.record.run_view import read_run
 
     try:
-        with _show(plan, folder) as watch, ended_in_order():
+        with _show(console, plan, folder) as watch, ended_in_order():
             for event in federation.events(watch):
                 watch(event)
     except KeyboardInterrupt:
@@ -42,7 +42,7 @@ def watch_run(console: Console, federation: Federation, folder: Path, plan: Plan
 
 
 @contextmanager
-def _show(plan: Plan, folder: Path) -> Iterator[Callable[[Event], None]]:
+def _show(console: Console, plan: Plan, folder: Path) -> Iterator[Callable[[Event], None]]:
     """Draw on a terminal; write lines elsewhere."""
     from skerry.cli.federate.view import View, describe
 
@@ -51,8 +51,7 @@ def _show(plan: Plan, folder: Path) -> Iterator[Callable[[Event], None]]:
         def write(event: Event) -> None:
             line = describe(event, plan)
             if line is not None:
-                sys.stderr.write(f"{line}\n")
-                sys.stderr.flush()
+                console.message(line)
 
         yield write
         return

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from skerry.cli.units import duration
+from skerry.cli.words import words
 from skerry.testbed.load.progress import EDGES_NS
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -58,7 +59,7 @@ class View:
         if elapsed_s > self._duration_s:
             phase = "waiting for the last answers"
         return Text.assemble(
-            (self._target, "bold"),
+            words(self._target, "bold"),
             f"  {min(elapsed_s, self._duration_s):.0f} of {self._duration_s:.0f} s  ",
             (phase, "dim"),
         )

@@ -1,4 +1,5 @@
 import html
+import json
 import re
 import xml.etree.ElementTree as ET
 
@@ -81,6 +82,19 @@ def test_what_clients_say_is_shown_as_text(view):
     page = render_report(view)
     assert "&lt;b&gt;3&lt;/b&gt; numbers" in page
     assert "<b>3</b>" not in page
+
+
+@pytest.mark.parametrize("name", ['!"><script>alert(1)</script><i x="', "x\\q", "x\\1", "$\\frac{$"])
+def test_a_metric_of_any_name_is_drawn_and_shown_as_text(tmp_path, name):
+    folder = write_run(tmp_path / "run", rounds=2)
+    for path in (folder / "rounds").iterdir():
+        path.write_text(path.read_text().replace('"accuracy"', json.dumps(name)))
+    page = render_report(read_run(folder))
+    assert "<script" not in page
+    pictures = [ET.fromstring(picture) for picture in re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)]
+    assert f"The global model: {name}" in [picture.get("aria-label") for picture in pictures]
+    ids = re.findall(r' id="([^"]*)"', page)
+    assert all(re.fullmatch(r"[\w.-]+", one) for one in ids)
 
 
 def test_nothing_is_fetched_from_anywhere(view):

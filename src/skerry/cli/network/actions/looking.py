@@ -14,6 +14,7 @@ from skerry.cli.network.actions.options import folder_option, id_argument
 from skerry.cli.network.actions.view import evidence_lines
 from skerry.cli.options import Command, json_option
 from skerry.cli.units import count, duration, moment
+from skerry.spec.characters import show_control
 
 if TYPE_CHECKING:
     from skerry.network.actions import AuditRecord, Entry, Hits, Summary
@@ -100,14 +101,14 @@ def show(console: Console, id_: str, folder: Path) -> None:
         ("dropped", "-" if dropped is None else count(dropped, "packet")),
     ]
     for name, value in lines:
-        console.data(f"{name + ':':<10}{value}")
+        _say(console, f"{name + ':':<10}{value}")
     console.data("evidence:")
     for line in evidence_lines(action.evidence, indent="  "):
-        console.data(line)
+        _say(console, line)
     console.data("audit:")
     for record in records:
         measured = "" if record is records[0] else _measured(record)
-        console.data(f"  {moment(record.at_s)}  {record.state.value:<10}{record.reason}{measured}")
+        _say(console, f"  {moment(record.at_s)}  {record.state.value:<10}{record.reason}{measured}")
 
 
 @click.command(cls=Command, example="skerry network actions audit\nskerry network actions audit --limit 1000 --json")
@@ -126,6 +127,11 @@ def audit(console: Console, *, limit: int, folder: Path) -> None:
         return
     rows = [[moment(record.at_s), record.action_id, record.state.value, record.reason] for record in records]
     console.table(["AT", "ID", "STATE", "REASON"], rows)
+
+
+def _say(console: Console, line: str) -> None:
+    """Write one line, whatever is in it: no reason may look like a record of its own."""
+    console.data(show_control(line, keep=""))
 
 
 def _summary(summary: Summary, entry: Entry | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from skerry.platforms.home import default_home
+from skerry.spec.characters import has_control
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,12 +35,19 @@ def default_person() -> str:
     return os.environ.get("SUDO_USER") or getpass.getuser()
 
 
+def _one_line(_ctx: click.Context, _param: click.Parameter, name: str) -> str:
+    if has_control(name):
+        raise click.BadParameter("a name is one line, without control characters")
+    return name
+
+
 person_option = click.option(
     "--as",
     "who",
     metavar="NAME",
     default=default_person,
     show_default="your user name",
+    callback=_one_line,
     help="Your name, for the audit.",
 )
 

@@ -16,6 +16,7 @@ from skerry.learn.federated.plan import SERVER
 from skerry.learn.federated.policies.deadlines import quorum
 from skerry.learn.federated.record.results import EvaluationResult
 from skerry.learn.federated.wire.messages import EvaluateReply
+from skerry.learn.federated.wire.metric_names import wrong_name
 
 LOOK_S = 0.5  # between looks at whether a person has asked for something
 LEAST_WAIT_S = 1.0
@@ -78,7 +79,7 @@ def evaluate_model(shared: Shared, tasks: Tasks) -> Evaluated:
             bytes_down += answer.bytes_down
             reply: EvaluateReply = answer.reply
             shared.holds[client] = tasks.outgoing.digest
-            if wrong := _wrong_numbers(reply):
+            if wrong := _wrong_metrics(reply):
                 failed[client] = wrong
                 continue
             results[client] = EvaluationResult(examples=reply.examples, metrics=reply.metrics)
@@ -90,10 +91,12 @@ def evaluate_model(shared: Shared, tasks: Tasks) -> Evaluated:
     return Evaluated(results=dict(sorted(results.items())), failed=failed, bytes_down=bytes_down)
 
 
-def _wrong_numbers(reply: EvaluateReply) -> str:
-    """Return which numbers of an evaluation are none that can be averaged; an empty text where all are."""
+def _wrong_metrics(reply: EvaluateReply) -> str:
+    """Return what of an evaluation can be neither averaged nor shown; an empty text where nothing is wrong."""
     if reply.examples < 0:
         return f"it counts {reply.examples} examples"
+    if wrong := wrong_name(reply.metrics):
+        return wrong
     return ", ".join(f"{name} is {value}" for name, value in reply.metrics.items() if not math.isfinite(value))
 
 

@@ -101,11 +101,11 @@ def _curves(
     title: str, read: str, view: RunView, metrics: list[str], find: Callable[[RunView, str], dict[str, Curve]]
 ) -> list[str]:
     found = []
-    for metric in metrics[:SHOWN_METRICS]:
+    for number, metric in enumerate(metrics[:SHOWN_METRICS]):
         curves = find(view, metric)
         if curves:
             whole = f"{title}: {metric}"
-            name = f"{title}-{metric}".lower().replace(" ", "-")
+            name = f"{title}-{number}".lower().replace(" ", "-")
             found.append(section(whole, scroll(draw_curves(curves, metric, name=name, title=whole))))
     if found:
         found[-1] = found[-1].replace("</section>", paragraph(read, "soft") + "</section>")

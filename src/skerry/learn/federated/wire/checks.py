@@ -14,6 +14,7 @@ from skerry.errors import DataError, ReplyRefusedError, UnauthorizedError
 from skerry.learn.federated.strategies.base import Received
 from skerry.learn.federated.wire.coding import unpack
 from skerry.learn.federated.wire.messages import Coding, FitReply, Packed
+from skerry.learn.federated.wire.metric_names import wrong_name
 from skerry.learn.federated.wire.norms import norm_of
 from skerry.learn.federated.wire.parameters import Layout, Vector
 from skerry.learn.federated.wire.tokens import Claims, UsedTokens, check_token
@@ -40,6 +41,7 @@ Reason = Literal[
     "too_many_examples",
     "too_many_steps",
     "not_finite",
+    "wrong_metric",
     "wrong_coding",
     "wrong_size",
     "damaged",
@@ -202,6 +204,8 @@ def _check_counts(reply: FitReply, expected: Expected) -> None:
     for name, number in {"train_s": reply.train_s, **reply.metrics}.items():
         if not math.isfinite(number):
             _refuse("not_finite", f"{show(name)} is {number}")
+    if wrong := wrong_name(reply.metrics):
+        _refuse("wrong_metric", wrong)
 
 
 def _read(packed: Packed, layout: Layout, what: str) -> Vector:

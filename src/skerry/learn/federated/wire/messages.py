@@ -118,7 +118,7 @@ class FitReply(Message):
         update: The trained parameters minus those that training began from.
         examples: Rows that were trained on.
         steps: Optimiser steps that were taken, for FedNova and SCAFFOLD.
-        metrics: The user's own, finite.
+        metrics: The user's own, finite; their names are text of at most 200 letters without ``<`` and ``>``.
         train_s: Seconds in the user's ``fit``.
         peak_memory_bytes: Highest resident memory of the worker so far.
         control: Change of the client's control variate, for SCAFFOLD.
@@ -159,7 +159,7 @@ class EvaluateReply(Message):
         client: The task's.
         status: As in `FitReply`.
         examples: Rows that were looked at.
-        metrics: Such as ``accuracy`` and ``loss``; finite.
+        metrics: Such as ``accuracy`` and ``loss``; as in `FitReply`.
     """
 
     client: str

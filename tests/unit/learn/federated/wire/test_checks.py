@@ -167,6 +167,11 @@ HOSTILE = {
     "a token of a round to come": ({"token": token(round=8)}, {}, "token_wrong_round"),
     "a token of another job": ({"token": token(job="digits-2")}, {}, "token_wrong_job"),
     "a token for another model": ({"token": token(model_digest=OLD_MODEL)}, {}, "token_wrong_model"),
+    # metrics that nobody should be shown
+    "a metric that obeys a terminal": ({"metrics": {"\x1b]0;owned\x07": 0.5}}, {}, "wrong_metric"),
+    "a metric that is markup": ({"metrics": {'"><script>': 0.5}}, {}, "wrong_metric"),
+    "a metric that reads backwards": ({"metrics": {"loss\u202e": 0.5}}, {}, "wrong_metric"),
+    "a metric with a name without end": ({"metrics": {"a" * 201: 0.5}}, {}, "wrong_metric"),
     # twice
     "a second reply": ({"token": token(expires_s=3000.0)}, {"replied": True}, "duplicate"),
     "the same reply again": ({}, {"replied": True, "used": UsedTokens.of([token()])}, "duplicate"),
@@ -260,6 +265,12 @@ def test_a_good_reply_is_received_as_it_was_sent():
     assert received.delta.tobytes() == UPDATE.tobytes()
     assert received.control is None
     assert received.metrics == {"loss": 0.5}
+
+
+@pytest.mark.parametrize("name", ["val/loss (top 5)", "précision@10", "точность", "دقت‌کل", "x\\q & $y$", "👩‍🔬"])
+def test_metrics_are_named_in_any_language(name):
+    reply = GOOD.model_copy(update={"metrics": {name: 0.5}})
+    assert check_reply(reply, EXPECTED).metrics == {name: 0.5}
 
 
 def test_a_reply_counts_once_and_after_a_restart_as_well():
