@@ -2,7 +2,9 @@
 
 import pytest
 
+from skerry.platforms.kubernetes.api.objects import refer
 from skerry.platforms.kubernetes.waiting.reasons import Sight, explain, is_ready, pods_of
+from skerry.platforms.kubernetes.waiting.waiting import look
 
 LABELS = {"app.kubernetes.io/name": "greet"}
 
@@ -290,3 +292,36 @@ def test_a_node_that_was_lost_and_came_back_is_not_why_its_pod_is_not_ready_now(
 
     assert cause("09") == "node"
     assert cause("10") == "starting"
+
+
+@pytest.mark.parametrize(
+    ("log", "may_be_long"), [("the worker died while it started (exit status 7)", False), ("loading weights", True)]
+)
+def test_a_function_that_does_not_get_ready_tells_its_log_and_where_to_read_it(log, may_be_long):
+    events = [event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503")]
+    sight = Sight(objects=[deployment()], pods=[pod({"running": {}})], events=events, logs={"greet-1": log})
+    told = str(explain(sight))
+    assert log in told
+    assert "skerry logs greet --platform kubernetes" in told
+    assert ("start_timeout" in told) is may_be_long
+
+
+class Knative:
+    """A cluster with one service, whose function runs and whose proxy is not ready."""
+
+    def get(self, reference):
+        return knative(condition("Ready", "Unknown"), latestCreatedRevisionName="greet-1")
+
+    def list(self, api_version, kind):
+        proxy = {"name": "queue-proxy", "ready": False, "state": {"running": {}}}
+        function = {"name": "user-container", "ready": True, "state": {"running": {}}}
+        labels = {"serving.knative.dev/revision": "greet-1"}
+        value = {"metadata": {"name": "greet-1", "labels": labels}}
+        return [value | {"status": {"containerStatuses": [proxy, function]}}] if kind == "Pod" else []
+
+    def last_words(self, pod, container, lines):
+        return f"words of {container}"
+
+
+def test_on_knative_the_log_is_that_of_the_function_though_its_proxy_is_what_is_not_ready():
+    assert look(Knative(), [refer(knative())]).logs == {"greet-1": "words of user-container"}

@@ -33,6 +33,7 @@ _NO_REGISTRY: Final = re.compile(
     r"x509|TLS handshake",
     re.IGNORECASE,
 )
+_LOAD_FAILED: Final = re.compile(r"the worker died while it started|^Traceback \(most recent", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def explain_pod(
         reference: Whose pod it is.
         pod: The pod.
         events: The events about it, the oldest first.
-        log: The last lines that its container wrote before it ended.
+        log: The last lines that its container wrote, before it ended or while it runs.
     """
     status, metadata = pod.get("status") or {}, pod["metadata"]
     if metadata.get("deletionTimestamp") or status.get("phase") == "Succeeded":
@@ -90,7 +91,7 @@ def explain_pod(
     for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
         if reason := _explain_container(reference, container, events, log):
             return reason
-    return _explain_start(reference, pod, events)
+    return _explain_start(reference, pod, events, log)
 
 
 def is_image_trouble(text: str) -> bool:
@@ -165,13 +166,15 @@ def _crashed(
     words = log or str(ended.get("message", ""))
     if _BAD_FORMAT.search(words):
         return _architecture(reference, str(container.get("image", "")))
-    lines = tuple(line for line in words.splitlines() if line.strip())[-LAST_LINES:]
+    lines = _last_lines(words)
     code = f"exit code {ended.get('exitCode', '?')}{'' if lines else ' and writes nothing'}"
     text = f"it ends right after its start with {code} ({_times(times)})"
     return Reason(reference, "crash", text, "", lasting=lasting, words=lines)
 
 
-def _explain_start(reference: Reference, pod: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> Reason:
+def _explain_start(
+    reference: Reference, pod: Mapping[str, Any], events: Sequence[Mapping[str, Any]], log: str
+) -> Reason:
     for text in reversed(_messages(events, "FailedMount", "")):
         if missing := _missing(reference, text):
             return missing
@@ -179,7 +182,7 @@ def _explain_start(reference: Reference, pod: Mapping[str, Any], events: Sequenc
     status = pod.get("status") or {}
     running = [c for c in status.get("containerStatuses") or [] if "running" in (c.get("state") or {})]
     if running:
-        return _explain_running(reference, events)
+        return _explain_running(reference, events, log)
     if status.get("phase") == "Failed":
         text = f"its pod failed: {status.get('reason', '')} {status.get('message', '')}".rstrip()
         return Reason(reference, "node", text, "")
@@ -188,13 +191,17 @@ def _explain_start(reference: Reference, pod: Mapping[str, Any], events: Sequenc
     return Reason(reference, "pulling" if pulling else "starting", text, "")
 
 
-def _explain_running(reference: Reference, events: Sequence[Mapping[str, Any]]) -> Reason:
+def _explain_running(reference: Reference, events: Sequence[Mapping[str, Any]], log: str) -> Reason:
     probes = [text for text in _messages(events, "Unhealthy", "") if text.startswith(("Readiness", "Startup"))]
     if probes and "connection refused" in probes[-1]:  # as every start does until it has seen the app
         return Reason(reference, "starting", "it runs and loads, and does not listen yet", "")
     if probes:
-        step = "look at its log: skerry logs; a long load needs a longer start_timeout"
-        return Reason(reference, "probe", f"it runs and does not get ready: {_last(probes[-1])}", step)
+        platform = "kubernetes" if reference.kind == "Deployment" else "knative"
+        step = f"look at its log: skerry logs {reference.name} --platform {platform}"
+        if not _LOAD_FAILED.search(log):
+            step += "; a long load needs a longer start_timeout"
+        text = f"it runs and does not get ready: {_last(probes[-1])}"
+        return Reason(reference, "probe", text, step, words=_last_lines(log))
     return Reason(reference, "starting", "it runs and loads", "")
 
 
@@ -259,6 +266,10 @@ def _node(pod: Mapping[str, Any]) -> str:
 
 def _times(count: int) -> str:
     return "once so far" if count == 1 else f"{count} times so far"
+
+
+def _last_lines(log: str) -> tuple[str, ...]:
+    return tuple(line for line in log.splitlines() if line.strip())[-LAST_LINES:]
 
 
 def _last(text: str) -> str:

@@ -23,7 +23,7 @@ class Sight:
         objects: The objects that should be ready, as the cluster has them.
         pods: Pods of their namespace.
         events: Events of their namespace.
-        logs: The last lines of pods that crashed, by the pod's name.
+        logs: The last lines of pods that crashed or do not get ready, by the pod's name.
     """
 
     objects: Sequence[Mapping[str, Any]]

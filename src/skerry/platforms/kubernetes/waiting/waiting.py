@@ -9,6 +9,7 @@ from typing import Any, Final
 from skerry.errors import DeadlineExceededError, MemoryLimitError, PlatformError, SkerryError, StartError
 from skerry.platforms.kubernetes.api.cluster import Cluster
 from skerry.platforms.kubernetes.api.objects import KubernetesObject, Reference, refer
+from skerry.platforms.kubernetes.pods.logs import SIDECARS
 from skerry.platforms.kubernetes.waiting.reasons import Reason, Sight, explain, is_ready, pods_of
 
 POLL_S: Final = 0.5
@@ -81,7 +82,7 @@ def look(cluster: Cluster, references: Iterable[Reference]) -> Sight:
     logs = {}
     for value in values:
         for pod in pods_of(value, pods):
-            if (container := _crashed(pod)) and not is_ready(value):
+            if (container := _crashed(pod) or _unready(pod)) and not is_ready(value):
                 logs[pod["metadata"]["name"]] = cluster.last_words(pod["metadata"]["name"], container, LOG_LINES)
     return Sight(objects=values, pods=pods, events=events, logs=logs)
 
@@ -104,3 +105,12 @@ def _crashed(pod: Mapping[str, Any]) -> str:
         if (status.get("state") or {}).get("terminated") or (status.get("lastState") or {}).get("terminated"):
             return str(status["name"]) if not status.get("ready") else ""
     return ""
+
+
+def _unready(pod: Mapping[str, Any]) -> str:
+    """Return the function's container of a pod that runs and is not ready; empty when there is none."""
+    statuses = (pod.get("status") or {}).get("containerStatuses") or []
+    if all(status.get("ready") for status in statuses):
+        return ""
+    running = [str(status["name"]) for status in statuses if "running" in (status.get("state") or {})]
+    return next((name for name in running if name not in SIDECARS), "")  # Knative probes through its proxy
