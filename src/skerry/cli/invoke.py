@@ -24,12 +24,14 @@ from skerry.errors import (
     SkerryError,
     TransportError,
 )
-from skerry.platforms import AnswerStream, CallOptions
+from skerry.platforms import Answer, CallOptions
 
 JSON = "application/json"
 MSGPACK = "application/msgpack"
 # What a stream is, unless its items are bytes: one JSON value per line.
 LINES = "application/x-ndjson"
+# JSON of a function, MessagePack of a generator: JSON lines would be cut off without a word by an error in the middle.
+WHOLE = f"{JSON}, {MSGPACK}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +94,14 @@ def invoke(  # noqa: PLR0913  # one parameter per option of the command
             else:
                 console.data(record.id)
         elif as_stream:
-            # MessagePack tells of an error in the middle; as JSON lines, the stream would be cut off without a word.
             with platform.stream(name, read.body, content_type=content_type, accept=MSGPACK, options=options) as stream:
                 if stream.content_type.partition(";")[0] == MSGPACK:
                     _write_items(console, stream)
                 else:
                     _write(console, stream.content_type, stream)
         else:
-            answer = platform.invoke(name, read.body, content_type=content_type, options=options)
-            _write(console, answer.content_type, [answer.body])
+            answer = platform.invoke(name, read.body, content_type=content_type, accept=WHOLE, options=options)
+            _write_answer(console, answer)
     except TransportError as error:
         if not as_stream and isinstance(error.__cause__, ConnectionResetError):
             raise _explain_loss(error, name, destination) from error
@@ -116,7 +117,7 @@ def invoke(  # noqa: PLR0913  # one parameter per option of the command
 
 def _explain_loss(error: TransportError, name: str, destination: Destination) -> TransportError:
     """Return what is told of a connection that was lost before the whole answer had come."""
-    failed = f"a generator that fails ends so: skerry logs {name} has the reason, --stream shows what came before"
+    failed = f"a generator ends so with its worker: skerry logs {name} has the reason, --stream shows what came before"
     message, details = error.message, {**error.details}
     if destination.place() is not None:  # nobody there says what the function is
         details["hint"] = failed
@@ -169,6 +170,13 @@ def check_json(data: Data) -> None:
         raise ConfigError(f"{data.place} is not JSON: {error}", hint=data.hint) from error
 
 
+def _write_answer(console: Console, answer: Answer) -> None:
+    if answer.content_type.partition(";")[0] == MSGPACK and "transfer-encoding" in answer.headers:
+        _write_items(console, [answer.body])
+    else:  # what a function returns as MessagePack, as an event, has a length
+        _write(console, answer.content_type, [answer.body])
+
+
 def _write(console: Console, content_type: str, chunks: Iterable[bytes]) -> None:
     kind = content_type.partition(";")[0]
     if console.as_json and kind not in (JSON, LINES):
@@ -181,12 +189,12 @@ def _write(console: Console, content_type: str, chunks: Iterable[bytes]) -> None
         console.piece(b"\n")
 
 
-def _write_items(console: Console, stream: AnswerStream) -> None:
+def _write_items(console: Console, chunks: Iterable[bytes]) -> None:
     from skerry.payload import Signature, encode
     from skerry.payload.stream import PieceReader
 
     reader = PieceReader(Signature.of(_anything))
-    for chunk in stream:
+    for chunk in chunks:
         for item in reader.feed(chunk):
             is_bytes = isinstance(item, bytes)
             if is_bytes and console.as_json:

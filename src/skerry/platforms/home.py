@@ -56,7 +56,7 @@ def not_running(where: object, *, home: Path | None = None) -> EngineNotRunningE
         where: What was asked.
         home: The engine's folder, where it was asked in that.
     """
-    if home is not None and (pid := _killed_engine(home)) is not None:
+    if home is not None and (pid := killed_engine(home)) is not None:
         log = engine_log(home)
         return EngineNotRunningError(
             f"no engine is running at {where}; the last one (process {pid}) ended without being stopped"
@@ -69,7 +69,7 @@ def not_running(where: object, *, home: Path | None = None) -> EngineNotRunningE
     return EngineNotRunningError(f"no engine is running at {where}", hint=hint)
 
 
-def _killed_engine(home: Path) -> int | None:
+def killed_engine(home: Path) -> int | None:
     """Return the process id of an engine that was killed: one that ends in order takes ``engine.json`` away."""
     try:
         pid = int(json.loads((home / "engine.json").read_text())["pid"])

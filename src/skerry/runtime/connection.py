@@ -86,6 +86,7 @@ class Connection(asyncio.Protocol):
         self._head_bytes = 0  # read since the request began, or since the last piece of its body
         self._unsent_bytes = 0  # what the client had not taken yet when the timer last went off
         self._closing = False  # nothing more is read
+        self._parting = False  # the next answer that begins is the last one
         self._refused = False  # a request was refused by its head: its client may send on for a while
         self._crowded = False  # reading pauses: too many requests wait for their answers
         self._clogged = False  # reading pauses: the client does not take its answers
@@ -253,7 +254,7 @@ class Connection(asyncio.Protocol):
         """A request begins."""
         self._begun += 1
         self._pieces = None
-        self._current = None if self._closing else Exchange(self)
+        self._current = None if self._closing or self._has_last() else Exchange(self)
         if self._current is not None:
             self._current.headers = []
 
@@ -282,7 +283,7 @@ class Connection(asyncio.Protocol):
             exchange.use_origin_form()
         # A client of HTTP/1.0 would want to be told that the connection stays open: it does not.
         exchange.chunked = self._parser.get_http_version() != "1.0"
-        exchange.keep_alive = self._parser.should_keep_alive() and exchange.chunked
+        exchange.keep_alive = self._parser.should_keep_alive() and exchange.chunked and not self._parting
         self._pending.append(exchange)
         try:
             self._limit_bytes = self._service.accept(exchange)
@@ -378,7 +379,8 @@ class Connection(asyncio.Protocol):
                 self._reset()
                 return
             if not exchange.keep_alive:
-                self._close(linger=exchange is self._current or not exchange.method or self._refused)
+                unread = exchange is self._current or not exchange.method or self._refused
+                self._close(linger=unread or (self._parting and exchange.chunked))
                 return
         self._relieve()
         if self._current is None and not self._closing:
@@ -387,6 +389,19 @@ class Connection(asyncio.Protocol):
     def forget(self) -> None:
         """Keep nothing of requests that have been answered: what they were for may be gone."""
         self._last = self._spare = None
+
+    def part(self) -> None:
+        """Say ``Connection: close`` with the next answer that begins, and close after it."""
+        self._parting = True
+        self.forget()
+        self._heads = {}  # all further requests are parsed, and none is learnt
+        last = self._pending[-1] if self._pending else None
+        if last is not None and last.answer is None and last.complete:  # its answer has not begun
+            last.keep_alive = False
+
+    def _has_last(self) -> bool:
+        """Whether nothing is answered any more after what waits for its answer."""
+        return self._parting and bool(self._pending) and not self._pending[-1].keep_alive
 
     def finish(self) -> None:
         """Close the connection once the answers that are due have been sent."""
@@ -440,7 +455,7 @@ class Connection(asyncio.Protocol):
         if linger:
             if self._transport.can_write_eof():  # TLS cannot; its clients know the end of the answer by its length
                 self._transport.write_eof()
-            self._crowded = self._clogged = False
+            self._crowded = self._clogged = self._was_used = False
             self._read_or_pause()
             self._arm(LINGER_S)
         else:

@@ -187,7 +187,11 @@ class Front:
         self._servers.append(server)
 
     async def stop_listening(self) -> None:
-        """Accept the connections that are at the door, and no further ones; read what they have sent already."""
+        """Accept the connections that are at the door, and no further ones; read what they have sent already.
+
+        Each connection is told with its next answer that it ends: a client that keeps it finds another server for its
+        next request, and loses none at the end of this one.
+        """
         doors = select.poll()
         for server in self._servers:
             for door in server.sockets:
@@ -201,6 +205,8 @@ class Front:
         self._servers.clear()
         for _ in range(LAST_TURNS):
             await asyncio.sleep(0)
+        for connection in self.connections:
+            connection.part()
 
     async def finish(self, *, limit_s: float, patience_s: float = STALLED_S) -> None:
         """Close the connections once their clients have the answers that are due.

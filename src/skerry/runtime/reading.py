@@ -16,6 +16,7 @@ MAX_GROUP_BYTES = 256
 UNTYPED = frozenset({b"", b"application/json", b"application/x-www-form-urlencoded"})
 NO_CODING = frozenset({b"", b"identity"})
 ANSWERS = (b"text/event-stream", b"application/msgpack")  # what a caller may ask for besides the default
+JSON_OR_MSGPACK = "application/json, application/msgpack"  # the one for a value, the other for a stream
 WAIT = re.compile(rb"(?:^|,)\s*wait\s*=\s*(\d{1,6})\s*(?:;[^,]*)?(?=,|$)")
 URGENCY = re.compile(rb"(?:^|,)\s*u\s*=\s*(\d+)\s*(?:;[^,]*)?(?=,|$)")
 
@@ -146,8 +147,10 @@ def _content_encoding(reading: Reading, meta: dict[str, Any], value: bytes) -> N
 
 def _accept(reading: Reading, meta: dict[str, Any], value: bytes) -> None:
     for answer in ANSWERS:
-        if answer in value:
-            meta["accept"] = answer.decode()
+        before, found, _ = value.partition(answer)
+        if found:
+            json_first = answer == b"application/msgpack" and b"application/json" in before
+            meta["accept"] = JSON_OR_MSGPACK if json_first else answer.decode()
             return
 
 

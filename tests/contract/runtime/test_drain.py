@@ -53,22 +53,31 @@ def test_everything_that_was_accepted_is_answered_before_the_end(own_platform):
     platform.wait_for_queue("hold", 25)
     behind = platform.start_call("tell", "term")  # a stream that has not begun
     platform.wait_for_queue("tell", 1)
-    late = platform.connect()  # it asks when the end has begun
-    late.send(request("/health/readiness", b"", method="GET"))
-    late.read_answer()
+    late = [platform.connect() for _ in range(CROWD)]  # they ask when the end has begun
+    for client in late:
+        client.send(request("/health/readiness", b"", method="GET"))
+        client.read_answer()
 
     platform.place.terminate()
     wait_until(lambda: not accepts(platform), what="a closed door")
-    late.send(request("/health/readiness", b"", method="GET"))
-    assert late.read_answer().status == 503
+    asking = iter(late)
 
-    def ask():
-        late.send(request("/function/counted", "x"))
-        answer = late.read_answer()
-        return None if answer.status == 200 else answer
+    def ask(target, body=b"", **rest):
+        client = next(asking)
+        client.send(request(target, body, **rest))
+        answer = client.read_answer()
+        return None if answer.status == 200 else (client, answer)
 
-    refused = wait_until(ask, what="a refusal")  # what comes while the door is being closed is served
-    assert (refused.status, refused.code) == (503, "unavailable")
+    # What comes while the door is being closed is served.
+    last = [
+        wait_until(lambda: ask("/health/readiness", method="GET"), what="no readiness"),
+        wait_until(lambda: ask("/function/counted", "x"), what="a refusal"),
+    ]
+    for client, answer in last:
+        assert (answer.status, answer.headers["connection"]) == (503, "close")
+        assert client.read_to_end() == b""  # and is not reset
+    refused = last[1][1]
+    assert refused.code == "unavailable"
     assert int(refused.headers["retry-after"]) >= 1
     platform.release("term")
 
@@ -78,7 +87,7 @@ def test_everything_that_was_accepted_is_answered_before_the_end(own_platform):
     assert behind.read_answer(head_only=True).status == 200
     assert b"".join(behind.read_chunks()) == b'"first"\n"last"\n'
     assert platform.place.wait() == 0
-    for client in (stream, running, *queued, pipelined, behind, late):
+    for client in (stream, running, *queued, pipelined, behind, *late):
         assert client.is_closed()
         client.socket.close()
     assert platform.notes("term-runs") == 1 + 1 + 20 + 5 + 1

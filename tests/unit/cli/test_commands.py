@@ -236,7 +236,9 @@ def test_invoke_prints_the_result(engine, skerry_command):
     code, out, err = skerry_command("invoke", "train", "--data", '"x"')
 
     assert (code, out, err) == (0, '{"score":1}\n', "")
-    assert engine.calls == [("train", b'"x"', {"content_type": "application/json", "options": CallOptions()})]
+    accept = "application/json, application/msgpack"  # of a function, and of a generator
+    rest = {"content_type": "application/json", "accept": accept, "options": CallOptions()}
+    assert engine.calls == [("train", b'"x"', rest)]
 
 
 def test_invoke_hands_its_deadline_and_priority_on(engine, skerry_command):
@@ -276,6 +278,16 @@ def test_a_stream_that_breaks_is_exit_code_1_after_what_came(engine, skerry_comm
 
     assert skerry_command("invoke", "train", "--data", "1", "--stream") == (1, "1\n", "error: it broke\n")
     assert engine.pieces.closed
+
+
+def test_a_stream_that_is_waited_for_is_written_as_one_that_is_followed(engine, skerry_command):
+    problem = json.dumps(HandlerError("it broke").to_problem()).encode()
+    chunked = {"transfer-encoding": "chunked"}
+    engine.answer = Answer(b"\x01\x81\xa1a\xa1b", "application/msgpack", chunked)
+    assert skerry_command("invoke", "train", "--json") == (0, '1\n{"a":"b"}\n', "")
+
+    engine.answer = Answer(b"\x01" + encode_msgpack(msgpack.ExtType(2, problem)), "application/msgpack", chunked)
+    assert skerry_command("invoke", "train") == (1, "1\n", "error: it broke\n")
 
 
 def test_a_stream_of_bytes_is_printed_as_it_is_and_is_not_json(engine, skerry_command):

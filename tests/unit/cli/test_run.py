@@ -111,20 +111,30 @@ def test_an_app_that_cannot_be_imported_is_exit_code_2_with_its_traceback(app_fi
     assert err.strip().splitlines()[-1].startswith("error: cannot import 'app'")
 
 
-def test_invoke_says_where_the_reason_is_when_a_generator_fails(app_file, skerry_command):
+def test_invoke_tells_what_came_before_a_generator_failed_and_of_its_error(app_file, skerry_command):
     app_file.write_text(
-        "import collections.abc, skerry\n\napp = skerry.App('a')\n\n\n@app.function\n"
-        "def count() -> collections.abc.Iterator[int]:\n    yield 1\n    raise RuntimeError('enough')\n"
+        "import collections.abc, os, skerry\n\napp = skerry.App('a')\n\n\n@app.function\n"
+        "def count(dies: bool = False) -> collections.abc.Iterator[int]:\n    yield 1\n    yield 2\n"
+        "    if dies:\n        os.abort()\n    raise RuntimeError('enough')\n"
+        "\n\n@app.function\ndef whole() -> str:\n    return 'ä'\n"
     )
     assert skerry_command("deploy", app_file, "--port", "0")[0] == 0
     try:
-        code, _, err = skerry_command("invoke", "count")
+        assert skerry_command("invoke", "whole")[:2] == (0, '"ä"\n')
+        code, out, err = skerry_command("invoke", "count")
+        as_json = skerry_command("invoke", "count", "--json")
+        died, _, why = skerry_command("invoke", "count", "--data", "true")
     finally:
         skerry_command("engine", "stop")
 
-    assert code == 1
-    assert "cut off before its end" in err
-    assert "hint: a generator that fails ends so: skerry logs count has the reason, --stream shows" in err
+    assert (code, out) == (1, "1\n2\n")
+    assert "function 'count' failed; the log has the reason under error id" in err
+    *lines, problem = "".join(as_json[1:]).splitlines()
+    assert (as_json[0], lines) == (1, ["1", "2"])
+    assert (json.loads(problem)["code"], json.loads(problem)["retryable"]) == ("handler_failed", False)
+    assert json.loads(problem)["error_id"]
+    assert died == 1
+    assert "hint: a generator ends so with its worker: skerry logs count has the reason, --stream shows" in why
 
 
 def test_invoke_and_list_say_that_the_engine_was_killed(app_file, skerry_command, own_home, tmp_path):

@@ -1,6 +1,7 @@
 import json
 import os
 import threading
+import time
 
 import pytest
 
@@ -155,6 +156,41 @@ def test_an_engine_that_restarts_only_delays_a_call(stub, engine):
     caller.join(10)
 
     assert answers == [b"2"]
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda engine: engine.job("j1"),
+        lambda engine: engine.result("j1", timeout_s=0),
+        lambda engine: engine.run("r1"),
+        lambda engine: engine.run_result("r1"),
+    ],
+    ids=["job", "result", "run", "run_result"],
+)
+def test_a_question_about_now_waits_for_no_engine_that_was_killed(stub, ask):
+    engine = EnginePlatform(stub.path, patience_s=20)
+    with stub.serving(lambda *_: stub.Reply(body=[], headers={"Connection": "close"})):
+        engine.functions()
+    (stub.path.parent / "engine.json").write_text(json.dumps({"pid": 2**22 + 1}))
+
+    began_s = time.monotonic()
+    with pytest.raises(EngineNotRunningError, match="ended without being stopped"):
+        ask(engine)
+    assert time.monotonic() - began_s < 10
+
+
+def test_who_waits_for_a_job_waits_for_an_engine_that_was_killed_and_comes_back(stub, engine):
+    with stub.serving(lambda *_: stub.Reply(body=[], headers={"Connection": "close"})):
+        engine.functions()
+    (stub.path.parent / "engine.json").write_text(json.dumps({"pid": 2**22 + 1}))
+    answers = []
+    caller = threading.Thread(target=lambda: answers.append(engine.job("j1", wait_s=1).status))
+    caller.start()
+    stub.serve(lambda *_: stub.Reply(body=JOB))
+    caller.join(10)
+
+    assert answers == ["running"]
 
 
 def test_submit_asks_not_to_wait(stub, engine):

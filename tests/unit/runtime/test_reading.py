@@ -47,6 +47,8 @@ def test_a_compressed_body_is_refused_by_its_coding(coding):
     [
         ("text/event-stream", "text/event-stream"),
         ("text/html, application/msgpack;q=0.9", "application/msgpack"),
+        ("application/msgpack, application/json", "application/msgpack"),
+        ("application/json,application/msgpack;q=0.9", "application/json, application/msgpack"),
         ("application/json", None),
         ("*/*", None),
     ],

@@ -73,7 +73,8 @@ class ChainClient:
         Raises:
             JobNotFoundError: there is none of this id.
         """
-        return dict(self._asked("GET", f"/runs/{quote(id, safe='')}?wait_s={wait_s:.3f}", wait_s=wait_s))
+        path = f"/runs/{quote(id, safe='')}?wait_s={wait_s:.3f}"
+        return dict(self._asked("GET", path, wait_s=wait_s, at_once=not wait_s))
 
     def run_result(self, id: str, *, wait_s: float = 0.0) -> bytes:
         """Return what a run has ended with, as MessagePack.
@@ -84,7 +85,9 @@ class ChainClient:
         """
         headers = {"Accept": MSGPACK}
         path = f"/runs/{quote(id, safe='')}/result?wait_s={wait_s:.3f}"
-        asked = Request(method="GET", path=path, headers=headers, options=_AGAIN, wait_s=wait_s + ANSWER_S)
+        asked = Request(
+            method="GET", path=path, headers=headers, options=_AGAIN, wait_s=wait_s + ANSWER_S, at_once=not wait_s
+        )
         return self._caller.request(asked).body
 
     def cancel_run(self, id: str) -> dict[str, Any]:
@@ -95,7 +98,7 @@ class ChainClient:
         """
         return dict(self._asked("DELETE", f"/runs/{quote(id, safe='')}"))
 
-    def _asked(self, method: str, path: str, *, wait_s: float = 0.0) -> Any:
+    def _asked(self, method: str, path: str, *, wait_s: float = 0.0, at_once: bool = False) -> Any:
         options = _AGAIN if method == "GET" else PLAIN_CALL
-        asked = Request(method=method, path=path, options=options, wait_s=wait_s + ANSWER_S)
+        asked = Request(method=method, path=path, options=options, wait_s=wait_s + ANSWER_S, at_once=at_once)
         return json.loads(self._caller.request(asked).body)

@@ -148,7 +148,7 @@ class EnginePlatform(BrokerClient, ChainClient, Platform):
     def job(self, job_id: str, *, wait_s: float = 0.0) -> JobRecord:
         """Return what is known about a job; see `Platform.job`."""
         if not wait_s:
-            return JobRecord.from_json(self._control("GET", _job_path(job_id)))
+            return JobRecord.from_json(self._control("GET", _job_path(job_id), at_once=True))
         waits_s = min(wait_s, POLL_S)
         path = f"{_job_path(job_id)}?wait_s={waits_s:.3f}"
         return JobRecord.from_json(self._control("GET", path, timeout_s=waits_s + CONTROL_TIMEOUT_S))
@@ -160,10 +160,16 @@ class EnginePlatform(BrokerClient, ChainClient, Platform):
             left_s = POLL_S if ends_at is None else max(0.0, min(POLL_S, ends_at - time.monotonic()))
             path = f"{_job_path(job_id)}/result?wait_s={left_s:.3f}"
             try:
-                asked = Request(method="GET", path=path, options=_MAY_RUN_TWICE, wait_s=left_s + CONTROL_TIMEOUT_S)
+                asked = Request(
+                    method="GET",
+                    path=path,
+                    options=_MAY_RUN_TWICE,
+                    wait_s=left_s + CONTROL_TIMEOUT_S,
+                    at_once=timeout_s == 0,
+                )
                 return _answer(self._caller.request(asked))
             except JobNotReadyError as error:
-                record = self.job(job_id)
+                record = JobRecord.from_json(self._control("GET", _job_path(job_id), at_once=timeout_s == 0))
                 if record.status == "cancelled":
                     raise JobNotReadyError(f"job {job_id} was cancelled", status="cancelled") from error
                 if record.status not in ENDED and ends_at is not None and time.monotonic() >= ends_at:
@@ -362,7 +368,15 @@ class EnginePlatform(BrokerClient, ChainClient, Platform):
         """Close the idle connections; the next call opens new ones."""
         self._caller.pool.close()
 
-    def _control(self, method: str, path: str, body: Any = None, *, timeout_s: float = CONTROL_TIMEOUT_S) -> Any:
+    def _control(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        timeout_s: float = CONTROL_TIMEOUT_S,
+        at_once: bool = False,
+    ) -> Any:
         asked = Request(
             method=method,
             path=path,
@@ -371,6 +385,7 @@ class EnginePlatform(BrokerClient, ChainClient, Platform):
             # Reading, deploying and deleting twice does what doing it once does; stopping is asked for once.
             options=PLAIN_CALL if path == "/engine/stop" else _MAY_RUN_TWICE,
             wait_s=timeout_s,
+            at_once=at_once,
         )
         response = self._caller.request(asked)
         return _json(response) if response.body else None

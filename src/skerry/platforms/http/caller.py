@@ -21,7 +21,7 @@ from skerry.errors import (
     from_problem,
 )
 from skerry.platforms.base import PLAIN_CALL, AnswerStream, Cancellation
-from skerry.platforms.home import not_running
+from skerry.platforms.home import killed_engine, not_running
 from skerry.platforms.http.connection import Address, ConnectionPool
 from skerry.platforms.http.reply import Reply, Response, describe
 from skerry.platforms.http.retry import retry_delay_s
@@ -44,6 +44,7 @@ class Request:
         headers: Sent with those of the options.
         options: Deadline, priority and the like, and whether the request may run twice.
         wait_s: Longest silence of the server in seconds, where the options have no deadline.
+        at_once: Whether it waits for no engine that was killed: a question about now.
     """
 
     method: str
@@ -52,6 +53,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     options: CallOptions = PLAIN_CALL
     wait_s: float | None = None
+    at_once: bool = False
 
 
 # The error that an answer means which is not Skerry's own.
@@ -170,6 +172,7 @@ class Caller:
                     raise deadline.error() from error
                 # One that cannot prove who it is will not be able to in a second either.
                 hopeless = not self._seen or isinstance(error.__cause__, ssl.SSLError)
+                hopeless = hopeless or (request.at_once and self._was_killed(error))
                 failure: SkerryError = self._explain(error) if hopeless else error
             else:
                 failure, answer_headers = self._failure(request, response), response.headers
@@ -227,6 +230,11 @@ class Caller:
             )
         named.__cause__ = error
         return named
+
+    def _was_killed(self, error: TransportError) -> bool:
+        """Whether the connection could not be opened because the engine of this machine's folder was killed."""
+        socket = self.address.path
+        return socket is not None and not error.details.get("sent", True) and killed_engine(socket.parent) is not None
 
     def _where(self) -> str:
         return f"{self._title} at {self.address}"
