@@ -97,6 +97,7 @@ def test_revisions_of_an_engine_before_models_are_read_and_kept(tmp_path):
     connection = sqlite3.connect(path)
     connection.execute("ALTER TABLE revisions DROP COLUMN model")
     connection.execute("ALTER TABLE apps DROP COLUMN event_sources")
+    connection.execute("ALTER TABLE jobs DROP COLUMN local")
     for later in ("usage", "traffic", "deployments"):
         connection.execute(f"DROP TABLE {later}")
     connection.execute("PRAGMA user_version = 2")

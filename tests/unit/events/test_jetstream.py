@@ -241,3 +241,24 @@ def test_what_waits_is_counted_once_whoever_knows_of_it_first(data):
         unread = {number for number in range(read_to + 1, written + 1) if number not in unacknowledged}
         assert progress.waiting == len(open_) + len(unread)
         assert progress.expected == unread
+
+
+def test_a_server_that_is_not_there_yet_is_waited_for_and_told_of_once(tmp_path, monkeypatch):
+    pytest.importorskip("nats", reason='no nats-py: pip install "skerry[nats]"')
+    server = NatsServer(tmp_path)
+    lines = []
+
+    async def wait_for_it():
+        told = asyncio.Event()
+        monkeypatch.setattr(link.logger, "warning", lambda text, *parts: (lines.append(text % parts), told.set()))
+        connecting = asyncio.create_task(link.connect(server.url))
+        await told.wait()
+        await asyncio.to_thread(server.start)
+        await (await connecting).close()
+
+    try:
+        asyncio.run(wait_for_it())
+        (line,) = lines
+        assert f"the NATS server at {server.url} does not answer" in line
+    finally:
+        server.kill()

@@ -47,24 +47,19 @@ async def connect(url: str) -> Any:
         raise ConfigError('events on NATS need the package nats-py: pip install "skerry[nats]"') from error
 
     shown = url.rpartition("@")[2]
-    is_told = False
+    is_quiet = False
 
     async def failed(error: Exception) -> None:
-        """Connections that are lost are made again; who waits for an answer is told by its time-out."""
-        nonlocal is_told
-        if not is_told:
-            is_told = True
+        """A connection that is lost later is made again, and who waits for an answer is told by its time-out."""
+        nonlocal is_quiet
+        if not is_quiet:
+            is_quiet = True
             logger.warning("the NATS server at %s does not answer (%s); it is tried again", shown, explain(error))
 
-    async def answers_again() -> None:
-        nonlocal is_told
-        is_told = False
-        logger.info("the NATS server at %s answers again", shown)
-
     try:
-        return await nats.connect(
-            url, error_cb=failed, reconnected_cb=answers_again, max_reconnect_attempts=-1, allow_reconnect=True
-        )
+        connection = await nats.connect(url, error_cb=failed, max_reconnect_attempts=-1, allow_reconnect=True)
+        is_quiet = True
+        return connection
     except (NoServersError, Error, OSError) as error:
         raise UnavailableError(f"the NATS server at {shown} does not answer: {explain(error)}") from error
 
