@@ -20,7 +20,7 @@ from skerry.platforms.images.blobs import Blobs, check_digest, digest_of
 from skerry.platforms.images.credentials import find_credentials
 from skerry.platforms.images.layer import Layer
 from skerry.platforms.images.manifest import INDEX_TYPE, MANIFEST_TYPE
-from skerry.platforms.images.reference import Reference
+from skerry.platforms.images.reference import DOCKER_HUB, Reference
 
 TIMEOUT_S = 60.0
 _MAX_MANIFEST_BYTES = 4 << 20
@@ -50,12 +50,12 @@ class Registry:
 
     Args:
         reference: The image whose repository it is.
-        insecure: Whether plain HTTP is allowed; on this machine itself it always is.
+        insecure: Whether plain HTTP is spoken; to this machine itself it always is, to Docker Hub never.
     """
 
     def __init__(self, reference: Reference, *, insecure: bool = False) -> None:
         self.reference = reference
-        plain = insecure or reference.is_local
+        plain = reference.is_local or (insecure and reference.registry != DOCKER_HUB)
         self._base = f"{'http' if plain else 'https'}://{reference.registry}"
         # A proxy has no business between this machine and a registry beside it.
         handlers = [urllib.request.ProxyHandler({})] if plain else []

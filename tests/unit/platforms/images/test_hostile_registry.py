@@ -109,6 +109,14 @@ def test_plain_http_where_tls_is_expected_says_what_may_be_done(serve):
     assert "--insecure-registry" in caught.value.details["hint"]
 
 
+@pytest.mark.parametrize(
+    ("image", "scheme"),
+    [("python:3.11-slim", "https"), ("docker.io/library/python:3.11", "https"), ("lab.example:5000/app:1", "http")],
+)
+def test_plain_http_that_is_allowed_is_not_spoken_to_docker_hub(image, scheme):
+    assert Registry(Reference.parse(image), insecure=True)._base.startswith(f"{scheme}://")
+
+
 def test_a_registry_that_is_not_there_is_not_blamed_on_tls():
     with pytest.raises(TransportError, match="Connection refused") as caught:
         Registry(Reference.parse("127.0.0.1:1/app:1")).image("amd64")
