@@ -39,6 +39,7 @@
     ├── PlatformError                  the place that runs functions
     │   ├── EngineNotRunningError      503  no engine answers on this folder
     │   ├── SiteUnreachableError       503  a site does not answer; nothing has run there
+    │   ├── AnswerTooLargeError        502  a site answered with more than is taken from it
     │   ├── EngineLockedError          409  another engine owns this folder
     │   ├── EnvironmentBuildError      400  the app's requirements cannot be installed
     │   ├── StorageError               503  a store cannot be reached, or has no room
@@ -339,6 +340,13 @@ class SiteUnreachableError(PlatformError):
     """A site does not answer, or cannot prove that it is the site; nothing has run there."""
 
     code = "site_unreachable"
+
+
+class AnswerTooLargeError(PlatformError):
+    """A site answered with more than its ``max_answer``; the function has run."""
+
+    code = "answer_too_large"
+    http_status = 502
 
 
 class EngineLockedError(PlatformError):

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from skerry.errors import SpecError
 from skerry.spec.cluster import check_store
+from skerry.spec.quantity import parse_size
 
 Tier = Literal["device", "edge", "cloud"]
 SitePlatformName = Literal["engine", "knative", "kubernetes"]
@@ -49,6 +50,8 @@ class Site:
             without asking the cluster: nothing but calls is possible then, and no kubeconfig is needed.
         objects: The store that brings files and folders of calls to the containers, as it is reached from here
             (``s3://BUCKET/PATH``); none means the address that the containers were given.
+        max_answer: Largest answer that is taken from the site, like ``"512MiB"``: a site that sends without an end does
+            not fill this machine's memory. Streams are read as they come and have no such bound.
 
     Raises:
         SpecError: a value is not of its form.
@@ -71,6 +74,8 @@ class Site:
     namespace: str | None = None
     domain: str | None = None
     objects: str | None = None
+    max_answer: str = "512MiB"
+    max_answer_bytes: int = field(init=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
@@ -99,6 +104,10 @@ class Site:
         ):
             # Not shown: it is a secret all the same.
             raise SpecError(f"site {self.name!r}: token: expected printable ASCII text", field="token")
+        most_bytes = parse_size(self.max_answer, key=f"site {self.name!r}: max_answer")
+        if most_bytes < 1:
+            raise self._error("max_answer", self.max_answer, "a size above 0, like '512MiB'")
+        object.__setattr__(self, "max_answer_bytes", most_bytes)
         given = [key for key in ("token_file", "token_variable", "token") if getattr(self, key) is not None]
         if len(given) > 1:
             raise SpecError(f"site {self.name!r}: {' and '.join(given)}: give one of them", field=given[1])
@@ -155,7 +164,7 @@ def read_sites(table: Any, *, folder: Path, where: str) -> dict[str, Site]:
     """
     if not isinstance(table, Mapping) or not all(isinstance(values, Mapping) for values in table.values()):
         raise SpecError(f"{where}: write sites as [sites.NAME]", field="sites")
-    known = {f.name for f in fields(Site)} - {"name"}
+    known = {f.name for f in fields(Site) if f.init} - {"name"}
     found = {}
     for name, values in table.items():
         for key in values:

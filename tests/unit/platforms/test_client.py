@@ -6,6 +6,7 @@ import time
 import pytest
 
 from skerry.errors import (
+    AnswerTooLargeError,
     DeadlineExceededError,
     EngineNotRunningError,
     HandlerError,
@@ -17,6 +18,7 @@ from skerry.errors import (
 )
 from skerry.platforms import CallOptions
 from skerry.platforms.engine.client import EnginePlatform
+from skerry.platforms.http.caller import Remote
 
 JSON = "application/json"
 JOB = {"id": "j1", "function": "train", "status": "running", "attempts": 1, "more": "than is known"}
@@ -47,6 +49,21 @@ def test_a_problem_becomes_its_typed_error(stub, engine):
         engine.invoke("train", b"7", content_type=JSON)
 
     assert caught.value.details["errors"] == [{"field": "x"}]
+
+
+def test_an_answer_larger_than_is_taken_from_a_site_is_refused_once_and_for_all(stub):
+    server = stub.serve(lambda *_: stub.Reply(body=bytes(2001)))
+    client = EnginePlatform(stub.path, patience_s=5, remote=Remote(site="edge-1", most_answer_bytes=2000))
+
+    with pytest.raises(AnswerTooLargeError) as caught:
+        client.invoke("train", b"7", content_type=JSON, options=CallOptions(idempotent=True))
+    client.close()
+
+    assert "site 'edge-1'" in caught.value.message
+    assert "larger than 2000 bytes" in caught.value.message
+    assert "max_answer" in caught.value.details["hint"]
+    assert not caught.value.retryable
+    assert len(server.requests) == 1
 
 
 def test_an_engine_is_asked_to_follow_aliases_for_a_while(stub, engine):

@@ -2,10 +2,11 @@ import os
 import re
 import socket
 import threading
+from contextlib import suppress
 
 import pytest
 
-from skerry.errors import ConfigError, TransportError
+from skerry.errors import AnswerTooLargeError, ConfigError, TransportError
 from skerry.platforms.base import Cancellation
 from skerry.platforms.http.connection import Address, ConnectionPool
 
@@ -274,7 +275,7 @@ class Raw:
                 connection, _ = self.listener.accept()
             except OSError:
                 return
-            with connection:
+            with connection, suppress(OSError):  # its client may have heard enough
                 self.sent.append(connection.recv(65_536))
                 connection.sendall(self.answer)
 
@@ -332,6 +333,51 @@ def test_what_is_no_whole_answer_is_an_error(raw, answer, why):
     _, pool = raw(answer)
     with pytest.raises(TransportError, match=why):
         pool.request("GET", "/")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nX-A: " + b"a" * 1_500_000,
+        b"HTTP/1.1 200 OK\r\n" + b"X-A: a\r\n" * 200_000,
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 60_000,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-A: " + b"a" * 1_500_000,
+    ],
+    ids=["a long header", "many headers", "many heads", "a long trailer"],
+)
+def test_headers_without_an_end_are_given_up(raw, answer):
+    _, pool = raw(answer)
+    with pytest.raises(TransportError, match="more than 1048576 bytes of headers"):
+        pool.request("GET", "/")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1001\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 999999999999999\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 1001,
+        b"HTTP/1.1 200 OK\r\n\r\n" + bytes(1001),
+    ],
+    ids=["told", "told far beyond", "in chunks", "up to the end"],
+)
+def test_a_body_larger_than_is_taken_is_refused(raw, answer):
+    _, pool = raw(answer)
+    with pytest.raises(AnswerTooLargeError, match="larger than 1000 bytes"):
+        pool.open("GET", "/").read_all(most_bytes=1000)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + b"a" * 1000,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 1000 + b"0\r\n\r\n",
+    ],
+    ids=["told", "in chunks"],
+)
+def test_a_body_as_large_as_is_taken_comes_whole(raw, answer):
+    _, pool = raw(answer)
+    assert pool.open("GET", "/").read_all(most_bytes=1000).body == b"a" * 1000
 
 
 def test_headers_that_come_twice_are_one_list(raw):

@@ -21,6 +21,7 @@ def test_sites_are_read_with_their_files_beside_the_project(tmp_path):
     labels = {town = "Oulu"}
     token_file = "secrets/edge-1.token"
     certificate = "/etc/edge-1.pem"
+    max_answer = "2GiB"
 
     [sites.cloud]
     address = "https://cloud.example.org/"
@@ -36,7 +37,9 @@ def test_sites_are_read_with_their_files_beside_the_project(tmp_path):
         labels={"town": "Oulu"},
         token_file=tmp_path / "secrets" / "edge-1.token",
         certificate=Path("/etc/edge-1.pem"),
+        max_answer="2GiB",
     )
+    assert sites["edge-1"].max_answer_bytes == 2 * 2**30
     assert (sites["cloud"].address, sites["cloud"].tier) == ("https://cloud.example.org:443", "cloud")
     assert len({*sites.values(), *sites.values()}) == 2
 
@@ -54,6 +57,8 @@ def test_sites_are_read_with_their_files_beside_the_project(tmp_path):
         ('address = "https://a:1"\nlabels = {a = 1}', "a table of texts"),
         ('address = "https://a:1"\ntoken_file = 1', "the name of a file"),
         ('address = "https://a:1"\ntoken = "a"\ntoken_file = "b"', "token_file and token: give one of them"),
+        ('address = "https://a:1"\nmax_answer = 5', "max_answer = 5: write it with its unit"),
+        ('address = "https://a:1"\nmax_answer = "0"', "a size above 0"),
         ('address = "https://a:1"\ntoken_variable = ""', "the name of an environment variable"),
     ],
 )

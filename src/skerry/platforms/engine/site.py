@@ -37,7 +37,12 @@ class SitePlatform(EnginePlatform):
 
     def __init__(self, site: Site, *, patience_s: float = 60.0, connect_timeout_s: float = CONNECT_TIMEOUT_S) -> None:
         self.site = site
-        remote = Remote(site=site.name, tls=client_context(site.certificate), connect_timeout_s=connect_timeout_s)
+        remote = Remote(
+            site=site.name,
+            tls=client_context(site.certificate),
+            connect_timeout_s=connect_timeout_s,
+            most_answer_bytes=site.max_answer_bytes,
+        )
         super().__init__(site.address, token=read_token(site), patience_s=patience_s, remote=remote)
 
     def __repr__(self) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from skerry.errors import (
+    AnswerTooLargeError,
     DeadlineExceededError,
     FunctionNotFoundError,
     InternalError,
@@ -99,12 +100,14 @@ class Remote:
         title: What messages call it; none means its name as that of a site.
         tls: What to expect of it; none means what the system's authorities say.
         connect_timeout_s: Longest time for a connection to come about, seconds; none leaves it to the call.
+        most_answer_bytes: Largest whole answer that is taken: memory is not its to fill. None takes any.
     """
 
     site: str | None = None
     title: str | None = None
     tls: ssl.SSLContext | None = None
     connect_timeout_s: float | None = None
+    most_answer_bytes: int | None = None
 
 
 class Caller:
@@ -134,6 +137,7 @@ class Caller:
         self.address = address
         self.pool = ConnectionPool(address, tls=remote.tls, connect_timeout_s=remote.connect_timeout_s)
         self._site = remote.site
+        self._most_answer_bytes = remote.most_answer_bytes
         self._title = f"site {remote.site!r}" if remote.title is None else remote.title
         self._explain_answer = _not_ours if explain_answer is None else explain_answer
         self._headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -146,7 +150,7 @@ class Caller:
         Raises:
             SkerryError: the error that the server answered with, or that kept it from answering.
         """
-        return self._repeat(request, lambda reply, _: reply.read_all(), cancellation)
+        return self._repeat(request, lambda reply, _: self._whole(reply), cancellation)
 
     def stream(self, request: Request, cancellation: Cancellation | None = None) -> AnswerStream:
         """Send a request and return its response, whose status is below 300, as soon as it begins.
@@ -166,7 +170,7 @@ class Caller:
                 reply = self._open(request, deadline, cancellation)
                 if reply.status < 300:
                     return finish(reply, deadline)
-                response = reply.read_all()
+                response = self._whole(reply)
             except TransportError as error:
                 if deadline.passed:
                     raise deadline.error() from error
@@ -202,6 +206,16 @@ class Caller:
         )
         self._seen = True
         return reply
+
+    def _whole(self, reply: Reply) -> Response:
+        try:
+            return reply.read_all(most_bytes=self._most_answer_bytes)
+        except AnswerTooLargeError as error:
+            raise AnswerTooLargeError(
+                f"{self._where()}: {error.message}",
+                hint="if such answers are meant, raise max_answer of the site in skerry.toml",
+                site=self._site,
+            ) from error
 
     def _explain(self, error: SkerryError) -> SkerryError:
         """Return the error as its caller should read it: with the site's name, or with what to start."""

@@ -8,11 +8,13 @@ from io import BytesIO
 
 from httptools import HttpResponseParser
 
+from skerry.errors import AnswerTooLargeError
 from skerry.platforms.transfer import add_bytes, is_counting
 
 HEAD_BYTES = 16_384  # of a first read, which most answers fit into
 READ_BYTES = 262_144  # as much as a Unix socket hands over at a time
 PLACED_BYTES = 1 << 26  # of a body whose length is believed before it has come
+OTHER_BYTES = 1 << 20  # at most, one after the other, that are no body: of heads and trailers
 
 
 class Incoming:
@@ -39,6 +41,8 @@ class Incoming:
         self._address = address
         self._has_body = has_body
         self._has_head = False
+        self._other_bytes = 0  # since the last of the body
+        self._fresh: list[bytes] = []  # pieces of one read, which may be as small as a byte
         self._pieces: deque[bytes] = deque()
         self._parser = HttpResponseParser(self)
 
@@ -58,13 +62,26 @@ class Incoming:
             self._read(READ_BYTES)
         return self._pieces.popleft() if self._pieces else b""
 
-    def read_all(self) -> bytes:
-        """Wait for the rest of the body and return it; raises as `read_head`."""
+    def read_all(self, *, most_bytes: int | None = None) -> bytes:
+        """Wait for the rest of the body and return it; raises as `read_head`.
+
+        Args:
+            most_bytes: Largest body that is taken; none takes any.
+
+        Raises:
+            AnswerTooLargeError: the body is larger.
+        """
+        body_bytes = sum(map(len, self._pieces))
         left_bytes = self._left_bytes()
+        check_size(body_bytes + left_bytes, most_bytes)
         if 0 < left_bytes <= PLACED_BYTES:
             return self._read_rest(left_bytes)
         while not self.is_whole:
+            count = len(self._pieces)
             self._read(READ_BYTES)
+            if len(self._pieces) > count:
+                body_bytes += len(self._pieces[-1])
+                check_size(body_bytes, most_bytes)
         body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces.clear()
         return body
@@ -100,7 +117,13 @@ class Incoming:
         if content:
             if is_counting():
                 add_bytes(self._address, received=len(content))
+            self._other_bytes += len(content)
             self._parser.feed_data(content)
+            if self._fresh:
+                self._pieces.append(self._fresh[0] if len(self._fresh) == 1 else b"".join(self._fresh))
+                self._fresh.clear()
+            if self._other_bytes > OTHER_BYTES:
+                raise ConnectionAbortedError(f"more than {OTHER_BYTES} bytes of headers came")
         elif not self._has_head:
             raise ConnectionResetError("the server closed it without an answer")
         elif "content-length" in self.headers or "transfer-encoding" in self.headers:
@@ -132,10 +155,21 @@ class Incoming:
 
     def on_body(self, content: bytes) -> None:
         """Take a piece of the body."""
-        self._pieces.append(content)
+        self._other_bytes = 0
+        self._fresh.append(content)
 
     def on_message_complete(self) -> None:
         """Take the end."""
         if self._has_head and not self.is_whole:
             self.is_whole = True
             self.keeps = self._parser.should_keep_alive()
+
+
+def check_size(body_bytes: int, most_bytes: int | None) -> None:
+    """Refuse the body of an answer that is too large.
+
+    Raises:
+        AnswerTooLargeError: it is.
+    """
+    if most_bytes is not None and body_bytes > most_bytes:
+        raise AnswerTooLargeError(f"the answer is larger than {most_bytes} bytes")

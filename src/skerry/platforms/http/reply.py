@@ -103,15 +103,19 @@ class Reply:
             self._finish(keep=self._incoming.keeps)
         return chunk
 
-    def read_all(self) -> Response:
+    def read_all(self, *, most_bytes: int | None = None) -> Response:
         """Read the rest of the body and return the whole response.
 
+        Args:
+            most_bytes: Largest body that is taken; none takes any.
+
         Raises:
+            AnswerTooLargeError: the body is larger; the connection is closed.
             TransportError: the connection was lost before the end.
         """
         try:
             with self._exchange.watched():
-                body = self._incoming.read_all()
+                body = self._incoming.read_all(most_bytes=most_bytes)
         except BaseException:
             self.close()
             raise

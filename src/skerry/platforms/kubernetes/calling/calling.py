@@ -232,7 +232,12 @@ class CallingPlatform(Platform):
                     token=None,
                     patience_s=self._patience_s,
                     expected=True,
-                    remote=Remote(site=name, title=self.title, connect_timeout_s=CONNECT_TIMEOUT_S),
+                    remote=Remote(
+                        site=name,
+                        title=self.title,
+                        connect_timeout_s=CONNECT_TIMEOUT_S,
+                        most_answer_bytes=None if self.site is None else self.site.max_answer_bytes,
+                    ),
                     explain_answer=_explain,
                 )
             return caller
