@@ -43,8 +43,9 @@ def fit(parameters, data, config):
         slope -= np.float32(0.2 * (error * x).mean())
         offset -= np.float32(0.2 * error.mean())
     loss = float((error**2).mean())
+    metric = config.settings.get("noted", {}).get(f"{config.client} {config.round}", "loss")
     return federated.Update(
-        parameters=parameters, examples=x.size, steps=20, learning_rate=0.2, metrics={"loss": loss}
+        parameters=parameters, examples=x.size, steps=20, learning_rate=0.2, metrics={metric: loss}
     )
 
 @client.evaluate

@@ -3,6 +3,7 @@ import pytest
 
 from skerry.errors import ConfigError, NameTakenError, UnavailableError
 from skerry.learn.federated import Federation, read_model, read_run
+from skerry.learn.federated.privacy.budget import local_epsilon
 from skerry.learn.federated.record.record import write_request
 from skerry.learn.federated.record.reply_log import BASE, ReplyLog
 from skerry.learn.federated.wire.parameters import digest_of
@@ -46,6 +47,17 @@ def test_a_client_that_names_a_metric_with_markup_is_left_out_and_the_run_goes_o
     assert set(result.evaluations) == {"one"}
     assert list(result.metrics) == ["loss"]
     assert result.unevaluated == {"two": "the name of metric '<b>' holds control characters, < or >"}
+
+
+def test_epsilon_of_local_noise_counts_replies_that_were_refused(tmp_path, engines, places, make_plan):
+    pytest.importorskip("opacus.accountants", reason="opacus is not installed: the extra privacy")
+    privacy = {"clip_norm": 10.0, "noise_multiplier": 4.0}
+    plan = make_plan(privacy=privacy, quorum_ratio=0.5, settings={"noted": {"one 2": "<b>", "two 3": "<b>"}})
+    Federation(tmp_path / "run", plan, places=places(engines)).run()
+    rounds = read_run(tmp_path / "run").rounds
+    assert [sorted(reply.client for reply in result.replies) for result in rounds] == [["one", "two"], ["two"], ["one"]]
+    told = [local_epsilon(rounds=number, noise_multiplier=4.0, delta=plan.privacy_delta) for number in (1, 2, 3)]
+    assert [result.epsilon for result in rounds] == pytest.approx(told)
 
 
 @pytest.mark.parametrize(

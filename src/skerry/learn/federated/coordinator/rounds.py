@@ -174,7 +174,8 @@ class Round:
         if plan.central is not None and plan.central.noise_multiplier > 0:
             return epsilon(rounds=self.number, noise_multiplier=plan.central.noise_multiplier, delta=plan.privacy_delta)
         if plan.privacy is not None and plan.privacy.noise_multiplier > 0:
-            most = max(history.answers for history in self._shared.histories.values())
+            # Of all that was asked: a reply that was lost on its way, or refused, was seen all the same.
+            most = max(history.rounds for history in self._shared.histories.values())
             return local_epsilon(rounds=most, noise_multiplier=plan.privacy.noise_multiplier, delta=plan.privacy_delta)
         return None
 
