@@ -2,9 +2,10 @@
 
 import pytest
 
+from skerry.errors import StartError
 from skerry.platforms.kubernetes.api.objects import refer
 from skerry.platforms.kubernetes.waiting.reasons import Sight, explain, is_ready, pods_of
-from skerry.platforms.kubernetes.waiting.waiting import look
+from skerry.platforms.kubernetes.waiting.waiting import look, to_error
 
 LABELS = {"app.kubernetes.io/name": "greet"}
 
@@ -304,6 +305,23 @@ def test_a_function_that_does_not_get_ready_tells_its_log_and_where_to_read_it(l
     assert log in told
     assert "skerry logs greet --platform kubernetes" in told
     assert ("start_timeout" in told) is may_be_long
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["function 'greet' cannot start: ValueError while it loaded", "function 'greet': the worker died while it started"],
+)
+def test_a_load_that_fails_again_and_again_is_not_waited_for(reason):
+    told = f"ValueError: no weights\nINFO skerry.runtime.serving: worker_lost {{'pid': 1, 'reason': {reason!r}}}\n"
+
+    def after(times):
+        logs = {"greet-1": told * times}
+        return explain(Sight(objects=[deployment()], pods=[pod({"running": {}})], logs=logs))
+
+    assert not after(2).lasting
+    assert after(3).lasting
+    assert isinstance(to_error(after(3)), StartError)
+    assert "none of its workers can start; its last lines were:\n    ValueError: no weights\n" in str(after(3))
 
 
 class Knative:

@@ -11,10 +11,11 @@ from skerry.platforms.kubernetes.api.objects import Reference
 
 Cause = Literal[
     "starting", "pulling", "image", "image_access", "registry", "architecture", "crash", "memory", "unschedulable",
-    "quota", "missing", "account", "probe", "node", "config", "refused", "controller", "ingress", "revision",
+    "quota", "missing", "account", "probe", "load", "node", "config", "refused", "controller", "ingress", "revision",
 ]  # fmt: skip
 
 LAST_LINES: Final = 10
+LASTING_LOADS: Final = 3  # failed ones: what a first one has missed, such as a database, may be there for the next
 _SECONDS: Final = len("2026-01-01T00:00:00")  # of a time; some have a fraction behind that
 _IMAGE_WAITS: Final = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable"}
@@ -34,6 +35,7 @@ _NO_REGISTRY: Final = re.compile(
     re.IGNORECASE,
 )
 _LOAD_FAILED: Final = re.compile(r"the worker died while it started|^Traceback \(most recent", re.MULTILINE)
+_LOST_AT_START: Final = re.compile(r"worker_lost .*(?:cannot start: |the worker died while it started)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,10 @@ def _explain_start(
 
 
 def _explain_running(reference: Reference, events: Sequence[Mapping[str, Any]], log: str) -> Reason:
+    loads = len(_LOST_AT_START.findall(log))
+    if loads >= LASTING_LOADS:
+        text = "it runs, and none of its workers can start"
+        return Reason(reference, "load", text, "", lasting=True, words=_last_lines(log))
     probes = [text for text in _messages(events, "Unhealthy", "") if text.startswith(("Readiness", "Startup"))]
     if probes and "connection refused" in probes[-1]:  # as every start does until it has seen the app
         return Reason(reference, "starting", "it runs and loads, and does not listen yet", "")

@@ -14,11 +14,13 @@ from skerry.platforms.kubernetes.waiting.reasons import Reason, Sight, explain, 
 
 POLL_S: Final = 0.5
 PATIENCE_S: Final = 6.0
+# Room may come: pods of the revision before end, and what adds nodes takes its time to say so.
+LONGER: Final = {"unschedulable": 5}
 # Reasons that every start passes through, and that are trouble only when they stay.
 PASSING: Final = frozenset({"controller", "ingress", "probe"})
 CALM_S: Final = 10.0
-LOG_LINES: Final = 20
-_ERRORS: Final[Mapping[str, type[SkerryError]]] = {"crash": StartError, "memory": MemoryLimitError}
+LOG_LINES: Final = 200  # of which the last few are told
+_ERRORS: Final[Mapping[str, type[SkerryError]]] = {"crash": StartError, "load": StartError, "memory": MemoryLimitError}
 
 
 def wait_ready(
@@ -36,10 +38,12 @@ def wait_ready(
         objects: What was applied; those that know no readiness count as ready.
         tell: Is told why something is not ready yet, whenever that changes.
         deadline_s: Longest wait in seconds.
-        patience_s: How long a reason that does not pass by itself must last, in seconds, before it is an error.
+        patience_s: How long a reason that does not pass by itself must last, in seconds, before it is an error; of
+            those in `LONGER` that many times as long.
 
     Raises:
-        StartError: a container ends right after its start; the message has its last lines.
+        StartError: a container ends right after its start, or its workers cannot start; the message has its last
+            lines.
         MemoryLimitError: a container needs more memory than its limit.
         PlatformError: another reason that stays until somebody does something; ``reason`` names it in one word.
         DeadlineExceededError: the time is over; the message says what it waited for.
@@ -57,7 +61,7 @@ def wait_ready(
         if tell and reason.line != told and (reason.cause not in PASSING or now - since >= CALM_S):
             told = reason.line
             tell(told)
-        if reason.lasting and now - since >= patience_s:
+        if reason.lasting and now - since >= patience_s * LONGER.get(reason.cause, 1):
             raise to_error(reason)
         if now - began > deadline_s:
             raise DeadlineExceededError(f"not ready after {deadline_s:g} s: {reason}", reason=reason.cause)
