@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,10 +49,9 @@ def start_pmacct(network: str, folder: Path) -> Program:
 
 def start_softflowd(network: str, folder: Path) -> Program:
     """Start softflowd, with each of its timers at a second."""
-    # Its sockets are files, whose paths may not be long.
-    mark = f"/tmp/skerry-softflowd-{os.getpid()}"  # noqa: S108  # removed by softflowd itself
     timers = ("maxlife", "expint", "general", "tcp", "udp", "tcp.rst", "tcp.fin")
-    words = f"softflowd -d -i {INTERFACE} -p {mark}.pid -c {mark}.ctl -n 127.0.0.1:{FLOW_PORT} -m 20000 -v 9"
+    # Relative to the folder where it runs: the path of a socket may not be long.
+    words = f"softflowd -d -i {INTERFACE} -p softflowd.pid -c softflowd.ctl -n 127.0.0.1:{FLOW_PORT} -m 20000 -v 9"
     return Program(network, [*words.split(), *(word for timer in timers for word in ("-t", f"{timer}=1"))], folder)
 
 
