@@ -198,6 +198,14 @@ def test_the_version_is_printed(skerry_command):
     assert skerry_command("--version") == (0, f"skerry {skerry.__version__}\n", "")
 
 
+def test_the_command_line_is_a_module_too():
+    def run(*words):
+        return subprocess.run([sys.executable, "-m", "skerry", *words], capture_output=True, text=True, check=False)
+
+    assert run("version").stdout == f"skerry {skerry.__version__}\n"
+    assert run("no-such-command").returncode == 2
+
+
 @pytest.mark.parametrize(("shell", "words"), [("zsh", "compdef"), ("fish", "complete")])
 def test_completion_is_a_script_for_the_shell(skerry_command, shell, words):
     code, out, _ = skerry_command("completion", shell)

@@ -145,6 +145,7 @@ class Experiment:
         place: Makes the place of a run in a folder, for one that brings a network of its own along.
         boxes: Measures that the report shows as pictures, beside those that all experiments have there.
         clusters: How it runs on clusters; none where it needs what only engines and the testbed can do.
+        extras: Of Skerry's, whose libraries it needs: ``("learn",)``.
 
     Raises:
         ConfigError: a name is not of its form or appears twice, or a measure is not known.
@@ -168,6 +169,7 @@ class Experiment:
     place: Callable[[Path], Place] | None = None
     boxes: tuple[str, ...] = ()
     clusters: OnClusters | None = None
+    extras: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [arm.name for arm in self.arms]

@@ -14,6 +14,7 @@ from skerry.errors import ConfigError, DataError
 from skerry.testbed.experiments.client_process import ClientProcess
 from skerry.testbed.experiments.environment import describe_environment
 from skerry.testbed.experiments.experiment import Experiment
+from skerry.testbed.experiments.extras import require_extras
 from skerry.testbed.experiments.place import Place
 from skerry.testbed.experiments.records import Records
 from skerry.testbed.experiments.results import MANIFEST, Manifest, Results, TrialRecord, gather
@@ -86,9 +87,10 @@ def run_experiment(
         place_name: The place's name, for the manifest.
 
     Raises:
-        ConfigError: the folder holds another run, or an option or arm is unknown.
+        ConfigError: the folder holds another run, an option or arm is unknown, or a library is not installed.
         PlatformError: the place or the client failed.
     """
+    require_extras(experiment)
     wanted = [experiment.arm(name).name for name in settings.arms] or [arm.name for arm in experiment.arms]
     manifest = _open(experiment, target, folder, settings, place_name)
     with Records(folder) as records:

@@ -30,6 +30,7 @@ def _control(control: str, defence: str) -> Arm:
 
 experiment = Experiment(
     name="ddos-loop",
+    extras=("network",),
     title="An attack on a thin link is found, stopped, and let go",
     question=(
         "A victim behind 15 Mbit/s serves clients, and is attacked. How soon is the attack detected, and how soon "

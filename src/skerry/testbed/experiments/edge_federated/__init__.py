@@ -17,6 +17,7 @@ def _later(module: str, function: str, *arguments: Any) -> Any:
 
 experiment = Experiment(
     name="edge-federated",
+    extras=("learn", "serve"),
     title="Federated learning on edge sites: the experiment of paper 003",
     question=(
         "Three edge sites train one network on images that never leave them, and a server in the cloud averages what "

@@ -13,6 +13,7 @@ REFERENCE_REPEATS = 5
 
 experiment = Experiment(
     name="6g-training",
+    extras=("learn",),
     title="Training near the data or in a far cloud: the experiment of paper 001",
     question=(
         "A base station has news articles, true and false. Is it better to send half of them to each of two functions "
