@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from skerry.errors import ConfigError
 from skerry.testbed.experiments import OneMachine, Settings, load_experiment, read_results, run_experiment
 from skerry.testbed.experiments.measures import PHASES
 from skerry.testbed.experiments.records import FILE
+from skerry.testbed.experiments.report import render_report
 from support.small_experiment import write_small_experiment
 
 DEADLINE_S = 60
@@ -83,6 +85,21 @@ def test_a_finished_run_is_not_run_again_and_more_repeats_are_added(small, tmp_p
     more = run(small, tmp_path / "run", repeats=3)
     assert ran(small)[before:] in ([["first", "2"], ["second", "2"]], [["second", "2"], ["first", "2"]])
     assert len(more.sessions) == 2
+
+
+def test_a_run_whose_files_change_between_its_trials_says_so(small, tmp_path):
+    changed = "not all trials ran the same code"
+    run(small, tmp_path / "run", repeats=1)
+    run(small, tmp_path / "run", repeats=2)
+    assert changed not in render_report(read_results(tmp_path / "run"))
+    app = small.parent / "small_app.py"
+    app.write_text(app.read_text() + "\n# The same, as anybody can see.\n")
+    results = run(small, tmp_path / "run", repeats=3)
+    assert changed in render_report(results)
+    digests = [session["files"] for session in results.sessions]
+    assert digests[0] == digests[1]
+    assert digests[2] == {name: sha256((small.parent / name).read_bytes()).hexdigest() for name in digests[0]}
+    assert set(digests[0]) == {small.name, "small_app.py"}
 
 
 def test_a_trial_that_fails_is_on_record_and_runs_again_next_time(small, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
 import os
 import platform
 import subprocess
@@ -35,6 +37,29 @@ def describe_environment(libraries: Iterable[str] = LIBRARIES) -> dict[str, Any]
         "versions": {"skerry": __version__, **_versions(libraries)},
         "commit": _commit(),
     }
+
+
+def describe_files(targets: Iterable[str]) -> dict[str, str]:
+    """Return the digests of the files that declare an experiment and its app: SHA-256 by name.
+
+    Args:
+        targets: Each ``FILE[:name]`` or ``package.module[:name]``; what is not found is left out.
+    """
+    found = {}
+    for target in targets:
+        source = target.partition(":")[0]
+        file = Path(source) if source.endswith(".py") else _file_of(source)
+        if file is not None and file.is_file():
+            found[file.name if source.endswith(".py") else source] = hashlib.sha256(file.read_bytes()).hexdigest()
+    return found
+
+
+def _file_of(module: str) -> Path | None:
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    return None if spec is None or spec.origin is None else Path(spec.origin)
 
 
 def _processor() -> str:

@@ -100,7 +100,7 @@ class Results:
 
     Args:
         manifest: What it is.
-        sessions: What each session said about itself: ``environment``, ``place``, ``repeats``.
+        sessions: What each session said about itself: ``environment``, ``place``, ``repeats``, ``files``.
         trials: The trials that ended well, one per arm and repeat.
         failures: The trials that failed and were not made good later.
     """

@@ -12,7 +12,7 @@ from typing import Any
 
 from skerry.errors import ConfigError, DataError
 from skerry.testbed.experiments.client_process import ClientProcess
-from skerry.testbed.experiments.environment import describe_environment
+from skerry.testbed.experiments.environment import describe_environment, describe_files
 from skerry.testbed.experiments.experiment import Experiment
 from skerry.testbed.experiments.extras import require_extras
 from skerry.testbed.experiments.place import Place
@@ -163,6 +163,7 @@ class _Session:
                 "environment": describe_environment(),
                 "place": self._place.describe(),
                 "repeats": self._settings.repeats,
+                "files": describe_files((self._manifest.target, self._experiment.app)),
             }
         )
         with ClientProcess(

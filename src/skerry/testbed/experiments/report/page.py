@@ -121,6 +121,9 @@ def _what_ran(results: Results) -> str:
     sessions = len(results.sessions)
     times = {2: "once"}.get(sessions, f"{sessions - 1} times")
     breaks = f" The run was taken up again {times} after a break." if sessions > 1 else ""
+    files = [session["files"] for session in results.sessions if "files" in session]
+    if any(one != files[0] for one in files):
+        breaks += " Its own file or that of its app had changed meanwhile: not all trials ran the same code."
     return (
         f"Begun {results.manifest.begun} on {results.manifest.place}. Repeats of each arm: {most}, in an order drawn "
         f"anew for each repeat.{less}{breaks}"
