@@ -152,16 +152,17 @@ def test_sites_are_listed_with_their_platform(skerry_command, tmp_path):
     assert json.loads(skerry_command("sites", "list", "--json")[1])[0]["namespace"] == "edge"
 
 
-def test_a_stuck_deployment_is_failed_with_the_cluster_s_words():
+@pytest.mark.parametrize(("available", "state"), [("False", "failed"), ("True", "update failed")])
+def test_a_stuck_deployment_is_failed_with_the_cluster_s_words(available, state):
     conditions = [
-        {"type": "Available", "status": "False", "message": "no minimum availability"},
+        {"type": "Available", "status": available, "message": "no minimum availability"},
         {"type": "Progressing", "status": "False", "message": "has timed out progressing"},
     ]
     deployment = {**GREET, "kind": "Deployment", "status": {"conditions": conditions}}
 
     found = deployment_state(deployment, [], address="http://greet.edge")
 
-    assert (found.state, found.reason) == ("failed", "has timed out progressing")
+    assert (found.state, found.reason) == (state, "has timed out progressing")
 
 
 def test_a_site_with_a_domain_is_called_without_asking_its_cluster(platform, skerry_command, tmp_path, monkeypatch):

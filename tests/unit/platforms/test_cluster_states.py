@@ -39,6 +39,17 @@ def test_a_service_is_ready_starting_or_failed_with_the_reason(status, state, re
     assert (found.state, found.reason, found.app) == (state, reason, "news")
 
 
+def test_a_service_whose_new_revision_fails_serves_all_the_same():
+    conditions = [
+        {"type": "Ready", "status": "False", "message": "no image"},
+        {"type": "RoutesReady", "status": "True"},
+    ]
+
+    found = service_state({**SERVICE, "status": {"conditions": conditions}}, [], serving="add-two-00001")
+
+    assert (found.state, found.reason) == ("update failed", "no image")
+
+
 def test_a_pod_says_why_it_waits():
     waiting = {"state": {"waiting": {"reason": "ImagePullBackOff"}}, "restartCount": 2}
     pod = {

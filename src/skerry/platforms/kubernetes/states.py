@@ -11,6 +11,7 @@ from typing import Any
 from skerry.platforms.kubernetes.api.objects import FUNCTION_ANNOTATION, NAME_LABEL, PART_OF_LABEL, KubernetesObject
 
 HIDDEN = "(hidden)"
+UPDATE_FAILED = "update failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,7 @@ class FunctionState:
         app: The app that it belongs to.
         revision: What serves; empty before anything was ready.
         address: Where it is called; empty where only the cluster's own network leads there.
-        state: ``ready``, ``starting`` or ``failed``.
+        state: ``ready``, ``starting``, ``failed``, or ``update failed``: it serves, its new revision does not.
         reason: Why it is not ready, in the cluster's words.
         pods: Its replicas; none where it has scaled to zero.
     """
@@ -102,7 +103,8 @@ def service_state(service: KubernetesObject, pods: Sequence[PodState], *, servin
         serving: The revision that gets the requests; none before one was ready.
     """
     ready = condition(service, "Ready")
-    known = {"True": "ready", "False": "failed"}
+    serves = serving is not None and condition(service, "RoutesReady").get("status") == "True"
+    known = {"True": "ready", "False": UPDATE_FAILED if serves else "failed"}
     return FunctionState(
         name=function_of(service),
         app=app_of(service),
@@ -125,13 +127,14 @@ def deployment_state(deployment: KubernetesObject, pods: Sequence[PodState], *, 
     available, progressing = condition(deployment, "Available"), condition(deployment, "Progressing")
     is_ready = available.get("status") == "True"
     is_stuck = progressing.get("status") == "False"
+    stuck = UPDATE_FAILED if is_ready else "failed"
     annotations = deployment["metadata"].get("annotations") or {}
     return FunctionState(
         name=function_of(deployment),
         app=app_of(deployment),
         revision=str(annotations.get("deployment.kubernetes.io/revision", "")),
         address=address,
-        state="ready" if is_ready and not is_stuck else "failed" if is_stuck else "starting",
+        state=stuck if is_stuck else "ready" if is_ready else "starting",
         reason="" if is_ready and not is_stuck else _said(progressing if is_stuck else available),
         pods=tuple(pods),
     )
