@@ -13,7 +13,7 @@ from skerry.spec.option import build, check_range, check_types
 from skerry.spec.quantity import parse_duration
 from skerry.spec.retry import Retry
 
-MOST_TOGETHER = 1000
+LARGEST_BATCH = 1000
 SHORTEST_PERIOD_S, LONGEST_PERIOD_S = 0.1, 31 * 86_400.0
 
 
@@ -39,7 +39,7 @@ class Trigger:
 
     def __post_init__(self) -> None:
         check_types(self)
-        check_range("batch", self.batch, low=1, high=MOST_TOGETHER)
+        check_range("batch", self.batch, low=1, high=LARGEST_BATCH)
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain values, in the form that :func:`trigger_of` reads."""
