@@ -4,11 +4,13 @@ import http.client
 import socket
 import ssl
 import subprocess
+from dataclasses import replace
 
 import pytest
 
 import skerry
 from skerry.errors import (
+    AnswerTooLargeError,
     BodyTooLargeError,
     ConfigError,
     FunctionNotFoundError,
@@ -110,6 +112,16 @@ def test_a_stream_that_nobody_reads_does_not_fill_the_engine(edge, app):
         assert answer.read()
         held = edge.control("GET", "/engine").json()["memory_bytes"]["front"]
     assert held < 400 * 2**20  # of the 1.3 GB that the function would pour
+
+
+def test_what_is_kept_of_a_site_s_answer_is_bounded_and_what_is_read_as_it_comes_is_not(edge):
+    bounded = SitePlatform(replace(edge.site("edge-1"), max_answer="100KiB"))
+    with pytest.raises(AnswerTooLargeError, match=r"site 'edge-1' at .*: the answer is larger than 102400 bytes"):
+        bounded.invoke("pour", b"2", content_type="application/json")
+    assert len(bounded.invoke("pour", b"1", content_type="application/json").body) == 65536
+    with bounded.stream("pour", b"20", content_type="application/json") as answer:
+        assert sum(map(len, iter(answer.read, b""))) == 20 * 65536
+    bounded.close()
 
 
 def test_requests_in_one_packet_are_answered_in_turn(edge):
