@@ -176,7 +176,8 @@ def dead(console: Console, *, trigger: str | None, limit: int, as_replay: bool, 
 @click.pass_obj
 def status(console: Console, home: Path) -> None:
     """Show the sources and the triggers, and how many events wait."""
-    found = connect(home).broker()
+    engine = connect(home)
+    found = engine.broker()
     if console.as_json:
         console.json(found)
         return
@@ -192,6 +193,8 @@ def status(console: Console, home: Path) -> None:
         return
     rows = [[str(one[key]) for key in ("name", "function", "held", "done", "dead")] for one in found["triggers"]]
     console.table(["TRIGGER", "FUNCTION", "HELD", "DONE", "DEAD"], rows)
+    if engine.dead_letters(limit=1):  # the table counts since the engine's start, and those that are kept may be older
+        console.message("some events are dead letters: skerry events dead")
 
 
 def _read(file: str) -> Any:

@@ -181,6 +181,7 @@ def test_the_table_of_dead_letters_says_which_event_what_went_wrong_and_that_the
     assert "table-" in skerry("show", number)[1]
     assert "(skerry logs despair)" in error
     assert err == ""
+    assert "some events are dead letters: skerry events dead" in skerry("status")[2]
     assert skerry(*dead, "--limit", "1")[2] == "there are more; --limit shows them\n"
     assert skerry(*dead, "--limit", "2", "--delete")[2] == "2 dead letters: they are forgotten; there are more\n"
     assert skerry(*dead, "--delete")[2] == "1 dead letter: it is forgotten\n"
