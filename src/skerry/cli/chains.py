@@ -144,7 +144,9 @@ def show(console: Console, run: str, home: Path) -> None:
     ):
         console.data(f"{key + ':':<11}{value}")
     if found["steps"]:
-        console.table(["STEP", "STATE", "ATTEMPTS", "HANDLER", "ERROR"], [_step_row(step) for step in found["steps"]])
+        console.table(
+            ["STEP", "FUNCTION", "STATE", "ATTEMPTS", "HANDLER", "ERROR"], list(map(_step_row, found["steps"]))
+        )
     for step in found["not_undone"]:
         console.data(f"not undone: step {step}")
     for dead in found["dead"]:
@@ -209,7 +211,8 @@ def _run_row(run: Mapping[str, Any]) -> list[str]:
 
 def _step_row(step: Mapping[str, Any]) -> list[str]:
     took = duration(step["handler_ms"] / 1000) if step["state"] == "done" else "-"
-    return [step["step"], step["state"], str(step["attempts"]), took, step["error"] or ""]
+    function = step.get("function") or "-"  # an engine that is older does not say it
+    return [step["step"], function, step["state"], str(step["attempts"]), took, step["error"] or ""]
 
 
 def _cost_row(costs: Mapping[str, Any]) -> list[str]:

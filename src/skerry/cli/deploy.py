@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -138,7 +139,9 @@ def start_if_needed(console: Console, home: Path, host: str, port: int) -> None:
         stop = f"skerry engine stop{home_words(home)}"
         console.message(f"started an engine at {started.address} (process {started.pid}); {stop} ends it")
         return
-    moot = [f"--{name}" for name in ("host", "port") if is_given(name)]
+    place = urlsplit(running["address"])
+    asked = {"host": host != place.hostname, "port": port != place.port}
+    moot = [f"--{name}" for name, differs in asked.items() if is_given(name) and differs]
     if moot:
         console.message(
             f"an engine runs at {running['address']} already, so {' and '.join(moot)} changed nothing; "

@@ -18,11 +18,12 @@ from skerry.errors import ConfigError
 
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
-WIDEST = 60  # characters of an error in a table
+WIDEST = 160  # characters of an error in a table: with the id under which the log has the reason
+MOST = 10_000  # that an engine lists
 
 trigger_option = click.option("--trigger", metavar="NAME", help="Only this trigger, as `skerry events status` has it.")
 limit_option = click.option(
-    "--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Most of them to list."
+    "--limit", type=click.IntRange(1, MOST), default=20, show_default=True, help="Most of them to list."
 )
 number_argument = click.argument("number", metavar="NUMBER", type=click.IntRange(min=1))
 
@@ -148,14 +149,15 @@ def dead(console: Console, *, trigger: str | None, limit: int, as_replay: bool, 
     if as_replay and as_delete:
         raise click.UsageError("--replay and --delete do not go together")
     engine = connect(home)
-    found = engine.dead_letters(trigger=trigger, limit=limit)
+    found = engine.dead_letters(trigger=trigger, limit=min(limit + 1, MOST))
+    more, found = len(found) > limit, found[:limit]
     if console.as_json:
         console.json(found)
     elif not found:
         console.message("no dead letters")
     else:
         console.table(
-            ["NUMBER", "DIED", "TRIGGER", "TYPE", "ID", "ATTEMPTS", "CODE", "ERROR"], [_dead_row(one) for one in found]
+            ["EVENT", "DIED", "TRIGGER", "TYPE", "ID", "ATTEMPTS", "CODE", "ERROR"], [_dead_row(one) for one in found]
         )
     for letter in found:
         if as_replay:
@@ -163,8 +165,9 @@ def dead(console: Console, *, trigger: str | None, limit: int, as_replay: bool, 
         elif as_delete:
             engine.bury(letter["number"])
     if found and (as_replay or as_delete):
-        done = "go to their functions again" if as_replay else "are forgotten"
-        console.message(f"{count(len(found), 'dead letter')}: they {done}")
+        console.message(f"{_done(len(found), as_replay=as_replay)}{'; there are more' if more else ''}")
+    elif more:
+        console.message("there are more; --limit shows them")
 
 
 @events.command(cls=Command, example="skerry events status\nskerry events status --json")
@@ -173,7 +176,8 @@ def dead(console: Console, *, trigger: str | None, limit: int, as_replay: bool, 
 @click.pass_obj
 def status(console: Console, home: Path) -> None:
     """Show the sources and the triggers, and how many events wait."""
-    found = connect(home).broker()
+    engine = connect(home)
+    found = engine.broker()
     if console.as_json:
         console.json(found)
         return
@@ -189,6 +193,8 @@ def status(console: Console, home: Path) -> None:
         return
     rows = [[str(one[key]) for key in ("name", "function", "held", "done", "dead")] for one in found["triggers"]]
     console.table(["TRIGGER", "FUNCTION", "HELD", "DONE", "DEAD"], rows)
+    if engine.dead_letters(limit=1):  # the table counts since the engine's start, and those that are kept may be older
+        console.message("some events are dead letters: skerry events dead")
 
 
 def _read(file: str) -> Any:
@@ -236,11 +242,19 @@ def _state(kept: Mapping[str, Any]) -> str:
     return "; ".join(parts) or "dealt with"
 
 
+def _done(number: int, *, as_replay: bool) -> str:
+    if number == 1:
+        done = "it goes to its function again" if as_replay else "it is forgotten"
+    else:
+        done = "they go to their functions again" if as_replay else "they are forgotten"
+    return f"{count(number, 'dead letter')}: {done}"
+
+
 def _dead_row(letter: Mapping[str, Any]) -> list[str]:
     event = letter["event"]
     error = str(event["knativeerrordata"])
     return [
-        str(letter["number"]),
+        str(letter["event_number"]),
         moment(letter["died_at"]),
         letter["trigger"],
         event["type"],

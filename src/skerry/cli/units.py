@@ -8,10 +8,10 @@ import time
 def duration(seconds: float) -> str:
     """Return a duration with the unit that suits its size, like ``1.5 ms``."""
     if seconds >= 60:
-        return f"{seconds / 60:.3g} min" if seconds < 3600 else f"{seconds / 3600:.3g} h"
-    if seconds >= 1:
+        return f"{_digits(seconds / 60)} min" if seconds < 3600 else f"{_digits(seconds / 3600)} h"
+    if seconds >= 0.9995:
         return f"{seconds:.3g} s"
-    if seconds >= 0.001:
+    if seconds >= 0.0009995:
         return f"{seconds * 1e3:.3g} ms"
     return f"{seconds * 1e6:.3g} µs"
 
@@ -24,7 +24,7 @@ def moment(unix_s: float | None) -> str:
 def count(number: float, one: str, many: str | None = None) -> str:
     """Return a number with its noun, like ``1 worker`` and ``2.5 workers``."""
     noun = one if number == 1 else many or f"{one}s"
-    return f"{number:.3g} {noun}"
+    return f"{_digits(number)} {noun}"
 
 
 def size(size_bytes: int) -> str:
@@ -36,3 +36,8 @@ def size(size_bytes: int) -> str:
         if size_bytes < 999.5 * 1024**power:
             return f"{size_bytes / 1024**power:.3g} {unit}"
     return f"{size_bytes / 1024**4:.3g} TiB"
+
+
+def _digits(number: float) -> str:
+    """Return a number with three digits, and one that has more before its point with all of these."""
+    return f"{number:.3g}" if number < 999.5 else f"{number:.0f}"

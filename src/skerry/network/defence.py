@@ -25,6 +25,7 @@ from skerry.network.loop import Decide, Happening, Loop, LoopRules
 from skerry.network.sensing import Clock, FlowSensor, FlowWindows
 from skerry.network.telling import Teller
 from skerry.network.verification import Verification
+from skerry.store.private import make_closed
 
 # How long the collector gathers datagrams; it adds to the time in which an attack is seen.
 GATHER_MS = 20
@@ -122,7 +123,7 @@ def defend(
     if actuator is None and not settings.dry_run:
         require_net_admin()
     policy = settings.policy()
-    settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # it holds who was seen, and what was done
+    make_closed(settings.folder)  # it holds who was seen, and what was done
     with ExitStack() as opened:
         if not settings.dry_run:
             opened.enter_context(only_one(settings.folder))

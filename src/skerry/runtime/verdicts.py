@@ -10,7 +10,9 @@ from skerry.spec import FunctionSpec
 def lost(spec: FunctionSpec, call: Call, how: str) -> WorkerLostError:
     """Say that the worker died which ran the call, and how."""
     tried = {1: "once", 2: "twice"}.get(call.attempts, f"{call.attempts} times")
-    again = "" if spec.idempotent else "; it is not marked idempotent, so it was not run again"
+    again = ""
+    if not spec.idempotent and call.attempts <= 1:  # more are of an event or a job, which is tried again all the same
+        again = "; it is not marked idempotent, so it was not run again"
     look = f"; skerry logs {spec.name} shows what it said last"
     return WorkerLostError(
         f"function {spec.name!r}: the worker died during the request ({how}; tried {tried}){again}{look}"

@@ -39,17 +39,17 @@ class Filter:
     @classmethod
     def exact(cls, **attributes: str) -> Filter:
         """Return what takes events whose attributes are these, all of them."""
-        return cls({"exact": attributes})
+        return cls({"exact": _written("exact", attributes)})
 
     @classmethod
     def prefix(cls, **attributes: str) -> Filter:
         """Return what takes events whose attributes begin so, all of them."""
-        return cls({"prefix": attributes})
+        return cls({"prefix": _written("prefix", attributes)})
 
     @classmethod
     def suffix(cls, **attributes: str) -> Filter:
         """Return what takes events whose attributes end so, all of them."""
-        return cls({"suffix": attributes})
+        return cls({"suffix": _written("suffix", attributes)})
 
     def __and__(self, other: Filter) -> Filter:
         return Filter({"all": [*_parts(self, "all"), *_parts(other, "all")]})
@@ -89,6 +89,16 @@ def _check(dialect: Any, *, depth: int) -> None:
             raise SpecError(f"filter: {kind} = {inner!r}: takes a list of filters that is not empty", field="filter")
         for part in inner:
             _check(part, depth=depth + 1)
+
+
+def _written(kind: str, attributes: Mapping[str, str]) -> Mapping[str, str]:
+    """Refuse what can be meant by nobody; a filter on record may say it, from when that was taken, and is served."""
+    if "data" in attributes:  # no event has such an attribute: it would fit none, and its opposite all
+        raise SpecError(
+            f"filter: {kind}: data: a filter does not look into an event's data; let the function do that",
+            field="filter",
+        )
+    return attributes
 
 
 def _check_attributes(kind: str, attributes: Any) -> None:

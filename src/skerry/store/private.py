@@ -12,6 +12,18 @@ ANY_ACCESS: Final = 0o077
 WRITING: Final = 0o022
 
 
+def make_closed(folder: Path) -> None:
+    """Make a folder closed to other users, and so the one around it, where it is not there.
+
+    That one may be an engine's from then on, and an engine refuses a folder that is open to others.
+
+    Raises:
+        OSError: one of them cannot be made.
+    """
+    folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+
+
 def require_closed(folder: Path, what: str, *, to: int = ANY_ACCESS) -> None:
     """Close an empty folder to other users, and refuse one that holds something and is open to them.
 

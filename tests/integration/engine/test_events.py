@@ -48,6 +48,13 @@ def go_round(event: skerry.Event) -> skerry.Event:
 def tick() -> None:
     print("tick", flush=True)
 """
+HOPELESS = r"""
+app = skerry.App("hopeless")
+
+@app.on(skerry.Event(type="hopeless"), retry=skerry.Retry(attempts=0))
+def despair(event: skerry.Event) -> None:
+    raise ValueError("at once")
+"""
 BATCH = "application/cloudevents-batch+json"
 STRUCTURED = "application/cloudevents+json"
 
@@ -125,11 +132,16 @@ def test_a_kept_event_is_listed_and_can_be_given_to_its_functions_once_more(engi
     wait_until(lambda: engine.control("GET", f"/broker/events/{kept['number']}").json()["waiting"] == [])
 
 
-def test_the_command_line_publishes_lists_shows_and_replays(engine, capfd, tmp_path):
-    def skerry(*words):
+@pytest.fixture
+def skerry(engine, capfd):
+    def run(*words):
         code = main(["events", *words, "--home", str(engine.home)])
         return code, *capfd.readouterr()
 
+    return run
+
+
+def test_the_command_line_publishes_lists_shows_and_replays(engine, skerry, tmp_path):
     file = tmp_path / "events.json"
     file.write_text(json.dumps([event("seen", "cli-1"), event("wrong", "cli-2")]))
     assert skerry("publish", "--file", str(file))[::2] == (0, "2 events accepted\n")
@@ -146,7 +158,7 @@ def test_the_command_line_publishes_lists_shows_and_replays(engine, capfd, tmp_p
     wait_until(lambda: said(engine, "note").count("noted cli-1 None") == 2)
 
     wait_until(lambda: "cli-2" in skerry("dead", "--trigger", "fail")[1])
-    assert "they are forgotten" in skerry("dead", "--trigger", "fail", "--delete")[2]
+    assert "it is forgotten" in skerry("dead", "--trigger", "fail", "--delete")[2]
     assert "no dead letters" in skerry("dead", "--trigger", "fail")[2]
     code, _, err = skerry("dead", "--trigger", "nope")
     assert (code, "there is no trigger 'nope'; there are: " in err) == (2, True)
@@ -156,6 +168,23 @@ def test_the_command_line_publishes_lists_shows_and_replays(engine, capfd, tmp_p
     assert skerry("publish", "seen", "--data", "{")[0] == 2
     code, _, err = skerry("show", "999999")
     assert (code, "there is no event 999999" in err) == (2, True)
+
+
+def test_the_table_of_dead_letters_says_which_event_what_went_wrong_and_that_there_are_more(engine, skerry, tmp_path):
+    engine.deploy(write_app(tmp_path / "app.py", HOPELESS))
+    publish(engine, *(event("hopeless", f"table-{number}") for number in range(3)))
+    dead = ("dead", "--trigger", "despair")
+    wait_until(lambda: len(json.loads(skerry(*dead, "--json")[1])) == 3)
+
+    _, table, err = skerry(*dead)
+    number, error = table.splitlines()[1].split()[0], table.splitlines()[1].split("  ")[-1]
+    assert "table-" in skerry("show", number)[1]
+    assert "(skerry logs despair)" in error
+    assert err == ""
+    assert "some events are dead letters: skerry events dead" in skerry("status")[2]
+    assert skerry(*dead, "--limit", "1")[2] == "there are more; --limit shows them\n"
+    assert skerry(*dead, "--limit", "2", "--delete")[2] == "2 dead letters: they are forgotten; there are more\n"
+    assert skerry(*dead, "--delete")[2] == "1 dead letter: it is forgotten\n"
 
 
 def test_one_bad_event_of_a_batch_dies_alone(engine, tmp_path):

@@ -12,6 +12,7 @@ import threading
 import pytest
 
 from skerry.cli.main import main
+from skerry.engine.home import Home
 from skerry.network.acting import only_one
 from support.flow_messages import netflow5, record5
 from support.own_network import rule_set
@@ -57,6 +58,18 @@ def test_a_dry_run_tells_of_a_flood_does_nothing_and_ends_in_order(tmp_path, num
     assert f"to port 80 of {VICTIM}" in said[1]["rule"]
     assert rule_set() == before
     assert (tmp_path / "defence").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_defence_that_comes_first_leaves_a_folder_that_an_engine_takes(tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("SKERRY_HOME", str(tmp_path / "home"))
+    before = os.umask(0o022)
+    try:
+        code = main(["network", "defend", "--scope", "203.0.113.0/24", "--port", "0", "--seconds", "0.01"])
+    finally:
+        os.umask(before)
+
+    assert code == 0, capfd.readouterr().err
+    Home(tmp_path / "home").create()
 
 
 def test_a_dry_run_ends_in_order_when_nobody_reads_it_any_more(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from skerry.cli.main import main
 from skerry.network.actions import Actor, NftablesActuator, Path, Policy, Protocol, State
 from support.actions import some_action
-from support.own_network import rule_set
+from support.own_network import own_network, rule_set
 
 POLICY = Policy(
     scope=(ip_network("10.9.0.0/16"),),
@@ -64,3 +64,30 @@ def test_what_a_person_approves_is_in_force_as_if_the_loop_had_taken_it(asking, 
     code, said = command("approve", second)
     assert code == 2
     assert "withdrawn by Ada" in said.err
+
+
+def test_a_command_in_another_network_changes_nothing_there_nor_in_the_journal(asking, command):
+    actor, (first, second) = asking
+    actor.approve(first, "Ada")
+
+    with own_network():
+        elsewhere = rule_set()
+        taken_back, taken = command("withdraw", first), command("approve", second)
+        assert rule_set() == elsewhere
+
+    for code, said in (taken_back, taken):
+        assert code == 1
+        assert "another network namespace" in said.err
+    assert list(actor.hits()) == [first]
+    assert (actor.state_of(first), actor.state_of(second)) == (State.PENDING, State.WAITING)
+    assert command("withdraw", first)[0] == 0
+
+
+def test_what_waits_is_turned_down_from_anywhere(asking, command):
+    actor, (first, _) = asking
+
+    with own_network():
+        code, said = command("withdraw", first)
+
+    assert code == 0, said.err
+    assert actor.state_of(first) is State.WITHDRAWN

@@ -49,7 +49,10 @@ class Engine:
             "ended_at": 10.0 + took_ms / 1000,
             "error": self.error,
             "cost": {"took_ms": took_ms, "handler_ms": 4.0, "steps": 2, "hop_ms": (took_ms - 4) / 2},
-            "steps": [{"step": "0", **STEP}, {"step": "1/7/0", **STEP, "state": "failed", "error": "it broke"}],
+            "steps": [
+                {"step": "0", "function": "fetch", **STEP},
+                {"step": "1/7/0", "function": "join", **STEP, "state": "failed", "error": "it broke"},
+            ],
             "dead": [DEAD],
             "not_undone": ["0"],
         }
@@ -123,6 +126,7 @@ def test_a_run_is_shown_with_its_steps_and_what_was_left_out(engine, skerry_comm
     engine.begin_run("report", b"", content_type="", mode=None, id=None)
     out = skerry_command("chains", "show", "r1")[1]
     assert "left out: item 7 at step 1/7/0: 500 it broke" in out
+    assert out.splitlines()[-3].split()[:3] == ["1/7/0", "join", "failed"]
     assert "not undone: step 0\n" in out
     assert "trace:     " + "ab" * 16 in out
     assert json.loads(skerry_command("chains", "show", "r1", "--json")[1])["dead"] == [DEAD]

@@ -178,6 +178,8 @@ def test_deploy_says_that_a_port_is_moot_where_an_engine_runs(engine, skerry_com
 
     assert code == 0
     assert "an engine runs at http://127.0.0.1:8080 already, so --port changed nothing" in err
+    assert "changed nothing" not in skerry_command("deploy", "app.py", "--port", "8080", "--host", "127.0.0.1")[2]
+    assert "so --host changed nothing" in skerry_command("deploy", "app.py", "--port", "8080", "--host", "0.0.0.0")[2]
 
 
 def test_an_unknown_function_is_exit_code_2(engine, skerry_command):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from skerry.cli.main import main
+from support import flow_traffic as traffic
 from support.flow_messages import netflow5, record5
 
 GOLDEN = Path(__file__).parents[2] / "data" / "flows"
@@ -46,6 +47,19 @@ def test_what_is_no_recording_is_said(capsys, tmp_path):
     assert main(["network", "flows", "read", str(tmp_path / "notes.txt")]) == 2
 
     assert "neither pcap nor pcapng" in capsys.readouterr().err
+
+
+def test_ordinary_traffic_is_no_empty_recording_without_a_word(capsys, tmp_path):
+    packet = traffic.ipv4("192.0.2.1", "192.0.2.2", 6, traffic.tcp(1234, 80, 0x02))
+    traffic.write_pcap(tmp_path / "traffic.pcap", iter([traffic.ETHERNET + packet]))
+    command = ["network", "flows", "read", str(tmp_path / "traffic.pcap")]
+
+    assert main(command) == 0
+    assert "no flow records; if this is ordinary traffic, --packets shows it" in capsys.readouterr().err
+    assert main([*command, "--packets"]) == 0
+    shown = capsys.readouterr()
+    assert "192.0.2.2:80" in shown.out
+    assert shown.err == ""
 
 
 @pytest.mark.parametrize("words", [["--json"], []])

@@ -10,9 +10,12 @@ from skerry.cli.units import count, duration, moment, size
         (0.00012, "120 µs"),
         (0.0015, "1.5 ms"),
         (0.25, "250 ms"),
+        (0.0009996, "1 ms"),
+        (0.9996, "1 s"),
         (2.345, "2.35 s"),
         (90, "1.5 min"),
         (7200, "2 h"),
+        (3600 * 8760, "8760 h"),
     ],
 )
 def test_durations_have_the_unit_that_suits_them(seconds, text):
@@ -24,6 +27,14 @@ def test_one_is_not_many():
         "1 worker",
         "2.5 workers",
         "0 entries",
+    ]
+
+
+def test_many_are_counted_to_the_last_one():
+    assert [count(1000, "event"), count(17_943, "packet"), count(999.7, "worker")] == [
+        "1000 events",
+        "17943 packets",
+        "1000 workers",
     ]
 
 

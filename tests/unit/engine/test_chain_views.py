@@ -7,8 +7,9 @@ import pytest
 
 from skerry.engine.chains.routes import cost_of, steps_view
 from skerry.events.chain.journal import RunRecord, StepRecord
+from skerry.events.chain.paths import function_of
 from skerry.events.chain.values import write_plan
-from skerry.spec.chain import CallStep, ChainPlan, ChoiceStep, EachStep
+from skerry.spec.chain import CallStep, ChainPlan, ChoiceStep, EachStep, ParallelStep, WaitStep
 
 
 def test_items_that_no_function_has_refused_are_told_as_left_out():
@@ -26,6 +27,35 @@ def test_items_that_no_function_has_refused_are_told_as_left_out():
         ("0/2/0/left/0", 2, 500),
     ]
     assert "chose 'up'" in dead[0]["knativeerrordata"]
+
+
+@pytest.mark.parametrize(
+    ("path", "function"),
+    [
+        ("0", "a"),
+        ("0~", "b"),
+        ("1", ""),
+        ("1/7/0/?", "which"),
+        ("1/7/0/left/0", "c"),
+        ("1/7/0/otherwise/0", "d"),
+        ("1/7/1/1/0", "e"),
+        ("2", ""),
+    ],
+)
+def test_each_step_is_told_with_the_function_that_it_calls(path, function):
+    choice = ChoiceStep(
+        function="which", branches={"left": (CallStep(function="c"),)}, otherwise=(CallStep(function="d"),)
+    )
+    both = ParallelStep(branches=((CallStep(function="a"),), (CallStep(function="e"),)))
+    steps = (CallStep(function="a", undo="b"), EachStep(steps=(choice, both)), WaitStep(duration="1s"))
+    assert function_of(ChainPlan(steps=steps), path) == function
+
+
+def test_the_functions_are_among_what_is_told_of_a_run():
+    plan = ChainPlan(steps=(CallStep(function="a"),))
+    record = RunRecord(1, "r", "c", write_plan(plan), "separated", "running", "", msgpack.packb("x"))
+    (step,) = steps_view(record, [StepRecord("0", 0, "done", msgpack.packb("y"), attempts=1)])["steps"]
+    assert step["function"] == "a"
 
 
 def test_a_run_that_goes_on_has_cost_the_time_since_it_began():

@@ -90,6 +90,13 @@ def test_what_is_no_filter_is_refused(dialect, says):
         Filter(dialect)
 
 
+@pytest.mark.parametrize("kind", [Filter.exact, Filter.prefix, Filter.suffix])
+def test_a_filter_on_data_is_refused_where_it_is_written_and_served_where_it_is_on_record(kind):
+    with pytest.raises(SpecError, match="does not look into an event's data"):
+        kind(type="reading", data="hot")
+    Filter({"exact": {"data": "hot"}})
+
+
 def test_filters_in_each_other_have_an_end():
     wanted = Filter.exact(type="x")
     for _ in range(10):

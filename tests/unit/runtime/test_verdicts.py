@@ -36,6 +36,12 @@ def test_an_idempotent_call_is_told_how_often_it_was_tried_and_no_hint(attempts,
     assert "idempotent" not in verdict.message
 
 
+def test_a_call_that_somebody_has_tried_again_is_not_told_that_it_was_not_run_again():
+    message = verdicts.lost(SPEC, SimpleNamespace(attempts=3), "exit status 3").message
+    assert "tried 3 times" in message
+    assert "idempotent" not in message
+
+
 @pytest.mark.parametrize("ran", [True, False])
 def test_whether_the_work_was_run_is_told_for_programs(ran):
     assert verdicts.past_deadline(SPEC, ran=ran).details["ran"] is ran

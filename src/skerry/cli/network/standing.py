@@ -26,12 +26,20 @@ def tell_after(console: Console, folder: Path) -> None:
 
 
 def take_back(console: Console, folder: Path) -> None:
-    """Withdraw the rules that are in force."""
+    """Withdraw the rules that are in force; one that cannot be taken back keeps none of the others."""
+    from skerry.errors import PlatformError
     from skerry.network.actions.person import withdraw
 
+    failures = []
     for entry in _in_force(folder):
-        withdraw(folder, entry.action.id, "the defence has ended")
-        console.message(f"rule {entry.action.id} is withdrawn")
+        try:
+            withdraw(folder, entry.action.id, "the defence has ended")
+        except PlatformError as error:
+            failures.append(error)
+        else:
+            console.message(f"rule {entry.action.id} is withdrawn")
+    if failures:
+        raise failures[0]
 
 
 def _in_force(folder: Path) -> list[Entry]:

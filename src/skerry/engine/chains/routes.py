@@ -11,7 +11,7 @@ from skerry.engine.wait_parameter import wait_of
 from skerry.errors import HandlerError, JobNotFoundError, JobNotReadyError, MalformedBodyError, PrivacyError
 from skerry.events.chain.course import retell
 from skerry.events.chain.journal import RunRecord, StepRecord
-from skerry.events.chain.paths import item_of
+from skerry.events.chain.paths import function_of, item_of
 from skerry.events.chain.values import read_plan
 from skerry.payload import JSON, MSGPACK, decode
 from skerry.payload.codec import decode_json, encode_json, encode_msgpack
@@ -154,9 +154,11 @@ def run_view(record: RunRecord) -> dict[str, Any]:
 
 def steps_view(record: RunRecord, steps: list[StepRecord]) -> dict[str, Any]:
     """Return the steps of a run as plain values, and the items that were left out with Knative's attributes."""
+    machine, plan = retell(record, steps), read_plan(record.plan)
     listed = [
         {
             "step": step.path,
+            "function": function_of(plan, step.path),
             "state": step.state,
             "attempts": step.attempts,
             "began_at": step.began_at,
@@ -167,7 +169,6 @@ def steps_view(record: RunRecord, steps: list[StepRecord]) -> dict[str, Any]:
         }
         for step in steps
     ]
-    machine, plan = retell(record, steps), read_plan(record.plan)
     dead = [
         {
             "step": fault.path,

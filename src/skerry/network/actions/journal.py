@@ -18,7 +18,7 @@ from typing import Any
 from skerry.errors import StorageError
 from skerry.network.actions.action import Action, action_from_plain, action_to_plain
 from skerry.network.actions.policy import Policy, policy_from_plain, policy_to_plain
-from skerry.store.private import ANY_ACCESS, WRITING, require_closed
+from skerry.store.private import ANY_ACCESS, WRITING, make_closed, require_closed
 
 FILE = "actions.sqlite3"
 LOCK_FILE = "applying.lock"
@@ -148,7 +148,7 @@ class Journal:
 
     def __init__(self, folder: Path) -> None:
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_closed(folder)
             require_closed(folder, "the folder of actions on the network", to=WRITING)
             _close_file(folder / FILE)
             # Autocommit: transactions are opened by hand below.

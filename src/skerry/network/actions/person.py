@@ -8,6 +8,7 @@ from pathlib import Path
 from skerry.errors import ConfigError, UserError
 from skerry.network.actions.actor import Actor, Outcome
 from skerry.network.actions.journal import FILE, IN_FORCE, Entry, Journal, State
+from skerry.network.actions.namespace import require_namespace
 from skerry.network.actions.withdrawal import make_actuator, taken_back
 
 
@@ -42,11 +43,12 @@ def approve(folder: Path, action_id: str, who: str) -> Outcome:
     Raises:
         UserError: it does not wait.
         ConfigError: there is no journal.
-        PlatformError: it could not be applied; nothing was done.
+        PlatformError: it could not be applied, or waits in another network namespace; nothing was done.
     """
     with closing(open_journal(folder)) as journal:
         entry = _find(journal, action_id, State.WAITING)
         bounds = journal.bounds()
+    require_namespace(entry)
     if bounds is None:
         raise ConfigError(f"the journal in {folder} was written by an earlier version: it does not say the policy")
     with closing(make_actuator(entry.actuator, entry.settings, policy=bounds.policy)) as actuator:
@@ -66,13 +68,14 @@ def withdraw(folder: Path, action_id: str, reason: str) -> None:
     Raises:
         UserError: it is neither in force nor waits.
         ConfigError: there is no journal.
-        PlatformError: it cannot be taken back now; the keeper does that when it is due.
+        PlatformError: it cannot be taken back now, or not from here; the keeper does that when it is due.
         StorageError: the journal cannot be written, or an action is being applied; a second call does the rest.
     """
     with closing(open_journal(folder)) as journal:
         entry = _find(journal, action_id, State.WAITING, *IN_FORCE)
         if journal.change(action_id, State.WITHDRAWN, reason, since=(State.WAITING,)):
             return
+        require_namespace(entry)
         with (
             closing(make_actuator(entry.actuator, entry.settings)) as actuator,
             taken_back(journal, actuator, action_id),

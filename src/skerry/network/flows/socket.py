@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import ipaddress
 import select
 import socket
@@ -55,10 +56,7 @@ class DatagramSocket:
             self._socket.bind((host, port))
         except OSError as error:
             self._socket.close()
-            raise ConfigError(
-                f"udp {host} port {port}: {error.strerror or error}",
-                hint="choose another --port, or end what listens there: ss -lup",
-            ) from error
+            raise ConfigError(f"udp {host} port {port}: {error.strerror or error}", hint=_hint(error)) from error
         self._socket.setblocking(False)
         self.dropped = 0
         self._packed: dict[str, bytes] = {}
@@ -148,3 +146,10 @@ class DatagramSocket:
                 self._packed.clear()
             packed = self._packed[text] = address.packed
         return packed
+
+
+def _hint(error: OSError) -> str:
+    """Return what to do where an address cannot be listened on."""
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return "listen on an address of this machine, which `ip -br address` lists"
+    return "choose another --port, or end what listens there: ss -lup"

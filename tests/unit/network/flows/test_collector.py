@@ -182,5 +182,14 @@ def test_both_families_are_heard_on_one_socket(exporter):
 
 
 def test_a_port_that_is_taken_is_said():
-    with DatagramSocket(port=0) as taken, pytest.raises(ConfigError, match="already in use"):
+    with DatagramSocket(port=0) as taken, pytest.raises(ConfigError, match="already in use") as raised:
         DatagramSocket(port=taken.port)
+    assert "another --port" in raised.value.details["hint"]
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no such host"])
+def test_an_address_that_is_not_this_machines_is_not_laid_to_the_port(host):
+    with pytest.raises(ConfigError, match=f"udp {host} port 0") as raised:
+        DatagramSocket(host, 0)
+    assert "an address of this machine" in raised.value.details["hint"]
+    assert "--port" not in raised.value.details["hint"]

@@ -70,7 +70,10 @@ def read(console: Console, file: Path, port: int | None, packets: bool, width_s:
     if total > len(rows):
         console.message(f"{total - len(rows)} more; --limit 0 shows all")
     if not packets:
-        say_counts(console, decoder.counts.to_json())
+        counts = decoder.counts
+        say_counts(console, counts.to_json())
+        if not counts.records and not counts.templates:
+            console.message("no flow records; if this is ordinary traffic, --packets shows it")
 
 
 def _records(file: Path, port: int | None, decoder: FlowDecoder) -> Iterator[FlowBatch]:

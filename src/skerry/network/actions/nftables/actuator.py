@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from skerry.errors import PlatformError
 from skerry.network.actions.action import Action
 from skerry.network.actions.actuator import Actuator, Hits
+from skerry.network.actions.namespace import find_namespace
 from skerry.network.actions.nftables.expressions import guard_rules, network_value, rule_expressions
 from skerry.network.actions.nftables.library import Command, Nftables
 from skerry.network.actions.policy import Policy
@@ -47,10 +48,11 @@ class NftablesActuator(Actuator):
         self._table = table
         self._lock_file = lock_file
         self._nftables = Nftables()
+        self._namespace = find_namespace()
 
     def settings(self) -> Mapping[str, Any]:
         """Return what another process needs to withdraw what this one applied."""
-        return {"table": self._table, "lock_file": str(self._lock_file)}
+        return {"table": self._table, "lock_file": str(self._lock_file), "namespace": self._namespace}
 
     def close(self) -> None:
         """End the conversation with the kernel; what is in force stays."""
