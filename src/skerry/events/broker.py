@@ -173,16 +173,20 @@ class Broker:
 
     # Functions come and go
 
-    async def follow(self, functions: Sequence[FunctionSpec]) -> None:
+    async def follow(self, functions: Sequence[FunctionSpec], *, are_all: bool = True) -> None:
         """Feed exactly these functions, as their triggers and timers say.
 
         What waits for triggers that are not there any more is forgotten.
+
+        Args:
+            functions: Those to feed.
+            are_all: Whether no other is deployed; otherwise what waits for triggers that are not there waits on.
         """
         async with self._changes:
             starts = starts_of(functions)
             for name in self.feeds.keys() - starts.keys():
                 self._end(name)
-            lost = await self.backlog.keep_only(starts.keys())
+            lost = await self.backlog.keep_only(starts.keys()) if are_all else 0
             if lost:
                 logger.warning("%d deliveries waited for triggers that are not there any more; they are gone", lost)
             self._waiting -= lost

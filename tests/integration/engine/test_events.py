@@ -1,7 +1,9 @@
 """Events from their publication to the function: durable, known by source and id, tried again, dead in the end."""
 
 import json
+import sqlite3
 import time
+from contextlib import closing
 
 import pytest
 
@@ -54,6 +56,17 @@ app = skerry.App("hopeless")
 @app.on(skerry.Event(type="hopeless"), retry=skerry.Retry(attempts=0))
 def despair(event: skerry.Event) -> None:
     raise ValueError("at once")
+"""
+PATIENT = r"""
+app = skerry.App("patient")
+
+def say(line):
+    print(f"{line}\n", end="", flush=True)
+
+@app.on(skerry.Event(type="patient"), retry=skerry.Retry(attempts=1000, delay="50ms", max_delay="50ms"))
+def bear(event: skerry.Event) -> None:
+    say(f"tried {event.id}")
+    raise ValueError("not yet")
 """
 BATCH = "application/cloudevents-batch+json"
 STRUCTURED = "application/cloudevents+json"
@@ -281,6 +294,29 @@ def test_an_app_that_is_deleted_takes_its_triggers_with_it_and_a_new_revision_ch
     assert engine.control("DELETE", "/apps/reacting").status in (200, 204)
     wait_until(lambda: engine.control("GET", "/broker").json()["triggers"] == [])
     engine.stop()
+
+
+def test_an_app_that_a_newer_engine_does_not_take_keeps_its_events_and_nobody_else_from_theirs(make_engine, tmp_path):
+    engine = make_engine().start()
+    engine.deploy(write_app(tmp_path / "app.py", APP))
+    path = write_app(tmp_path / "patient.py", PATIENT)
+    engine.deploy(path)
+    assert publish(engine, event("patient", "p")).status == 202
+    wait_until(lambda: any("tried p" in line for line in said(engine, "bear")))
+    engine.stop()
+    with closing(sqlite3.connect(engine.home / "records.sqlite3")) as connection, connection:
+        changed = "UPDATE revisions SET spec = json_set(spec, '$.of_before', 1) WHERE function = 'bear'"
+        assert connection.execute(changed).rowcount == 1
+
+    engine.start()
+    assert publish(engine, event("seen", "beside")).status == 202
+    wait_until(lambda: any("noted beside" in line for line in said(engine, "note")))
+    assert engine.stderr().count("events wait for a function until its app is deployed again: revision bear-00001") == 1
+
+    write_app(path, PATIENT.replace('raise ValueError("not yet")', 'say(f"borne {event.id}")'))
+    engine.deploy(path)
+    wait_until(lambda: any("borne p" in line for line in said(engine, "bear")))
+    wait_until(lambda: engine.control("GET", "/broker").json()["waiting"] == 0)
 
 
 def test_events_are_published_without_the_token_but_only_with_it_are_they_looked_at(engine):

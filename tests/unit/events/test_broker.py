@@ -84,6 +84,21 @@ def test_a_trigger_that_goes_takes_what_waits_for_it_and_its_room(with_broker):
     with_broker(work, TAKES_ALL)
 
 
+def test_what_waits_for_a_trigger_waits_on_where_not_all_functions_are_known(with_broker):
+    async def work(broker, functions):
+        await broker.accept([entry("1"), entry("2")])
+        await until(lambda: len(functions.given) == 2)
+        await broker.follow([], are_all=False)
+        assert broker.describe()["triggers"] == []
+        functions.given.clear()
+        functions.outcomes["f"] = Outcome(200)
+        await broker.follow([TAKES_ALL])
+        await until(lambda: broker.describe()["waiting"] == 0)
+        assert len(functions.given) == 2
+
+    with_broker(work, TAKES_ALL)
+
+
 def test_a_changed_filter_holds_from_now_on(with_broker):
     async def work(broker, functions):
         functions.outcomes["f"] = Outcome(200)

@@ -114,10 +114,16 @@ class EventHosting:
 
     # Inside
 
-    def _deployed(self) -> list[FunctionSpec]:
-        return [
-            function_spec(revision.spec, where=f"revision {revision.name}") for revision in self._records.apps.active()
-        ]
+    def _deployed(self) -> tuple[list[FunctionSpec], bool]:
+        """Return the functions that are deployed, and whether these are all: what cannot be read is left out."""
+        found, are_all = [], True
+        for revision in self._records.apps.active():
+            try:
+                found.append(function_spec(revision.spec, where=f"revision {revision.name}"))
+            except SkerryError as error:  # an earlier version took it; the other functions go on
+                are_all = False
+                logger.warning("events wait for a function until its app is deployed again: %s", error.message)
+        return found, are_all
 
     def _sources(self) -> dict[str, Source]:
         found = {}
@@ -130,11 +136,11 @@ class EventHosting:
         return found
 
     async def _feed(self) -> None:
-        functions = self._deployed()
+        functions, are_all = self._deployed()
         if any(spec.local for spec, _ in starts_of(functions).values()):
             self._mark.begin()
-        await self.broker.follow(functions)
-        if not self.broker.has_local:
+        await self.broker.follow(functions, are_all=are_all)
+        if are_all and not self.broker.has_local:
             self._mark.end()
         self.sources.follow(self._sources())
 
