@@ -2,6 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from skerry.errors import from_problem
 from skerry.runtime import verdicts
 from skerry.spec import FunctionSpec
 
@@ -38,4 +39,7 @@ def test_an_idempotent_call_is_told_how_often_it_was_tried_and_no_hint(attempts,
 
 @pytest.mark.parametrize("ran", [True, False])
 def test_whether_the_work_was_run_is_told_for_programs(ran):
-    assert verdicts.past_deadline(SPEC, ran=ran).details["ran"] is ran
+    verdict = verdicts.past_deadline(SPEC, ran=ran)
+    assert verdict.details["ran"] is ran
+    assert verdict.retryable is not ran
+    assert from_problem(verdict.to_problem()).retryable is not ran
