@@ -1,5 +1,6 @@
 """Commands against an engine that answers as the test says."""
 
+import io
 import json
 
 import msgpack
@@ -357,6 +358,14 @@ def test_a_file_that_is_not_json_is_named_as_a_file(engine, skerry_command, tmp_
     assert "--data: file job.json is not JSON" in err
     assert "write text in quotes" not in err
     assert skerry_command("invoke", "train", "--data", "@")[2].startswith("error: --data @: no file is named")
+
+
+@pytest.mark.parametrize("data", ["-", "@-"])
+def test_invoke_reads_standard_input_written_as_for_curl_too(engine, skerry_command, monkeypatch, data):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"[1]")))
+
+    assert skerry_command("invoke", "train", "--data", data)[0] == 0
+    assert engine.calls[0][:2] == ("train", b"[1]")
 
 
 def test_invoke_reads_a_file(engine, skerry_command, tmp_path):
