@@ -63,17 +63,19 @@ class SkerryError(Exception):
 
     Args:
         message: What was wrong, where, and what to do.
-        details: Further members of the error's JSON form, such as ``field`` or ``error_id``.
+        details: Further members of the error's JSON form, such as ``field`` or ``error_id``; ``retryable`` where this
+            one is not as others of its class.
     """
 
     code: ClassVar[str] = "error"
     http_status: ClassVar[int] = 500
-    retryable: ClassVar[bool] = False
+    retryable: bool = False
 
     def __init__(self, message: str, **details: Any) -> None:
         super().__init__(message)
         self.message = message
         self.details = details
+        self.retryable = details.get("retryable", self.retryable)
         if "hint" in details:
             self.add_note(f"hint: {details['hint']}")  # a program that does not catch it shows what to do as well
 
@@ -269,7 +271,7 @@ class UnavailableError(CapacityError):
 
 
 class DeadlineExceededError(CapacityError):
-    """The caller's deadline passed before the answer was there: in the queue, and nothing ran, or while it ran."""
+    """The caller's deadline passed: in the queue, and nothing ran, or while it ran, which is not retryable."""
 
     code = "deadline_exceeded"
     http_status = 504
@@ -417,6 +419,8 @@ def from_problem(problem: Mapping[str, Any]) -> SkerryError:
     by_code = {cls.code: cls for cls in error_classes()}
     cls = by_code.get(str(problem.get("code")), InternalError)
     details = {k: v for k, v in problem.items() if k not in {"code", "status", "detail", "retryable"}}
+    if problem.get("retryable") is (not cls.retryable):
+        details["retryable"] = not cls.retryable
     return _rebuild(cls, str(problem.get("detail", "no detail was given")), details)
 
 
@@ -430,4 +434,5 @@ def _rebuild(cls: type[SkerryError], message: str, details: dict[str, Any]) -> S
     if "hint" in details:
         error.add_note(f"hint: {details['hint']}")
     error.details = details  # whatever its members are called: another server may have written the problem
+    error.retryable = details.get("retryable", cls.retryable)
     return error

@@ -3,7 +3,7 @@
 ``/delay`` answers after the next of the given delays, ``/stall`` at once but for one long pause, ``/status/N`` with a
 problem, ``/half`` with one every second time, ``/close`` and then closes, ``/drop`` closes without an answer,
 ``/garbage`` is no HTTP, ``/silent`` never answers, ``/echo`` sends back the body. ``/seen`` tells the service times of
-``/delay`` and the number of requests.
+``/delay``, the number of requests and the body of the last one.
 """
 
 import asyncio
@@ -68,6 +68,7 @@ class Log:
         self.delays_s = delays_s
         self.service_s = []
         self.requests = 0
+        self.body = b""
         self.first_s = None
 
 
@@ -94,9 +95,10 @@ class Answering(asyncio.Protocol):
     def _answer(self, path, body):
         log, now_s = self._log, time.monotonic()
         if path == "/seen":
-            self._reply(200, json.dumps({"service_s": log.service_s, "requests": log.requests}).encode())
+            seen = {"service_s": log.service_s, "requests": log.requests, "body": log.body.decode(errors="replace")}
+            self._reply(200, json.dumps(seen).encode())
             return
-        log.requests += 1
+        log.requests, log.body = log.requests + 1, body
         if log.first_s is None:
             log.first_s = now_s
         if path == "/delay":

@@ -71,6 +71,21 @@ def test_a_problem_becomes_the_same_error_again(cls):
 
 
 @EACH
+def test_an_error_that_is_not_as_others_of_its_class_stays_so(cls):
+    error = cls("the message", retryable=not cls.retryable)
+    problem = json.loads(json.dumps(error.to_problem()))
+    for again in (error, from_problem(problem), pickle.loads(pickle.dumps(error))):
+        assert again.retryable is (not cls.retryable)
+        assert again.to_problem() == problem
+
+
+def test_what_another_server_writes_for_retryable_counts_where_it_is_a_truth_value():
+    assert from_problem({"code": "queue_full", "retryable": "no"}).retryable is True
+    assert from_problem({"code": "queue_full"}).retryable is True
+    assert from_problem({"code": "queue_full", "retryable": False}).retryable is False
+
+
+@EACH
 def test_an_error_survives_pickle_and_copy(cls):
     error = cls("the message", field="a")
     for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):

@@ -100,7 +100,8 @@ class BaseStream(BaseFunction[P, list[R]], Generic[P, R]):
 
 def _read_results(answer: AnswerStream, signature: Signature) -> Iterator[Any]:
     from skerry.app.encoding import MSGPACK
-    from skerry.payload.stream import OCTETS, PieceReader
+    from skerry.payload.media import OCTETS
+    from skerry.payload.stream import PieceReader
 
     kind = answer.content_type.partition(";")[0]
     if kind == OCTETS:

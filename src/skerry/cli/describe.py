@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -14,6 +14,7 @@ from skerry.cli.options import Command, complete_function, json_option
 from skerry.cli.units import count, duration, moment
 
 EVENTS_SHOWN = 10
+GROUPS = ("scale", "batch")  # options that are groups of options
 
 
 @click.command(cls=Command, example="skerry describe train")
@@ -85,12 +86,19 @@ def _scaling(scaling: Mapping[str, Any]) -> str:
 def _option_rows(spec: Mapping[str, Any], support: Mapping[str, Any], prefix: str = "") -> list[list[str]]:
     rows: list[list[str]] = []
     for key, value in spec.items():
-        if key == "scale" and isinstance(value, Mapping):
-            rows += _option_rows(value, support, "scale.")
+        if key in GROUPS and isinstance(value, Mapping):
+            rows += _option_rows(value, support, f"{key}.")
         elif key != "name":
             shown = "none" if value is None else json.dumps(value) if isinstance(value, (dict, bool)) else str(value)
-            rows.append([prefix + key, shown, ", ".join(support.get(prefix + key, ()))])
+            rows.append([prefix + key, shown, ", ".join(_places(prefix + key, support))])
     return rows
+
+
+def _places(option: str, support: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """Return the platforms that honour an option; of a group that is not set, those that honour any of its options."""
+    if option not in GROUPS:
+        return support.get(option, ())
+    return sorted({place for name, places in support.items() if name.startswith(f"{option}.") for place in places})
 
 
 def _event_row(event: Mapping[str, Any]) -> list[str]:

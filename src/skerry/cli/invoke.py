@@ -28,6 +28,7 @@ from skerry.platforms import Answer, CallOptions
 
 JSON = "application/json"
 MSGPACK = "application/msgpack"
+STDIN = ("-", "@-")  # the second is how curl writes it
 # What a stream is, unless its items are bytes: one JSON value per line.
 LINES = "application/x-ndjson"
 # JSON of a function, MessagePack of a generator: JSON lines would be cut off without a word by an error in the middle.
@@ -149,7 +150,7 @@ def read_data(data: str | None) -> Data:
     """
     if data is None:
         return Data(b"", "--data")
-    if data == "-":
+    if data in STDIN:
         return Data(sys.stdin.buffer.read(), "standard input")
     if not data.startswith("@"):
         return Data(data.encode(), f"--data {data[:60]!r}", "write text in quotes, like --data '\"some text\"'")

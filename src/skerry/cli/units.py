@@ -13,7 +13,7 @@ def duration(seconds: float) -> str:
         return f"{seconds:.3g} s"
     if seconds >= 0.0009995:
         return f"{seconds * 1e3:.3g} ms"
-    return f"{seconds * 1e6:.3g} µs"
+    return f"{seconds * 1e6:.3g} µs" if abs(seconds) >= 1e-9 else "0 µs"  # less is what is left of sums
 
 
 def moment(unix_s: float | None) -> str:

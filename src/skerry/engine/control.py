@@ -326,7 +326,8 @@ def authorizer(home: Home, *, is_loopback: bool) -> Authorize:
         wanted = "send Authorization: Bearer TOKEN, with what the file `token` in the engine's folder holds"
         if is_loopback and not public:
             wanted += "; functions want none, they are at /function/NAME"
-        raise UnauthorizedError(f"{path.decode('latin-1')} wants the engine's token: {wanted}")
+        other = "" if given is None else ", and the Authorization that was sent is not it"
+        raise UnauthorizedError(f"{path.decode('latin-1')} wants the engine's token{other}: {wanted}")
 
     return authorize
 

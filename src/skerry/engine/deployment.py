@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import tempfile
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
@@ -51,6 +52,7 @@ from skerry.spec import (
 
 logger = logging.getLogger(__name__)
 LACKING_PERIOD_S = 2.0
+LAST_WORDS_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,11 +305,9 @@ class Deployer:
         return deployment
 
     async def _inspect(self, source: Source, nursery: Nursery) -> dict[str, Any]:
-        log_fd = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            return await inspect_app(nursery, source_target(source), log_fd=log_fd)
-        finally:
-            os.close(log_fd)
+        with tempfile.TemporaryFile() as log:
+            log_fd = log.fileno()
+            return await inspect_app(nursery, source_target(source), log_fd=log_fd, said=lambda: _last_words(log_fd))
 
     def _pin(self, spec: FunctionSpec) -> PinnedModel | None:
         """Return the version that a function's model means now, fetched; none without a model."""
@@ -355,3 +355,9 @@ async def _nothing() -> None:
 
 def _pin_of(pinned: PinnedModel | None) -> ModelPin | None:
     return None if pinned is None or pinned.manifest is None else pin_of(pinned.manifest)
+
+
+def _last_words(log_fd: int) -> str:
+    """Return the end of a log, whose position is its writers'."""
+    start = max(0, os.fstat(log_fd).st_size - LAST_WORDS_BYTES)
+    return os.pread(log_fd, LAST_WORDS_BYTES, start).decode("utf-8", "replace").strip()

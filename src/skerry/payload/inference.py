@@ -142,7 +142,11 @@ def decode_request(
         name = _name(entry, f"inputs[{number}]")
         if name in inputs:
             raise MalformedBodyError(f"input {name!r} is there twice")
-        inputs[name], at = _read_tensor(entry, body, at, where=f"input {name!r}")
+        try:
+            inputs[name], at = _read_tensor(entry, body, at, where=f"input {name!r}")
+        except InvalidPayloadError as error:
+            error.details["field"] = name
+            raise
     if at != len(body):
         raise MalformedBodyError(f"{len(body) - at} bytes behind the last tensor belong to none")
     binary = _flag(_parameters(head, "the body"), "binary_data_output", "the body") or False

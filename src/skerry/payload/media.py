@@ -6,6 +6,7 @@ from skerry.errors import UnsupportedMediaTypeError
 
 JSON = "application/json"
 MSGPACK = "application/msgpack"
+OCTETS = "application/octet-stream"
 
 _SYNONYMS = {
     "": JSON,
@@ -34,13 +35,18 @@ def codec_name(content_type: str) -> str | None:
     return found
 
 
-def require_codec(content_type: str) -> str:
+def require_codec(content_type: str, *, or_octets: bool = False) -> str:
     """Return `JSON` or `MSGPACK`, whichever reads this content type.
 
+    Args:
+        content_type: What a body is.
+        or_octets: Whether bytes as they are will do as well; `OCTETS` is returned for them.
+
     Raises:
-        UnsupportedMediaTypeError: neither does.
+        UnsupportedMediaTypeError: nothing reads it.
     """
-    found = codec_name(content_type)
+    found = OCTETS if or_octets and essence(content_type) == OCTETS else codec_name(content_type)
     if found is None:
-        raise UnsupportedMediaTypeError(f"cannot read {content_type[:100]!r}: send {JSON} or {MSGPACK}")
+        known = f"{JSON}, {MSGPACK} or {OCTETS}" if or_octets else f"{JSON} or {MSGPACK}"
+        raise UnsupportedMediaTypeError(f"cannot read {content_type[:100]!r}: send {known}")
     return found

@@ -14,7 +14,7 @@ from skerry.payload import event_http
 from skerry.payload.codec import decode_json, decode_msgpack, encode_json, encode_msgpack
 from skerry.payload.event import Event
 from skerry.payload.hints import Parameter, find_call, is_plain, read_handler, takes_event, takes_events, without_event
-from skerry.payload.media import JSON, MSGPACK, require_codec
+from skerry.payload.media import JSON, MSGPACK, OCTETS, require_codec
 from skerry.payload.quick import QuickSchema, is_worth_it, object_reader, value_reader
 from skerry.payload.shape import Shape, read_shape
 
@@ -37,10 +37,11 @@ class Signature:
     """The wire form of a handler: made by :meth:`of`.
 
     A handler with one parameter gets the whole body as its value; one with several gets an object's members by name;
-    one with none ignores the body. A parameter with a default may be left out (for one parameter: an empty body). A
-    parameter annotated `Event` gets the CloudEvent; other handlers get a CloudEvent's data, but nothing of a timer's
-    where all parameters have defaults. Of a batch of CloudEvents they get the list. Results are checked where the
-    annotation is a model, a dataclass or the like; those annotated with built-in types are written as they are.
+    one with none ignores the body. A parameter with a default may be left out (for one parameter: an empty body). An
+    ``application/octet-stream`` is itself the value of one that is annotated ``bytes``, or takes anything. A parameter
+    annotated `Event` gets the CloudEvent; other handlers get a CloudEvent's data, but nothing of a timer's where all
+    parameters have defaults. Of a batch of CloudEvents they get the list. Results are checked where the annotation is a
+    model, a dataclass or the like; those annotated with built-in types are written as they are.
 
     Of a handler that takes `Items`, and of a generator, "the result" is one item, and "the arguments" are one caller's.
 
@@ -74,6 +75,7 @@ class Signature:
         self._native = native
         self.requires_any = any(p.required for p in parameters)
         self._takes_one = len(parameters) == 1 and not parameters[0].by_keyword  # the commonest call is bound at once
+        self._takes_octets = len(parameters) == 1 and parameters[0].hint in (bytes, Any, object)
         self._input = _input_schema(parameters, name)
         self.decode_json, self.decode_msgpack = self._decoders(parameters)
         rest, self.returns_event = without_event(result)
@@ -140,7 +142,9 @@ class Signature:
             content_type = data_type or JSON
         if not self.parameters:
             return (), {}
-        return self.decode_json(body) if require_codec(content_type) == JSON else self.decode_msgpack(body)
+        codec = require_codec(content_type, or_octets=self._takes_octets)
+        read = {JSON: self.decode_json, MSGPACK: self.decode_msgpack, OCTETS: self._place}[codec]
+        return read(body)
 
     def encode_result(self, value: Any, content_type: str = JSON) -> tuple[bytes, str, dict[str, str]]:
         """Return the body, the content type and further headers of a result.

@@ -23,12 +23,11 @@ import orjson
 
 from skerry.errors import HandlerError, MalformedBodyError, from_problem
 from skerry.payload.codec import unpack_extension
-from skerry.payload.media import MSGPACK, codec_name, essence
+from skerry.payload.media import MSGPACK, OCTETS, codec_name, essence
 from skerry.payload.signature import Signature
 
 EVENT_STREAM = "text/event-stream"
 NDJSON = "application/x-ndjson"
-OCTETS = "application/octet-stream"
 ERROR_EXTENSION = 2
 
 

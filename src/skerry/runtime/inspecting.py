@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -23,7 +23,9 @@ INSPECT_TIMEOUT_S = 120.0
 READ_BYTES = 1 << 16
 
 
-async def inspect_app(nursery: Nursery, target: Target, *, log_fd: int, orders: int = 1) -> dict[str, Any]:
+async def inspect_app(
+    nursery: Nursery, target: Target, *, log_fd: int, orders: int = 1, said: Callable[[], str] = str
+) -> dict[str, Any]:
     """Import an app in a process of its own and return its description (see `inspection.describe`).
 
     Args:
@@ -31,6 +33,7 @@ async def inspect_app(nursery: Nursery, target: Target, *, log_fd: int, orders: 
         target: The app.
         log_fd: The log.
         orders: How many zygotes may die with the order before it is given up.
+        said: Returns what the log holds, for the error of an import that dies or takes too long, as its ``traceback``.
 
     Raises:
         AppImportError: its import fails, or takes longer than two minutes.
@@ -39,21 +42,24 @@ async def inspect_app(nursery: Nursery, target: Target, *, log_fd: int, orders: 
     for _ in range(orders):
         link, progress = nursery.spawn(target, log_fd=log_fd)
         try:
-            description = await read_description(link, target)
+            description = await read_description(link, target, said=said)
         finally:
             link.close()
             progress.close()
         if description is not None:
             return description
-    raise _died(target)
+    raise _died(target, said)
 
 
-async def read_description(link: socket.socket, target: Target) -> dict[str, Any] | None:
+async def read_description(
+    link: socket.socket, target: Target, *, said: Callable[[], str] = str
+) -> dict[str, Any] | None:
     """Return what a process that was asked for says of the app; none when it never began: then its zygote has died.
 
     Args:
         link: The front's end of the socket to it; not blocking.
         target: What it was asked for.
+        said: As for `inspect_app`.
 
     Raises:
         AppImportError: the app's import fails, or takes longer than two minutes.
@@ -78,16 +84,20 @@ async def read_description(link: socket.socket, target: Target) -> dict[str, Any
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
         if isinstance(error, TimeoutError):
-            late = f"{target.module!r} was not imported within {INSPECT_TIMEOUT_S:g} s"
-            raise AppImportError(late) from error
+            raise _failed(f"{target.module!r} was not imported within {INSPECT_TIMEOUT_S:g} s", said) from error
         raise
     if pid is None:
         return None
-    raise _died(target)
+    raise _died(target, said)
 
 
-def _died(target: Target) -> AppImportError:
-    return AppImportError(f"the process that imported {target.module!r} died")
+def _died(target: Target, said: Callable[[], str]) -> AppImportError:
+    return _failed(f"the process that imported {target.module!r} died", said)
+
+
+def _failed(message: str, said: Callable[[], str]) -> AppImportError:
+    text = said()
+    return AppImportError(message, traceback=text) if text else AppImportError(message)
 
 
 def _inspection_error(error: SkerryError) -> SkerryError:

@@ -15,7 +15,9 @@ MAX_GROUP_BYTES = 256
 # curl and HTML forms say this when nobody told them what they send
 UNTYPED = frozenset({b"", b"application/json", b"application/x-www-form-urlencoded"})
 NO_CODING = frozenset({b"", b"identity"})
-ANSWERS = (b"text/event-stream", b"application/msgpack")  # what a caller may ask for besides the default
+# What a caller may ask for besides the default, which the last one is too, but for a stream of bytes.
+ANSWERS = frozenset({b"text/event-stream", b"application/msgpack", b"application/x-ndjson"})
+QUALITY = re.compile(rb";\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*(?:;|$)")
 JSON_OR_MSGPACK = "application/json, application/msgpack"  # the one for a value, the other for a stream
 WAIT = re.compile(rb"(?:^|,)\s*wait\s*=\s*(\d{1,6})\s*(?:;[^,]*)?(?=,|$)")
 URGENCY = re.compile(rb"(?:^|,)\s*u\s*=\s*(\d+)\s*(?:;[^,]*)?(?=,|$)")
@@ -146,12 +148,15 @@ def _content_encoding(reading: Reading, meta: dict[str, Any], value: bytes) -> N
 
 
 def _accept(reading: Reading, meta: dict[str, Any], value: bytes) -> None:
-    for answer in ANSWERS:
-        before, found, _ = value.partition(answer)
-        if found:
-            json_first = answer == b"application/msgpack" and b"application/json" in before
-            meta["accept"] = JSON_OR_MSGPACK if json_first else answer.decode()
-            return
+    best, most = b"", 0.0
+    for wish in value.lower().split(b","):
+        kind, found = wish.partition(b";")[0].strip(), QUALITY.search(wish)
+        quality = float(found[1]) if found is not None else 1.0
+        if kind in ANSWERS and quality > most:
+            best, most = kind, quality
+    if best:
+        json_first = best == b"application/msgpack" and b"application/json" in value.lower().partition(best)[0]
+        meta["accept"] = JSON_OR_MSGPACK if json_first else best.decode()
 
 
 def _prefer(reading: Reading, meta: dict[str, Any], value: bytes) -> None:

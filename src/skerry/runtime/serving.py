@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from skerry.errors import FunctionNotFoundError
@@ -196,8 +197,8 @@ def _start(
     if not first.suits(targets[specs[0].name]):
         nursery.preload(imports)  # before the first worker is forked, which has them then
 
-    def note(kind: str, detail: Mapping[str, Any]) -> None:
-        logger.info("%s %s", kind, detail)
+    def note(function: str, kind: str, detail: Mapping[str, Any]) -> None:
+        logger.info("%s %s%s", kind, function, f" {detail}" if detail else "")
         if kind == "worker_ready":  # further workers have more imported than the first one, which needed the processors
             loop.call_later(REST_S, nursery.preload, [*imports, *LATER_IMPORTS])
 
@@ -209,7 +210,7 @@ def _start(
             nursery=nursery,
             reaper=reaper,
             open_log=lambda: os.dup(2),
-            notify=note,
+            notify=partial(note, spec.name),
             source=first,
         )
         pool.set_desired(workers)

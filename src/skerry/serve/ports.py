@@ -167,6 +167,13 @@ class Inputs:
             )
 
     def _read_array(self, port: Port, value: Any) -> Array:
+        try:
+            return self._make_array(port, value)
+        except InvalidPayloadError as error:
+            error.details["field"] = port.name
+            raise
+
+    def _make_array(self, port: Port, value: Any) -> Array:
         where = f"input {port.name!r}"
         if is_json_form(value):
             try:

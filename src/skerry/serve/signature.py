@@ -55,6 +55,7 @@ class ModelSignature(Signature):
         self.read_argument = None  # which protocol a body speaks is said beside it
         self.returns_event = False
         self.writes_plain = False
+        self._takes_octets = False
         if self._before is not None:
             self.parameters, self.takes_event = self._before.parameters, self._before.takes_event
 

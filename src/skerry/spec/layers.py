@@ -15,7 +15,8 @@ from skerry.spec.state import STATE_VARIABLE, check_state_url
 if TYPE_CHECKING:
     from pathlib import Path
 
-TABLES = ("env", "node_labels", "volumes")  # options that are tables themselves; nearer keys are added to those farther
+# Options that are tables of texts; nearer keys are added to those farther.
+TABLES = ("env", "node_labels", "volumes")
 
 Overrides = dict[str, dict[str, Any]]
 
@@ -69,7 +70,8 @@ def parse_settings(settings: Iterable[str], *, where: str) -> Overrides:
     """Return the options that ``FUNCTION.OPTION=VALUE`` settings describe, by function.
 
     Args:
-        settings: Such as ``"train.memory=300MiB"`` or ``"train.scale.max=2"``; the value is read as TOML, else as text.
+        settings: Such as ``"train.memory=300MiB"`` or ``"train.scale.max=2"``; the value is read as TOML, else as text,
+            which that of a variable, as in ``"train.env.THREADS=1"``, always is.
         where: Where the settings come from, for the message.
 
     Raises:
@@ -84,7 +86,8 @@ def parse_settings(settings: Iterable[str], *, where: str) -> Overrides:
         target: dict[str, Any] = found.setdefault(parts[0], {})
         for part in parts[1:-1]:
             target = target.setdefault(part, {})
-        target[parts[-1]] = _read_value(text)
+        value = _read_value(text)
+        target[parts[-1]] = text if parts[1] in TABLES and len(parts) == 3 and not isinstance(value, str) else value
     return found
 
 

@@ -1,5 +1,6 @@
 """How requests become arguments and results become answers, on every platform."""
 
+import base64
 import json
 
 import msgpack
@@ -11,6 +12,9 @@ from skerry.payload import MSGPACK, decode, encode
 APP = "calls.py"
 MSGPACK_IN = ("content-type", MSGPACK)
 MSGPACK_OUT = ("accept", MSGPACK)
+OCTETS_IN = ("content-type", "application/octet-stream")
+OCTETS = bytes(range(256))
+EVENT = (("ce-specversion", "1.0"), ("ce-id", "1"), ("ce-source", "/camera"), ("ce-type", "picture"))
 
 
 @pytest.mark.parametrize("value", [None, 3, 2.5, "text", [1, [2]], {"a": {"b": None}}, "ü€😀", [], {}])
@@ -43,6 +47,19 @@ def test_messagepack_goes_in_and_out(platform):
 def test_the_answer_is_json_unless_messagepack_is_asked_for(platform):
     answer = platform.call("add", msgpack.packb({"a": 1}), MSGPACK_IN)
     assert (answer.headers["content-type"], answer.json()) == ("application/json", 2)
+
+
+@pytest.mark.parametrize("function", ["measure", "measure_all"])
+def test_bytes_are_the_value_of_a_parameter_that_takes_them(platform, function):
+    assert platform.call(function, OCTETS, OCTETS_IN).json() == 256
+    assert platform.call(function, b"", OCTETS_IN).json() == 0
+    assert platform.call(function, OCTETS, OCTETS_IN, *EVENT).json() == 256
+    assert platform.call(function, base64.b64encode(b"abc").decode()).json() == 3
+
+
+def test_bytes_are_the_value_of_a_parameter_that_takes_anything(platform):
+    answer = platform.call("echo", OCTETS, OCTETS_IN, MSGPACK_OUT)
+    assert msgpack.unpackb(answer.body) == OCTETS
 
 
 @pytest.mark.parametrize("content_type", ["application/json", MSGPACK])

@@ -1,5 +1,6 @@
 """How the results of generators go out, one by one, on every platform."""
 
+import base64
 import contextlib
 import json
 import socket
@@ -95,6 +96,13 @@ def test_bytes_go_out_as_they_are(platform):
     head, body = stream(platform, "blobs", 3)
     assert (head.status, head.headers["content-type"]) == (200, "application/octet-stream")
     assert body == b"".join(bytes([number, 10, 13]) * 100 for number in range(3))
+
+
+def test_bytes_go_out_as_json_lines_where_these_are_asked_for(platform):
+    head, body = stream(platform, "blobs", 2, ("accept", "application/x-ndjson, text/event-stream;q=0.5"))
+    assert (head.status, head.headers["content-type"]) == (200, "application/x-ndjson")
+    lines = [base64.urlsafe_b64decode(json.loads(line)) for line in body.splitlines()]
+    assert lines == [bytes([number, 10, 13]) * 100 for number in range(2)]
 
 
 @both

@@ -50,6 +50,16 @@ def test_the_control_plane_over_tcp_is_closed_without_the_token(engine, method, 
     assert engine.call("say", "x").json() == "x"
 
 
+def test_who_sends_another_token_is_told_so(engine):
+    said = [
+        engine.tcp("GET", "/engine", headers=headers).json()["detail"]
+        for headers in ({}, bearer(engine, token="wrong"), {"authorization": "Basic dTpw"})
+    ]
+
+    assert ["wants the engine's token" in each for each in said] == [True, True, True]
+    assert ["the Authorization that was sent is not it" in each for each in said] == [False, True, True]
+
+
 def test_the_token_opens_the_control_plane_over_tcp(engine):
     assert engine.tcp("GET", "/engine", headers=bearer(engine)).json()["pid"] == engine.pid
     assert engine.tcp("GET", "/functions/say", headers=bearer(engine)).json()["name"] == "say"

@@ -123,11 +123,21 @@ def test_a_target_that_names_nothing_is_refused(shared_engine, target, code):
 
 
 def test_an_import_that_ends_its_process_is_told_and_the_engine_lives(shared_engine, tmp_path):
-    path = write_app(tmp_path / "app.py", "os._exit(3)")
+    path = write_app(tmp_path / "app.py", "print('no such processor', flush=True)\nos.kill(os.getpid(), 11)")
 
     answer = shared_engine.try_deploy(path)
 
     assert (answer.status, answer.code) == (400, "app_import_failed")
+    assert answer.json()["traceback"].startswith("no such processor\nFatal Python error: Segmentation fault")
+    assert "app.py" in answer.json()["traceback"]
+
+
+def test_an_import_that_ends_its_process_without_a_word_is_told(shared_engine, tmp_path):
+    answer = shared_engine.try_deploy(write_app(tmp_path / "app.py", "os._exit(3)"))
+
+    assert (answer.status, answer.code) == (400, "app_import_failed")
+    assert answer.json()["detail"] == "the process that imported 'app' died"
+    assert "traceback" not in answer.json()
 
 
 def test_a_load_that_fails_fails_the_deployment_and_the_old_revision_serves(engine, tmp_path):

@@ -46,6 +46,14 @@ def test_a_function_that_cannot_load_is_refused_and_recovers(start_runtime, tmp_
     assert server.call("model", b"").json() == "fine"
 
 
+def test_the_log_of_a_bare_runtime_says_whose_workers_start_and_fail(start_runtime, tmp_path):
+    server = start_runtime(APP, environment={"CAUSE": str(tmp_path / "weights")})
+    wait_until(lambda: "worker_ready" in server.log() and _failures(server))
+    told = {tuple(line.split()[4:6]) for line in server.log().splitlines() if " INFO skerry.runtime.serving: " in line}
+    expected = {("worker_starting", "model"), ("worker_starting", "other")}
+    assert told == expected | {("worker_lost", "model"), ("worker_ready", "other")}
+
+
 def _refusal(server):
     started = time.monotonic()
     answer = server.call("model", b"")

@@ -1,5 +1,6 @@
 """Commands against an engine that answers as the test says."""
 
+import io
 import json
 
 import msgpack
@@ -59,6 +60,7 @@ class Engine:
         if name != "train":
             raise FunctionNotFoundError(f"no function {name!r}")
         support = {"cpu": ["engine", "runtime"], "scale.max": ["engine"]}
+        support |= {"batch.max_size": ["engine"], "batch.objective": ["engine", "runtime"]}
         return {**FUNCTION, "schema": {"input": {"type": "string"}}, "support": support, "last_error": None}
 
     def events(self, *, function=None, since_s=None):
@@ -116,6 +118,24 @@ def test_describe_shows_options_with_their_platforms_and_events(engine, skerry_c
     assert ["memory", "none"] in lines
     assert any(line[2:3] == ["scaled"] for line in lines)
     assert json.loads(skerry_command("describe", "train", "--json")[1])["events"][0]["kind"] == "scaled"
+
+
+@pytest.mark.parametrize(
+    ("batch", "rows"),
+    [
+        (None, [["batch", "none", "engine,", "runtime"]]),
+        (
+            {"max_size": 32, "objective": "50ms"},
+            [["batch.max_size", "32", "engine"], ["batch.objective", "50ms", "engine,", "runtime"]],
+        ),
+    ],
+)
+def test_describe_says_which_platforms_honour_batches(engine, skerry_command, monkeypatch, batch, rows):
+    monkeypatch.setitem(FUNCTION, "spec", {**FUNCTION["spec"], "batch": batch})
+
+    lines = [line.split() for line in skerry_command("describe", "train")[1].splitlines()]
+
+    assert [line for line in lines if line and line[0].startswith("batch")][1:] == rows
 
 
 BATCHES = {"objective_s": 0.05, "a_s": 0.00012, "b_s": 0.0015, "size": 32, "queued_then": 40, "reason": "objective"}
@@ -340,6 +360,14 @@ def test_a_file_that_is_not_json_is_named_as_a_file(engine, skerry_command, tmp_
     assert "--data: file job.json is not JSON" in err
     assert "write text in quotes" not in err
     assert skerry_command("invoke", "train", "--data", "@")[2].startswith("error: --data @: no file is named")
+
+
+@pytest.mark.parametrize("data", ["-", "@-"])
+def test_invoke_reads_standard_input_written_as_for_curl_too(engine, skerry_command, monkeypatch, data):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"[1]")))
+
+    assert skerry_command("invoke", "train", "--data", data)[0] == 0
+    assert engine.calls[0][:2] == ("train", b"[1]")
 
 
 def test_invoke_reads_a_file(engine, skerry_command, tmp_path):

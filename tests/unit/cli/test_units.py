@@ -7,6 +7,8 @@ from skerry.cli.units import count, duration, moment, size
     ("seconds", "text"),
     [
         (0, "0 µs"),
+        (4.3e-19, "0 µs"),
+        (2e-9, "0.002 µs"),
         (0.00012, "120 µs"),
         (0.0015, "1.5 ms"),
         (0.25, "250 ms"),

@@ -143,8 +143,9 @@ def test_whole_numbers_do_for_floats_and_floats_not_for_whole_numbers():
     ],
 )
 def test_data_that_do_not_fit_are_refused_by_name(datatype, data, said):
-    with pytest.raises(InvalidPayloadError, match=f"^input 'x': .*{said}"):
+    with pytest.raises(InvalidPayloadError, match=f"^input 'x': .*{said}") as caught:
         decode_request(one(datatype=datatype, data=data))
+    assert caught.value.details["field"] == "x"
 
 
 def test_one_long_text_among_many_short_ones_does_not_make_a_large_array():

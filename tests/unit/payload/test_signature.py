@@ -65,6 +65,10 @@ def anything(value):
     return value
 
 
+def size(content: bytes) -> int:
+    return len(content)
+
+
 def nothing() -> str:
     return "done"
 
@@ -293,6 +297,25 @@ def test_an_unknown_content_type_is_refused():
         Signature.of(train).decode_call(b"", "text/plain")
     with pytest.raises(UnsupportedMediaTypeError):
         Signature.of(train).encode_result(1, "text/plain")
+
+
+def test_bytes_as_they_are_are_refused_by_what_takes_something_else():
+    with pytest.raises(UnsupportedMediaTypeError, match="'application/octet-stream': send application/json or"):
+        Signature.of(train).decode_call(b"1", "application/octet-stream")
+
+
+def test_who_may_send_bytes_is_told_so():
+    with pytest.raises(UnsupportedMediaTypeError, match=r"'image/jpeg': send .* or application/octet-stream"):
+        Signature.of(size).decode_call(b"1", "image/jpeg")
+
+
+@pytest.mark.parametrize("handler", [anything, size])
+def test_an_event_of_bytes_gives_them_to_a_handler_of_its_data(handler):
+    event = Event(type="t", source="/s", data=b"\x00\xff")
+    headers, body = event.to_binary()
+    assert Signature.of(handler).decode_call(body, headers["content-type"], headers) == ((b"\x00\xff",), {})
+    structured = json.dumps({"specversion": "1.0", "id": "1", "type": "t", "source": "/s", "data_base64": "AP8="})
+    assert Signature.of(handler).decode_call(structured.encode(), "application/cloudevents+json")[0] == (b"\x00\xff",)
 
 
 @CODECS

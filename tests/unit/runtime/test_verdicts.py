@@ -2,6 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from skerry.errors import from_problem
 from skerry.runtime import verdicts
 from skerry.spec import FunctionSpec
 
@@ -44,4 +45,7 @@ def test_a_call_that_somebody_has_tried_again_is_not_told_that_it_was_not_run_ag
 
 @pytest.mark.parametrize("ran", [True, False])
 def test_whether_the_work_was_run_is_told_for_programs(ran):
-    assert verdicts.past_deadline(SPEC, ran=ran).details["ran"] is ran
+    verdict = verdicts.past_deadline(SPEC, ran=ran)
+    assert verdict.details["ran"] is ran
+    assert verdict.retryable is not ran
+    assert from_problem(verdict.to_problem()).retryable is not ran

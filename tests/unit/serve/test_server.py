@@ -193,23 +193,24 @@ def test_errors_name_the_tensor_the_expected_and_the_given(client, sent, said):
 
 
 @pytest.mark.parametrize(
-    ("sent", "said"),
+    ("sent", "field", "said"),
     [
-        ([[1, 2]], "input 'X': expected FP32 of shape (any, 64), given FP32 of shape (1, 2)"),
-        ([0.5] * 64, "given FP32 of shape (64,)"),
-        ([["x"] * 64], "input 'X': expected FP32, given text"),
-        ([[1] * 64, [1] * 63], "lists of different lengths"),
-        ({"inputs": {"Y": [[1]]}}, "input 'Y': model digits@1 has none"),
-        ({"inputs": {}}, "input 'X' is missing: model digits@1 takes 'X' (FP32 of shape (any, 64))"),
-        ({"rows": [[1]]}, "input 'rows': model digits@1 has none"),
-        ({"dtype": "float32", "shape": [2], "data": "AAAA"}, "input 'X': array: float32 of shape (2) takes 8 bytes"),
-        (None, "given FP32 of shape ()"),
+        ([[1, 2]], "X", "input 'X': expected FP32 of shape (any, 64), given FP32 of shape (1, 2)"),
+        ([0.5] * 64, "X", "given FP32 of shape (64,)"),
+        ([["x"] * 64], "X", "input 'X': expected FP32, given text"),
+        ([[1] * 64, [1] * 63], "X", "lists of different lengths"),
+        ({"inputs": {"Y": [[1]]}}, "Y", "input 'Y': model digits@1 has none"),
+        ({"inputs": {}}, "X", "input 'X' is missing: model digits@1 takes 'X' (FP32 of shape (any, 64))"),
+        ({"rows": [[1]]}, "rows", "input 'rows': model digits@1 has none"),
+        ({"dtype": "float32", "shape": [2], "data": "AAAA"}, "X", "'X': array: float32 of shape (2) takes 8 bytes"),
+        (None, "X", "given FP32 of shape ()"),
     ],
 )
-def test_errors_of_plain_calls_do_too(client, sent, said):
+def test_errors_of_plain_calls_do_too(client, sent, field, said):
     with pytest.raises(InvalidPayloadError) as caught:
         client.plain(sent)
     assert said in caught.value.message
+    assert caught.value.details["field"] == field
 
 
 def test_other_content_types_are_refused(client):

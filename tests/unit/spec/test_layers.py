@@ -119,11 +119,21 @@ def test_a_function_that_is_not_a_table_is_refused():
         ("train.idempotent=true", {"train": {"idempotent": True}}),
         ('train.memory="1GiB"', {"train": {"memory": "1GiB"}}),
         ("train.env.URL=a=b", {"train": {"env": {"URL": "a=b"}}}),
+        ("train.env.THREADS=1", {"train": {"env": {"THREADS": "1"}}}),
+        ("train.env.RATE=1.50", {"train": {"env": {"RATE": "1.50"}}}),
+        ("train.env.DEBUG=true", {"train": {"env": {"DEBUG": "true"}}}),
+        ('train.env.NAME="1"', {"train": {"env": {"NAME": "1"}}}),
+        ("train.env={A='1'}", {"train": {"env": {"A": "1"}}}),
         ("train.memory=", {"train": {"memory": ""}}),
     ],
 )
 def test_settings_are_read_as_toml_or_else_as_text(setting, expected):
     assert parse_settings([setting], where="--set") == expected
+
+
+def test_a_variable_may_be_set_to_a_number():
+    specs = resolve({"f": {"env": {"A": "1"}}}, environment={"SKERRY_SET": "f.env.B=2"}, flags=["f.env.C=3"])
+    assert specs["f"].env == {"A": "1", "B": "2", "C": "3"}
 
 
 def test_settings_of_one_function_gather():

@@ -11,6 +11,7 @@ import click
 
 from skerry.cli.console import Console
 from skerry.cli.durations import Duration
+from skerry.cli.invoke import STDIN, read_data
 from skerry.cli.load.summary import summarise
 from skerry.cli.load.viewer import Viewer
 from skerry.cli.models.traffic import RATIO_HELP, read_ratio
@@ -53,7 +54,11 @@ _DURATION_S = 10.0
 @click.option("--duration", type=Duration(min=0, min_open=True), help="How long; 10 s, or the whole trace.")
 @click.option("--warm-up", type=Duration(min=0), default=0.0, help="Time before, left out of the figures.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed sends at the same times.")
-@click.option("--data", default="", help="The body: JSON, or @FILE; with --replay, {{NAME}} is a column of the trace.")
+@click.option(
+    "--data",
+    default="",
+    help="The body: JSON, @FILE, or - for standard input; with --replay, {{NAME}} is a column of the trace.",
+)
 @click.option("--content-type", default="application/json", show_default=True, help="What the body is.")
 @click.option("--method", default="POST", show_default=True, help="GET, POST, PUT, PATCH or DELETE.")
 @click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="A further header; may be repeated.")
@@ -165,7 +170,7 @@ def _plan(given: dict[str, Any]) -> Plan:
     duration_s = warm_up_s + (given["duration"] or _DURATION_S)
     if given["replay"] is not None:
         cut_s = warm_up_s + given["duration"] if given["duration"] else None
-        body = None if given["data"].startswith("@") else given["data"]
+        body = None if given["data"].startswith("@") or given["data"] in STDIN else given["data"]
         trace = {name: given[name] for name in ("speed", "column", "function")}
         return replay(given["replay"], duration_s=cut_s, body=body, **trace)
     if given["clients"] is not None:
@@ -184,7 +189,7 @@ def _target(target: str, home: Path, given: dict[str, Any]) -> Target:
     settings: dict[str, Any] = {
         "method": given["method"].upper(),
         "headers": {"content-type": given["content_type"], **_headers(given["headers"])},
-        "body": _body(given["data"]),
+        "body": read_data(given["data"]).body,
         "timeout_s": given["timeout"],
         "deadline_s": given["deadline"],
     }
@@ -213,13 +218,3 @@ def _headers(lines: Sequence[str]) -> dict[str, str]:
             raise ConfigError(f"--header {line!r}: write it as NAME:VALUE")
         found[name.strip().lower()] = value.strip()
     return found
-
-
-def _body(data: str) -> bytes:
-    if not data.startswith("@"):
-        return data.encode()
-    path = Path(data[1:]).expanduser()
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"--data {data}: {path}: {error.strerror}") from error

@@ -30,6 +30,16 @@ def greet() -> str:
 
 
 @app.function
+def measure(content: bytes) -> int:
+    return len(content)
+
+
+@app.function(scale=one_worker)
+def measure_all(contents: skerry.Items[bytes]) -> list[int]:
+    return [len(content) for content in contents]
+
+
+@app.function
 def double(x: np.ndarray):
     return x * 2
 

@@ -1,6 +1,7 @@
 """`skerry load` against a server of the tests."""
 
 import importlib.util
+import io
 import json
 import signal
 import subprocess
@@ -32,6 +33,13 @@ def test_it_says_rates_percentiles_and_errors(load):
     assert "30 planned, 30 sent, 30 answered well" in out
     assert {"latency", "service", "sent"} <= {line.split()[0] for line in out.splitlines() if line}
     assert "no errors" in out
+
+
+@pytest.mark.parametrize("data", ["-", "@-"])
+def test_the_body_is_read_from_standard_input(load, server, monkeypatch, data):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"[1, 2]")))
+    assert load("/delay", *SHORT, "--data", data)[0] == 0
+    assert server.seen()["body"] == "[1, 2]"
 
 
 def test_errors_and_what_they_mean_are_told(load):
