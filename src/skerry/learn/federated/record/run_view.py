@@ -154,8 +154,10 @@ def read_model(folder: Path, which: Literal["last", "best"] = "last") -> dict[st
         which: ``last``, or ``best`` by the plan's metric.
 
     Raises:
-        ConfigError: there is none yet.
+        ConfigError: there is none yet, or ``which`` is another word.
     """
+    if which not in ("last", "best"):
+        raise ConfigError(f"which = {which!r}: a run keeps its 'last' and its 'best' model", field="which")
     models = folder / "models"
     paths = [models / "best.model"] if which == "best" else sorted(models.glob("[0-9]*.model"), reverse=True)
     for path in paths:
