@@ -78,6 +78,11 @@ def test_a_run_that_failed_is_resumed(skerry_command, app_file, engines):
         (["--strategy-set", "momentum"], "--strategy-set momentum: write NAME=VALUE"),
         (["--selection", "best"], "no selection 'best'"),
         (["--site", "nowhere"], "no site 'nowhere'"),
+        (["--client", "server"], "each needs a name of its own, and none may be 'server'"),
+        (["--site", "server"], "each needs a name of its own, and none may be 'server'"),
+        (["--client", ""], "members.0.name = '': String should have at least 1 character"),
+        (["--client", "x" * 65], "String should have at most 64 characters"),
+        (["--quorum", "nan"], "quorum_ratio = nan: Input should be"),
     ],
 )
 def test_options_that_make_no_sense_are_wrong_use(skerry_command, app_file, words, message):

@@ -104,7 +104,7 @@ def _plan(name: str, *, sites: Sequence[str], clients: int | None, names: Sequen
         ConfigError: they do not go together.
     """
     from skerry.learn.federated.coordinator.agreement import check_plan
-    from skerry.learn.federated.plan import Member, Plan, job_name
+    from skerry.learn.federated.plan import job_name, make_plan
     from skerry.learn.federated.selection import make_selection
     from skerry.learn.federated.strategies import find_strategy
     from skerry.learn.federated.wire.messages import Secure
@@ -116,13 +116,12 @@ def _plan(name: str, *, sites: Sequence[str], clients: int | None, names: Sequen
             raise ConfigError(f"{option}: {', '.join(given)}: name each once")
     width = len(str(clients or 3))
     played = names or [f"client-{number:0{width}}" for number in range(1, (clients or 3) + 1)]
-    members = [Member(name=site, site=site) for site in sites] or [Member(name=client) for client in played]
     strategy_options = parse_settings(options["strategy_options"], "--strategy-set")
     find_strategy(options["strategy"], **strategy_options)
     make_selection(options["selection"])
-    plan = Plan(
+    plan = make_plan(
         job=job_name(name),
-        members=tuple(members),
+        members=[{"name": site, "site": site} for site in sites] or [{"name": client} for client in played],
         rounds=options["rounds"],
         seed=options["seed"],
         strategy=options["strategy"],

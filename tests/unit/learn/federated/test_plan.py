@@ -58,6 +58,15 @@ def test_seeds_differ_between_rounds_and_clients_and_stay_the_same():
     assert job_name("x") != job_name("x")
 
 
+@pytest.mark.parametrize("name", ["_digits", "my digits", "düg", "数字", "-", "x" * 300])
+def test_a_run_of_a_file_with_any_name_has_a_job_name(name):
+    assert plan_of(job=job_name(name)).job.isascii()
+
+
+def test_the_name_of_a_job_begins_as_its_file_is_called():
+    assert job_name("my_digits.v2").rpartition("-")[0] == "my_digits.v2"
+
+
 def test_the_lowest_loss_and_the_highest_accuracy_are_best():
     assert plan_of().is_better(0.9, 0.8)
     assert not plan_of(best_metric="val_loss").is_better(0.9, 0.8)
