@@ -118,7 +118,8 @@ THREE = {"secure": {}, "members": (*MEMBERS, Member(name="c"))}
                 ({"privacy": {"clip_norm": 1.0}, "central": {"clip_norm": 1.0}}, "both local"),
             )
         ),
-        ({"secure": {}}, "max_clients"),
+        ({"secure": {}}, "needs 3 clients in a round, and there are 2"),
+        (THREE | {"clients_per_round": 1}, "needs 3 clients in a round, and there are 1"),
         ({"strategy": "median", "remember_rounds": 2}, "strategy median"),
         ({"strategy": "scaffold", "remember_rounds": 2}, "strategy scaffold"),
         ({"strategy": "fedbuff", "remember_rounds": 2}, "strategy fedbuff"),

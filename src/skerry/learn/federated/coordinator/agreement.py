@@ -62,7 +62,7 @@ def _check_remembering(plan: Plan) -> None:
 
 
 def _check_secure(plan: Plan) -> None:
-    from skerry.learn.federated.secure.messages import read_terms
+    from skerry.learn.federated.secure.messages import LEAST_CLIENTS, read_terms
 
     contradictions = {
         f"strategy {plan.strategy}, which looks at single updates: take one of {', '.join(AVERAGING)}": (
@@ -81,6 +81,12 @@ def _check_secure(plan: Plan) -> None:
     for reason, found in contradictions.items():
         if found:
             _refuse(f"secure aggregation does not go with {reason}")
+    most = plan.clients_per_round or len(plan.members)
+    if most < LEAST_CLIENTS:
+        _refuse(
+            f"secure aggregation needs {LEAST_CLIENTS} clients in a round, and there are {most}: of two, each could "
+            "take its own update off the sum"
+        )
     try:
         read_terms(plan.secure_terms(1) or {})
     except InvalidPayloadError as error:
