@@ -46,6 +46,16 @@ def test_a_run_whose_last_rounds_nobody_could_evaluate_warns_of_it(tmp_path, cap
     assert f"N{said[1:]}." in (folder / "report.html").read_text()
 
 
+def test_a_run_whose_clients_have_no_test_rows_warns_of_it(tmp_path, capsys):
+    folder = write_run(tmp_path / "run", rounds=2)
+    path = folder / "rounds" / "00002.json"
+    lost = {"evaluations": {"client-0": {"examples": 0, "metrics": {}}}, "metrics": {}}
+    path.write_text(json.dumps({**json.loads(path.read_text()), **lost}))
+    assert main(["federate", "status", str(folder), "--json"]) == 0
+    said = "no client could evaluate the model since round 2: client-0: it looked at no examples"
+    assert json.loads(capsys.readouterr().out)["warning"] == said
+
+
 def test_rounds_that_are_not_to_be_evaluated_are_no_reason_to_warn(tmp_path, capsys):
     folder = write_run(tmp_path / "run", rounds=3, of=9, end="paused")
     plan = json.loads((folder / "plan.json").read_text())

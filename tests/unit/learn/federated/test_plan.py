@@ -79,6 +79,10 @@ def test_metrics_are_weighted_by_examples():
     assert mean_metrics([(0, {"a": 1.0})]) == {}
 
 
+def test_a_client_without_test_rows_takes_no_metric_from_the_others():
+    assert mean_metrics([(1, {"a": 0.5}), (0, {}), (1, {"a": 1.0})]) == {"a": 0.75}
+
+
 def test_the_servers_evaluation_is_the_one_that_counts():
     result = RoundResult(
         round=1, started_at=0, ended_at=1, chosen=(), replies=(), metrics={"accuracy": 0.5}, model_digest="d"

@@ -83,12 +83,13 @@ class RunView:
         """What a person should know of the model though the run goes on; an empty text for nothing."""
         since: RoundResult | None = None
         for result in reversed([result for result in self.rounds if self.plan.evaluates(result.round)]):
-            if result.evaluations:
+            if any(found.examples for found in result.evaluations.values()):
                 break
             since = result
         if since is None:
             return ""
-        reasons = "; ".join(f"{client}: {why}" for client, why in list(since.unevaluated.items())[:_REASONS])
+        found = dict.fromkeys(since.evaluations, "it looked at no examples") | since.unevaluated
+        reasons = "; ".join(f"{client}: {why}" for client, why in list(found.items())[:_REASONS])
         return f"no client could evaluate the model since round {since.round}" + (f": {reasons}" if reasons else "")
 
     def score(self, result: RoundResult) -> float | None:
