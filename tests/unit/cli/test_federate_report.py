@@ -66,6 +66,13 @@ def test_rounds_that_are_not_to_be_evaluated_are_no_reason_to_warn(tmp_path, cap
     assert json.loads(capsys.readouterr().out)["warning"] == ""
 
 
+def test_what_privacy_has_cost_is_said_where_there_is_noise(tmp_path, capsys):
+    assert main(["federate", "status", str(write_run(tmp_path / "private", rounds=4, private=True))]) == 0
+    assert "   epsilon 4 at delta 1e-05   folder: " in capsys.readouterr().err
+    assert main(["federate", "status", str(write_run(tmp_path / "plain", rounds=4))]) == 0
+    assert "epsilon" not in capsys.readouterr().err
+
+
 def test_a_metric_that_no_client_measures_is_told_with_those_that_they_do(tmp_path, capsys):
     folder = write_run(tmp_path / "run", rounds=1)
     plan = json.loads((folder / "plan.json").read_text())

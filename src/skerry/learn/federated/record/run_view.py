@@ -79,6 +79,11 @@ class RunView:
         return found
 
     @property
+    def epsilon(self) -> float | None:
+        """What the rounds so far have given away at most; none without noise."""
+        return next((result.epsilon for result in reversed(self.rounds) if result.epsilon is not None), None)
+
+    @property
     def warning(self) -> str:
         """What a person should know of the model though the run goes on; an empty text for nothing."""
         since: RoundResult | None = None
