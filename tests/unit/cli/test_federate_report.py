@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 from skerry.cli.main import main
 from support.federated_run import write_run
@@ -64,6 +65,20 @@ def test_rounds_that_are_not_to_be_evaluated_are_no_reason_to_warn(tmp_path, cap
     path.write_text(json.dumps({**json.loads(path.read_text()), "evaluations": {}, "metrics": {}}))
     assert main(["federate", "status", str(folder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["warning"] == ""
+
+
+def test_a_run_that_cannot_be_read_hides_no_other(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_run(Path("runs/good"), rounds=2)
+    plan = json.loads((write_run(Path("runs/newer"), rounds=2) / "plan.json").read_text())
+    Path("runs/newer/plan.json").write_text(json.dumps({**plan, "momentum": 0.5}))
+    assert main(["federate", "status"]) == 0
+    output = capsys.readouterr()
+    assert output.out.splitlines()[1].split()[:3] == ["runs/good", "finished", "2/2"]
+    said = "runs/newer/plan.json is no plan of a federated run: momentum = 0.5: Extra inputs are not permitted"
+    assert output.err == f"warning: {said}\n"
+    assert main(["federate", "status", "--json"]) == 0
+    assert [view["folder"] for view in json.loads(capsys.readouterr().out)] == ["runs/good"]
 
 
 def test_what_privacy_has_cost_is_said_where_there_is_noise(tmp_path, capsys):

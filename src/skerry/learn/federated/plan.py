@@ -171,10 +171,15 @@ def make_plan(**fields: Any) -> Plan:
     try:
         return Plan.model_validate(fields)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = ".".join(str(part) for part in first["loc"])
-        where = f"{field} = {reprlib.repr(first['input'])}: " if field else ""
-        raise SpecError(f"plan: {where}{first['msg'].removeprefix('Value error, ')}") from error
+        raise SpecError(f"plan: {first_fault(error)}") from error
+
+
+def first_fault(error: ValidationError) -> str:
+    """Return the first thing that is wrong with a plan, in a line."""
+    first = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    where = f"{field} = {reprlib.repr(first['input'])}: " if field else ""
+    return f"{where}{first['msg'].removeprefix('Value error, ')}"
 
 
 def seed_of(seed: int, round: int, client: str) -> int:
