@@ -9,6 +9,7 @@ from skerry.learn.federated.plan import job_name, seed_of
 from skerry.learn.federated.record.results import EvaluationResult, RoundResult, mean_metrics
 
 MEMBERS = (Member(name="b", site="two"), Member(name="a", site="one"))
+SEVEN = tuple(Member(name=name) for name in "abcdefg")
 
 
 def plan_of(**changes):
@@ -130,12 +131,23 @@ THREE = {"secure": {}, "members": (*MEMBERS, Member(name="c"))}
         ({"privacy": {"clip_norm": 1.0}, "remember_rounds": 2}, "differential privacy"),
         ({"central": {"clip_norm": 1.0}, "remember_rounds": 2}, "differential privacy"),
         ({"clients_per_round": 9}, "9 clients per round, and there are 2"),
+        ({"strategy": "krum"}, "krum with 1 malicious clients needs at least 5 replies, and a round asks 2"),
+        (
+            {"strategy": "multi-krum", "members": SEVEN, "strategy_options": {"malicious_clients": 3}},
+            "at least 9 replies, and a round asks 7",
+        ),
+        ({"strategy": "krum", "members": SEVEN, "clients_per_round": 4}, "at least 5 replies, and a round asks 4"),
     ],
 )
 def test_parts_of_a_plan_that_contradict_each_other_are_refused_before_the_run(tmp_path, changes, reason):
     with pytest.raises(SpecError, match=reason):
         Federation(tmp_path / "run", plan_of(**changes))
     assert not (tmp_path / "run").exists()
+
+
+def test_krum_has_as_many_clients_as_it_needs(tmp_path):
+    Federation(tmp_path / "run", plan_of(strategy="krum", members=SEVEN, clients_per_round=5))
+    Federation(tmp_path / "run", plan_of(strategy="krum", members=SEVEN, strategy_options={"malicious_clients": 2}))
 
 
 def test_what_is_remembered_counts_in_full_unless_the_plan_says_otherwise():

@@ -31,6 +31,8 @@ def check_plan(plan: Plan) -> None:
         _check_remembering(plan)
     if plan.secure is not None:
         _check_secure(plan)
+    if plan.strategy in ("krum", "multi-krum"):
+        _check_krum(plan)
 
 
 def remembered_rounds(plan: Plan) -> int:
@@ -46,6 +48,20 @@ def remembered_rounds(plan: Plan) -> int:
     allowed = plan.strategy in REMEMBERING and not (plan.privacy or plan.central or plan.secure)
     wanted = plan.quorum_ratio < 1 and plan.keep_late  # who wants nothing of earlier rounds remembers nothing
     return plan.late_rounds if everyone and allowed and wanted else 0
+
+
+def _check_krum(plan: Plan) -> None:
+    from skerry.learn.federated.strategies import Krum, MultiKrum, find_strategy
+    from skerry.learn.federated.strategies.krum import needed_replies
+
+    strategy = find_strategy(plan.strategy, **plan.strategy_options)
+    assert isinstance(strategy, Krum | MultiKrum)  # noqa: S101  # what these names stand for
+    most, needed = plan.clients_per_round or len(plan.members), needed_replies(strategy.malicious_clients)
+    if most < needed:
+        _refuse(
+            f"{plan.strategy} with {strategy.malicious_clients} malicious clients needs at least {needed} replies, and "
+            f"a round asks {most} clients: ask more, or set malicious_clients lower"
+        )
 
 
 def _check_remembering(plan: Plan) -> None:
