@@ -1,7 +1,9 @@
+import importlib
 import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +48,22 @@ def test_a_run_on_this_machines_engine_is_shown_line_by_line_and_as_a_table(sker
     code, _, err = skerry_command(*words, "--folder", "runs/lines-1")
     assert code == 2
     assert "skerry federate resume runs/lines-1" in err
+
+
+def test_a_run_that_begins_beside_another_has_a_folder_of_its_own(skerry_command, app_file, engines, monkeypatch):
+    module = importlib.import_module("skerry.cli.federate.run")  # its package has the command under this name
+    deploy = module.deploy_here
+
+    def deploy_while_another_begins(*words):
+        deploy(*words)
+        Path("runs/lines-1").mkdir(parents=True)
+        Path("runs/lines-1/plan.json").write_text("{}")
+
+    monkeypatch.setattr(module, "deploy_here", deploy_while_another_begins)
+    words = ("federate", "run", app_file, "--clients", 1, "--rounds", 1, "--metric", "loss")
+    code, _, err = skerry_command(*words, "--set", "steps=5", "--home", engines["one"].home)
+    assert code == 0, err
+    assert "folder: runs/lines-2" in err
 
 
 def test_a_run_that_failed_is_resumed(skerry_command, app_file, engines):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,13 +88,14 @@ def run(console: Console, /, *, target: str | None, folder: Path | None, home: P
     found = find_target(target)
     image = ImageChoice(reference=options.pop("image"), insecure=options.pop("insecure_registry"))
     name = Path(found.source).stem.replace(".", "-")
-    folder = folder or _free_folder(name)
     plan = _plan(name, **options)
-    _require_free(folder)
+    if folder is not None:
+        _require_free(folder)
     sites = options["sites"]
     deploy_clients(console, found, sites, image, server=options["server"], needed=quorum(len(sites), plan.patience))
     if not sites:
         deploy_here(console, found, home)
+    folder = folder or _new_folder(name)
     federation = Federation(folder, plan, places={None: connect(home)})
     watch_run(console, federation, folder, plan, home)
 
@@ -160,10 +163,13 @@ def parse_settings(settings: Sequence[str], option: str) -> dict[str, Any]:
     return found
 
 
-def _free_folder(name: str) -> Path:
-    number = 1
-    while (folder := Path("runs") / f"{name}-{number}").exists():
-        number += 1
+def _new_folder(name: str) -> Path:
+    """Make a folder for a run and return it; of runs that begin at once, each gets its own."""
+    for number in itertools.count(1):
+        folder = Path("runs") / f"{name}-{number}"
+        with suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            break
     return folder
 
 
