@@ -66,6 +66,19 @@ def test_a_run_that_begins_beside_another_has_a_folder_of_its_own(skerry_command
     assert "folder: runs/lines-2" in err
 
 
+@pytest.mark.parametrize(("kind", "field"), [("local", "privacy"), ("central", "central")])
+def test_noise_is_asked_for_on_the_command_line(skerry_command, app_file, engines, kind, field):
+    pytest.importorskip("opacus.accountants", reason="opacus is not installed: the extra privacy")
+    words = ("federate", "run", app_file, "--clients", 2, "--rounds", 1, "--metric", "loss", "--set", "steps=5")
+    noise = ("--privacy", kind, "--clip-norm", "1.5", "--noise", "2")
+    code, out, err = skerry_command(*words, *noise, "--home", engines["one"].home, "--json")
+    assert code == 0, err
+    document = json.loads(out)
+    wanted = {"privacy": None, "central": None, field: {"clip_norm": 1.5, "noise_multiplier": 2.0}}
+    assert {name: document["plan"][name] for name in wanted} == wanted
+    assert document["rounds"][0]["epsilon"] > 0
+
+
 def test_a_run_that_failed_is_resumed(skerry_command, app_file, engines):
     home = engines["one"].home
     code, _, err = skerry_command("federate", "run", app_file, "--set", "steps=0", "--folder", "bad", "--home", home)
@@ -96,6 +109,10 @@ def test_a_run_that_failed_is_resumed(skerry_command, app_file, engines):
         (["--strategy-set", "momentum"], "--strategy-set momentum: write NAME=VALUE"),
         (["--selection", "best"], "no selection 'best'"),
         (["--site", "nowhere"], "no site 'nowhere'"),
+        (["--privacy", "local"], "--privacy local needs --clip-norm and --noise"),
+        (["--privacy", "central", "--clip-norm", "1"], "--privacy central needs --noise"),
+        (["--noise", "1"], "--noise: only with --privacy local or --privacy central"),
+        (["--privacy", "central", "--clip-norm", "inf", "--noise", "1"], "clip_norm = inf"),
         (["--client", "server"], "each needs a name of its own, and none may be 'server'"),
         (["--site", "server"], "each needs a name of its own, and none may be 'server'"),
         (["--client", ""], "members.0.name = '': String should have at least 1 character"),

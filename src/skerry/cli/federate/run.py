@@ -66,6 +66,17 @@ CODINGS = ("float32", "float64", "float16", "int8", "top-k")
     "1, where all are asked and nothing forbids it; else 0]",
 )
 @click.option("--secure", is_flag=True, help="Sum updates so that the coordinator sees no single one.")
+@click.option(
+    "--privacy",
+    type=click.Choice(("local", "central")),
+    help="Differential privacy: noise on each update at its site, or on their sum here.",
+)
+@click.option("--clip-norm", type=click.FloatRange(0, min_open=True), help="With --privacy: largest norm of an update.")
+@click.option(
+    "--noise",
+    type=click.FloatRange(0),
+    help="With --privacy: standard deviation of the noise, in units of --clip-norm.",
+)
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="What your own code is told; repeatable.")
 @click.option("--metric", default="accuracy", show_default=True, help="By which the best model is kept.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
@@ -138,11 +149,29 @@ def _plan(name: str, *, sites: Sequence[str], clients: int | None, names: Sequen
         deadline_s=options["deadline"],
         remember_rounds=options["remember"],
         secure=Secure() if options["secure"] else None,
+        **_noise(options["privacy"], options["clip_norm"], options["noise"]),
         server=options["server"],
         best_metric=options["metric"],
     )
     check_plan(plan)
     return plan
+
+
+def _noise(kind: str | None, clip_norm: float | None, noise: float | None) -> dict[str, Any]:
+    """Return the field of the plan that asks for differential privacy; none without it.
+
+    Raises:
+        ConfigError: it is half asked for.
+    """
+    given = {"--clip-norm": clip_norm, "--noise": noise}
+    missing = [option for option, value in given.items() if (value is None) == (kind is not None)]
+    if kind is None and missing:
+        raise ConfigError(f"{' and '.join(missing)}: only with --privacy local or --privacy central")
+    if missing:
+        raise ConfigError(f"--privacy {kind} needs {' and '.join(missing)}")
+    if kind is None:
+        return {}
+    return {"privacy" if kind == "local" else "central": {"clip_norm": clip_norm, "noise_multiplier": noise}}
 
 
 def parse_settings(settings: Sequence[str], option: str) -> dict[str, Any]:

@@ -38,8 +38,8 @@ class Privacy(Message):
             clips.
     """
 
-    clip_norm: float = Field(gt=0)
-    noise_multiplier: float = Field(default=0.0, ge=0)
+    clip_norm: float = Field(gt=0, allow_inf_nan=False)
+    noise_multiplier: float = Field(default=0.0, ge=0, allow_inf_nan=False)
 
 
 class Secure(Message):
