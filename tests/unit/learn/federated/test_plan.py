@@ -1,7 +1,9 @@
+import sys
+
 import pytest
 from pydantic import ValidationError
 
-from skerry.errors import SpecError
+from skerry.errors import ConfigError, SpecError
 from skerry.learn.federated import Federation, Member, Plan
 from skerry.learn.federated.coordinator.agreement import check_plan, remembered_rounds
 from skerry.learn.federated.coordinator.federation import make_strategy
@@ -143,6 +145,14 @@ def test_parts_of_a_plan_that_contradict_each_other_are_refused_before_the_run(t
     with pytest.raises(SpecError, match=reason):
         Federation(tmp_path / "run", plan_of(**changes))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("kind", ["privacy", "central"])
+def test_noise_whose_epsilon_nobody_can_count_is_refused_before_the_run(tmp_path, monkeypatch, kind):
+    monkeypatch.setitem(sys.modules, "opacus", None)
+    Federation(tmp_path / "clipped", plan_of(**{kind: {"clip_norm": 1.0}}))
+    with pytest.raises(ConfigError, match=r"skerry\[privacy\]"):
+        Federation(tmp_path / "run", plan_of(**{kind: {"clip_norm": 1.0, "noise_multiplier": 1.0}}))
 
 
 def test_krum_has_as_many_clients_as_it_needs(tmp_path):

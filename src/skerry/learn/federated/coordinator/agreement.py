@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from skerry.errors import InvalidPayloadError, SpecError
 from skerry.learn.federated.plan import Plan
+from skerry.learn.federated.privacy.budget import require_accountant
 
 AVERAGING = ("fedavg", "fedavgm", "fedprox", "fedadam", "fedyogi", "fedadagrad")
 """Strategies that need nothing of a round but the mean of its updates."""
@@ -16,6 +17,7 @@ def check_plan(plan: Plan) -> None:
 
     Raises:
         SpecError: they do; the message says which, and what to do.
+        ConfigError: it has noise, and nothing is installed that counts epsilon.
     """
     if (plan.clients_per_round or 0) > len(plan.members):
         _refuse(
@@ -33,6 +35,8 @@ def check_plan(plan: Plan) -> None:
         _check_secure(plan)
     if plan.strategy in ("krum", "multi-krum"):
         _check_krum(plan)
+    if any(noise is not None and noise.noise_multiplier for noise in (plan.privacy, plan.central)):
+        require_accountant()
 
 
 def remembered_rounds(plan: Plan) -> int:
