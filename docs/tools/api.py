@@ -18,6 +18,7 @@ from tools.places import GENERATED
 
 MODULES = {
     "skerry": "What an app needs. `import skerry` is enough.",
+    "skerry.learn.federated": "Federated learning; needs the extra `learn`. See [the guide](../guide/federate.md).",
     "skerry.learn.search": "Hyper-parameter search; needs the extra `learn`. See [the guide](../guide/search.md).",
     "skerry.serve": "Models published and served; needs the extra `serve`, and `export` for Python objects. See "
     "[the guide](../guide/notebook-to-model.md).",
@@ -110,6 +111,7 @@ def _signature(subject: Any) -> str:
     if inspect.isclass(subject):
         text = text.partition(" -> ")[0]
     text = text.replace(" | Unset", "").replace(" = UNSET", " = ...").replace("typing.", "")
+    text = text.replace("_PydanticGeneralMetadata(", "Pattern(")  # its name says nothing to a reader
     return text if len(text) < 90 else _broken(text)
 
 

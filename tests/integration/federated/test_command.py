@@ -1,7 +1,9 @@
+import importlib
 import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +50,35 @@ def test_a_run_on_this_machines_engine_is_shown_line_by_line_and_as_a_table(sker
     assert "skerry federate resume runs/lines-1" in err
 
 
+def test_a_run_that_begins_beside_another_has_a_folder_of_its_own(skerry_command, app_file, engines, monkeypatch):
+    module = importlib.import_module("skerry.cli.federate.run")  # its package has the command under this name
+    deploy = module.deploy_here
+
+    def deploy_while_another_begins(*words):
+        deploy(*words)
+        Path("runs/lines-1").mkdir(parents=True)
+        Path("runs/lines-1/plan.json").write_text("{}")
+
+    monkeypatch.setattr(module, "deploy_here", deploy_while_another_begins)
+    words = ("federate", "run", app_file, "--clients", 1, "--rounds", 1, "--metric", "loss")
+    code, _, err = skerry_command(*words, "--set", "steps=5", "--home", engines["one"].home)
+    assert code == 0, err
+    assert "folder: runs/lines-2" in err
+
+
+@pytest.mark.parametrize(("kind", "field"), [("local", "privacy"), ("central", "central")])
+def test_noise_is_asked_for_on_the_command_line(skerry_command, app_file, engines, kind, field):
+    pytest.importorskip("opacus.accountants", reason="opacus is not installed: the extra privacy")
+    words = ("federate", "run", app_file, "--clients", 2, "--rounds", 1, "--metric", "loss", "--set", "steps=5")
+    noise = ("--privacy", kind, "--clip-norm", "1.5", "--noise", "2")
+    code, out, err = skerry_command(*words, *noise, "--home", engines["one"].home, "--json")
+    assert code == 0, err
+    document = json.loads(out)
+    wanted = {"privacy": None, "central": None, field: {"clip_norm": 1.5, "noise_multiplier": 2.0}}
+    assert {name: document["plan"][name] for name in wanted} == wanted
+    assert document["rounds"][0]["epsilon"] > 0
+
+
 def test_a_run_that_failed_is_resumed(skerry_command, app_file, engines):
     home = engines["one"].home
     code, _, err = skerry_command("federate", "run", app_file, "--set", "steps=0", "--folder", "bad", "--home", home)
@@ -78,6 +109,15 @@ def test_a_run_that_failed_is_resumed(skerry_command, app_file, engines):
         (["--strategy-set", "momentum"], "--strategy-set momentum: write NAME=VALUE"),
         (["--selection", "best"], "no selection 'best'"),
         (["--site", "nowhere"], "no site 'nowhere'"),
+        (["--privacy", "local"], "--privacy local needs --clip-norm and --noise"),
+        (["--privacy", "central", "--clip-norm", "1"], "--privacy central needs --noise"),
+        (["--noise", "1"], "--noise: only with --privacy local or --privacy central"),
+        (["--privacy", "central", "--clip-norm", "inf", "--noise", "1"], "clip_norm = inf"),
+        (["--client", "server"], "each needs a name of its own, and none may be 'server'"),
+        (["--site", "server"], "each needs a name of its own, and none may be 'server'"),
+        (["--client", ""], "members.0.name = '': String should have at least 1 character"),
+        (["--client", "x" * 65], "String should have at most 64 characters"),
+        (["--quorum", "nan"], "quorum_ratio = nan: Input should be"),
     ],
 )
 def test_options_that_make_no_sense_are_wrong_use(skerry_command, app_file, words, message):

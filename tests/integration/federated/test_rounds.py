@@ -1,11 +1,15 @@
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
-from skerry.errors import ConfigError, NameTakenError, UnavailableError
+from skerry.errors import ConfigError, NameTakenError, SpecError, UnavailableError
 from skerry.learn.federated import Federation, read_model, read_run
 from skerry.learn.federated.privacy.budget import local_epsilon
 from skerry.learn.federated.record.record import write_request
 from skerry.learn.federated.record.reply_log import BASE, ReplyLog
+from skerry.learn.federated.strategies import FedAvg, Strategy
 from skerry.learn.federated.wire.parameters import digest_of
 from support.engine_process import wait_until
 
@@ -38,6 +42,35 @@ def test_a_model_that_nobody_can_evaluate_is_warned_of_with_what_they_found(tmp_
     assert [result.unevaluated for result in view.rounds] == [{}, *2 * [{"one": "loss is nan", "two": "loss is nan"}]]
     assert view.best[0] == 1
     assert view.warning == "no client could evaluate the model since round 2: one: loss is nan; two: loss is nan"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Half(Strategy):
+    """Goes half the way that the mean goes."""
+
+    name: ClassVar[str] = "half"
+
+    def start(self, size):
+        return {"steps": np.zeros(1)}
+
+    def aggregate(self, model, state, replies):
+        mean, _ = FedAvg().aggregate(model, {}, replies)
+        return ((model + mean) / 2).astype(model.dtype), {"steps": state["steps"] + 1}
+
+
+def test_a_strategy_of_ones_own_makes_the_models(tmp_path, engines, places, make_plan):
+    Federation(tmp_path / "mean", make_plan(job="own-mean", rounds=1), places=places(engines)).run()
+    plan = make_plan(job="own-half", rounds=1, strategy="half")
+    Federation(tmp_path / "half", plan, places=places(engines), strategy=Half()).run()
+    whole, half = read_model(tmp_path / "mean"), read_model(tmp_path / "half")
+    assert half["slope"][0, 0] == pytest.approx(whole["slope"][0, 0] / 2)
+    with pytest.raises(SpecError, match="unknown strategy 'half'"):
+        Federation(tmp_path / "half", places=places(engines)).run()
+    with pytest.raises(SpecError, match="the plan names the strategy 'fedavg', and the one given is 'half'"):
+        Federation(tmp_path / "mean", places=places(engines), strategy=Half()).run()
+    assert {read_run(tmp_path / name).state for name in ("half", "mean")} == {"finished"}
+    with pytest.raises(SpecError, match="'fedavg' is there already"):
+        Federation(tmp_path / "other", plan, strategy=FedAvg())
 
 
 def test_a_client_that_names_a_metric_with_markup_is_left_out_and_the_run_goes_on(tmp_path, engines, places, make_plan):

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 from skerry.cli.main import main
 from support.federated_run import write_run
@@ -46,6 +47,16 @@ def test_a_run_whose_last_rounds_nobody_could_evaluate_warns_of_it(tmp_path, cap
     assert f"N{said[1:]}." in (folder / "report.html").read_text()
 
 
+def test_a_run_whose_clients_have_no_test_rows_warns_of_it(tmp_path, capsys):
+    folder = write_run(tmp_path / "run", rounds=2)
+    path = folder / "rounds" / "00002.json"
+    lost = {"evaluations": {"client-0": {"examples": 0, "metrics": {}}}, "metrics": {}}
+    path.write_text(json.dumps({**json.loads(path.read_text()), **lost}))
+    assert main(["federate", "status", str(folder), "--json"]) == 0
+    said = "no client could evaluate the model since round 2: client-0: it looked at no examples"
+    assert json.loads(capsys.readouterr().out)["warning"] == said
+
+
 def test_rounds_that_are_not_to_be_evaluated_are_no_reason_to_warn(tmp_path, capsys):
     folder = write_run(tmp_path / "run", rounds=3, of=9, end="paused")
     plan = json.loads((folder / "plan.json").read_text())
@@ -54,6 +65,27 @@ def test_rounds_that_are_not_to_be_evaluated_are_no_reason_to_warn(tmp_path, cap
     path.write_text(json.dumps({**json.loads(path.read_text()), "evaluations": {}, "metrics": {}}))
     assert main(["federate", "status", str(folder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["warning"] == ""
+
+
+def test_a_run_that_cannot_be_read_hides_no_other(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_run(Path("runs/good"), rounds=2)
+    plan = json.loads((write_run(Path("runs/newer"), rounds=2) / "plan.json").read_text())
+    Path("runs/newer/plan.json").write_text(json.dumps({**plan, "momentum": 0.5}))
+    assert main(["federate", "status"]) == 0
+    output = capsys.readouterr()
+    assert output.out.splitlines()[1].split()[:3] == ["runs/good", "finished", "2/2"]
+    said = "runs/newer/plan.json is no plan of a federated run: momentum = 0.5: Extra inputs are not permitted"
+    assert output.err == f"warning: {said}\n"
+    assert main(["federate", "status", "--json"]) == 0
+    assert [view["folder"] for view in json.loads(capsys.readouterr().out)] == ["runs/good"]
+
+
+def test_what_privacy_has_cost_is_said_where_there_is_noise(tmp_path, capsys):
+    assert main(["federate", "status", str(write_run(tmp_path / "private", rounds=4, private=True))]) == 0
+    assert "   epsilon 4 at delta 1e-05   folder: " in capsys.readouterr().err
+    assert main(["federate", "status", str(write_run(tmp_path / "plain", rounds=4))]) == 0
+    assert "epsilon" not in capsys.readouterr().err
 
 
 def test_a_metric_that_no_client_measures_is_told_with_those_that_they_do(tmp_path, capsys):

@@ -81,6 +81,21 @@ def test_clients_that_could_not_evaluate_are_named_with_the_reason(tmp_path):
     assert describe(evaluated, plan) == "2/11  one did not evaluate: it broke"
 
 
+def test_clients_with_the_same_reason_are_one_line(tmp_path):
+    failed = {f"client-{number}": "it is old" for number in range(7)} | {"client-3": "loss is nan"}
+    evaluated = event("evaluated", 2, metrics={}, clients={}, failed=failed)
+    assert describe(evaluated, plan_of(tmp_path)).splitlines() == [
+        "2/11  client-0, client-1, client-2, client-4, client-5 and 1 more did not evaluate: it is old",
+        "2/11  client-3 did not evaluate: loss is nan",
+    ]
+
+
+def test_a_round_without_metrics_is_a_line_as_well(tmp_path):
+    plan = plan_of(tmp_path)
+    assert describe(event("round-ended", 2, replies=3, metrics={}), plan) == "2/11  3 replies, no metrics"
+    assert describe(event("round-ended", 2, replies=3, metrics={"accuracy": 0.5}), plan) is None
+
+
 def test_a_place_that_does_not_answer_is_shown_until_it_is_back(tmp_path):
     plan = plan_of(tmp_path)
     view = View(plan)

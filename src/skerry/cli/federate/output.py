@@ -36,6 +36,8 @@ def show_run(console: Console, view: RunView, home: Path | None = None) -> None:
     parts = [f"{view.state}: {len(view.rounds)} of {view.plan.rounds} rounds"]
     if best is not None:
         parts.append(f"best {view.plan.best_metric} {best[1]:.4f} in round {best[0]}")
+    if view.epsilon is not None:
+        parts.append(f"epsilon {view.epsilon:.3g} at delta {view.plan.privacy_delta:g}")
     parts.append(f"folder: {view.folder}")
     console.message("   ".join(parts))
     if best is None and metrics:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,6 +66,17 @@ CODINGS = ("float32", "float64", "float16", "int8", "top-k")
     "1, where all are asked and nothing forbids it; else 0]",
 )
 @click.option("--secure", is_flag=True, help="Sum updates so that the coordinator sees no single one.")
+@click.option(
+    "--privacy",
+    type=click.Choice(("local", "central")),
+    help="Differential privacy: noise on each update at its site, or on their sum here.",
+)
+@click.option("--clip-norm", type=click.FloatRange(0, min_open=True), help="With --privacy: largest norm of an update.")
+@click.option(
+    "--noise",
+    type=click.FloatRange(0),
+    help="With --privacy: standard deviation of the noise, in units of --clip-norm.",
+)
 @click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="What your own code is told; repeatable.")
 @click.option("--metric", default="accuracy", show_default=True, help="By which the best model is kept.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of everything random.")
@@ -86,13 +99,14 @@ def run(console: Console, /, *, target: str | None, folder: Path | None, home: P
     found = find_target(target)
     image = ImageChoice(reference=options.pop("image"), insecure=options.pop("insecure_registry"))
     name = Path(found.source).stem.replace(".", "-")
-    folder = folder or _free_folder(name)
     plan = _plan(name, **options)
-    _require_free(folder)
+    if folder is not None:
+        _require_free(folder)
     sites = options["sites"]
     deploy_clients(console, found, sites, image, server=options["server"], needed=quorum(len(sites), plan.patience))
     if not sites:
         deploy_here(console, found, home)
+    folder = folder or _new_folder(name)
     federation = Federation(folder, plan, places={None: connect(home)})
     watch_run(console, federation, folder, plan, home)
 
@@ -104,7 +118,7 @@ def _plan(name: str, *, sites: Sequence[str], clients: int | None, names: Sequen
         ConfigError: they do not go together.
     """
     from skerry.learn.federated.coordinator.agreement import check_plan
-    from skerry.learn.federated.plan import Member, Plan, job_name
+    from skerry.learn.federated.plan import job_name, make_plan
     from skerry.learn.federated.selection import make_selection
     from skerry.learn.federated.strategies import find_strategy
     from skerry.learn.federated.wire.messages import Secure
@@ -116,13 +130,12 @@ def _plan(name: str, *, sites: Sequence[str], clients: int | None, names: Sequen
             raise ConfigError(f"{option}: {', '.join(given)}: name each once")
     width = len(str(clients or 3))
     played = names or [f"client-{number:0{width}}" for number in range(1, (clients or 3) + 1)]
-    members = [Member(name=site, site=site) for site in sites] or [Member(name=client) for client in played]
     strategy_options = parse_settings(options["strategy_options"], "--strategy-set")
     find_strategy(options["strategy"], **strategy_options)
     make_selection(options["selection"])
-    plan = Plan(
+    plan = make_plan(
         job=job_name(name),
-        members=tuple(members),
+        members=[{"name": site, "site": site} for site in sites] or [{"name": client} for client in played],
         rounds=options["rounds"],
         seed=options["seed"],
         strategy=options["strategy"],
@@ -136,11 +149,29 @@ def _plan(name: str, *, sites: Sequence[str], clients: int | None, names: Sequen
         deadline_s=options["deadline"],
         remember_rounds=options["remember"],
         secure=Secure() if options["secure"] else None,
+        **_noise(options["privacy"], options["clip_norm"], options["noise"]),
         server=options["server"],
         best_metric=options["metric"],
     )
     check_plan(plan)
     return plan
+
+
+def _noise(kind: str | None, clip_norm: float | None, noise: float | None) -> dict[str, Any]:
+    """Return the field of the plan that asks for differential privacy; none without it.
+
+    Raises:
+        ConfigError: it is half asked for.
+    """
+    given = {"--clip-norm": clip_norm, "--noise": noise}
+    missing = [option for option, value in given.items() if (value is None) == (kind is not None)]
+    if kind is None and missing:
+        raise ConfigError(f"{' and '.join(missing)}: only with --privacy local or --privacy central")
+    if missing:
+        raise ConfigError(f"--privacy {kind} needs {' and '.join(missing)}")
+    if kind is None:
+        return {}
+    return {"privacy" if kind == "local" else "central": {"clip_norm": clip_norm, "noise_multiplier": noise}}
 
 
 def parse_settings(settings: Sequence[str], option: str) -> dict[str, Any]:
@@ -161,10 +192,13 @@ def parse_settings(settings: Sequence[str], option: str) -> dict[str, Any]:
     return found
 
 
-def _free_folder(name: str) -> Path:
-    number = 1
-    while (folder := Path("runs") / f"{name}-{number}").exists():
-        number += 1
+def _new_folder(name: str) -> Path:
+    """Make a folder for a run and return it; of runs that begin at once, each gets its own."""
+    for number in itertools.count(1):
+        folder = Path("runs") / f"{name}-{number}"
+        with suppress(FileExistsError):
+            folder.mkdir(parents=True)
+            break
     return folder
 
 

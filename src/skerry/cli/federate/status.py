@@ -10,6 +10,7 @@ from skerry.cli.console import Console
 from skerry.cli.federate.output import show_run
 from skerry.cli.options import Command, json_option
 from skerry.cli.units import moment
+from skerry.errors import ConfigError
 
 
 @click.command(cls=Command, example="skerry federate status\nskerry federate status runs/digits-1 --json")
@@ -23,7 +24,12 @@ def status(console: Console, folder: Path | None) -> None:
     if folder is not None:
         show_run(console, read_run(folder))
         return
-    views = [read_run(found) for found in list_runs(Path("runs"))]
+    views = []
+    for found in list_runs(Path("runs")):
+        try:
+            views.append(read_run(found))
+        except ConfigError as error:  # one that cannot be read hides no other
+            console.message(f"warning: {error.message}")
     if console.as_json:
         console.json([view.to_json() for view in views])
         return

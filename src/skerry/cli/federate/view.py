@@ -23,6 +23,7 @@ from skerry.learn.federated.record.results import RoundResult
 _HISTORY = 60
 _BAR = 30  # letters
 _LATEST = 10  # rounds that the time left is estimated from
+_MOST_NAMES = 5  # of clients in a line
 _MOST_CLIENTS = 20  # rows of the table: what is more does not fit on a terminal
 
 
@@ -145,21 +146,38 @@ class View:
 
 def describe(event: Event, plan: Plan) -> str | None:
     """Return a line about an event, for where nothing can be drawn; none for what needs no line."""
+    if event.kind in ("resumed", "paused", "cancelled"):
+        return f"{event.kind} after round {event.round} of {plan.rounds}"
+    return "\n".join(f"{event.round}/{plan.rounds}  {line}" for line in _lines(event, plan)) or None
+
+
+def _lines(event: Event, plan: Plan) -> list[str]:
+    """Return what is said of a round's event."""
     facts = event.facts
     if event.kind == "evaluated":
         found = "  ".join(f"{name} {value:.4f}" for name, value in facts["metrics"].items())
-        lines = [found] if found else []
-        lines += [f"{client} did not evaluate: {why}" for client, why in sorted(facts["failed"].items())]
-        return "\n".join(f"{event.round}/{plan.rounds}  {line}" for line in lines) or None
+        failed = [f"{_names(clients)} did not evaluate: {why}" for why, clients in _by_reason(facts["failed"])]
+        return [found] * bool(found) + failed
+    if event.kind == "round-ended":
+        return [] if facts["metrics"] else [f"{facts['replies']} replies, no metrics"]
     if event.kind == "unreachable":
-        return f"{event.round}/{plan.rounds}  {describe_loss(event, plan)}"
+        return [describe_loss(event, plan)]
     if event.kind == "back":
-        return f"{event.round}/{plan.rounds}  {name_place(event)} answers again"
-    if event.kind in ("missed", "refused"):
-        return f"{event.round}/{plan.rounds}  {event.client} {event.kind}: {facts['reason']}"
-    if event.kind in ("resumed", "paused", "cancelled"):
-        return f"{event.kind} after round {event.round} of {plan.rounds}"
-    return None
+        return [f"{name_place(event)} answers again"]
+    return [f"{event.client} {event.kind}: {facts['reason']}"] if event.kind in ("missed", "refused") else []
+
+
+def _by_reason(failed: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+    """Return the reasons, each with those who gave it: mostly all have the same."""
+    found: dict[str, list[str]] = {}
+    for client, why in sorted(failed.items()):
+        found.setdefault(why, []).append(client)
+    return list(found.items())
+
+
+def _names(clients: list[str]) -> str:
+    more = len(clients) - _MOST_NAMES
+    return ", ".join(clients[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def _of_client(event: Event) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from skerry.learn.federated.coordinator.federation import Federation
     from skerry.learn.federated.plan import Member, Plan
     from skerry.learn.federated.record.run_view import RunView, read_model, read_run
+    from skerry.learn.federated.wire.messages import Privacy, Secure
 
 __all__ = [
     "Client",
@@ -19,7 +20,9 @@ __all__ = [
     "Federation",
     "Member",
     "Plan",
+    "Privacy",
     "RunView",
+    "Secure",
     "Update",
     "read_model",
     "read_run",
@@ -33,7 +36,9 @@ _LAZY = {
     "Federation": "coordinator.federation",
     "Member": "plan",
     "Plan": "plan",
+    "Privacy": "wire.messages",
     "RunView": "record.run_view",
+    "Secure": "wire.messages",
     "Update": "clients.update",
     "read_model": "record.run_view",
     "read_run": "record.run_view",

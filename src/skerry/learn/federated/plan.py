@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import reprlib
 import secrets
 from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from skerry.errors import SpecError
 from skerry.learn.federated.policies.deadlines import Patience
 from skerry.learn.federated.wire.message import Message
 from skerry.learn.federated.wire.messages import Coding, Privacy, Secure
@@ -15,6 +18,7 @@ from skerry.learn.federated.wire.messages import Coding, Privacy, Secure
 SERVER = "server"
 """The client's name under which the coordinator's own place evaluates the global model."""
 WEEK_S = 7 * 24 * 3600.0
+_MOST_LETTERS = 80  # of what the name of a job begins with
 
 
 class Member(Message):
@@ -158,11 +162,36 @@ class Plan(Message):
         return round % self.evaluate_every == 0 or round == self.rounds
 
 
+def make_plan(**fields: Any) -> Plan:
+    """Return the plan of these fields.
+
+    Raises:
+        SpecError: one of them is out of range, or names are not; the message says which.
+    """
+    try:
+        return Plan.model_validate(fields)
+    except ValidationError as error:
+        raise SpecError(f"plan: {first_fault(error)}") from error
+
+
+def first_fault(error: ValidationError) -> str:
+    """Return the first thing that is wrong with a plan, in a line."""
+    first = error.errors(include_url=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    where = f"{field} = {reprlib.repr(first['input'])}: " if field else ""
+    return f"{where}{first['msg'].removeprefix('Value error, ')}"
+
+
 def seed_of(seed: int, round: int, client: str) -> int:
     """Return the seed of a client's work in a round: 31 bits that follow from the run's seed."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{round}/{client}".encode()).digest()[:4], "big") >> 1
 
 
 def job_name(name: str) -> str:
-    """Return a name for a new run that no other run has."""
-    return f"{name}-{secrets.token_hex(4)}"
+    """Return a name for a new run that no other run has.
+
+    Args:
+        name: What it begins with, as far as a job may be called so: letters and digits of ASCII, and ``._-`` between.
+    """
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("._-")[:_MOST_LETTERS]
+    return f"{plain or 'run'}-{secrets.token_hex(4)}"

@@ -22,8 +22,14 @@ def resolve_model(model: str | Model | Any, data: Dataset, random_state: int) ->
     """Return the description of what the caller named, showed or described.
 
     Raises:
-        DataError: an unknown family, or an estimator that cannot be described.
+        DataError: an unknown family, an estimator that cannot be described, or data that were not shared.
     """
+    if not isinstance(data, Dataset):
+        raise DataError(
+            f"data is a {type(data).__name__}: share it first, as share_arrays(x, y) or share_texts(texts, labels) does"
+        )
+    if isinstance(model, type):
+        raise DataError(f"model is the class {model.__name__}: give an estimator, like {model.__name__}()")
     if isinstance(model, str):
         return describe_family(model, text=data.kind == "text", random_state=random_state)
     return model if isinstance(model, Model) else describe(model)

@@ -1,7 +1,9 @@
+import sys
+
 import pytest
 from pydantic import ValidationError
 
-from skerry.errors import SpecError
+from skerry.errors import ConfigError, SpecError
 from skerry.learn.federated import Federation, Member, Plan
 from skerry.learn.federated.coordinator.agreement import check_plan, remembered_rounds
 from skerry.learn.federated.coordinator.federation import make_strategy
@@ -9,6 +11,7 @@ from skerry.learn.federated.plan import job_name, seed_of
 from skerry.learn.federated.record.results import EvaluationResult, RoundResult, mean_metrics
 
 MEMBERS = (Member(name="b", site="two"), Member(name="a", site="one"))
+SEVEN = tuple(Member(name=name) for name in "abcdefg")
 
 
 def plan_of(**changes):
@@ -58,6 +61,15 @@ def test_seeds_differ_between_rounds_and_clients_and_stay_the_same():
     assert job_name("x") != job_name("x")
 
 
+@pytest.mark.parametrize("name", ["_digits", "my digits", "düg", "数字", "-", "x" * 300])
+def test_a_run_of_a_file_with_any_name_has_a_job_name(name):
+    assert plan_of(job=job_name(name)).job.isascii()
+
+
+def test_the_name_of_a_job_begins_as_its_file_is_called():
+    assert job_name("my_digits.v2").rpartition("-")[0] == "my_digits.v2"
+
+
 def test_the_lowest_loss_and_the_highest_accuracy_are_best():
     assert plan_of().is_better(0.9, 0.8)
     assert not plan_of(best_metric="val_loss").is_better(0.9, 0.8)
@@ -68,6 +80,10 @@ def test_metrics_are_weighted_by_examples():
     assert mean_metrics([(1, {"a": 0.0, "b": 1.0}), (3, {"a": 1.0})]) == {"a": 0.75}
     assert mean_metrics([]) == {}
     assert mean_metrics([(0, {"a": 1.0})]) == {}
+
+
+def test_a_client_without_test_rows_takes_no_metric_from_the_others():
+    assert mean_metrics([(1, {"a": 0.5}), (0, {}), (1, {"a": 1.0})]) == {"a": 0.75}
 
 
 def test_the_servers_evaluation_is_the_one_that_counts():
@@ -109,19 +125,39 @@ THREE = {"secure": {}, "members": (*MEMBERS, Member(name="c"))}
                 ({"privacy": {"clip_norm": 1.0}, "central": {"clip_norm": 1.0}}, "both local"),
             )
         ),
-        ({"secure": {}}, "max_clients"),
+        ({"secure": {}}, "needs 3 clients in a round, and there are 2"),
+        (THREE | {"clients_per_round": 1}, "needs 3 clients in a round, and there are 1"),
         ({"strategy": "median", "remember_rounds": 2}, "strategy median"),
         ({"strategy": "scaffold", "remember_rounds": 2}, "strategy scaffold"),
         ({"strategy": "fedbuff", "remember_rounds": 2}, "strategy fedbuff"),
         ({"privacy": {"clip_norm": 1.0}, "remember_rounds": 2}, "differential privacy"),
         ({"central": {"clip_norm": 1.0}, "remember_rounds": 2}, "differential privacy"),
         ({"clients_per_round": 9}, "9 clients per round, and there are 2"),
+        ({"strategy": "krum"}, "krum with 1 malicious clients needs at least 5 replies, and a round asks 2"),
+        (
+            {"strategy": "multi-krum", "members": SEVEN, "strategy_options": {"malicious_clients": 3}},
+            "at least 9 replies, and a round asks 7",
+        ),
+        ({"strategy": "krum", "members": SEVEN, "clients_per_round": 4}, "at least 5 replies, and a round asks 4"),
     ],
 )
 def test_parts_of_a_plan_that_contradict_each_other_are_refused_before_the_run(tmp_path, changes, reason):
     with pytest.raises(SpecError, match=reason):
         Federation(tmp_path / "run", plan_of(**changes))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("kind", ["privacy", "central"])
+def test_noise_whose_epsilon_nobody_can_count_is_refused_before_the_run(tmp_path, monkeypatch, kind):
+    monkeypatch.setitem(sys.modules, "opacus", None)
+    Federation(tmp_path / "clipped", plan_of(**{kind: {"clip_norm": 1.0}}))
+    with pytest.raises(ConfigError, match=r"skerry\[privacy\]"):
+        Federation(tmp_path / "run", plan_of(**{kind: {"clip_norm": 1.0, "noise_multiplier": 1.0}}))
+
+
+def test_krum_has_as_many_clients_as_it_needs(tmp_path):
+    Federation(tmp_path / "run", plan_of(strategy="krum", members=SEVEN, clients_per_round=5))
+    Federation(tmp_path / "run", plan_of(strategy="krum", members=SEVEN, strategy_options={"malicious_clients": 2}))
 
 
 def test_what_is_remembered_counts_in_full_unless_the_plan_says_otherwise():

@@ -70,6 +70,14 @@ def test_texts_that_cannot_be_searched_are_refused(texts, blank, pattern, tmp_pa
         share_texts(texts, labels, root=tmp_path, blank=blank)
 
 
+def test_data_that_were_not_shared_and_a_class_of_estimators_say_what_to_do(tmp_path):
+    x, y = np.ones((6, 2)), [0, 1] * 3
+    refuses("data is a tuple: share it first, as share_arrays", (x, y), "svc")
+    refuses("data is a ndarray: share it first, as share_arrays", x, LogisticRegression(), {"C": [1.0]})
+    data = share_arrays(x, y, root=tmp_path)
+    refuses(r"the class LogisticRegression: give an estimator, like LogisticRegression\(\)", data, LogisticRegression)
+
+
 def test_a_class_smaller_than_the_folds_is_refused(tmp_path):
     data = share_arrays(np.ones((12, 2)), ["rare"] * 2 + ["common"] * 10, root=tmp_path)
     refuses("class 'rare' has 2 .* fewer than the 3 folds", data, "svc", folds=Folds(splits=3))

@@ -9,10 +9,17 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
 import skerry
-from skerry.errors import ConfigError
+from skerry.errors import ConfigError, DataError
 from skerry.learn.federated.clients.site_store import SiteStore, default_root
 from skerry.learn.federated.clients.training import earlier_reply, hold, receive, reply_to, train, writable
-from skerry.learn.federated.clients.update import Arrays, Config, Evaluation, Update
+from skerry.learn.federated.clients.update import (
+    Arrays,
+    Config,
+    Evaluation,
+    Update,
+    examples_of,
+    metrics_of,
+)
 from skerry.learn.federated.wire.coding.packing import pack
 from skerry.learn.federated.wire.messages import (
     Enclosed,
@@ -160,8 +167,12 @@ class Client(Generic[D]):
                     store.write(hold(held, model, task.model_digest))
             config = Config(client=task.client, round=task.round, seed=0, settings=task.settings)
             found = handler(writable(task.layout.split(model)), self._data_of(task.client), config)
-            metrics = {name: float(value) for name, value in found.metrics.items()}
-            return EvaluateReply(client=task.client, examples=found.examples, metrics=metrics)
+            if not isinstance(found, Evaluation):
+                raise DataError(
+                    f"client {task.client!r}: evaluate returned {type(found).__name__}; "
+                    "return federated.Evaluation(...)"
+                )
+            return EvaluateReply(client=task.client, examples=examples_of(found), metrics=metrics_of(found))
 
         return evaluate
 

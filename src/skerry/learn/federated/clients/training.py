@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from skerry.errors import DataError
 from skerry.learn.federated.clients.site_store import Held
-from skerry.learn.federated.clients.update import Arrays, Config, Update
+from skerry.learn.federated.clients.update import Arrays, Config, Update, examples_of, metrics_of
 from skerry.learn.federated.privacy.noise import protect
 from skerry.learn.federated.wire.coding.packing import pack, unpack
 from skerry.learn.federated.wire.messages import EvaluateTask, FitReply, FitTask, Packed
-from skerry.learn.federated.wire.parameters import Layout, Vector, digest_of
+from skerry.learn.federated.wire.parameters import Layout, Vector, digest_of, require_arrays
 
 Fit = Callable[[dict[str, Any], Config], Update]
 """The user's own training, with the client's data."""
@@ -102,16 +102,16 @@ def train(task: FitTask, fit: Fit, model: Vector, held: Held, secure_path: Path 
     memory_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     if task.secure is not None:
         assert secure_path is not None  # noqa: S101  # whoever calls gives it where it is needed
-        _hold_back(task, delta, update.examples, secure_path)
+        _hold_back(task, delta, examples_of(update), secure_path)
         reply = reply_to(task, train_s=train_s, peak_memory_bytes=memory_bytes)
         return replace(held, model=model, digest=task.model_digest, reply=reply), reply
     packed, residual = pack(delta, task.coding, residual=held.residual)
     reply = reply_to(
         task,
         update=packed,
-        examples=update.examples,
+        examples=examples_of(update),
         steps=update.steps,
-        metrics={name: float(value) for name, value in update.metrics.items()},
+        metrics=metrics_of(update),
         train_s=train_s,
         peak_memory_bytes=memory_bytes,
         control=control,
@@ -175,7 +175,8 @@ def _next_control(task: FitTask, own: Vector, server: Vector, delta: Vector, upd
 
 def _delta(task: FitTask, model: Vector, update: Update) -> Vector:
     delta = _change(task, model, update)
-    task.layout.check_finite(delta)  # said here, where the arrays have names
+    # Said here, where the arrays have names.
+    task.layout.check_finite(delta, hint="; the learning rate may be too high")
     return delta
 
 
@@ -193,8 +194,9 @@ def _narrow(arrays: Arrays, layout: Layout) -> Arrays:
     """Return arrays with those of float64 as float32 where the model has that: NumPy makes float64 of many a thing.
 
     Raises:
-        DataError: a number is too large for float32.
+        DataError: they are no arrays by name, or a number is too large for float32.
     """
+    require_arrays(arrays)
     narrow = {tensor.name for tensor in layout.tensors if tensor.dtype == "float32"}
     return {
         name: _to_float32(name, array) if name in narrow and array.dtype == np.float64 else array

@@ -8,6 +8,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from skerry.errors import DataError
+
 Arrays = Mapping[str, NDArray[Any]]
 """A model's parameters: arrays by name."""
 
@@ -66,3 +68,41 @@ class Evaluation:
 
     examples: int
     metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+def examples_of(found: Update | Evaluation) -> int:
+    """Return how many rows user code says it has looked at.
+
+    Raises:
+        DataError: it is no whole number.
+    """
+    try:
+        count = int(found.examples)
+        if count == found.examples:
+            return count
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise DataError(f"examples is {_shown(found.examples)}; give a whole number")
+
+
+def metrics_of(found: Update | Evaluation) -> dict[str, float]:
+    """Return the metrics of user code as plain numbers.
+
+    Raises:
+        DataError: they are no numbers by name.
+    """
+    if not isinstance(found.metrics, Mapping):
+        raise DataError(f"metrics is {_shown(found.metrics)}; give numbers by name, like {{'loss': 0.3}}")
+    return {name: _number(name, value) for name, value in found.metrics.items()}
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"metric {name!r} is {_shown(value)}; give one number") from error
+
+
+def _shown(value: object) -> str:
+    # Of what is no number, the type only: a message leaves the site.
+    return str(value) if value is None or isinstance(value, int | float) else f"a {type(value).__name__}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from skerry.errors import InvalidPayloadError, SpecError
 from skerry.learn.federated.plan import Plan
+from skerry.learn.federated.privacy.budget import require_accountant
 
 AVERAGING = ("fedavg", "fedavgm", "fedprox", "fedadam", "fedyogi", "fedadagrad")
 """Strategies that need nothing of a round but the mean of its updates."""
@@ -16,6 +17,7 @@ def check_plan(plan: Plan) -> None:
 
     Raises:
         SpecError: they do; the message says which, and what to do.
+        ConfigError: it has noise, and nothing is installed that counts epsilon.
     """
     if (plan.clients_per_round or 0) > len(plan.members):
         _refuse(
@@ -31,6 +33,10 @@ def check_plan(plan: Plan) -> None:
         _check_remembering(plan)
     if plan.secure is not None:
         _check_secure(plan)
+    if plan.strategy in ("krum", "multi-krum"):
+        _check_krum(plan)
+    if any(noise is not None and noise.noise_multiplier for noise in (plan.privacy, plan.central)):
+        require_accountant()
 
 
 def remembered_rounds(plan: Plan) -> int:
@@ -48,6 +54,20 @@ def remembered_rounds(plan: Plan) -> int:
     return plan.late_rounds if everyone and allowed and wanted else 0
 
 
+def _check_krum(plan: Plan) -> None:
+    from skerry.learn.federated.strategies import Krum, MultiKrum, find_strategy
+    from skerry.learn.federated.strategies.krum import needed_replies
+
+    strategy = find_strategy(plan.strategy, **plan.strategy_options)
+    assert isinstance(strategy, Krum | MultiKrum)  # noqa: S101  # what these names stand for
+    most, needed = plan.clients_per_round or len(plan.members), needed_replies(strategy.malicious_clients)
+    if most < needed:
+        _refuse(
+            f"{plan.strategy} with {strategy.malicious_clients} malicious clients needs at least {needed} replies, and "
+            f"a round asks {most} clients: ask more, or set malicious_clients lower"
+        )
+
+
 def _check_remembering(plan: Plan) -> None:
     if plan.strategy not in REMEMBERING:
         _refuse(
@@ -62,7 +82,7 @@ def _check_remembering(plan: Plan) -> None:
 
 
 def _check_secure(plan: Plan) -> None:
-    from skerry.learn.federated.secure.messages import read_terms
+    from skerry.learn.federated.secure.messages import LEAST_CLIENTS, read_terms
 
     contradictions = {
         f"strategy {plan.strategy}, which looks at single updates: take one of {', '.join(AVERAGING)}": (
@@ -81,6 +101,12 @@ def _check_secure(plan: Plan) -> None:
     for reason, found in contradictions.items():
         if found:
             _refuse(f"secure aggregation does not go with {reason}")
+    most = plan.clients_per_round or len(plan.members)
+    if most < LEAST_CLIENTS:
+        _refuse(
+            f"secure aggregation needs {LEAST_CLIENTS} clients in a round, and there are {most}: of two, each could "
+            "take its own update off the sum"
+        )
     try:
         read_terms(plan.secure_terms(1) or {})
     except InvalidPayloadError as error:

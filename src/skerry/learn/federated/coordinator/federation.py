@@ -9,7 +9,7 @@ from typing import Any
 
 import skerry
 from skerry.app.places import find_site
-from skerry.errors import ConfigError, DataError, SkerryError, UnavailableError
+from skerry.errors import ConfigError, DataError, SkerryError, SpecError, UnavailableError
 from skerry.learn.federated.coordinator.agreement import check_plan, remembered_rounds
 from skerry.learn.federated.coordinator.contact import Contacts
 from skerry.learn.federated.coordinator.crew import Outcomes
@@ -24,7 +24,7 @@ from skerry.learn.federated.privacy.central import PrivateMean
 from skerry.learn.federated.record.events import Event
 from skerry.learn.federated.record.record import Checkpoint, Record, write_request
 from skerry.learn.federated.selection import make_selection
-from skerry.learn.federated.strategies import find_strategy
+from skerry.learn.federated.strategies import STRATEGIES, find_strategy
 from skerry.learn.federated.strategies.base import Strategy
 from skerry.learn.federated.wire.coding.packing import unpack
 from skerry.learn.federated.wire.messages import StartReply, StartTask
@@ -47,6 +47,8 @@ class Federation:
         plan: What it does; none goes on with the plan in the folder.
         places: Where the sites are that the plan names; those not named here are looked up in ``skerry.toml``. None
             stands for the engine on this machine.
+        strategy: One of your own, whose name the plan has; to be given again when the run goes on. None makes the
+            strategy that the plan names.
 
     Raises:
         SpecError: parts of the plan do not go together.
@@ -56,13 +58,22 @@ class Federation:
     """
 
     def __init__(
-        self, folder: Path, plan: Plan | None = None, *, places: Mapping[str | None, Place] | None = None
+        self,
+        folder: Path,
+        plan: Plan | None = None,
+        *,
+        places: Mapping[str | None, Place] | None = None,
+        strategy: Strategy | None = None,
     ) -> None:
+        if strategy is not None and strategy.name in STRATEGIES:
+            raise SpecError(f"strategy {strategy.name!r} is there already; give yours a name of its own")
         if plan is not None:
             check_plan(plan)
+            make_strategy(plan, strategy)
         self._folder = folder
         self._plan = plan
         self._places = dict(places or {})
+        self._strategy = strategy
 
     def run(self) -> None:
         """Run until the end, or until a person pauses or cancels it."""
@@ -83,15 +94,15 @@ class Federation:
         with Record(self._folder, self._plan) as record:
             if record.request() == "cancel":
                 raise ConfigError(f"the run in {self._folder} was cancelled; begin another one in another folder")
+            strategy = make_strategy(record.plan, self._strategy)
             try:
-                yield from self._rounds(record, watch)
+                yield from self._rounds(record, strategy, watch)
             except SkerryError as error:
                 record.tell("failed", reason=error.message)
                 raise
 
-    def _rounds(self, record: Record, watch: Callable[[Event], None] | None) -> Iterator[Event]:
+    def _rounds(self, record: Record, strategy: Strategy, watch: Callable[[Event], None] | None) -> Iterator[Event]:
         plan = record.plan
-        strategy = make_strategy(plan)
         selection = make_selection(plan.selection, plan.selection_options)
         apps = self._apps(plan)
         checkpoint = record.latest()
@@ -179,17 +190,23 @@ def _require_jobs(views: Mapping[str | None, Any]) -> None:
             )
 
 
-def make_strategy(plan: Plan) -> Strategy:
+def make_strategy(plan: Plan, own: Strategy | None = None) -> Strategy:
     """Return the strategy of a plan.
+
+    Args:
+        plan: Of the run.
+        own: The user's, which has its options already; none makes the one that the plan names.
 
     Raises:
         SpecError: there is no such strategy, it has no such option, or it does not go with the rest of the plan.
     """
+    if own is not None and own.name != plan.strategy:
+        raise SpecError(f"the plan names the strategy {plan.strategy!r}, and the one given is {own.name!r}")
     options = plan.strategy_options
     if remembered_rounds(plan):
         # What is remembered stands for what a client would send now: it counts in full, unless the plan says otherwise.
         options = {"late_exponent": 0.0, **options}
-    strategy = find_strategy(plan.strategy, **options)
+    strategy = own or find_strategy(plan.strategy, **options)
     if plan.central is None:
         return strategy
     return PrivateMean(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import warnings
 from typing import Any
 
 from skerry.errors import ConfigError
+
+_MISSING = 'to count epsilon takes opacus: pip install "skerry[privacy]"'
 
 
 def epsilon(*, rounds: int, noise_multiplier: float, delta: float, sampling_ratio: float = 1.0) -> float:
@@ -66,9 +69,19 @@ def local_epsilon(*, rounds: int, noise_multiplier: float, delta: float) -> floa
     return epsilon(rounds=rounds, noise_multiplier=noise_multiplier / 2, delta=delta)
 
 
+def require_accountant() -> None:
+    """Refuse to begin what will have to count epsilon where nobody can; PyTorch is not imported for that.
+
+    Raises:
+        ConfigError: the extra is missing.
+    """
+    if importlib.util.find_spec("opacus") is None:
+        raise ConfigError(_MISSING)
+
+
 def _make_accountant() -> Any:
     try:
         from opacus.accountants import RDPAccountant
     except ImportError as error:
-        raise ConfigError('to count epsilon takes opacus: pip install "skerry[privacy]"') from error
+        raise ConfigError(_MISSING) from error
     return RDPAccountant()

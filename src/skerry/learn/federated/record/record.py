@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from skerry.errors import ConfigError, NameTakenError
-from skerry.learn.federated.plan import Plan
+from skerry.learn.federated.plan import Plan, first_fault
 from skerry.learn.federated.record.ceremony_log import CeremonyLog
 from skerry.learn.federated.record.events import Event, Kind
 from skerry.learn.federated.record.reply_log import ReplyLog
@@ -224,7 +224,7 @@ def read_plan(folder: Path) -> Plan:
     except FileNotFoundError as error:
         raise ConfigError(f"{folder} holds no federated run: there is no {PLAN}") from error
     except ValidationError as error:
-        raise ConfigError(f"{folder / PLAN} is no plan of a federated run: {error}") from error
+        raise ConfigError(f"{folder / PLAN} is no plan of a federated run: {first_fault(error)}") from error
 
 
 def extend_plan(folder: Path, rounds: int) -> Plan:

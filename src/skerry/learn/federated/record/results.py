@@ -93,13 +93,14 @@ class RoundResult(Message):
 
 
 def mean_metrics(evaluations: Sequence[tuple[int, Mapping[str, float]]]) -> dict[str, float]:
-    """Return the means of those metrics that all evaluations have, weighted by examples.
+    """Return the means of those metrics that all evaluations have, weighted by examples; who has none is left out.
 
     Args:
         evaluations: Examples and metrics of each.
     """
-    total = sum(examples for examples, _ in evaluations)
-    if total == 0:
+    weighed = [(examples, metrics) for examples, metrics in evaluations if examples]
+    if not weighed:
         return {}
-    common = set.intersection(*(set(metrics) for _, metrics in evaluations))
-    return {name: sum(examples * metrics[name] for examples, metrics in evaluations) / total for name in sorted(common)}
+    total = sum(examples for examples, _ in weighed)
+    common = set.intersection(*(set(metrics) for _, metrics in weighed))
+    return {name: sum(examples * metrics[name] for examples, metrics in weighed) / total for name in sorted(common)}

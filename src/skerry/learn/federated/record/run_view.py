@@ -79,16 +79,22 @@ class RunView:
         return found
 
     @property
+    def epsilon(self) -> float | None:
+        """What the rounds so far have given away at most; none without noise."""
+        return next((result.epsilon for result in reversed(self.rounds) if result.epsilon is not None), None)
+
+    @property
     def warning(self) -> str:
         """What a person should know of the model though the run goes on; an empty text for nothing."""
         since: RoundResult | None = None
         for result in reversed([result for result in self.rounds if self.plan.evaluates(result.round)]):
-            if result.evaluations:
+            if any(found.examples for found in result.evaluations.values()):
                 break
             since = result
         if since is None:
             return ""
-        reasons = "; ".join(f"{client}: {why}" for client, why in list(since.unevaluated.items())[:_REASONS])
+        found = dict.fromkeys(since.evaluations, "it looked at no examples") | since.unevaluated
+        reasons = "; ".join(f"{client}: {why}" for client, why in list(found.items())[:_REASONS])
         return f"no client could evaluate the model since round {since.round}" + (f": {reasons}" if reasons else "")
 
     def score(self, result: RoundResult) -> float | None:
@@ -154,8 +160,10 @@ def read_model(folder: Path, which: Literal["last", "best"] = "last") -> dict[st
         which: ``last``, or ``best`` by the plan's metric.
 
     Raises:
-        ConfigError: there is none yet.
+        ConfigError: there is none yet, or ``which`` is another word.
     """
+    if which not in ("last", "best"):
+        raise ConfigError(f"which = {which!r}: a run keeps its 'last' and its 'best' model", field="which")
     models = folder / "models"
     paths = [models / "best.model"] if which == "best" else sorted(models.glob("[0-9]*.model"), reverse=True)
     for path in paths:

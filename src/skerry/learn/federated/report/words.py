@@ -73,9 +73,8 @@ def _quality(view: RunView) -> Iterator[str]:
 
 
 def _privacy(view: RunView) -> Iterator[str]:
-    spent = next((result.epsilon for result in reversed(view.rounds) if result.epsilon is not None), None)
-    if spent is not None:
-        yield f"The run has cost epsilon {spent:.3g} at delta {view.plan.privacy_delta:g}."
+    if view.epsilon is not None:
+        yield f"The run has cost epsilon {view.epsilon:.3g} at delta {view.plan.privacy_delta:g}."
 
 
 def _time(view: RunView) -> Iterator[str]:

@@ -25,6 +25,8 @@ Share = Annotated[bytes, Field(min_length=33, max_length=33)]
 """A number below the prime of :mod:`skerry.learn.federated.secure.shamir`, big-endian."""
 Name = Annotated[str, Field(min_length=1)]
 
+LEAST_CLIENTS = 3
+"""Of a ceremony: of two, each could take its own update off the sum and have the other's."""
 RELATIVE_ERROR = 1e-6
 """Largest error of a mean by rounding, as a part of ``value_range``; terms that would round more are refused."""
 
@@ -53,7 +55,7 @@ class Terms(SecureMessage):
     size: int = Field(ge=1)
     value_range: float = Field(gt=0, allow_inf_nan=False)
     max_examples: int = Field(default=1, ge=1)
-    max_clients: int = Field(ge=3)
+    max_clients: int = Field(ge=LEAST_CLIENTS)
     threshold: int
     bits: Literal[32, 64] = 64
 

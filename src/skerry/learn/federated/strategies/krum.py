@@ -68,6 +68,11 @@ class MultiKrum(Strategy):
         return add_change(model, weighted_mean(replies, model.size, lambda reply: float(reply.client in chosen))), state
 
 
+def needed_replies(malicious_clients: int) -> int:
+    """Return the fewest replies of a round for which the paper's guarantee holds."""
+    return 2 * malicious_clients + 3
+
+
 def choose_clients(replies: Replies, size: int, malicious_clients: int, selected_clients: int) -> set[str]:
     """Return the clients with the smallest sums of squared distances to their ``n - f - 2`` nearest others.
 
@@ -80,7 +85,7 @@ def choose_clients(replies: Replies, size: int, malicious_clients: int, selected
     Raises:
         DataError: too few replies for so many malicious clients, or for so many selected ones.
     """
-    needed = 2 * malicious_clients + 3
+    needed = needed_replies(malicious_clients)
     if len(replies) < needed:
         raise DataError(
             f"krum with {malicious_clients} malicious clients needs at least {needed} replies; "

@@ -90,8 +90,8 @@ def client_control(
     """
     if steps < 1 or not 0 < learning_rate < math.inf:
         raise DataError(
-            f"a control variate needs at least one step and a learning rate above 0; "
-            f"there were {steps} steps with {learning_rate}"
+            f"a control variate needs at least one step and a learning rate above 0; there were {steps} steps with "
+            f"{learning_rate}: fit returns both, federated.Update(steps=..., learning_rate=...)"
         )
     change = -np.asarray(server, np.float64) - np.asarray(delta, np.float64) / (steps * learning_rate)
     return (own + change).astype(own.dtype), change.astype(own.dtype)

@@ -30,15 +30,16 @@ class Packed(Message):
 
 
 class Privacy(Message):
-    """What a client does to its update before it leaves the site (local differential privacy).
+    """How updates are made private: each by its client before it leaves the site, or their sum by the coordinator.
 
     Args:
-        clip_norm: Largest L2 norm of the update; longer ones are scaled down to it.
-        noise_multiplier: Standard deviation of the Gaussian noise added here, in units of ``clip_norm``; 0 only clips.
+        clip_norm: Largest L2 norm of an update; longer ones are scaled down to it.
+        noise_multiplier: Standard deviation of the Gaussian noise that is added, in units of ``clip_norm``; 0 only
+            clips.
     """
 
-    clip_norm: float = Field(gt=0)
-    noise_multiplier: float = Field(default=0.0, ge=0)
+    clip_norm: float = Field(gt=0, allow_inf_nan=False)
+    noise_multiplier: float = Field(default=0.0, ge=0, allow_inf_nan=False)
 
 
 class Secure(Message):

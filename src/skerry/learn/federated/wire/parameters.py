@@ -43,8 +43,10 @@ class Layout(Message):
         """Return the layout of named arrays.
 
         Raises:
-            DataError: an array is not of floating-point numbers: what cannot be averaged does not belong here.
+            DataError: they are no arrays by name, or one is not of floating-point numbers: what cannot be averaged does
+                not belong here.
         """
+        require_arrays(arrays)
         for name, array in arrays.items():
             if array.dtype.name not in ("float16", "float32", "float64"):
                 raise DataError(
@@ -102,8 +104,12 @@ class Layout(Message):
             begin += tensor.size
         return vector
 
-    def check_finite(self, vector: Vector) -> None:
+    def check_finite(self, vector: Vector, hint: str = "") -> None:
         """Refuse a vector of this layout with a number that is none.
+
+        Args:
+            vector: Of this layout.
+            hint: What the message ends with.
 
         Raises:
             DataError: it holds NaN or infinity; the message names the first array that does.
@@ -115,7 +121,7 @@ class Layout(Message):
                 first = array.reshape(-1)[np.argmin(finite)]
                 raise DataError(
                     f"parameter {name!r}: {finite.size - np.count_nonzero(finite)} of its {finite.size} numbers are "
-                    f"not finite, the first is {first}; the learning rate may be too high"
+                    f"not finite, the first is {first}{hint}"
                 )
 
     def split(self, vector: Vector) -> dict[str, NDArray[Any]]:
@@ -133,6 +139,26 @@ class Layout(Message):
             arrays[tensor.name] = part.astype(tensor.dtype, copy=False).reshape(tensor.shape)
             begin += tensor.size
         return arrays
+
+
+def require_arrays(arrays: object) -> None:
+    """Refuse what is no model: arrays of NumPy, or of libraries with NumPy's dtypes, by name.
+
+    Raises:
+        DataError: it is none; the message says what it is instead.
+    """
+    if not isinstance(arrays, Mapping):
+        raise DataError(
+            f"a model is NumPy arrays by name, like {{'weights': array}}; this is a {type(arrays).__name__}"
+        )
+    if not arrays:
+        raise DataError("a model is NumPy arrays by name, like {'weights': array}; there is none")
+    for name, array in arrays.items():
+        if not isinstance(name, str):
+            raise DataError(f"a parameter is named {name!r}, a {type(name).__name__}: names are texts")
+        if not isinstance(getattr(array, "dtype", None), np.dtype):
+            kind = f"{type(array).__module__}.{type(array).__name__}".removeprefix("builtins.")
+            raise DataError(f"parameter {name!r} is of type {kind}; make it an array of NumPy")
 
 
 def digest_of(vector: Vector) -> str:

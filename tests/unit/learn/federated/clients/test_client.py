@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import skerry
-from skerry.errors import ConfigError
+from skerry.errors import ConfigError, DataError
 from skerry.learn.federated import Client, Config, Evaluation, Update
 from skerry.learn.federated.secure.messages import Terms, read_reply, write
 from skerry.learn.federated.secure.server import SecureServer
@@ -86,6 +86,41 @@ def test_a_model_that_was_evaluated_need_not_be_sent_for_training(app, task):
     held = task.model_copy(update={"model": None, "model_digest": digest_of(model)})
     assert app.functions["fit"](held).status == "done"
     assert app.functions["fit"](held.model_copy(update={"client": "other"})).status == "base-missing"
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        ({"accuracy": 0.5}, "client 'ab': evaluate returned dict; return federated.Evaluation"),
+        (Evaluation(examples=1, metrics={"accuracy": [0.5, 0.6]}), "metric 'accuracy' is a list; give one number"),
+    ],
+)
+def test_an_evaluation_that_is_none_says_what_it_is(tmp_path, task, found, message):
+    app = skerry.App("wrong")
+    client = Client(app, data=lambda: None, start=lambda settings: {}, state=tmp_path)
+    client.evaluate(lambda parameters, data, config: found)
+    with pytest.raises(DataError, match=message):
+        app.functions["evaluate"](
+            EvaluateTask(
+                job="j", round=1, client="ab", layout=task.layout, model_digest=task.model_digest, model=task.model
+            )
+        )
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ([np.zeros(2)], "arrays by name.* this is a list"),
+        ({}, "arrays by name.* there is none"),
+        ({"w": [0.0, 0.0]}, "parameter 'w' is of type list; make it an array"),
+        ({"w": np.full(2, np.nan)}, "parameter 'w': 2 of its 2 numbers are not finite, the first is nan$"),
+    ],
+)
+def test_a_first_model_that_is_none_says_what_it_is(tmp_path, model, message):
+    app = skerry.App("wrong")
+    Client(app, data=lambda: None, start=lambda settings: model, state=tmp_path)
+    with pytest.raises(DataError, match=message):
+        app.functions["start"](StartTask(settings={}))
 
 
 def test_data_may_take_no_argument_and_never_two():

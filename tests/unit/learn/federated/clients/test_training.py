@@ -135,6 +135,13 @@ def test_a_task_that_comes_again_is_answered_with_the_reply_that_is_there():
         (Update(examples=1, parameters={**START, "b": START["b"] + [np.nan]}), "parameter 'b': .* the first is nan"),
         (Update(examples=1, delta={**START, "b": START["b"] + np.inf}), "parameter 'b': .* the first is inf"),
         (Update(examples=1, parameters={**START, "b": np.array([[1e300]])}), "'b' holds 1e.300, which .* float32"),
+        (Update(examples=1, parameters=list(START.values())), "arrays by name.* this is a list"),
+        (Update(examples=1, delta={**START, "b": [[4.0]]}), "parameter 'b' is of type list; make it an array"),
+        (Update(examples=1, parameters={**START, 1: START["b"]}), "named 1, a int: names are texts"),
+        (Update(examples=2.5, parameters=START), "examples is 2.5; give a whole number"),
+        (Update(examples=None, parameters=START), "examples is None; give a whole number"),
+        (Update(examples=1, parameters=START, metrics={"loss": "low"}), "metric 'loss' is a str; give one number"),
+        (Update(examples=1, parameters=START, metrics=[0.5]), "metrics is a list; give numbers by name"),
     ],
 )
 def test_an_update_that_is_none_is_refused_at_its_site(update, message):

@@ -146,3 +146,10 @@ def test_a_folder_without_a_model_says_so(tmp_path):
     (tmp_path / "plan.json").write_text("{}")
     with pytest.raises(ConfigError, match="is no plan"):
         read_run(tmp_path)
+
+
+@pytest.mark.parametrize("which", ["round-2", "Best", 2])
+def test_a_model_that_a_run_does_not_keep_is_not_another_one(tmp_path, which):
+    run_rounds(tmp_path, 3)
+    with pytest.raises(ConfigError, match="'last' and its 'best'"):
+        read_model(tmp_path, which)
