@@ -74,7 +74,7 @@ class Plan(Message):
     job: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
     members: tuple[Member, ...] = Field(min_length=1)
     rounds: int = Field(ge=1)
-    seed: int = 0
+    seed: int = Field(default=0, ge=-(2**63), lt=2**63)  # as MessagePack writes whole numbers
     strategy: str = "fedavg"
     strategy_options: dict[str, Any] = Field(default_factory=dict)
     settings: dict[str, Any] = Field(default_factory=dict)

@@ -35,6 +35,7 @@ def test_a_plan_comes_back_from_json_with_the_same_digest():
         {"members": (Member(name="server"),)},
         {"job": "../up"},
         {"rounds": 0},
+        {"seed": 2**63},
         {"quorum_ratio": 0},
         {"deadline_s": -1},
         {"coding": "gzip"},
