@@ -15,7 +15,7 @@ MAX_GROUP_BYTES = 256
 # curl and HTML forms say this when nobody told them what they send
 UNTYPED = frozenset({b"", b"application/json", b"application/x-www-form-urlencoded"})
 NO_CODING = frozenset({b"", b"identity"})
-# What a caller may ask for besides the default, which the last one is too, but for a stream of bytes.
+# What a caller may ask for besides JSON; JSON lines are what streams are in any case, but for those of bytes.
 ANSWERS = frozenset({b"text/event-stream", b"application/msgpack", b"application/x-ndjson"})
 QUALITY = re.compile(rb";\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*(?:;|$)")
 JSON_OR_MSGPACK = "application/json, application/msgpack"  # the one for a value, the other for a stream
